@@ -15,12 +15,14 @@ let package = Package(
     name: "gloss",
     targets: [
         // Inference: images and prompts in, scored text out. No queue, no network.
-        .target(name: "CKernels", cSettings: optimised),
+        .target(name: "CKernels", cSettings: optimised + [.unsafeFlags(["-ffp-contract=off", "-Wno-psabi"])]),
         .target(
             name: "CSentencePiece",
             cxxSettings: [.unsafeFlags(["-O2", "-Wall"])],
             linkerSettings: [.linkedLibrary("sentencepiece")]),
-        .target(name: "Inference", dependencies: ["CKernels", "CSentencePiece"], swiftSettings: strict),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(
+            name: "Inference", dependencies: ["CKernels", "CSentencePiece", "COpenSSL"], swiftSettings: strict),
 
         // Images: URL to RGB.
         .target(

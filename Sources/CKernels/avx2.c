@@ -1,0 +1,7 @@
+#if defined(__x86_64__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#define NAME(x) gloss_avx2_##x
+#define VECTORS 1
+#include "body.h"
+#pragma clang attribute pop
+#endif

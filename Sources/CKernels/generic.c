@@ -1,0 +1,3 @@
+#define NAME(x) gloss_generic_##x
+#define VECTORS 1
+#include "body.h"

@@ -1,0 +1,181 @@
+import Foundation
+
+/// The sizes of a PaliGemma, from config.json. Defaults are those of Hugging Face's configuration classes, for the
+/// fields that published files omit.
+public struct ModelConfiguration: Sendable, Equatable {
+    /// SigLIP's sizes.
+    public struct Vision: Sendable, Equatable {
+        /// Hidden width.
+        public var width: Int
+        /// Encoder layers.
+        public var layers: Int
+        /// Attention heads.
+        public var heads: Int
+        /// Hidden width of the MLP.
+        public var mlp: Int
+        /// Side of a patch, pixels.
+        public var patchSize: Int
+        /// Side of the image, pixels.
+        public var imageSize: Int
+        /// LayerNorm's epsilon.
+        public var epsilon: Float
+
+        /// Patches a side.
+        public var grid: Int { imageSize / patchSize }
+    }
+
+    /// Gemma's sizes.
+    public struct Text: Sendable, Equatable {
+        /// Hidden width.
+        public var width: Int
+        /// Decoder layers.
+        public var layers: Int
+        /// Query heads.
+        public var heads: Int
+        /// Key and value heads.
+        public var kvHeads: Int
+        /// Size of a head.
+        public var headDimension: Int
+        /// Hidden width of the MLP.
+        public var mlp: Int
+        /// Rows of the embedding, padding rows included.
+        public var vocabulary: Int
+        /// RMSNorm's epsilon.
+        public var epsilon: Float
+        /// RoPE's base.
+        public var ropeBase: Double
+        /// Longest sequence, tokens.
+        public var maxPositions: Int
+    }
+
+    /// The image encoder.
+    public var vision: Vision
+    /// The language model.
+    public var text: Text
+    /// Id of `<image>` in input ids.
+    public var imageToken: Int
+    /// Id that begins a prefix.
+    public var beginToken: Int
+    /// Id that ends a suffix.
+    public var endToken: Int
+
+    /// Tokens that one image becomes.
+    public var imageTokenCount: Int { vision.grid * vision.grid }
+
+    /// Reads `config.json`; throws what is missing, of another kind or out of range.
+    public init(contentsOf url: URL) throws(InferenceError) {
+        let file: ConfigFile
+        do {
+            file = try JSONDecoder().decode(ConfigFile.self, from: mapFile(url))
+        } catch let error as InferenceError {
+            throw error
+        } catch {
+            throw InferenceError(.invalidModel, "\(url.path): not a valid configuration: \(describe(error))")
+        }
+        try self.init(file, path: url.path)
+    }
+
+    private init(_ file: ConfigFile, path: String) throws(InferenceError) {
+        func unsupported(_ what: String) -> InferenceError { InferenceError(.unsupportedModel, "\(path): \(what)") }
+        guard file.model_type == "paligemma" else {
+            throw unsupported("model_type is \(file.model_type ?? "missing"), expected paligemma")
+        }
+        let (t, v) = (file.text_config, file.vision_config)
+        guard (t.model_type ?? "gemma") == "gemma" else {
+            throw unsupported("text_config.model_type \(t.model_type!) is not supported yet: only gemma (PaliGemma 1)")
+        }
+        guard (v.model_type ?? "siglip_vision_model") == "siglip_vision_model" else {
+            throw unsupported("vision_config.model_type \(v.model_type!) is not supported: only siglip_vision_model")
+        }
+        for activation in [t.hidden_activation ?? t.hidden_act, v.hidden_act] {
+            guard ["gelu_pytorch_tanh", "gelu", nil].contains(activation) else {
+                throw unsupported("activation \(activation!) is not supported: only gelu_pytorch_tanh")
+            }
+        }
+        vision = Vision(
+            width: v.hidden_size ?? 1152, layers: v.num_hidden_layers ?? 27, heads: v.num_attention_heads ?? 16,
+            mlp: v.intermediate_size ?? 4304, patchSize: v.patch_size ?? 14, imageSize: v.image_size ?? 224,
+            epsilon: v.layer_norm_eps ?? 1e-6)
+        let heads = t.num_attention_heads ?? 8
+        text = Text(
+            width: t.hidden_size ?? 2048, layers: t.num_hidden_layers ?? 18, heads: heads,
+            kvHeads: t.num_key_value_heads ?? heads, headDimension: t.head_dim ?? 256,
+            mlp: t.intermediate_size ?? 16384,
+            vocabulary: t.vocab_size ?? file.vocab_size ?? 257_216, epsilon: t.rms_norm_eps ?? 1e-6,
+            ropeBase: t.rope_theta ?? t.rope_parameters?.rope_theta ?? 10000,
+            maxPositions: t.max_position_embeddings ?? 8192)
+        imageToken = file.image_token_index ?? file.image_token_id ?? 257_152
+        beginToken = file.bos_token_id ?? t.bos_token_id ?? 2
+        endToken = file.eos_token_id ?? t.eos_token_id ?? 1
+        if let problem { throw InferenceError(.invalidModel, "\(path): \(problem)") }
+    }
+
+    /// The first value that can't be.
+    private var problem: String? {
+        let sizes = [
+            ("vision_config.hidden_size", vision.width), ("vision_config.num_hidden_layers", vision.layers),
+            ("vision_config.num_attention_heads", vision.heads), ("vision_config.intermediate_size", vision.mlp),
+            ("vision_config.patch_size", vision.patchSize), ("vision_config.image_size", vision.imageSize),
+            ("text_config.hidden_size", text.width), ("text_config.num_hidden_layers", text.layers),
+            ("text_config.num_attention_heads", text.heads), ("text_config.num_key_value_heads", text.kvHeads),
+            ("text_config.head_dim", text.headDimension), ("text_config.intermediate_size", text.mlp),
+            ("text_config.vocab_size", text.vocabulary), ("text_config.max_position_embeddings", text.maxPositions),
+        ]
+        if let (name, size) = sizes.first(where: { !(1...1_048_576).contains($0.1) }) { return "\(name) is \(size)" }
+        if vision.width % vision.heads != 0 {
+            return "vision width \(vision.width) is no multiple of its \(vision.heads) heads"
+        }
+        if vision.imageSize < vision.patchSize {
+            return "image_size \(vision.imageSize) is below patch_size \(vision.patchSize)"
+        }
+        if text.heads % text.kvHeads != 0 { return "\(text.heads) heads are no multiple of \(text.kvHeads) KV heads" }
+        if text.headDimension % 2 != 0 { return "head_dim \(text.headDimension) is odd" }
+        let ids = [("image_token_index", imageToken), ("bos_token_id", beginToken), ("eos_token_id", endToken)]
+        if let (name, id) = ids.first(where: { !(0..<text.vocabulary).contains($0.1) }) {
+            return "\(name) \(id) is outside of the vocabulary of \(text.vocabulary)"
+        }
+        let epsilons = [vision.epsilon, text.epsilon]
+        if !epsilons.allSatisfy({ $0 > 0 && $0 < 1 }) { return "a norm's epsilon is out of range: \(epsilons)" }
+        if !(text.ropeBase >= 1 && text.ropeBase.isFinite) { return "rope_theta is \(text.ropeBase)" }
+        return nil
+    }
+}
+
+/// What we read of config.json, as it is written there.
+private struct ConfigFile: Decodable {
+    struct Vision: Decodable {
+        var model_type: String?
+        var hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, patch_size, image_size: Int?
+        var layer_norm_eps: Float?
+        var hidden_act: String?
+    }
+    struct Text: Decodable {
+        struct Rope: Decodable { var rope_theta: Double? }
+        var model_type, hidden_act, hidden_activation: String?
+        var hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim, intermediate_size: Int?
+        var vocab_size, max_position_embeddings, bos_token_id, eos_token_id: Int?
+        var rms_norm_eps: Float?
+        var rope_theta: Double?
+        var rope_parameters: Rope?
+    }
+    var model_type: String?
+    var text_config: Text
+    var vision_config: Vision
+    var image_token_index, image_token_id, bos_token_id, eos_token_id, vocab_size: Int?
+}
+
+/// A decoding error in a line: where, and what.
+func describe(_ error: any Error) -> String {
+    guard let error = error as? DecodingError else { return "\(error)" }
+    func path(_ context: DecodingError.Context) -> String {
+        context.codingPath.map(\.stringValue).joined(separator: ".")
+    }
+    switch error {
+    case .keyNotFound(let key, let context):
+        return "\((path(context) + "." + key.stringValue).drop { $0 == "." }) is missing"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context):
+        return "\(path(context)): \(context.debugDescription)"
+    case .dataCorrupted(let context): return "\(path(context)) \(context.debugDescription)"
+    @unknown default: return "\(error)"
+    }
+}

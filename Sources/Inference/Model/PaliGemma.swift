@@ -1,0 +1,186 @@
+import Foundation
+
+/// What the vision tower makes of one image: [count, text width].
+public struct ImageTokens: Sendable, Equatable {
+    /// Tokens.
+    public let count: Int
+    /// Row-major values.
+    public let values: [Float]
+}
+
+/// A question about images.
+public struct GenerationRequest: Sendable {
+    /// The images, in order; their tokens stand before the prompt with nothing between.
+    public let images: [ImageTokens]
+    /// The task's prompt, without newline.
+    public let prompt: String
+    /// How to answer.
+    public let settings: DecodeSettings
+
+    /// A request; nothing is checked yet.
+    public init(images: [ImageTokens], prompt: String, settings: DecodeSettings) {
+        self.images = images
+        self.prompt = prompt
+        self.settings = settings
+    }
+}
+
+/// Everything that a reference can be compared with.
+public struct Stages: Sendable {
+    /// As read by the vision tower, one an image.
+    public let pixelValues: [PixelValues]
+    /// After the projector, one an image.
+    public let imageFeatures: [ImageTokens]
+    /// Logits of every position of the prefix: [positions][vocabulary].
+    public let logits: [[Float]]
+}
+
+/// A loaded PaliGemma: SigLIP, projector, Gemma and tokenizer. Immutable; calls compute on the caller's thread and block it.
+public final class PaliGemma: Sendable {
+    /// Sizes.
+    public let configuration: ModelConfiguration
+    /// Text to ids and back.
+    public let tokenizer: Tokenizer
+    /// Identity of the model's files: sha256, hexadecimal.
+    public let digest: String
+    private let vision: VisionTower
+    private let language: LanguageModel
+    let compute: Compute
+
+    /// Loads a Hugging Face folder: config.json, safetensors, tokenizer.model.
+    ///
+    /// - Parameter threads: cores to compute on; results do not depend on it.
+    public convenience init(folder: URL, threads: Int = ProcessInfo.processInfo.activeProcessorCount)
+        throws(InferenceError)
+    {
+        try self.init(folder: folder, compute: Compute(threadCount: max(1, threads)))
+    }
+
+    init(folder: URL, compute: Compute) throws(InferenceError) {
+        self.compute = compute
+        configuration = try ModelConfiguration(contentsOf: folder.appending(path: "config.json"))
+        tokenizer = try Tokenizer(contentsOf: folder.appending(path: "tokenizer.model"))
+        guard tokenizer.pieceCount <= configuration.text.vocabulary else {
+            throw InferenceError(
+                .invalidModel,
+                "\(folder.path): tokenizer.model has \(tokenizer.pieceCount) pieces, config.json a vocabulary of"
+                    + " \(configuration.text.vocabulary)")
+        }
+        var checkpoint = try Checkpoint(folder: folder)
+        vision = try VisionTower(configuration, from: &checkpoint)
+        language = try LanguageModel(configuration.text, from: &checkpoint)
+        try checkpoint.finish()
+        digest = try modelDigest(folder: folder, weightFiles: Checkpoint.fileNames(folder))
+    }
+
+    /// Resizes and normalises an RGB image [height, width, 3] for this model.
+    public func pixelValues(rgb: [UInt8], width: Int, height: Int) -> PixelValues {
+        PixelValues(rgb: rgb, width: width, height: height, size: configuration.vision.imageSize)
+    }
+
+    /// The vision tower and the projector, images together.
+    public func embedImages(_ images: [PixelValues]) -> [ImageTokens] {
+        guard !images.isEmpty else { return [] }
+        let tokens = vision.embed(images, compute)
+        let count = configuration.imageTokenCount
+        return images.indices.map {
+            ImageTokens(count: count, values: tokens.values(rows: $0 * count..<($0 + 1) * count))
+        }
+    }
+
+    /// Answers to each request, computed together: [request][sample]. One that can't be served does not touch the others.
+    public func generate(_ requests: [GenerationRequest]) -> [Result<[Generation], InferenceError>] {
+        let prefixes = requests.map { request in Result { () throws(InferenceError) in try prefix(of: request) } }
+        var valid: [(prefix: Prefix, settings: DecodeSettings)] = []
+        for case (.success(let prefix), let request) in zip(prefixes, requests) {
+            valid.append((prefix, request.settings))
+        }
+        var answers = decoder.generate(valid).makeIterator()
+        return prefixes.map { prefix in
+            prefix.flatMap { prefix in
+                let samples = answers.next() ?? []
+                return Result { () throws(InferenceError) in
+                    try samples.map { sample throws(InferenceError) in try generation(sample, prefix.count) }
+                }
+            }
+        }
+    }
+
+    private func prefix(of request: GenerationRequest) throws(InferenceError) -> Prefix {
+        try request.settings.validate()
+        let prefix = try prefix(request.images, request.prompt)
+        try checkLength(prefix.count + request.settings.maxTokens)
+        return prefix
+    }
+
+    /// Log-probabilities of `suffix` and `<eos>` after the prompt, in one pass.
+    public func score(images: [ImageTokens], prompt: String, suffix: String) throws(InferenceError) -> Generation {
+        let prefix = try prefix(images, prompt)
+        let suffix = try tokenizer.encode(suffix) + [configuration.endToken]
+        try checkLength(prefix.count + suffix.count)
+        let whole = Prefix(images: images, ids: prefix.ids + suffix)
+        let hidden = decoder.forward(whole, bidirectional: prefix.count)
+        let logits = language.logits(hidden, rows: suffix.indices.map { prefix.count - 1 + $0 }, compute)
+        let scores = suffix.enumerated().map { decoder.logProbability(of: $1, logits, row: $0) }
+        return try generation(
+            ScoredTokens(tokens: suffix, logProbabilities: scores, finishReason: .eos), prefix.count)
+    }
+
+    /// The stages of one prefill.
+    public func stages(images: [PixelValues], prompt: String) throws(InferenceError) -> Stages {
+        let features = embedImages(images)
+        let prefix = try prefix(features, prompt)
+        let hidden = decoder.forward(prefix, bidirectional: prefix.count)
+        let logits = language.logits(hidden, rows: Array(0..<prefix.count), compute)
+        return Stages(
+            pixelValues: images, imageFeatures: features,
+            logits: (0..<prefix.count).map { logits.values(rows: $0..<$0 + 1) })
+    }
+
+    /// The slow twin of `generate`: no cache, the whole sequence again for each token, one answer at a time.
+    func generateUncached(_ request: GenerationRequest) throws(InferenceError) -> [Generation] {
+        let prefix = try prefix(request.images, request.prompt)
+        let sampler = Sampler(settings: request.settings)
+        var answers: [Generation] = []
+        for sample in 0..<request.settings.samples {
+            var (tokens, scores): ([Int], [Double]) = ([], [])
+            while tokens.last != configuration.endToken, tokens.count < request.settings.maxTokens {
+                let whole = Prefix(images: prefix.images, ids: prefix.ids + tokens)
+                let hidden = decoder.forward(whole, bidirectional: prefix.count)
+                let logits = language.logits(hidden, rows: [whole.count - 1], compute)
+                tokens.append(sampler.token(logits, row: 0, sample: sample, step: tokens.count, compute))
+                scores.append(decoder.logProbability(of: tokens.last!, logits, row: 0))
+            }
+            let reason: Generation.FinishReason = tokens.last == configuration.endToken ? .eos : .length
+            let answer = ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: reason)
+            answers.append(try generation(answer, prefix.count))
+        }
+        return answers
+    }
+
+    private var decoder: BatchDecoder {
+        BatchDecoder(model: language, compute: compute, endToken: configuration.endToken)
+    }
+
+    private func prefix(_ images: [ImageTokens], _ prompt: String) throws(InferenceError) -> Prefix {
+        Prefix(images: images, ids: [configuration.beginToken] + (try tokenizer.encode(prompt + "\n")))
+    }
+
+    private func checkLength(_ count: Int) throws(InferenceError) {
+        guard count <= configuration.text.maxPositions else {
+            throw InferenceError(
+                .invalidRequest,
+                "prefix and answer need \(count) tokens, the model has \(configuration.text.maxPositions) positions")
+        }
+    }
+
+    private func generation(_ answer: ScoredTokens, _ prefixCount: Int) throws(InferenceError) -> Generation {
+        guard answer.logProbabilities.allSatisfy(\.isFinite) else {
+            throw InferenceError(.notFinite, "the model computed a log-probability that is not a number")
+        }
+        let ended = answer.tokens.last == configuration.endToken
+        return Generation(
+            text: tokenizer.decode(ended ? answer.tokens.dropLast() : answer.tokens), tokens: answer.tokens,
+            logProbabilities: answer.logProbabilities, finishReason: answer.finishReason, prefixTokenCount: prefixCount)
+    }
+}

@@ -1,0 +1,102 @@
+import Foundation
+
+/// Aggregates the scored answers of many views and questions into one distribution (PaliGemma, appendix G; Kabra et al. 2024).
+///
+///     s_i(r)   = max { s_ij : f(r_ij) = r }       the best score of answer r within one query i = (view, question)
+///     s_agg(r) = log Σ_i exp s_i(r)               one flat sum over all queries
+///     p(r)     = exp s_agg(r) / Σ_r' exp s_agg(r')
+public enum ScoreAgg {
+    /// One response: text, and its log-probability.
+    public struct Response: Sendable {
+        /// As the model gave it.
+        public let text: String
+        /// The score that is aggregated: Σ log-probability, or the length-normalised one.
+        public let score: Double
+
+        /// A response.
+        public init(text: String, score: Double) {
+            self.text = text
+            self.score = score
+        }
+    }
+
+    /// One answer of the distribution.
+    public struct Answer: Sendable, Equatable {
+        /// Canonical text.
+        public let text: String
+        /// s_agg.
+        public let score: Double
+        /// p.
+        public let probability: Double
+    }
+
+    /// Aggregates the responses of each query: most probable first, ties by text. Responses without text count for nothing.
+    public static func aggregate(_ queries: [[Response]]) -> [Answer] {
+        var perQuery: [String: [Double]] = [:]
+        for query in queries {
+            var best: [String: Double] = [:]
+            for response in query {
+                let text = canonical(response.text)
+                if !text.isEmpty { best[text] = max(best[text] ?? -.infinity, response.score) }
+            }
+            for (text, score) in best { perQuery[text, default: []].append(score) }
+        }
+        // Sums in sorted order: a dictionary's order differs from run to run, and so would the last bits.
+        let scores = perQuery.mapValues { logSumExp($0.sorted()) }
+        let total = logSumExp(scores.values.sorted())
+        return scores.map { Answer(text: $0, score: $1, probability: exp($1 - total)) }
+            .sorted { ($1.score, $0.text) < ($0.score, $1.text) }
+    }
+
+    /// f: lower case, without punctuation, articles and filler: "Banana." and "a banana" are one answer.
+    public static func canonical(_ text: String) -> String {
+        let lowered = text.lowercased().precomposedStringWithCanonicalMapping
+        let spaced = lowered.map { $0.isLetter || $0.isNumber ? $0 : $0 == "'" || $0 == "’" ? nil : " " }.compactMap {
+            $0
+        }
+        var words = String(spaced).split(separator: " ").map(String.init)
+        dropFiller(&words)
+        words.removeAll { ["a", "an", "the"].contains($0) }
+        return words.joined(separator: " ")
+    }
+
+    /// Phrases that say nothing of the object, at the end and at the beginning of a response.
+    private static func dropFiller(_ words: inout [String]) {
+        let ground = ["on", "against", "in", "with"]
+        let colour = ["white", "black", "grey", "gray", "plain", "blank", "transparent"]
+        if let last = words.last, last == "background" || last == "backdrop" {
+            // "… on a white background": from the preposition on, at most four words before the end.
+            for start in stride(from: words.count - 2, through: max(1, words.count - 5), by: -1)
+            where ground.contains(words[start]) {
+                let between = words[(start + 1)..<(words.count - 1)]
+                if between.allSatisfy({ (colour + ["a", "an", "the", "solid"]).contains($0) }) {
+                    words.removeSubrange(start...)
+                }
+                break
+            }
+        }
+        let openings = [
+            ["this", "is"], ["it", "is"], ["its"], ["there", "is"], ["image", "of"], ["picture", "of"],
+            ["photo", "of"],
+            ["rendering", "of"], ["render", "of"], ["3d", "model", "of"], ["3d", "rendering", "of"],
+            ["3d", "render", "of"],
+            ["model", "of"],
+        ]
+        var changed = true
+        while changed {
+            changed = false
+            let articles = words.prefix { ["a", "an", "the"].contains($0) }.count
+            for opening in openings where words.dropFirst(articles).starts(with: opening) {
+                guard words.count > articles + opening.count else { continue }
+                words.removeFirst(articles + opening.count)
+                changed = true
+                break
+            }
+        }
+    }
+
+    private static func logSumExp(_ values: [Double]) -> Double {
+        guard let top = values.max(), top > -.infinity else { return -.infinity }
+        return top + log(values.reduce(0) { $0 + exp($1 - top) })
+    }
+}

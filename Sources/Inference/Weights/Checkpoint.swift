@@ -1,0 +1,116 @@
+import Foundation
+
+/// The tensors of a Hugging Face folder, single or sharded, by canonical name.
+///
+/// Loading takes each tensor once; `finish` reports those that nobody took.
+struct Checkpoint {
+    private let files: [SafeTensorsFile]
+    private let places: [String: (file: Int, name: String)]
+    private var taken: Set<String> = []
+
+    init(folder: URL) throws(InferenceError) {
+        let names = try Self.fileNames(folder)
+        var files: [SafeTensorsFile] = []
+        var places: [String: (file: Int, name: String)] = [:]
+        for (index, name) in names.enumerated() {
+            let file = try SafeTensorsFile(folder.appending(path: name))
+            for tensor in file.entries.keys {
+                guard let canonical = TensorName.canonical(tensor) else { continue }
+                if let other = places[canonical] {
+                    throw InferenceError(
+                        .invalidModel,
+                        "\(name): tensor \(tensor) stands also in \(names[other.file]) as \(other.name)")
+                }
+                places[canonical] = (index, tensor)
+            }
+            files.append(file)
+        }
+        self.files = files
+        self.places = places
+    }
+
+    /// The weight files of a folder: those that the index names, or the single one.
+    static func fileNames(_ folder: URL) throws(InferenceError) -> [String] {
+        let index = folder.appending(path: "model.safetensors.index.json")
+        guard FileManager.default.fileExists(atPath: index.path) else { return ["model.safetensors"] }
+        struct Index: Decodable { let weight_map: [String: String] }
+        do {
+            let names = Set(try JSONDecoder().decode(Index.self, from: mapFile(index)).weight_map.values).sorted()
+            guard names.allSatisfy({ !$0.contains("/") && $0 != ".." }) else {
+                throw InferenceError(.invalidModel, "\(index.path): weight_map names a file outside of its folder")
+            }
+            return names
+        } catch let error as InferenceError {
+            throw error
+        } catch {
+            throw InferenceError(.invalidModel, "\(index.path): not a valid index: \(error)")
+        }
+    }
+
+    /// Values of a tensor of exactly `shape`.
+    mutating func vector(_ name: String, shape: [Int]) throws(InferenceError) -> [Float] {
+        let (file, entry) = try take(name, shape: shape)
+        return file.withBytes(of: entry) { floats(from: $0, type: entry.type) }
+    }
+
+    /// Matrices with `inputs` columns, stacked in this order into one: [rows of each, added up].
+    mutating func matrix(_ parts: [(name: String, rows: Int)], inputs: Int, shape: [Int]? = nil) throws(InferenceError)
+        -> PackedWeights
+    {
+        var found: [(SafeTensorsFile, SafeTensorsFile.Entry)] = []
+        for part in parts { found.append(try take(part.name, shape: shape ?? [part.rows, inputs])) }
+        let outputs = parts.reduce(0) { $0 + $1.rows }
+        let packed = PackedWeights(
+            outputs: outputs, inputs: inputs, isBF16: found.allSatisfy { $0.1.type == .bf16 })
+        var row = 0
+        for (part, (file, entry)) in zip(parts, found) {
+            file.withBytes(of: entry) { packed.fill(at: row, rows: part.rows, from: $0, type: entry.type) }
+            row += part.rows
+        }
+        return packed
+    }
+
+    /// `name`.weight [outputs, inputs] and `name`.bias [outputs].
+    mutating func biased(_ names: [String], outputs: Int, inputs: Int, shape: [Int]? = nil) throws(InferenceError)
+        -> Linear
+    {
+        var bias: [Float] = []
+        for name in names { bias += try vector(name + ".bias", shape: [outputs]) }
+        let parts = names.map { (name: $0 + ".weight", rows: outputs) }
+        return Linear(weights: try matrix(parts, inputs: inputs, shape: shape), bias: bias)
+    }
+
+    /// `name`.weight and `name`.bias of a LayerNorm.
+    mutating func layerNorm(_ name: String, width: Int, epsilon: Float) throws(InferenceError) -> LayerNorm {
+        LayerNorm(
+            weight: try vector(name + ".weight", shape: [width]), bias: try vector(name + ".bias", shape: [width]),
+            epsilon: epsilon)
+    }
+
+    /// Refuses tensors that no part of the model took: the checkpoint is of another kind than its configuration says.
+    func finish() throws(InferenceError) {
+        let extra = places.filter { !taken.contains($0.key) }.sorted { $0.key < $1.key }
+        guard let first = extra.first else { return }
+        throw InferenceError(
+            .invalidModel,
+            "\(files[first.value.file].url.lastPathComponent): tensor \(first.value.name) is not part of the model that config.json"
+                + " describes (\(extra.count) such tensors)")
+    }
+
+    private mutating func take(
+        _ name: String, shape: [Int]
+    ) throws(InferenceError) -> (SafeTensorsFile, SafeTensorsFile.Entry) {
+        guard let place = places[name], let entry = files[place.file].entries[place.name] else {
+            let names = files.map(\.url.lastPathComponent).joined(separator: ", ")
+            throw InferenceError(.invalidModel, "\(names): tensor \(name) (shape \(shape)) is missing")
+        }
+        guard entry.shape == shape else {
+            let file = files[place.file].url.lastPathComponent
+            let found = entry.shape == [-1] ? "a type that is not F32, F16 or BF16" : "shape \(entry.shape)"
+            throw InferenceError(
+                .invalidModel, "\(file): tensor \(place.name): expected shape \(shape), found \(found)")
+        }
+        taken.insert(name)
+        return (files[place.file], entry)
+    }
+}

@@ -1,0 +1,20 @@
+import COpenSSL
+import Foundation
+
+/// A model's identity: what `sha256sum config.json model*.safetensors tokenizer.model | sha256sum` prints, with the files
+/// that the folder has, in byte order of their names.
+func modelDigest(folder: URL, weightFiles: [String]) throws(InferenceError) -> String {
+    var lines = ""
+    for name in (weightFiles + ["config.json", "tokenizer.model"]).sorted() {
+        lines += "\(sha256(try mapFile(folder.appending(path: name))))  \(name)\n"
+    }
+    return sha256(Data(lines.utf8))
+}
+
+/// SHA-256 in lower-case hexadecimal.
+private func sha256(_ data: Data) -> String {
+    var digest = [UInt8](repeating: 0, count: 32)
+    let done = data.withUnsafeBytes { gloss_sha256($0.baseAddress, $0.count, &digest) }
+    precondition(done == 1, "libcrypto has no SHA-256")
+    return digest.map { String(format: "%02x", $0) }.joined()
+}

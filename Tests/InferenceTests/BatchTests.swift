@@ -1,0 +1,94 @@
+import CKernels
+import Foundation
+import Testing
+
+@testable import Inference
+
+/// A job alone and in any batch; the cached path and its slow twin; threads and instruction sets.
+@Suite struct BatchTests {
+    private let golden: Golden
+    private let model: PaliGemma
+    private let requests: [GenerationRequest]
+
+    init() throws {
+        golden = try Golden(Golden.fixtures.appending(path: "tiny2"))
+        model = try golden.model()
+        var requests: [GenerationRequest] = []
+        for (index, example) in golden.cases.enumerated() {
+            let images = model.embedImages(golden.pixels(example.images, model))
+            let sampled = index % 2 == 1
+            let settings = DecodeSettings(
+                maxTokens: 3 + index % 9, samples: sampled ? 1 + index % 5 : 1, temperature: sampled ? 0.9 : 0,
+                topK: index % 3 == 1 ? 40 : 0, topP: index % 4 == 1 ? 0.9 : 1, seed: UInt64(index / 3))
+            requests.append(GenerationRequest(images: images, prompt: example.prompt, settings: settings))
+        }
+        self.requests = requests
+    }
+
+    @Test func anyBatchGivesTheSameBits() throws {
+        let alone = try requests.map { try model.generate([$0])[0].get() }
+        let together = try model.generate(requests).map { try $0.get() }
+        #expect(together == alone)
+        var noise = Noise(77)
+        for _ in 0..<6 {
+            let picked = (0..<12).map { _ in Int(abs(noise.next()) * Float(requests.count - 1)) }
+            let answers = try model.generate(picked.map { requests[$0] }).map { try $0.get() }
+            for (index, answer) in zip(picked, answers) { #expect(answer == alone[index]) }
+        }
+    }
+
+    @Test func imagesAreIndependentToo() {
+        let pixels = golden.pixels(Array(Set(golden.cases.flatMap(\.images))).sorted(), model)
+        #expect(model.embedImages(pixels) == pixels.map { model.embedImages([$0])[0] })
+    }
+
+    @Test func theCacheChangesNothingButRounding() throws {
+        for request in requests {
+            let cached = try model.generate([request])[0].get()
+            let slow = try model.generateUncached(request)
+            #expect(cached.map(\.tokens) == slow.map(\.tokens))
+            for (a, b) in zip(cached.flatMap(\.logProbabilities), slow.flatMap(\.logProbabilities)) {
+                #expect(abs(a - b) < 1e-4)
+            }
+        }
+    }
+
+    @Test func scoringAnAnswerGivesItsLogProbabilities() throws {
+        for request in requests.prefix(6) {
+            for answer in try model.generate([request])[0].get() where answer.finishReason == .eos {
+                guard try model.tokenizer.encode(answer.text) == answer.tokens.dropLast() else { continue }
+                let score = try model.score(images: request.images, prompt: request.prompt, suffix: answer.text)
+                for (a, b) in zip(score.logProbabilities, answer.logProbabilities) { #expect(abs(a - b) < 1e-4) }
+            }
+        }
+    }
+
+    @Test func everyInstructionSetAndThreadCountGivesTheSameBits() throws {
+        let expected = try model.generate(requests).map { try $0.get() }
+        for isa in [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512] where isa.rawValue <= gloss_best_isa().rawValue {
+            for threads in [1, 3] {
+                let other = try golden.model(compute: Compute(instructionSet: isa, threadCount: threads))
+                #expect(try other.generate(requests).map { try $0.get() } == expected)
+            }
+        }
+    }
+
+    @Test func oneBadRequestTouchesNoOther() throws {
+        let good = requests[0]
+        let long = GenerationRequest(
+            images: good.images, prompt: String(repeating: "word ", count: 9000), settings: DecodeSettings())
+        let wrong = GenerationRequest(images: good.images, prompt: "x", settings: DecodeSettings(topP: 0))
+        let answers = model.generate([long, good, wrong])
+        #expect(try answers[1].get() == model.generate([good])[0].get())
+        #expect { try answers[0].get() } throws: { "\($0)".contains("positions") }
+        #expect { try answers[2].get() } throws: { "\($0)".contains("top-p is 0.0") }
+    }
+
+    @Test func truncationIsSaid() throws {
+        let request = GenerationRequest(
+            images: requests[0].images, prompt: requests[0].prompt, settings: DecodeSettings(maxTokens: 1))
+        let answer = try model.generate([request])[0].get()[0]
+        #expect(answer.tokens.count == 1)
+        #expect(answer.finishReason == (answer.tokens[0] == model.configuration.endToken ? .eos : .length))
+    }
+}

@@ -1,0 +1,86 @@
+import Foundation
+import Testing
+
+@testable import Inference
+
+/// Golden sets: the repository's, and another one where GLOSS_GOLDEN names its folder.
+let goldenFolders: [URL] =
+    ["tiny", "tiny2"].filter { FileManager.default.fileExists(atPath: Golden.fixtures.appending(path: $0).path) }.map {
+        Golden.fixtures.appending(path: $0)
+    }
+    + (ProcessInfo.processInfo.environment["GLOSS_GOLDEN"].map { [URL(filePath: $0)] } ?? [])
+
+/// Every stage against Hugging Face transformers in f32.
+@Suite struct ParityTests {
+    @Test(arguments: goldenFolders) func pixelsAreBitIdentical(folder: URL) throws {
+        let golden = try Golden(folder)
+        let model = try golden.model()
+        for name in golden.imageNames {
+            let image = try #require(golden.rgb(name))
+            let resized = try #require(golden.resized(name))
+            let size = model.configuration.vision.imageSize
+            let ours = resizeBicubic(
+                image.bytes, width: image.width, height: image.height, toWidth: size, toHeight: size)
+            #expect(ours == resized, "\(name)")
+            if let expected = golden.pixelValues(name) {
+                #expect(golden.pixels([name], model)[0].values == expected, "\(name)")
+            }
+        }
+    }
+
+    @Test(arguments: goldenFolders) func imageFeatures(folder: URL) throws {
+        let golden = try Golden(folder)
+        let model = try golden.model()
+        for name in golden.imageNames {
+            guard let expected = golden.features(name) else { continue }
+            let features = model.embedImages(golden.pixels([name], model))[0]
+            #expect(relativeError(features.values, expected) < 2e-5, "\(name)")
+        }
+    }
+
+    @Test(arguments: goldenFolders) func prefillLogits(folder: URL) throws {
+        let golden = try Golden(folder)
+        let model = try golden.model()
+        for example in golden.cases {
+            let stages = try model.stages(images: golden.pixels(example.images, model), prompt: example.prompt)
+            #expect(stages.logits.count == example.input_ids.count)
+            let last = try #require(golden.lastLogits(example.id))
+            #expect(relativeError(stages.logits.last!, last) < 2e-5, "\(example.id)")
+            if let all = golden.logits(example.id) {
+                #expect(relativeError(stages.logits.flatMap { $0 }, all) < 2e-5, "\(example.id)")
+            }
+        }
+    }
+
+    @Test(arguments: goldenFolders) func greedyAnswersAndScores(folder: URL) throws {
+        let golden = try Golden(folder)
+        let model = try golden.model()
+        for example in golden.cases {
+            let images = model.embedImages(golden.pixels(example.images, model))
+            let settings = DecodeSettings(maxTokens: example.greedy.ids.count)
+            let request = GenerationRequest(images: images, prompt: example.prompt, settings: settings)
+            let answer = try model.generate([request])[0].get()[0]
+            // A near-tie may fall either way in f32: compare up to it.
+            let sure = example.greedy.margins.firstIndex { $0 < 1e-3 } ?? example.greedy.ids.count
+            #expect(answer.tokens.prefix(sure) == example.greedy.ids.prefix(sure), "\(example.id)")
+            for (ours, theirs) in zip(answer.logProbabilities, example.greedy.logprobs).prefix(sure) {
+                #expect(abs(ours - theirs) < 1e-4, "\(example.id)")
+            }
+            if sure == example.greedy.ids.count { #expect(answer.text == example.greedy.text, "\(example.id)") }
+            let score = try model.score(images: images, prompt: example.prompt, suffix: example.score.suffix)
+            #expect(score.tokens == example.score.suffix_ids)
+            for (ours, theirs) in zip(score.logProbabilities, example.score.logprobs) {
+                #expect(abs(ours - theirs) < 1e-4, "\(example.id)")
+            }
+        }
+    }
+
+    @Test(arguments: goldenFolders) func tokenizer(folder: URL) throws {
+        let golden = try Golden(folder)
+        let tokenizer = try Tokenizer(contentsOf: folder.appending(path: "model/tokenizer.model"))
+        for example in golden.tokens {
+            #expect(try tokenizer.encode(example.text) == example.sp, "\(example.text.debugDescription)")
+            #expect(tokenizer.decode(example.sp) == example.sp_decoded, "\(example.text.debugDescription)")
+        }
+    }
+}
