@@ -1,0 +1,134 @@
+import Queue
+
+extension Administration {
+    /// Jobs, newest first, below the number `before`.
+    public func jobs(_ filter: JobFilter = JobFilter(), limit: Int = 50, before: JobID? = nil) async throws -> [JobRow]
+    {
+        try await session.rows(
+            JobRow.self, "select * from gloss.jobs($1, $2, $3, $4, $5::int, $6::bigint)",
+            [
+                SQLValue(filter.state), SQLValue(filter.batch), SQLValue(filter.task?.rawValue), SQLValue(filter.key),
+                SQLValue(limit), SQLValue(before?.rawValue),
+            ], context: "jobs")
+    }
+
+    /// All about one job, or nil if there is none of that number.
+    public func job(_ id: JobID) async throws -> JobDetail? {
+        let number = SQLValue(id.rawValue)
+        let found = try await session.rows(
+            JobRow.self, "select * from gloss.job_state where job_id = $1", [number], context: "job")
+        guard let job = found.first else { return nil }
+        let attempts = try await session.rows(
+            AttemptRow.self,
+            """
+            select at, attempt, outcome, code, reason, worker from gloss.attempt where job_id = $1 order by fence
+            """, [number], context: "job")
+        let spec = try await session.query(
+            "select array_to_json(image_urls), spec from gloss.job where id = $1", [number], context: "job")
+        guard let row = spec.rows.first else { return nil }
+        return JobDetail(
+            job: job, imageURLs: try JSON.decode([String].self, from: row[0] ?? "[]", context: "job"),
+            specJSON: row[1] ?? "{}", explanation: try await explain(id), attempts: attempts)
+    }
+
+    /// Why a job is where it is, line by line.
+    public func explain(_ id: JobID) async throws -> [String] {
+        let answer = try await session.query(
+            "select gloss.explain($1)", [SQLValue(id.rawValue)], context: "explain")
+        return answer.rows.compactMap { $0.first ?? nil }
+    }
+
+    /// Ends jobs that are neither done nor dead; a worker that holds one drops it.
+    /// - Returns: how many.
+    @discardableResult
+    public func cancel(_ selection: JobSelection) async throws -> Int { try await change("cancel", selection) }
+
+    /// Puts dead jobs back with fresh attempts.
+    /// - Returns: how many.
+    @discardableResult
+    public func retry(_ selection: JobSelection) async throws -> Int { try await change("retry", selection) }
+
+    /// Gives out no jobs of a batch, of a task or at all. Jobs that are held run on.
+    public func pause(_ selection: JobSelection) async throws { _ = try await change("pause", selection) }
+
+    /// Undoes `pause`.
+    public func resume(_ selection: JobSelection) async throws { _ = try await change("resume", selection) }
+
+    private func change(_ verb: String, _ selection: JobSelection) async throws -> Int {
+        let (argument, value): (String, SQLValue) =
+            switch selection {
+            case .job(let id): ("job => $1::bigint", SQLValue(id.rawValue))
+            case .batch(let name): ("batch => $1::text", SQLValue(name))
+            case .task(let task): ("task => $1::text", SQLValue(task.rawValue))
+            case .everything: ("everything => $1::bool", SQLValue(true))
+            }
+        let answer = try await session.query("select gloss.\(verb)(\(argument))", [value], context: verb)
+        return answer.scalar.flatMap { Int($0) } ?? 0
+    }
+
+    /// Gives out no job of `host` for a while.
+    public func park(host: String, for pause: Duration, reason: String) async throws {
+        _ = try await session.query(
+            "select gloss.park_host($1, make_interval(secs => $2), $3)",
+            [SQLValue(host), SQLValue(pause.seconds), SQLValue(reason)], context: "park")
+    }
+
+    /// Undoes `park`.
+    public func unpark(host: String) async throws {
+        _ = try await session.query("select gloss.unpark_host($1)", [SQLValue(host)], context: "unpark")
+    }
+
+    /// Hands over results one by one; a million rows take no more memory than one.
+    /// - Parameters:
+    ///   - since: results finished at or after this time (any text PostgreSQL reads as a timestamp).
+    ///   - onRow: gets the columns' names, the same for each row, and one row's values.
+    public func results(
+        _ view: ResultView, batch: String? = nil, since: String? = nil, limit: Int? = nil,
+        onRow: @Sendable ([String], [String?]) throws -> Void
+    ) async throws {
+        try await session.stream(
+            """
+            select * from gloss.\(view.rawValue)
+            where ($1::text is null or batch = $1) and ($2::timestamptz is null or finished_at >= $2)
+            limit $3::bigint
+            """, [SQLValue(batch), SQLValue(since), SQLValue(limit)], context: "results", onRow: onRow)
+    }
+}
+
+/// A job as `gloss.enqueue_json` takes it. The names are those of `gloss.inbox`.
+struct WireSubmission: Encodable {
+    var task: AnnotationTask
+    var image_urls: [String]
+    var texts: [String]
+    var key: String?
+    var batch: String?
+    var priority: Int
+    var run_in: Double
+    var max_attempts: Int
+    var model: String?
+    var language: String
+    var style: PromptStyle
+    var score: ResponseScore
+    var background: String?
+    var max_tokens: Int
+    var samples: Int
+    var beams: Int
+    var temperature: Float
+    var top_k: Int
+    var top_p: Float
+    var seed: UInt64
+
+    init(_ spec: JobSpec, _ options: EnqueueOptions) {
+        (task, image_urls, texts, model) = (spec.task, spec.imageURLs, spec.texts, spec.model)
+        (language, style, score) = (spec.language, spec.style, spec.score)
+        background = spec.background.map { value in
+            let digits = String(value, radix: 16)
+            return "#" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
+        }
+        (key, batch, priority) = (options.key, options.batch, options.priority)
+        (run_in, max_attempts) = (options.delay.seconds, options.maxAttempts)
+        (max_tokens, samples, beams) = (spec.settings.maxTokens, spec.settings.samples, spec.settings.beams)
+        (temperature, seed) = (spec.settings.temperature, spec.settings.seed)
+        (top_k, top_p) = (spec.settings.topK, spec.settings.topP)
+    }
+}

@@ -1,0 +1,147 @@
+import Queue
+
+/// When, how often and for whom a job runs; the same for every task.
+public struct EnqueueOptions: Sendable, Equatable {
+    /// The user's own name of the job; nil is none.
+    public var key: String?
+    /// The batch that the job belongs to.
+    public var batch: String?
+    /// -100...100; lower is earlier.
+    public var priority: Int
+    /// The job is not due before this many seconds.
+    public var delay: Duration
+    /// 1...100.
+    public var maxAttempts: Int
+
+    /// Options; the defaults are those of the SQL functions.
+    public init(
+        key: String? = nil, batch: String? = nil, priority: Int = 0, delay: Duration = .zero, maxAttempts: Int = 5
+    ) {
+        self.key = key
+        self.batch = batch
+        self.priority = priority
+        self.delay = delay
+        self.maxAttempts = maxAttempts
+    }
+}
+
+/// What an enqueue did.
+public struct Enqueued: Sendable, Equatable, Codable {
+    /// What became of the call.
+    public enum Outcome: String, Sendable, Codable {
+        /// There is a new job.
+        case inserted
+        /// The key already names the same job.
+        case duplicate
+        /// The key already names another job; nothing was changed.
+        case conflict
+    }
+
+    /// The job, new or old.
+    public var job: JobID
+    /// Whether it is new.
+    public var outcome: Outcome
+}
+
+/// Which jobs, batch or task a command is for.
+public enum JobSelection: Sendable, Equatable {
+    /// One job.
+    case job(JobID)
+    /// All jobs of a batch.
+    case batch(String)
+    /// All jobs of a task.
+    case task(AnnotationTask)
+    /// All jobs.
+    case everything
+}
+
+/// A filter of jobs; nil is any.
+public struct JobFilter: Sendable, Equatable {
+    /// The state, as in `JobRow.state`.
+    public var state: String?
+    /// The batch.
+    public var batch: String?
+    /// The task.
+    public var task: AnnotationTask?
+    /// The key.
+    public var key: String?
+
+    /// A filter.
+    public init(state: String? = nil, batch: String? = nil, task: AnnotationTask? = nil, key: String? = nil) {
+        self.state = state
+        self.batch = batch
+        self.task = task
+        self.key = key
+    }
+}
+
+/// A view of results.
+public enum ResultView: String, Sendable, CaseIterable {
+    /// One row a caption.
+    case caption
+    /// One row an answer.
+    case answer
+    /// One row a box.
+    case detection
+    /// One row an object.
+    case multiview
+    /// One row a view, question and sample.
+    case multiviewResponse = "multiview_response"
+    /// One row a job of any task, with all that is needed to run it again.
+    case result
+}
+
+/// What a person does with the queue: each method is one statement, possible in psql as well.
+public struct Administration: Sendable {
+    let session: Session
+
+    /// Administration over a connection of its own.
+    public init(_ settings: ConnectionSettings) { session = Session(settings) }
+
+    /// Administration over a session.
+    public init(session: Session) { self.session = session }
+
+    /// Enqueues one job.
+    /// - Throws: `refused` with SQLSTATE 22023 when the spec or the options are no good; the message says why.
+    public func enqueue(_ spec: JobSpec, _ options: EnqueueOptions = EnqueueOptions()) async throws -> Enqueued {
+        let answer = try await session.query(
+            "select job_id, outcome from gloss.enqueue_json($1::jsonb)",
+            [try JSON.encode(WireSubmission(spec, options), context: "enqueue")], context: "enqueue")
+        guard let row = answer.rows.first, row.count == 2, let id = row[0].flatMap({ Int64($0) }),
+            let outcome = row[1].flatMap({ Enqueued.Outcome(rawValue: $0) })
+        else { throw StorageError.unexpected("enqueue") }
+        return Enqueued(job: JobID(rawValue: id), outcome: outcome)
+    }
+
+    /// How many jobs are in which state.
+    public func depth() async throws -> [DepthRow] {
+        try await session.rows(DepthRow.self, "select * from gloss.depth", context: "depth")
+    }
+
+    /// Batches, newest first, or one by its name.
+    public func batches(named name: String? = nil, limit: Int = 100) async throws -> [BatchRow] {
+        try await session.rows(
+            BatchRow.self,
+            "select * from gloss.batch_progress where $1::text is null or batch = $1 order by created_at desc limit $2::int",
+            [SQLValue(name), SQLValue(limit)], context: "batches")
+    }
+
+    /// Workers: those alive, or all that ever registered, newest first.
+    public func workers(all: Bool = false, limit: Int = 100) async throws -> [WorkerRow] {
+        try await session.rows(
+            WorkerRow.self, "select * from gloss.worker where alive or $1::bool order by worker desc limit $2::int",
+            [SQLValue(all), SQLValue(limit)], context: "workers")
+    }
+
+    /// Parked hosts.
+    public func hosts() async throws -> [HostRow] {
+        try await session.rows(HostRow.self, "select * from gloss.host order by host", context: "hosts")
+    }
+
+    /// The most frequent errors.
+    public func errors(limit: Int = 20) async throws -> [ErrorRow] {
+        try await session.rows(
+            ErrorRow.self, "select * from gloss.error_frequency order by count desc limit $1::int", [SQLValue(limit)],
+            context: "errors")
+    }
+}

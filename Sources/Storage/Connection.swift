@@ -1,0 +1,283 @@
+import CPostgres
+import Glibc
+
+/// One connection to PostgreSQL. It blocks, so it lives in an actor with a thread of its own (`Session`, `Listener`).
+struct Connection: ~Copyable {
+    private let handle: OpaquePointer
+    private let statementTimeout: Duration?
+
+    private init(handle: OpaquePointer, statementTimeout: Duration?) {
+        self.handle = handle
+        self.statementTimeout = statementTimeout
+    }
+
+    /// Checks the connection string and connects.
+    /// - Throws: `badConnectionString`, `cannotConnect`.
+    static func open(_ settings: ConnectionSettings) throws(StorageError) -> Connection {
+        try check(settings.conninfo)
+        guard let handle = start(settings) else {
+            throw StorageError(code: .cannotConnect, context: "connect", message: "out of memory")
+        }
+        let connection = Connection(handle: handle, statementTimeout: settings.statementTimeout)
+        PQsetNoticeProcessor(handle, { _, _ in }, nil)
+        try connection.finishConnecting(within: settings.connectTimeout)
+        PQsetnonblocking(handle, 1)
+        let milliseconds = settings.statementTimeout?.milliseconds ?? 0
+        _ = try connection.query(
+            "select set_config('statement_timeout', $1, false), set_config('jit', 'off', false)",
+            [SQLValue("\(milliseconds)")], context: "connect")
+        return connection
+    }
+
+    deinit { PQfinish(handle) }
+
+    /// The server's process for this connection.
+    var backendPID: Int32 { PQbackendPID(handle) }
+
+    /// Whether libpq still believes in the connection.
+    var isAlive: Bool { PQstatus(handle) == CONNECTION_OK }
+
+    /// The socket, for poll(2).
+    var socket: Int32 { PQsocket(handle) }
+
+    // MARK: Statements
+
+    /// Runs one statement and returns its whole answer.
+    func query(_ sql: String, _ parameters: [SQLValue] = [], context: String) throws(StorageError) -> ResultSet {
+        var answer = ResultSet()
+        try send(sql, parameters, context: context)
+        try forEachResult(context: context) { result in
+            answer.columns = Self.columns(of: result)
+            answer.rows.append(contentsOf: Self.rows(of: result))
+        }
+        return answer
+    }
+
+    /// Runs one statement and hands over its rows one by one, without keeping them.
+    /// - Parameter onRow: gets the columns' names and the row's values; what it throws ends the statement.
+    func stream(
+        _ sql: String, _ parameters: [SQLValue], context: String, onRow: ([String], [String?]) throws -> Void
+    ) throws {
+        try send(sql, parameters, context: context)
+        PQsetSingleRowMode(handle)
+        var failure: (any Error)?
+        try forEachResult(context: context) { result in
+            guard failure == nil else { return }
+            let columns = Self.columns(of: result)
+            do {
+                for row in Self.rows(of: result) { try onRow(columns, row) }
+            } catch {
+                failure = error
+                cancel()
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Runs several statements without parameters, as one transaction unless they say otherwise.
+    func script(_ sql: String, context: String) throws(StorageError) {
+        guard PQsendQuery(handle, sql) == 1 else { throw lost(context) }
+        try flush(context: context)
+        try forEachResult(context: context) { _ in }
+    }
+
+    /// Sends `chunks` as the data of a COPY … FROM STDIN.
+    func copyIn(_ sql: String, chunks: [String], context: String) throws(StorageError) {
+        guard PQsendQuery(handle, sql) == 1 else { throw lost(context) }
+        try flush(context: context)
+        try waitForResult(context: context)
+        guard let first = PQgetResult(handle) else { throw lost(context) }
+        let status = PQresultStatus(first)
+        let refusal = status == PGRES_COPY_IN ? nil : Self.error(first, context: context)
+        PQclear(first)
+        if let refusal {
+            try? forEachResult(context: context) { _ in }
+            throw refusal
+        }
+        for chunk in chunks { try put(chunk, context: context) }
+        while PQputCopyEnd(handle, nil) == 0 { try wait(POLLIN | POLLOUT, context: context) }
+        try flush(context: context)
+        try forEachResult(context: context) { _ in }
+    }
+
+    private func put(_ chunk: String, context: String) throws(StorageError) {
+        while true {
+            let sent = PQputCopyData(handle, chunk, Int32(chunk.utf8.count))
+            if sent == 1 { return }
+            guard sent == 0 else { throw lost(context) }
+            try wait(POLLIN | POLLOUT, context: context)
+        }
+    }
+
+    /// Takes what has arrived and returns the channels that were notified. Does not wait.
+    func notifications(context: String) throws(StorageError) -> [String] {
+        guard PQconsumeInput(handle) == 1, isAlive else { throw lost(context) }
+        var channels: [String] = []
+        while let notification = PQnotifies(handle) {
+            channels.append(String(cString: notification.pointee.relname))
+            PQfreemem(notification)
+        }
+        return channels
+    }
+
+    private func cancel() {
+        guard let request = PQgetCancel(handle) else { return }
+        var message = [CChar](repeating: 0, count: 256)
+        PQcancel(request, &message, Int32(message.count))
+        PQfreeCancel(request)
+    }
+
+    private func send(_ sql: String, _ parameters: [SQLValue], context: String) throws(StorageError) {
+        let texts = parameters.map { $0.text.map { strdup($0) } ?? nil }
+        defer { for text in texts { free(text) } }
+        let values = texts.map { UnsafePointer($0) }
+        guard PQsendQueryParams(handle, sql, Int32(values.count), nil, values, nil, nil, 0) == 1 else {
+            throw lost(context)
+        }
+        try flush(context: context)
+    }
+}
+
+// MARK: - Results
+
+extension Connection {
+    private func forEachResult(context: String, _ take: (OpaquePointer) -> Void) throws(StorageError) {
+        var failure: StorageError?
+        while true {
+            try waitForResult(context: context)
+            guard let result = PQgetResult(handle) else { break }
+            defer { PQclear(result) }
+            switch PQresultStatus(result) {
+            case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_SINGLE_TUPLE, PGRES_EMPTY_QUERY: take(result)
+            case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
+                throw StorageError(code: .unexpectedAnswer, context: context, message: "the statement is a COPY")
+            default: failure = failure ?? Self.error(result, context: context)
+            }
+        }
+        guard isAlive else { throw lost(context) }
+        if let failure { throw failure }
+    }
+
+    private static func columns(of result: OpaquePointer) -> [String] {
+        (0..<PQnfields(result)).map { String(cString: PQfname(result, $0)) }
+    }
+
+    private static func rows(of result: OpaquePointer) -> [[String?]] {
+        (0..<PQntuples(result)).map { row in
+            (0..<PQnfields(result)).map { column in
+                PQgetisnull(result, row, column) == 1 ? nil : String(cString: PQgetvalue(result, row, column))
+            }
+        }
+    }
+
+    private static func error(_ result: OpaquePointer, context: String) -> StorageError {
+        func field(_ code: Character) -> String? {
+            PQresultErrorField(result, Int32(code.asciiValue ?? 0)).map { String(cString: $0) }
+        }
+        // The letters of PG_DIAG_SQLSTATE, _MESSAGE_PRIMARY, _MESSAGE_DETAIL and _MESSAGE_HINT.
+        guard let state = field("C") else {
+            let message = String(cString: PQresultErrorMessage(result)).trimmed
+            return StorageError(code: .connectionLost, context: context, message: message)
+        }
+        let message = [field("M"), field("D")].compactMap { $0 }.joined(separator: ": ")
+        return StorageError(code: .refused(sqlState: state), context: context, message: message, hint: field("H"))
+    }
+
+    private func lost(_ context: String) -> StorageError {
+        StorageError(code: .connectionLost, context: context, message: libpqMessage)
+    }
+
+    private var libpqMessage: String { String(cString: PQerrorMessage(handle)).trimmed }
+}
+
+// MARK: - Waiting
+
+extension Connection {
+    private func flush(context: String) throws(StorageError) {
+        while true {
+            let left = PQflush(handle)
+            if left == 0 { return }
+            guard left == 1 else { throw lost(context) }
+            try wait(POLLIN | POLLOUT, context: context)
+        }
+    }
+
+    private func waitForResult(context: String) throws(StorageError) {
+        while PQisBusy(handle) == 1 {
+            try wait(POLLIN, context: context)
+        }
+    }
+
+    /// Waits for the socket, with a little more patience than the server has, and takes what arrived.
+    private func wait(_ events: Int32, context: String) throws(StorageError) {
+        let patience = statementTimeout.map { $0 + .seconds(5) }
+        guard pollSocket(events, patience) else {
+            throw StorageError(code: .timedOut, context: context, message: "the database does not answer")
+        }
+        guard PQconsumeInput(handle) == 1 else { throw lost(context) }
+    }
+
+    private func pollSocket(_ events: Int32, _ patience: Duration?) -> Bool {
+        var descriptor = pollfd(fd: socket, events: Int16(events), revents: 0)
+        let end = patience.map { ContinuousClock.now + $0 }
+        while true {
+            let left = end.map { Int32(clamping: (ContinuousClock.now.duration(to: $0)).milliseconds) } ?? -1
+            let ready = poll(&descriptor, 1, left)
+            if ready >= 0 { return ready > 0 }
+            guard errno == EINTR else { return true }
+        }
+    }
+}
+
+// MARK: - Connecting
+
+extension Connection {
+    /// libpq's own message about a bad connection string quotes it, password and all: so it is not passed on.
+    private static func check(_ conninfo: String) throws(StorageError) {
+        guard let options = PQconninfoParse(conninfo, nil) else {
+            throw StorageError(
+                code: .badConnectionString, context: "connect",
+                message: "the connection string cannot be read; it should be like \"host=… dbname=… user=…\" or "
+                    + "\"postgresql://…\" (its text is not shown, since it may hold a password)")
+        }
+        PQconninfoFree(options)
+    }
+
+    private static func start(_ settings: ConnectionSettings) -> OpaquePointer? {
+        // Later entries win, so these defaults give way to the connection string, except for the encoding.
+        let options: [(String, String)] = [
+            ("application_name", settings.applicationName), ("tcp_user_timeout", "10000"), ("keepalives_idle", "10"),
+            ("keepalives_interval", "5"), ("keepalives_count", "3"), ("dbname", settings.conninfo),
+            ("client_encoding", "UTF8"),
+        ]
+        let keywords = options.map { strdup($0.0) } + [nil]
+        let values = options.map { strdup($0.1) } + [nil]
+        defer { for text in keywords + values { free(text) } }
+        return PQconnectStartParams(keywords.map { UnsafePointer($0) }, values.map { UnsafePointer($0) }, 1)
+    }
+
+    private func finishConnecting(within patience: Duration) throws(StorageError) {
+        let end = ContinuousClock.now + patience
+        var next = PGRES_POLLING_WRITING
+        while PQstatus(handle) != CONNECTION_BAD {
+            if next == PGRES_POLLING_OK { return }
+            if next == PGRES_POLLING_FAILED { break }
+            let events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT
+            guard pollSocket(events, ContinuousClock.now.duration(to: end)) else {
+                throw StorageError(
+                    code: .cannotConnect, context: "connect", message: "no answer within \(patience.seconds) s")
+            }
+            next = PQconnectPoll(handle)
+        }
+        throw StorageError(code: .cannotConnect, context: "connect", message: libpqMessage)
+    }
+}
+
+extension String {
+    /// Without line breaks and spaces at the end.
+    var trimmed: String {
+        var text = self[...]
+        while let last = text.last, last.isWhitespace { text.removeLast() }
+        return String(text).replacing("\n", with: " ")
+    }
+}

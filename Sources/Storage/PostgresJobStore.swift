@@ -1,0 +1,142 @@
+import Queue
+
+/// The queue in PostgreSQL. Each method is one statement, a call of a function in the schema `gloss`, so that no
+/// transaction is ever open between two of them.
+///
+/// Heartbeats and rescues have a connection of their own: a long write must not make the daemon look dead.
+public struct PostgresJobStore: JobStore {
+    private let work: Session
+    private let pulse: Session
+    private let listener: Listener
+    private let retryPolicy: RetryPolicy
+
+    /// A store; connections are made when first needed.
+    public init(_ settings: ConnectionSettings, retryPolicy: RetryPolicy = RetryPolicy()) {
+        work = Session(settings)
+        pulse = Session(settings)
+        listener = Listener(settings, channel: "gloss_ready")
+        self.retryPolicy = retryPolicy
+    }
+
+    /// Registers this daemon's incarnation.
+    public func register(_ worker: WorkerDescription) async throws -> WorkerID {
+        let answer = try await work.query(
+            "select gloss.register_worker($1, $2, $3, $4::text[], $5::text[])",
+            [
+                SQLValue(worker.host), SQLValue(worker.pid), SQLValue(worker.version), SQLValue(worker.models),
+                SQLValue(worker.tasks.map(\.rawValue)),
+            ], context: "register")
+        guard let id = answer.scalar.flatMap({ Int64($0) }) else { throw StorageError.unexpected("register") }
+        return WorkerID(rawValue: id)
+    }
+
+    /// Leases jobs that are due.
+    public func claim(limit: Int, by worker: WorkerID) async throws -> [ClaimedJob] {
+        let answer = try await work.query(
+            "select gloss.claim($1, $2)", [SQLValue(worker.rawValue), SQLValue(limit)], context: "claim")
+        return try answer.rows.map { row in
+            try JSON.decode(WireJob.self, from: (row.first ?? nil) ?? "null", context: "claim").claimed
+        }
+    }
+
+    /// Says that the worker lives.
+    public func heartbeat(_ worker: WorkerID, holding leases: [Lease]) async throws -> HeartbeatReply {
+        let answer = try await pulse.query(
+            "select registered, array_to_json(lost) from gloss.heartbeat($1, $2::bigint[], $3::bigint[])",
+            [
+                SQLValue(worker.rawValue), SQLValue(leases.map(\.job.rawValue)), SQLValue(leases.map(\.fence)),
+            ], context: "heartbeat")
+        guard let row = answer.rows.first, row.count == 2 else { throw StorageError.unexpected("heartbeat") }
+        let lost = Set(try JSON.decode([Int64].self, from: row[1] ?? "[]", context: "heartbeat"))
+        return HeartbeatReply(isRegistered: row[0] == "t", lostLeases: leases.filter { lost.contains($0.fence) })
+    }
+
+    /// Keeps a finished view.
+    public func checkpoint(_ view: ViewResponses, under lease: Lease) async throws -> Bool {
+        let answer = try await work.query(
+            "select gloss.checkpoint($1, $2, $3, $4::jsonb)",
+            [
+                SQLValue(lease.job.rawValue), SQLValue(lease.fence), SQLValue(view.view),
+                try JSON.encode(view, context: "checkpoint"),
+            ], context: "checkpoint")
+        return answer.scalar == "t"
+    }
+
+    /// Ends leases in one statement. If the database refuses the content of one of several reports, they are written
+    /// one by one, and the one that is refused becomes a dead job with the database's reason.
+    public func record(_ reports: [JobReport]) async throws -> [Receipt] {
+        guard !reports.isEmpty else { return [] }
+        do {
+            return try await send(reports)
+        } catch let error as StorageError where error.disposition == .permanent {
+            guard let only = reports.first, reports.count == 1 else {
+                var receipts: [Receipt] = []
+                for report in reports { receipts += try await record([report]) }
+                return receipts
+            }
+            return try await bury(only, because: error)
+        }
+    }
+
+    private func bury(_ report: JobReport, because error: StorageError) async throws -> [Receipt] {
+        let failure = Failure(code: "unrecordable", reason: error.description, disposition: .permanent)
+        let receipts = try await send([
+            JobReport(lease: report.lease, attempt: report.attempt, outcome: .failed(failure))
+        ])
+        return receipts.map { $0 == .recorded ? .unrecordable : $0 }
+    }
+
+    private func send(_ reports: [JobReport]) async throws -> [Receipt] {
+        let wire = reports.map { WireReport($0, retryPolicy: retryPolicy, jitter: .random(in: 0..<1)) }
+        let answer = try await work.query(
+            "select array_to_json(gloss.record($1::jsonb))", [try JSON.encode(wire, context: "record")],
+            context: "record")
+        let receipts = try JSON.decode([Receipt].self, from: answer.scalar ?? "[]", context: "record")
+        guard receipts.count == reports.count else { throw StorageError.unexpected("record") }
+        return receipts
+    }
+
+    /// Takes back the jobs of silent workers.
+    public func rescue(silentFor silence: Duration) async throws -> RescueReport {
+        let answer = try await pulse.query(
+            "select lost_workers, rescued, poisoned from gloss.rescue(make_interval(secs => $1))",
+            [SQLValue(silence.seconds)], context: "rescue")
+        let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
+        guard counts.count == 3 else { throw StorageError.unexpected("rescue") }
+        return RescueReport(lostWorkerCount: counts[0], rescuedCount: counts[1], poisonedCount: counts[2])
+    }
+
+    /// Says goodbye.
+    public func deregister(_ worker: WorkerID) async throws {
+        _ = try await work.query(
+            "select gloss.deregister_worker($1)", [SQLValue(worker.rawValue)], context: "deregister")
+    }
+
+    /// Gives out no job of `host` for a while.
+    public func park(host: String, for pause: Duration, reason: String) async throws {
+        _ = try await work.query(
+            "select gloss.park_host($1, make_interval(secs => $2), $3)",
+            [SQLValue(host), SQLValue(pause.seconds), SQLValue(reason)], context: "park")
+    }
+
+    /// Waits for a notification, for `timeout` at most. Without a listening connection it just waits.
+    public func waitForWork(timeout: Duration) async throws {
+        await listener.wait(timeout: timeout)
+    }
+
+    /// Closes all connections.
+    public func close() async {
+        await work.close()
+        await pulse.close()
+        await listener.close()
+    }
+}
+
+extension StorageError {
+    /// The function's answer does not have the form expected.
+    static func unexpected(_ context: String) -> StorageError {
+        StorageError(
+            code: .unexpectedAnswer, context: context, message: "the database gave an answer of another form",
+            hint: "Do this program and the schema have the same version?")
+    }
+}

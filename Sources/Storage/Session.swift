@@ -1,0 +1,90 @@
+import Dispatch
+
+/// Runs an actor's jobs on a thread of its own, where they may block.
+final class ThreadExecutor: SerialExecutor {
+    private let queue: DispatchQueue
+
+    init(label: String) { queue = DispatchQueue(label: label) }
+
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        queue.async { job.runSynchronously(on: self.asUnownedSerialExecutor()) }
+    }
+}
+
+/// One connection with a thread of its own. It connects when first used, and again after a loss: the call that
+/// noticed the loss throws, the next one connects.
+public actor Session {
+    private let settings: ConnectionSettings
+    private let executor: ThreadExecutor
+    private var held: HeldConnection?
+
+    /// Nothing is connected yet.
+    public init(_ settings: ConnectionSettings) {
+        self.settings = settings
+        executor = ThreadExecutor(label: "gloss.session")
+    }
+
+    /// The session's own thread.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
+
+    /// Runs one statement and returns its whole answer.
+    /// - Parameter context: what it is for, for the error's text.
+    public func query(
+        _ sql: String, _ parameters: [SQLValue] = [], context: String = "query"
+    ) throws -> ResultSet {
+        try run { try $0.query(sql, parameters, context: context) }
+    }
+
+    /// Runs several statements without parameters.
+    public func script(_ sql: String, context: String = "script") throws {
+        try run { try $0.script(sql, context: context) }
+    }
+
+    /// Sends `chunks` as the data of a `COPY … FROM STDIN`.
+    public func copyIn(_ sql: String, chunks: [String], context: String = "copy") throws {
+        try run { try $0.copyIn(sql, chunks: chunks, context: context) }
+    }
+
+    /// Runs one statement and hands over its rows one by one, without keeping them.
+    /// - Parameter onRow: gets the columns' names and one row's values; what it throws ends the statement.
+    public func stream(
+        _ sql: String, _ parameters: [SQLValue] = [], context: String = "query",
+        onRow: @Sendable ([String], [String?]) throws -> Void
+    ) throws {
+        try run { try $0.stream(sql, parameters, context: context, onRow: onRow) }
+    }
+
+    /// Closes the connection. The next call opens it again.
+    public func close() { held = nil }
+
+    private func run<Answer>(_ body: (borrowing Connection) throws -> Answer) throws -> Answer {
+        let held = try self.held ?? HeldConnection(settings)
+        self.held = held
+        do {
+            return try body(held.connection)
+        } catch let error as StorageError where error.endsConnection {
+            self.held = nil
+            throw error
+        }
+    }
+}
+
+/// A place for a connection that an actor may or may not have.
+final class HeldConnection {
+    let connection: Connection
+
+    init(_ settings: ConnectionSettings) throws(StorageError) { connection = try Connection.open(settings) }
+}
+
+extension StorageError {
+    /// Whether the connection is of no use afterwards.
+    var endsConnection: Bool {
+        switch code {
+        case .cannotConnect, .connectionLost, .timedOut, .unexpectedAnswer: true
+        // A server that shuts down says so (57P01, 57P02) and hangs up.
+        case .refused(let state): state.hasPrefix("57P") || state.hasPrefix("08")
+        case .badConnectionString, .migration: false
+        }
+    }
+}

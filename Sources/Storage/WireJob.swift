@@ -1,0 +1,41 @@
+import Queue
+
+/// A claimed job as `gloss.claim` gives it.
+struct WireJob: Decodable {
+    var job: Int64
+    var fence: Int64
+    var key: String?
+    var batch: String?
+    var attempt: Int
+    var max_attempts: Int
+    var rescues: Int
+    var task: AnnotationTask
+    var image_urls: [String]
+    var model: String?
+    var spec: WireSpec
+    var done_views: [ViewResponses]?
+
+    var claimed: ClaimedJob {
+        ClaimedJob(
+            lease: Lease(job: JobID(rawValue: job), fence: fence), key: key, batch: batch, attempt: attempt,
+            maxAttempts: max_attempts, rescueCount: rescues,
+            spec: spec.jobSpec(task: task, imageURLs: image_urls, model: model), doneViews: done_views ?? [])
+    }
+}
+
+/// `gloss.job.spec`: the part of a job's spec that only the daemon reads.
+struct WireSpec: Codable {
+    var style: PromptStyle
+    var language: String
+    var texts: [String]
+    var settings: DecodeSettings
+    var score: ResponseScore
+    /// Six hexadecimal digits behind a number sign.
+    var background: String?
+
+    func jobSpec(task: AnnotationTask, imageURLs: [String], model: String?) -> JobSpec {
+        JobSpec(
+            task: task, imageURLs: imageURLs, style: style, language: language, texts: texts, settings: settings,
+            score: score, model: model, background: background.flatMap { UInt32($0.dropFirst(), radix: 16) })
+    }
+}
