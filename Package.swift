@@ -13,6 +13,18 @@ let optimised: [CSetting] = [.unsafeFlags(["-O3", "-Wall", "-Wextra", "-Werror"]
 
 let package = Package(
     name: "gloss",
+    products: [
+        .executable(name: "glossd", targets: ["Daemon"]),
+        .executable(name: "glossctl", targets: ["Admin"]),
+    ],
+    dependencies: [
+        // Why each: docs/dependencies.md.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: [.defaults, "YAML"]),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
     targets: [
         // Inference: images and prompts in, scored text out. No queue, no network.
         .target(name: "CKernels", cSettings: optimised + [.unsafeFlags(["-ffp-contract=off", "-Wno-psabi"])]),
@@ -37,6 +49,25 @@ let package = Package(
         .target(name: "Queue", swiftSettings: strict),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(name: "Storage", dependencies: ["Queue", "CPostgres"], swiftSettings: strict),
+
+        // The daemon: the only place where all meet. Admin: what a person does from a shell.
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .executableTarget(
+            name: "Daemon",
+            dependencies: [
+                "Images", "Inference", "Queue", "Storage", "CSystemd",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "Admin",
+            dependencies: [
+                "Images", "Inference", "Queue", "Storage",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: strict),
 
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "CKernels"], swiftSettings: strict),
         .testTarget(name: "ImagesTests", dependencies: ["Images"], swiftSettings: strict),

@@ -1,0 +1,6 @@
+import ArgumentParser
+
+@main
+struct Glossctl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "glossctl", subcommands: [])
+}
