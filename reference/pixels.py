@@ -1,0 +1,63 @@
+"""Pillow's bicubic resize, bit for bit, and SigLIP's normalisation, in numpy."""
+import numpy as np
+
+BITS = 22  # fixed-point bits of a filter weight
+
+
+def _bicubic(x, a=-0.5):
+    x = abs(x)
+    if x < 1:
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+    if x < 2:
+        return (((x - 5) * x + 8) * x - 4) * a
+    return 0.0
+
+
+def filter_weights(source, target):
+    """For every output sample: the first input sample, and the fixed-point weights from there on."""
+    scale = source / target
+    stretch = max(scale, 1.0)
+    out = []
+    for o in range(target):
+        centre = (o + 0.5) * scale
+        first = max(int(centre - 2 * stretch + 0.5), 0)
+        last = min(int(centre + 2 * stretch + 0.5), source)
+        weights = [_bicubic((i + first - centre + 0.5) * (1 / stretch)) for i in range(last - first)]
+        total = 0.0
+        for w in weights:
+            total += w
+        fixed = [w / total * (1 << BITS) for w in weights]
+        out.append((first, np.array([int(w - 0.5) if w < 0 else int(w + 0.5) for w in fixed], np.int64)))
+    return out
+
+
+def _resize_width(image, target):
+    out = np.empty((image.shape[0], target, image.shape[2]), np.uint8)
+    wide = image.astype(np.int64)
+    for o, (first, weights) in enumerate(filter_weights(image.shape[1], target)):
+        total = np.tensordot(wide[:, first:first + len(weights)], weights, axes=([1], [0]))
+        out[:, o] = np.clip((total + (1 << (BITS - 1))) >> BITS, 0, 255)
+    return out
+
+
+def resize(image, width, height):
+    """u8 (h, w, 3) -> (height, width, 3), as Pillow 13: two passes with u8 between them.
+
+    A pass is left out where that side fits already. The vertical pass comes first when the height shrinks, and by more
+    than twice the pixels that the width shrinks by (which is negative when it grows)."""
+    def horizontal(a):
+        return a if a.shape[1] == width else _resize_width(a, width)
+
+    def vertical(a):
+        return a if a.shape[0] == height else _resize_width(a.transpose(1, 0, 2), height).transpose(1, 0, 2)
+
+    lower, narrower = image.shape[0] - height, image.shape[1] - width
+    vertical_first = lower > 0 and lower > 2 * narrower
+    out = horizontal(vertical(image)) if vertical_first else vertical(horizontal(image))
+    return np.ascontiguousarray(out)
+
+
+def pixel_values(resized):
+    """u8 (S, S, 3) -> f32 (3, S, S) in -1…1, with the roundings of Hugging Face's rescale and normalise."""
+    table = ((np.arange(256) * (1 / 255)).astype(np.float32) - np.float32(0.5)) / np.float32(0.5)
+    return table[resized].transpose(2, 0, 1)
