@@ -50,8 +50,8 @@ void cimage_orient(const uint8_t *source, size_t width, size_t height, int orien
         for (size_t left = 0; left < columns; left += tile) {
             for (size_t y = top; y < smaller(top + tile, rows); y++) {
                 for (size_t x = left; x < smaller(left + tile, columns); x++) {
-                    const ptrdiff_t from = step.origin + (ptrdiff_t)x * step.along_row + (ptrdiff_t)y * step.along_column;
-                    const uint8_t *pixel = source + 3 * from;
+                    const ptrdiff_t across = (ptrdiff_t)x * step.along_row, down = (ptrdiff_t)y * step.along_column;
+                    const uint8_t *pixel = source + 3 * (step.origin + across + down);
                     uint8_t *to = target + 3 * (y * columns + x);
                     to[0] = pixel[0], to[1] = pixel[1], to[2] = pixel[2];
                 }

@@ -83,7 +83,8 @@ cimage_status cimage_webp_decode(
     WebPDemuxer *demuxer = WebPDemuxPartial(&data, &state);
     if (state != WEBP_DEMUX_DONE) {
         WebPDemuxDelete(demuxer);
-        return failure(state == WEBP_DEMUX_PARSE_ERROR ? VP8_STATUS_BITSTREAM_ERROR : VP8_STATUS_NOT_ENOUGH_DATA, reason);
+        const bool is_corrupt = state == WEBP_DEMUX_PARSE_ERROR;
+        return failure(is_corrupt ? VP8_STATUS_BITSTREAM_ERROR : VP8_STATUS_NOT_ENOUGH_DATA, reason);
     }
     const VP8StatusCode code = decode_first_frame(demuxer, background, rgb, rgb_size);
     WebPDemuxDelete(demuxer);

@@ -30,9 +30,10 @@ public enum ImageDecoder {
         let pixels = Int(header.width) * Int(header.height)
         guard pixels > 0 else { throw ImageError(.corrupt, "corrupt image: it has no pixels") }
         guard pixels <= limits.maxPixels else {
+            let size = "\(header.width) × \(header.height)"
             throw ImageError(
                 .tooManyPixels,
-                "image too large: \(header.width) × \(header.height) is \(pixels) pixels; at most \(limits.maxPixels) are decoded")
+                "image too large: \(size) is \(pixels) pixels; at most \(limits.maxPixels) are decoded")
         }
     }
 

@@ -17,7 +17,8 @@ enum ImageFormat: String, CaseIterable {
     private static func refusal(of bytes: [UInt8]) -> ImageError {
         if bytes.isEmpty { return ImageError(.notAnImage, "not an image: the file is empty") }
         if let other = otherFormat(of: bytes) {
-            return ImageError(.unsupportedFormat, "not an image that is read here: looks like \(other); use JPEG, PNG or WebP")
+            return ImageError(
+                .unsupportedFormat, "not an image that is read here: looks like \(other); use JPEG, PNG or WebP")
         }
         if let text = textKind(of: bytes) { return ImageError(.notAnImage, "not an image: looks like \(text)") }
         return ImageError(.notAnImage, "not an image: the first bytes are \(hexadecimal(bytes.prefix(8)))")
@@ -26,14 +27,16 @@ enum ImageFormat: String, CaseIterable {
     /// An image format that exists but is not read.
     private static func otherFormat(of bytes: [UInt8]) -> String? {
         let signatures: [(String, name: String)] = [
-            ("GIF87a", "GIF"), ("GIF89a", "GIF"), ("BM", "BMP"), ("II*\0", "TIFF"), ("MM\0*", "TIFF"), ("8BPS", "Photoshop"),
+            ("GIF87a", "GIF"), ("GIF89a", "GIF"), ("BM", "BMP"), ("II*\0", "TIFF"), ("MM\0*", "TIFF"),
+            ("8BPS", "Photoshop"),
         ]
         if let known = signatures.first(where: { bytes.starts(with: $0.0.utf8) }) { return known.name }
         if bytes.starts(with: [0xFF, 0x0A]) || bytes.dropFirst(4).starts(with: "JXL ".utf8) { return "JPEG XL" }
         if bytes.starts(with: [0, 0, 1, 0]) { return "an icon" }
         guard bytes.dropFirst(4).starts(with: "ftyp".utf8) else { return nil }
         let brand = String(decoding: bytes.dropFirst(8).prefix(4), as: UTF8.self)
-        return brand.hasPrefix("avi") ? "AVIF" : brand.hasPrefix("he") || brand.hasPrefix("mi") ? "HEIC" : "an MP4 video"
+        return brand.hasPrefix("avi")
+            ? "AVIF" : brand.hasPrefix("he") || brand.hasPrefix("mi") ? "HEIC" : "an MP4 video"
     }
 
     private static func textKind(of bytes: [UInt8]) -> String? {
