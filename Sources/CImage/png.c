@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <spng.h>
 
@@ -33,11 +34,24 @@ static spng_ctx *open_png(const uint8_t *bytes, size_t count, struct spng_ihdr *
     return context;
 }
 
-static bool has_alpha(spng_ctx *context, const struct spng_ihdr *ihdr) {
+// Whether every chunk up to the end chunk is there whole. spng does not read the end chunk's checksum, so it would
+// take a file that is cut within it.
+static bool is_complete(const uint8_t *bytes, size_t count) {
+    for (size_t at = 8; at <= count && count - at >= 12;) {
+        const uint8_t *chunk = bytes + at;
+        const size_t length = (size_t)chunk[0] << 24 | (size_t)chunk[1] << 16 | (size_t)chunk[2] << 8 | chunk[3];
+        if (length > count - at - 12) return false;
+        if (memcmp(chunk + 4, "IEND", 4) == 0) return true;
+        at += length + 12;
+    }
+    return false;
+}
+
+static int has_alpha(spng_ctx *context, const struct spng_ihdr *ihdr, bool *answer) {
     struct spng_trns transparency;
-    return ihdr->color_type == SPNG_COLOR_TYPE_GRAYSCALE_ALPHA
-        || ihdr->color_type == SPNG_COLOR_TYPE_TRUECOLOR_ALPHA
-        || spng_get_trns(context, &transparency) == 0;
+    const int code = spng_get_trns(context, &transparency);
+    *answer = code == 0 || (ihdr->color_type & 4) != 0;  // bit 2: samples carry alpha
+    return code == SPNG_ECHUNKAVAIL ? 0 : code;
 }
 
 // Row by row: the RGBA image never stands in memory beside the RGB one.
@@ -69,15 +83,17 @@ static int decode_whole(
 
 static int decode(
     spng_ctx *context, const struct spng_ihdr *ihdr, const uint8_t background[3], uint8_t *rgb, size_t rgb_size) {
-    int code;
-    if (!has_alpha(context, ihdr)) {
+    bool on_background;
+    int code = has_alpha(context, ihdr, &on_background);
+    if (code) return code;
+    if (!on_background) {
         code = spng_decode_image(context, rgb, rgb_size, SPNG_FMT_RGB8, 0);
     } else if (ihdr->interlace_method == SPNG_INTERLACE_NONE) {
         code = decode_rows(context, ihdr, background, rgb);
     } else {
         code = decode_whole(context, ihdr, background, rgb);
     }
-    return code ? code : spng_decode_chunks(context);  // to the end chunk: a cut file is found out
+    return code ? code : spng_decode_chunks(context);
 }
 
 cimage_status cimage_png_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason) {
@@ -96,6 +112,7 @@ cimage_status cimage_png_decode(
     struct spng_ihdr ihdr = {0};
     int code;
     spng_ctx *context = open_png(bytes, count, &ihdr, &code);
+    if (!code && !is_complete(bytes, count)) code = SPNG_IO_EOF;
     if (!code && rgb_size != (size_t)ihdr.width * ihdr.height * 3) code = SPNG_EBUFSIZ;
     if (!code) code = decode(context, &ihdr, background, rgb, rgb_size);
     spng_ctx_free(context);

@@ -179,9 +179,8 @@ final class Transfer {
     }
 
     private func failure(_ code: CURLcode) -> ImageError {
-        switch code {
-        case CURLE_COULDNT_CONNECT where openedSocketCount == 0 && refusal != nil:
-            refusal ?? ImageError(.connectFailed, place)
+        if code == CURLE_COULDNT_CONNECT, openedSocketCount == 0, let refusal { return refusal }
+        return switch code {
         case CURLE_FILESIZE_EXCEEDED: tooLarge
         case CURLE_OPERATION_TIMEDOUT: lateness
         default: TransferFailure.error(code, place: place, explanation: easy.explanation)
