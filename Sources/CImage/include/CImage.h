@@ -1,1 +1,52 @@
+// Image decoders behind one shape: read the header, then decode into the caller's RGB buffer.
+//
+// No function keeps a pointer, and none allocates more than a working set in proportion to the header's size.
 #pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    CIMAGE_OK = 0,
+    CIMAGE_TRUNCATED,    // the file ends before the image does
+    CIMAGE_CORRUPT,      // the bytes contradict the format
+    CIMAGE_UNSUPPORTED,  // valid, perhaps, but a variant that is not decoded
+    CIMAGE_NO_MEMORY,
+} cimage_status;
+
+typedef struct {
+    uint32_t width, height;                // as stored in the file
+    uint32_t decoded_width, decoded_height;  // what decode writes; smaller than stored only for a scaled JPEG
+} cimage_header;
+
+// Why a call failed; always a C string.
+typedef struct {
+    char text[200];
+} cimage_reason;
+
+// minimum_side: 0 decodes in full; otherwise the largest DCT reduction (1/2, 1/4, 1/8) that keeps both sides at
+// least that long is used, in the header and in decode alike.
+cimage_status cimage_jpeg_header(
+    const uint8_t *bytes, size_t count, uint32_t minimum_side, cimage_header *header, cimage_reason *reason);
+cimage_status cimage_jpeg_decode(
+    const uint8_t *bytes, size_t count, uint32_t minimum_side, uint8_t *rgb, size_t rgb_size, cimage_reason *reason);
+
+// background: the RGB colour that transparent pixels are laid on.
+cimage_status cimage_png_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason);
+cimage_status cimage_png_decode(
+    const uint8_t *bytes, size_t count, const uint8_t background[3], uint8_t *rgb, size_t rgb_size,
+    cimage_reason *reason);
+
+cimage_status cimage_webp_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason);
+cimage_status cimage_webp_decode(
+    const uint8_t *bytes, size_t count, const uint8_t background[3], uint8_t *rgb, size_t rgb_size,
+    cimage_reason *reason);
+
+// rgb[i] = round((c * a + background * (255 - a)) / 255) for `count` RGBA pixels.
+void cimage_composite(const uint8_t *rgba, size_t count, const uint8_t background[3], uint8_t *rgb);
+
+// Applies an EXIF orientation (1 to 8). `width` and `height` are the source's; 5 to 8 swap them in the target.
+void cimage_orient(const uint8_t *source, size_t width, size_t height, int orientation, uint8_t *target);
+
+// SHA-256 (FIPS 180-4).
+void cimage_sha256(const uint8_t *bytes, size_t count, uint8_t digest[32]);

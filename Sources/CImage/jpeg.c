@@ -1,0 +1,173 @@
+// JPEG through libjpeg's own interface: turbojpeg's refuses CMYK, and hides which warning it met.
+#include "internal.h"
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+// A file may ask for any number of passes over its pixels; no encoder makes more than a few dozen.
+enum { scan_limit = 100 };
+
+typedef struct {
+    struct jpeg_decompress_struct info;
+    struct jpeg_error_mgr errors;
+    struct jpeg_progress_mgr progress;
+    jmp_buf escape;
+    bool reading_header;
+    cimage_status status;
+    cimage_reason *reason;
+    uint8_t *row;  // CMYK only
+} decoder;
+
+static decoder *owner(j_common_ptr info) { return (decoder *)info->client_data; }
+
+static cimage_status status_of(int code) {
+    switch (code) {
+        case JWRN_JPEG_EOF:
+        case JWRN_HIT_MARKER:
+        case JERR_INPUT_EOF:
+        case JERR_INPUT_EMPTY:
+            return CIMAGE_TRUNCATED;
+        case JERR_OUT_OF_MEMORY:
+            return CIMAGE_NO_MEMORY;
+        case JERR_BAD_PRECISION:
+        case JERR_COMPONENT_COUNT:
+        case JERR_CONVERSION_NOTIMPL:
+        case JERR_NOT_COMPILED:
+        case JERR_SOF_UNSUPPORTED:
+            return CIMAGE_UNSUPPORTED;
+        default:
+            return CIMAGE_CORRUPT;
+    }
+}
+
+static void give_up(j_common_ptr info) {
+    decoder *self = owner(info);
+    char text[JMSG_LENGTH_MAX];
+    info->err->format_message(info, text);
+    self->status = cimage_fail(self->reason, status_of(info->err->msg_code), "%s", text);
+    longjmp(self->escape, 1);
+}
+
+// libjpeg goes on after a warning and paints the rest grey; here a picture is whole or it is an error. What says
+// nothing about the pixels passes.
+static void on_message(j_common_ptr info, int level) {
+    if (level >= 0) return;
+    const int code = info->err->msg_code;
+    if (code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR) return;
+    if (code == JWRN_EXTRANEOUS_DATA && owner(info)->reading_header) return;
+    give_up(info);
+}
+
+static void on_progress(j_common_ptr info) {
+    decoder *self = owner(info);
+    if (self->info.input_scan_number <= scan_limit) return;
+    self->status = cimage_fail(self->reason, CIMAGE_CORRUPT, "more than %d scans", scan_limit);
+    longjmp(self->escape, 1);
+}
+
+static void create(decoder *self) {
+    self->info.err = jpeg_std_error(&self->errors);
+    self->errors.error_exit = give_up;
+    self->errors.emit_message = on_message;
+    self->info.client_data = self;
+    jpeg_create_decompress(&self->info);  // keeps err and client_data
+    self->progress.progress_monitor = on_progress;
+    self->info.progress = &self->progress;
+}
+
+static void scale_down(struct jpeg_decompress_struct *info, uint32_t minimum_side) {
+    const uint32_t side = info->image_width < info->image_height ? info->image_width : info->image_height;
+    info->scale_num = 1;
+    info->scale_denom = 1;
+    if (minimum_side == 0) return;
+    while (info->scale_denom < 8 && side / (info->scale_denom * 2) >= minimum_side) info->scale_denom *= 2;
+}
+
+static void read_header(decoder *self, const uint8_t *bytes, size_t count, uint32_t minimum_side) {
+    struct jpeg_decompress_struct *info = &self->info;
+    self->reading_header = true;
+    jpeg_mem_src(info, bytes, (unsigned long)count);
+    jpeg_read_header(info, TRUE);
+    self->reading_header = false;
+    switch (info->num_components) {
+        case 1: case 3: info->out_color_space = JCS_RGB; break;
+        case 4: info->out_color_space = JCS_CMYK; break;
+        default:
+            self->status = cimage_fail(
+                self->reason, CIMAGE_UNSUPPORTED, "%d colour components", info->num_components);
+            longjmp(self->escape, 1);
+    }
+    scale_down(info, minimum_side);
+    jpeg_calc_output_dimensions(info);
+}
+
+static uint8_t product_over_255(uint32_t a, uint32_t b) {
+    const uint32_t x = a * b + 128;
+    return (uint8_t)(((x >> 8) + x) >> 8);
+}
+
+// Pillow's conversion, and like Pillow it takes every CMYK JPEG to be inverted, as Adobe writes them: a stored 255
+// means no ink.
+static void cmyk_to_rgb(const uint8_t *cmyk, size_t count, uint8_t *rgb) {
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t white = cmyk[4 * i + 3];
+        for (int channel = 0; channel < 3; channel++) {
+            const uint32_t ink = 255u - cmyk[4 * i + channel];
+            rgb[3 * i + channel] = (uint8_t)(white - product_over_255(ink, white));
+        }
+    }
+}
+
+static void read_pixels(decoder *self, uint8_t *rgb, size_t rgb_size) {
+    struct jpeg_decompress_struct *info = &self->info;
+    const size_t width = info->output_width;
+    if (rgb_size != width * info->output_height * 3) {
+        self->status = cimage_fail(self->reason, CIMAGE_CORRUPT, "the size changed between two readings");
+        longjmp(self->escape, 1);
+    }
+    jpeg_start_decompress(info);
+    const bool is_cmyk = info->out_color_space == JCS_CMYK;
+    if (is_cmyk) {
+        self->row = malloc(width * 4);
+        if (!self->row) ERREXIT1(info, JERR_OUT_OF_MEMORY, 0);
+    }
+    while (info->output_scanline < info->output_height) {
+        uint8_t *target = rgb + info->output_scanline * width * 3;
+        JSAMPROW row = is_cmyk ? self->row : target;
+        jpeg_read_scanlines(info, &row, 1);
+        if (is_cmyk) cmyk_to_rgb(self->row, width, target);
+    }
+    jpeg_finish_decompress(info);  // reads on to the end marker, so a file without one is found out
+}
+
+cimage_status cimage_jpeg_header(
+    const uint8_t *bytes, size_t count, uint32_t minimum_side, cimage_header *header, cimage_reason *reason) {
+    decoder self = {.reason = reason, .status = CIMAGE_OK};
+    if (setjmp(self.escape) == 0) {
+        create(&self);
+        read_header(&self, bytes, count, minimum_side);
+        *header = (cimage_header){
+            self.info.image_width, self.info.image_height, self.info.output_width, self.info.output_height};
+    }
+    jpeg_destroy_decompress(&self.info);
+    return self.status;
+}
+
+cimage_status cimage_jpeg_decode(
+    const uint8_t *bytes, size_t count, uint32_t minimum_side, uint8_t *rgb, size_t rgb_size, cimage_reason *reason) {
+    decoder self = {.reason = reason, .status = CIMAGE_OK};
+    if (setjmp(self.escape) == 0) {
+        create(&self);
+        read_header(&self, bytes, count, minimum_side);
+        read_pixels(&self, rgb, rgb_size);
+    }
+    jpeg_destroy_decompress(&self.info);
+    free(self.row);
+    return self.status;
+}

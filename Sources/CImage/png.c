@@ -1,0 +1,120 @@
+#include "internal.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <spng.h>
+
+// Profiles and texts are read past, not used: no file needs more of them than this.
+enum { side_chunk_limit = 32 << 20 };
+
+static cimage_status failure(int code, cimage_reason *reason) {
+    switch (code) {
+        case SPNG_IO_EOF:
+            return cimage_fail(reason, CIMAGE_TRUNCATED, "the file ends before its end chunk");
+        case SPNG_EMEM:
+            return cimage_fail(reason, CIMAGE_NO_MEMORY, "out of memory");
+        case SPNG_ECHUNK_LIMITS:
+            return cimage_fail(reason, CIMAGE_UNSUPPORTED, "a side chunk exceeds %d bytes", side_chunk_limit);
+        default:
+            return cimage_fail(reason, CIMAGE_CORRUPT, "%s", spng_strerror(code));
+    }
+}
+
+static spng_ctx *open_png(const uint8_t *bytes, size_t count, struct spng_ihdr *ihdr, int *code) {
+    spng_ctx *context = spng_ctx_new(0);
+    if (!context) {
+        *code = SPNG_EMEM;
+        return NULL;
+    }
+    *code = spng_set_png_buffer(context, bytes, count);
+    if (!*code) *code = spng_set_chunk_limits(context, side_chunk_limit, side_chunk_limit);
+    if (!*code) *code = spng_get_ihdr(context, ihdr);
+    return context;
+}
+
+// Whether every chunk up to the end chunk is there whole. spng does not read the end chunk's checksum, so it would
+// take a file that is cut within it.
+static bool is_complete(const uint8_t *bytes, size_t count) {
+    for (size_t at = 8; at <= count && count - at >= 12;) {
+        const uint8_t *chunk = bytes + at;
+        const size_t length = (size_t)chunk[0] << 24 | (size_t)chunk[1] << 16 | (size_t)chunk[2] << 8 | chunk[3];
+        if (length > count - at - 12) return false;
+        if (memcmp(chunk + 4, "IEND", 4) == 0) return true;
+        at += length + 12;
+    }
+    return false;
+}
+
+static int has_alpha(spng_ctx *context, const struct spng_ihdr *ihdr, bool *answer) {
+    struct spng_trns transparency;
+    const int code = spng_get_trns(context, &transparency);
+    *answer = code == 0 || (ihdr->color_type & 4) != 0;  // bit 2: samples carry alpha
+    return code == SPNG_ECHUNKAVAIL ? 0 : code;
+}
+
+// Row by row: the RGBA image never stands in memory beside the RGB one.
+static int decode_rows(
+    spng_ctx *context, const struct spng_ihdr *ihdr, const uint8_t background[3], uint8_t *rgb) {
+    const size_t width = ihdr->width;
+    int code = spng_decode_image(context, NULL, 0, SPNG_FMT_RGBA8, SPNG_DECODE_TRNS | SPNG_DECODE_PROGRESSIVE);
+    if (code) return code;
+    uint8_t *row = malloc(width * 4);
+    if (!row) return SPNG_EMEM;
+    for (size_t y = 0; y < ihdr->height && !code; y++) {
+        code = spng_decode_row(context, row, width * 4);
+        if (!code || code == SPNG_EOI) cimage_composite(row, width, background, rgb + y * width * 3);
+    }
+    free(row);
+    return code == SPNG_EOI ? 0 : code;
+}
+
+static int decode_whole(
+    spng_ctx *context, const struct spng_ihdr *ihdr, const uint8_t background[3], uint8_t *rgb) {
+    const size_t count = (size_t)ihdr->width * ihdr->height;
+    uint8_t *rgba = malloc(count * 4);
+    if (!rgba) return SPNG_EMEM;
+    const int code = spng_decode_image(context, rgba, count * 4, SPNG_FMT_RGBA8, SPNG_DECODE_TRNS);
+    if (!code) cimage_composite(rgba, count, background, rgb);
+    free(rgba);
+    return code;
+}
+
+static int decode(
+    spng_ctx *context, const struct spng_ihdr *ihdr, const uint8_t background[3], uint8_t *rgb, size_t rgb_size) {
+    bool on_background;
+    int code = has_alpha(context, ihdr, &on_background);
+    if (code) return code;
+    if (!on_background) {
+        code = spng_decode_image(context, rgb, rgb_size, SPNG_FMT_RGB8, 0);
+    } else if (ihdr->interlace_method == SPNG_INTERLACE_NONE) {
+        code = decode_rows(context, ihdr, background, rgb);
+    } else {
+        code = decode_whole(context, ihdr, background, rgb);
+    }
+    return code ? code : spng_decode_chunks(context);
+}
+
+cimage_status cimage_png_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason) {
+    struct spng_ihdr ihdr = {0};
+    int code;
+    spng_ctx *context = open_png(bytes, count, &ihdr, &code);
+    spng_ctx_free(context);
+    if (code) return failure(code, reason);
+    *header = (cimage_header){ihdr.width, ihdr.height, ihdr.width, ihdr.height};
+    return CIMAGE_OK;
+}
+
+cimage_status cimage_png_decode(
+    const uint8_t *bytes, size_t count, const uint8_t background[3], uint8_t *rgb, size_t rgb_size,
+    cimage_reason *reason) {
+    struct spng_ihdr ihdr = {0};
+    int code;
+    spng_ctx *context = open_png(bytes, count, &ihdr, &code);
+    if (!code && !is_complete(bytes, count)) code = SPNG_IO_EOF;
+    if (!code && rgb_size != (size_t)ihdr.width * ihdr.height * 3) code = SPNG_EBUFSIZ;
+    if (!code) code = decode(context, &ihdr, background, rgb, rgb_size);
+    spng_ctx_free(context);
+    return code ? failure(code, reason) : CIMAGE_OK;
+}

@@ -1,0 +1,32 @@
+/// What decoding may cost, and what stands behind transparent pixels.
+public struct DecodeLimits: Hashable, Sendable {
+    /// A colour, eight bits a channel.
+    public struct Colour: Hashable, Sendable {
+        /// The three channels, 0 to 255.
+        public let red, green, blue: UInt8
+
+        /// White: 255, 255, 255.
+        public static let white = Colour(red: 255, green: 255, blue: 255)
+
+        /// A colour of three channels, 0 to 255.
+        public init(red: UInt8, green: UInt8, blue: UInt8) {
+            self.red = red
+            self.green = green
+            self.blue = blue
+        }
+    }
+
+    /// The most pixels (width × height, as stored in the file) that are decoded. Default: 100 million.
+    ///
+    /// An image takes 3 bytes a pixel, twice that while it is turned upright, and up to 9 bytes a pixel while a
+    /// progressive JPEG is decoded: 900 MB at the default.
+    public var maxPixels: Int
+    /// The colour that transparent pixels are laid on. Default: white.
+    public var background: Colour
+
+    /// Limits; every one has a default.
+    public init(maxPixels: Int = 100_000_000, background: Colour = .white) {
+        self.maxPixels = maxPixels
+        self.background = background
+    }
+}

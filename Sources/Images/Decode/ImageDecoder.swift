@@ -1,0 +1,53 @@
+import CImage
+
+/// Files to pixels: JPEG, PNG and WebP, as Pillow decodes them.
+///
+/// PNG and lossless WebP come out bit for bit as in Pillow 13 on the background colour; JPEG and lossy WebP within
+/// one step a channel, which is what two versions of their libraries may differ by.
+public enum ImageDecoder {
+    /// Decodes a whole file into upright RGB.
+    ///
+    /// - Parameters:
+    ///   - bytes: The file.
+    ///   - limits: The most pixels, checked before any are decoded, and the colour behind transparency.
+    ///   - minimumSide: In pixels. When given, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size as long as both sides
+    ///     keep at least this length: much less work, and not the pixels that full decoding and shrinking would give.
+    ///     By default every file is decoded in full.
+    /// - Throws: ``ImageError``: `notAnImage`, `unsupportedFormat`, `truncated`, `corrupt`, `tooManyPixels`
+    ///   (permanent), `outOfMemory` (fatal).
+    public static func decode(
+        _ bytes: [UInt8], limits: DecodeLimits = DecodeLimits(), minimumSide: Int? = nil
+    ) throws(ImageError) -> RGBImage {
+        let codec = Codec(
+            format: try ImageFormat(sniffing: bytes), background: limits.background, minimumSide: minimumSide ?? 0)
+        let header = try codec.header(of: bytes)
+        try check(header, limits)
+        let stored = try codec.decode(bytes, header)
+        return upright(stored, Orientation(of: bytes, format: codec.format))
+    }
+
+    private static func check(_ header: cimage_header, _ limits: DecodeLimits) throws(ImageError) {
+        let pixels = Int(header.width) * Int(header.height)
+        guard pixels > 0 else { throw ImageError(.corrupt, "corrupt image: it has no pixels") }
+        guard pixels <= limits.maxPixels else {
+            let size = "\(header.width) × \(header.height)"
+            throw ImageError(
+                .tooManyPixels,
+                "image too large: \(size) is \(pixels) pixels; at most \(limits.maxPixels) are decoded")
+        }
+    }
+
+    private static func upright(_ image: RGBImage, _ orientation: Orientation) -> RGBImage {
+        if orientation == .upright { return image }
+        let pixels = [UInt8](unsafeUninitializedCapacity: image.pixels.count) { target, count in
+            image.pixels.withUnsafeBufferPointer { source in
+                cimage_orient(
+                    source.baseAddress, image.width, image.height, Int32(orientation.rawValue), target.baseAddress)
+            }
+            count = image.pixels.count
+        }
+        let swaps = orientation.swapsSides
+        return RGBImage(
+            width: swaps ? image.height : image.width, height: swaps ? image.width : image.height, pixels: pixels)
+    }
+}

@@ -1,0 +1,69 @@
+import CCurl
+
+/// A URL that the policy lets through, in the form that curl reads.
+struct FetchURL: Hashable, Sendable {
+    /// The whole URL, percent-encoded where it must be, without its fragment.
+    let text: String
+    /// Lowercase.
+    let scheme: String
+    /// Lowercase; empty in a `file:` URL.
+    let host: String
+    let port: Int
+    /// Percent-decoded; used for `file:` only.
+    let path: String
+
+    /// Longer URLs are refused.
+    static let lengthLimit = 8192
+
+    /// What error messages call this URL: credentials, path and query may be secrets.
+    var name: String { "\(scheme)://\(host)" }
+
+    /// Judges a URL: its form, scheme, user information and port. Addresses are judged when curl connects.
+    ///
+    /// - Parameter origin: The name of the URL that redirected here; nil for a first request.
+    /// - Throws: ``ImageError``: `invalidURL`, `schemeNotAllowed`, `userinfo`, `portNotAllowed`.
+    init(_ text: String, policy: FetchPolicy, redirectedFrom origin: String? = nil) throws(ImageError) {
+        let context = origin.map { " (by redirect from \($0))" } ?? ""
+        try Self.checkForm(text, context)
+        let url = try URLHandle()
+        if let why = url.parse(text) { throw ImageError(.invalidURL, "invalid URL\(context): \(why)") }
+        scheme = (url.part(CURLUPART_SCHEME) ?? "").lowercased()
+        host = (url.part(CURLUPART_HOST) ?? "").lowercased()
+        port = url.part(CURLUPART_PORT, CURLU_DEFAULT_PORT).flatMap { Int($0) } ?? 0
+        path = url.part(CURLUPART_PATH, CURLU_URLDECODE) ?? ""
+        let hasUser = url.part(CURLUPART_USER) != nil || url.part(CURLUPART_PASSWORD) != nil
+        url.drop(CURLUPART_FRAGMENT)
+        self.text = url.part(CURLUPART_URL) ?? text
+
+        try checkScheme(policy, isRedirect: origin != nil, context)
+        if hasUser {
+            throw ImageError(.userinfo, "URL of host \(host)\(context) carries a user name or password; not allowed")
+        }
+        if !isFile, let ports = policy.allowedPorts, !ports.contains(port) {
+            throw ImageError(.portNotAllowed, "port \(port) of host \(host)\(context) is not allowed")
+        }
+    }
+
+    /// Whether it names a local file.
+    var isFile: Bool { scheme == "file" }
+
+    private static func checkForm(_ text: String, _ context: String) throws(ImageError) {
+        guard !text.isEmpty else { throw ImageError(.invalidURL, "invalid URL\(context): it is empty") }
+        guard text.utf8.count <= lengthLimit else {
+            throw ImageError(.invalidURL, "invalid URL\(context): longer than \(lengthLimit) bytes")
+        }
+        // A NUL would end the C string early, and curl would read another URL than the one judged.
+        guard text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+            throw ImageError(.invalidURL, "invalid URL\(context): it contains a control character")
+        }
+    }
+
+    private func checkScheme(_ policy: FetchPolicy, isRedirect: Bool, _ context: String) throws(ImageError) {
+        if isFile && !isRedirect && !policy.localRoots.isEmpty { return }
+        let network = policy.allowedSchemes.intersection(["http", "https"])
+        guard network.contains(scheme) else {
+            let allowed = network.sorted().joined(separator: " and ")
+            throw ImageError(.schemeNotAllowed, "scheme \(scheme)\(context) is not allowed; only \(allowed)")
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import Foundation
+import Synchronization
+
+/// A file that was fetched. Not yet known to be an image.
+public struct FetchedImage: Hashable, Sendable {
+    /// The file, content encodings undone.
+    public let bytes: [UInt8]
+    /// The URL that answered, after redirects.
+    public let finalURL: String
+    /// What the server says the file is; hearsay.
+    public let contentType: String?
+    /// SHA-256 of `bytes`, in lowercase hexadecimal.
+    public let sha256: String
+    /// The address that answered; nil for `file:` and `data:` URLs.
+    public let remoteAddress: String?
+    /// Seconds on the network (or disk), redirects included, waiting for its turn excluded.
+    public let seconds: Double
+}
+
+/// Fetches images under a policy: over HTTP on a thread of its own, and from local roots where the policy names any.
+///
+/// Requests wait for their turn (per host and in all) without blocking a thread. Cancelling the task aborts its
+/// transfer.
+public final class ImageFetcher: Sendable {
+    /// What is fetched, and at what cost.
+    public let policy: FetchPolicy
+    private let mailbox = Mailbox()
+    private let lastID = Atomic<UInt64>(0)
+
+    /// Starts the fetch thread. Throws ``ImageError`` (`localFailure`) when libcurl does not start.
+    public init(policy: FetchPolicy = FetchPolicy()) throws(ImageError) {
+        precondition(policy.maxConcurrent > 0 && policy.perHostConcurrency > 0, "a policy that lets nothing through")
+        try Curl.start()
+        self.policy = policy
+        let thread = Thread { [mailbox] in FetchLoop.run(policy: policy, mailbox: mailbox) }
+        thread.name = "fetch"
+        thread.start()
+    }
+
+    deinit { shutdown() }
+
+    /// Ends the thread. Fetches in flight fail as `cancelled`, and so does every later one. Returns at once.
+    public func shutdown() { mailbox.close() }
+
+    /// Fetches one file.
+    ///
+    /// - Parameter url: `http:` or `https:`; `file:` and `data:` where the policy allows them.
+    /// - Throws: ``ImageError``; its disposition says whether to try again.
+    public func fetch(_ url: String) async throws(ImageError) -> FetchedImage {
+        let body: FetchedBody
+        if DataURL.matches(url) {
+            body = try DataURL.read(url, policy: policy)
+        } else {
+            let judged = try FetchURL(url, policy: policy)
+            body = try await judged.isFile ? LocalFile.read(judged, policy: policy) : submit(judged).get()
+        }
+        return FetchedImage(
+            bytes: body.bytes, finalURL: body.finalURL, contentType: body.contentType,
+            sha256: SHA256Digest.hex(body.bytes), remoteAddress: body.remoteAddress,
+            seconds: body.duration / .seconds(1))
+    }
+
+    private func submit(_ url: FetchURL) async -> Result<FetchedBody, ImageError> {
+        let id = lastID.add(1, ordering: .relaxed).newValue
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { reply in
+                guard mailbox.send(.submit(Request(id: id, url: url, reply: reply))) else {
+                    reply.resume(returning: .failure(ImageError(.cancelled, "the fetcher is shut down")))
+                    return
+                }
+                // A cancellation that came before the request found nothing to cancel: say it again.
+                if Task.isCancelled { _ = mailbox.send(.cancel(id)) }
+            }
+        } onCancel: {
+            _ = mailbox.send(.cancel(id))
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import CCurl
+import Synchronization
+
+/// One fetch over the network, or what is left of it after a redirect.
+struct Request: Sendable {
+    typealias Reply = CheckedContinuation<Result<FetchedBody, ImageError>, Never>
+
+    let id: UInt64
+    var url: FetchURL
+    let reply: Reply
+    /// The name of the URL that redirected to this one.
+    var origin: String?
+    var redirectCount = 0
+    /// Time already spent on the network, in earlier hops.
+    var spent: Duration = .zero
+}
+
+/// What a finished transfer hands over.
+struct FetchedBody: Sendable {
+    let bytes: [UInt8]
+    let finalURL: String
+    let contentType: String?
+    let remoteAddress: String?
+    /// On the network, redirects included.
+    let duration: Duration
+}
+
+/// The way into the fetch thread: commands from any thread, and the wake-up.
+final class Mailbox: Sendable {
+    enum Command: Sendable {
+        case submit(Request)
+        case cancel(UInt64)
+    }
+
+    private struct State {
+        var commands: [Command] = []
+        var isClosed = false
+        /// Address of the curl handle to wake; 0 before the thread runs and after it ended.
+        var multi: UInt = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// Leaves a command for the thread. False, and nothing left, when the mailbox is closed.
+    func send(_ command: Command) -> Bool {
+        state.withLock { state in
+            guard !state.isClosed else { return false }
+            state.commands.append(command)
+            Self.wake(state)
+            return true
+        }
+    }
+
+    /// Refuses further commands and asks the thread to end.
+    func close() {
+        state.withLock { state in
+            state.isClosed = true
+            Self.wake(state)
+        }
+    }
+
+    /// The thread's: what to wake from now on. The handle must outlive the call of `detach`.
+    func attach(_ multi: borrowing MultiHandle) {
+        let address = UInt(bitPattern: multi.raw)
+        state.withLock { $0.multi = address }
+    }
+
+    /// The thread's: nothing is to be woken any more.
+    func detach() {
+        state.withLock { $0.multi = 0 }
+    }
+
+    /// The thread's: all commands so far, oldest first, and whether to end.
+    func take() -> (commands: [Command], isClosed: Bool) {
+        state.withLock { state in
+            defer { state.commands = [] }
+            return (state.commands, state.isClosed)
+        }
+    }
+
+    /// Under the lock: the handle is not freed while it is being woken.
+    private static func wake(_ state: State) {
+        guard let multi = UnsafeMutableRawPointer(bitPattern: state.multi) else { return }
+        curl_multi_wakeup(multi)
+    }
+}

@@ -1,0 +1,211 @@
+import CCurl
+import Glibc
+
+/// One request on the network: a curl handle, what has arrived, and what was refused. Lives on the fetch thread.
+final class Transfer {
+    /// How a transfer ended.
+    enum Outcome {
+        case fetched(FetchedBody)
+        case redirect(to: String, after: Duration)
+        case failed(ImageError)
+    }
+
+    let request: Request
+    let easy: EasyHandle
+    private let policy: FetchPolicy
+    private var body: [UInt8] = []
+    private var headerByteCount = 0
+    private var discardedByteCount = 0
+    /// Why the transfer was stopped from within a callback; curl then reports only that it was.
+    private var stop: ImageError?
+    private var wasAnswerCutShort = false
+    /// Why the last address was not connected to.
+    private var refusal: ImageError?
+    private var openedSocketCount = 0
+
+    private static let headerLimit = 256 << 10
+    /// How much of an error page or of a redirect's body is read to keep the connection alive.
+    private static let discardLimit = 64 << 10
+
+    init(_ request: Request, policy: FetchPolicy) throws(ImageError) {
+        self.request = request
+        self.policy = policy
+        easy = try EasyHandle(headers: ["Accept: image/jpeg, image/png, image/webp, */*;q=0.1"])
+        setTarget()
+        setLimits()
+        setCallbacks()
+    }
+
+    // MARK: Setting up
+
+    private func setTarget() {
+        easy.set(CURLOPT_URL, request.url.text)
+        easy.set(CURLOPT_PROTOCOLS_STR, "http,https")
+        easy.set(CURLOPT_FOLLOWLOCATION, 0)  // every redirect is judged here, like a first request
+        easy.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1)
+        easy.set(CURLOPT_PROXY, "")  // whatever the environment says: a proxy would connect unchecked
+        easy.set(CURLOPT_NOPROXY, "*")
+        easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
+        easy.set(CURLOPT_ACCEPT_ENCODING, "")
+        easy.set(CURLOPT_USERAGENT, policy.userAgent)
+        if let file = policy.certificateAuthorities { easy.set(CURLOPT_CAINFO, file) }
+    }
+
+    private func setLimits() {
+        easy.set(CURLOPT_NOSIGNAL, 1)
+        easy.set(CURLOPT_TCP_KEEPALIVE, 1)
+        easy.set(CURLOPT_DNS_CACHE_TIMEOUT, 60)
+        easy.set(CURLOPT_TIMEOUT_MS, max(1, remainingTime.milliseconds))
+        easy.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, policy.connectTimeout.milliseconds))
+        easy.set(CURLOPT_LOW_SPEED_LIMIT, policy.minimumThroughput)
+        easy.set(CURLOPT_LOW_SPEED_TIME, max(1, Int(policy.throughputWindow.components.seconds)))
+        easy.set(CURLOPT_MAXFILESIZE_LARGE, bytes: policy.maxBytes)
+    }
+
+    private func setCallbacks() {
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        ccurl_on_body(easy.raw, { Transfer.of($3).receive(UnsafeRawBufferPointer(start: $0, count: $1 * $2)) }, context)
+        ccurl_on_header(easy.raw, { Transfer.of($3).receiveHeader($1 * $2) }, context)
+        ccurl_on_open_socket(
+            easy.raw, { context, _, address in address.map { Transfer.of(context).open($0) } ?? CURL_SOCKET_BAD },
+            context)
+    }
+
+    private static func of(_ context: UnsafeMutableRawPointer?) -> Transfer {
+        guard let context else { preconditionFailure("curl lost a callback's context") }
+        return Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+    }
+
+    /// What the earlier hops left of the total.
+    private var remainingTime: Duration { policy.totalTimeout - request.spent }
+
+    // MARK: curl's callbacks. A count other than the one that came stops the transfer.
+
+    private func receive(_ chunk: UnsafeRawBufferPointer) -> Int {
+        guard (200...299).contains(easy.long(CURLINFO_RESPONSE_CODE)) else {
+            discardedByteCount += chunk.count
+            wasAnswerCutShort = discardedByteCount > Self.discardLimit
+            return wasAnswerCutShort ? 0 : chunk.count
+        }
+        guard body.count + chunk.count <= policy.maxBytes else {
+            stop = tooLarge
+            return 0
+        }
+        if body.isEmpty {
+            let announced = easy.size(CURLINFO_CONTENT_LENGTH_DOWNLOAD_T)
+            body.reserveCapacity(min(max(announced, chunk.count), policy.maxBytes))
+        }
+        body.append(contentsOf: chunk)
+        return chunk.count
+    }
+
+    private func receiveHeader(_ count: Int) -> Int {
+        headerByteCount += count
+        guard headerByteCount > Self.headerLimit else { return count }
+        stop = ImageError(.badResponse, "\(place) sent more than \(Self.headerLimit) bytes of headers")
+        return 0
+    }
+
+    /// curl is about to connect: the one gate through which every address passes, whatever name led to it.
+    private func open(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
+        refusal = judge(address)
+        guard refusal == nil else { return CURL_SOCKET_BAD }
+        let socket = ccurl_open_socket(address)
+        if socket == CURL_SOCKET_BAD {
+            let code = errno
+            guard [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) else { return socket }
+            stop = ImageError(.localFailure, "no socket for a transfer: \(String(cString: strerror(code)))")
+        } else {
+            openedSocketCount += 1
+        }
+        return socket
+    }
+
+    private func judge(_ address: UnsafeMutablePointer<curl_sockaddr>) -> ImageError? {
+        var bytes = [UInt8](repeating: 0, count: 16)
+        var port: UInt16 = 0
+        let length = Int(ccurl_read_address(address, &bytes, &port))
+        guard let ip = IPAddress(bytes: bytes.prefix(length)) else {
+            return ImageError(.addressNotAllowed, "\(place) has an address of an unknown family; not allowed")
+        }
+        if let kind = AddressRules.refusal(of: ip, allowing: policy.allowedNetworks) {
+            return ImageError(.addressNotAllowed, "address \(ip) is \(kind); not allowed (\(place))")
+        }
+        if let ports = policy.allowedPorts, !ports.contains(Int(port)) {
+            return ImageError(.portNotAllowed, "port \(port) is not allowed (\(place))")
+        }
+        return nil
+    }
+
+    // MARK: The end
+
+    /// Reads curl's result and the server's status.
+    func conclude(_ code: CURLcode) -> Outcome {
+        if let stop { return .failed(stop) }
+        guard code == CURLE_OK || wasAnswerCutShort else { return .failed(failure(code)) }
+        let status = easy.long(CURLINFO_RESPONSE_CODE)
+        switch status {
+        case 200...299 where body.isEmpty: return .failed(ImageError(.emptyBody, "\(place) sent an empty file"))
+        case 200...299: return .fetched(fetched)
+        case 301, 302, 303, 307, 308:
+            guard let target = easy.string(CURLINFO_REDIRECT_URL) else { break }
+            return .redirect(to: target, after: duration)
+        default: break
+        }
+        return .failed(ImageError(.httpStatus(status), "\(place) answered HTTP \(status)", retryAfter: retryAfter))
+    }
+
+    /// The host, for messages, and how we came to it.
+    var place: String {
+        request.url.name + (request.origin.map { ", by redirect from \($0)" } ?? "")
+    }
+
+    private var fetched: FetchedBody {
+        FetchedBody(
+            bytes: body, finalURL: request.url.text, contentType: easy.string(CURLINFO_CONTENT_TYPE),
+            remoteAddress: easy.string(CURLINFO_PRIMARY_IP), duration: request.spent + duration)
+    }
+
+    private var duration: Duration { .microseconds(easy.size(CURLINFO_TOTAL_TIME_T)) }
+
+    /// Seconds or a date in the header; curl reads both.
+    private var retryAfter: Duration? {
+        let seconds = easy.size(CURLINFO_RETRY_AFTER)
+        return seconds > 0 ? .seconds(min(seconds, 3600)) : nil
+    }
+
+    private var tooLarge: ImageError {
+        ImageError(.tooLarge, "\(place) sent more than \(policy.maxBytes) bytes")
+    }
+
+    private func failure(_ code: CURLcode) -> ImageError {
+        if code == CURLE_COULDNT_CONNECT, openedSocketCount == 0, let refusal { return refusal }
+        return switch code {
+        case CURLE_FILESIZE_EXCEEDED: tooLarge
+        case CURLE_OPERATION_TIMEDOUT: lateness
+        default: TransferFailure.error(code, place: place, explanation: easy.explanation)
+        }
+    }
+
+    /// curl has one code for three clocks.
+    private var lateness: ImageError {
+        if easy.size(CURLINFO_PRETRANSFER_TIME_T) == 0 {
+            return ImageError(
+                .timeout, "\(place) was not connected to within \(min(policy.connectTimeout, remainingTime))")
+        }
+        guard duration < remainingTime else {
+            return ImageError(.timeout, "\(place) took longer than \(policy.totalTimeout)")
+        }
+        return ImageError(
+            .tooSlow,
+            "\(place) sent less than \(policy.minimumThroughput) bytes a second over \(policy.throughputWindow)")
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded down; what is too long for an Int of them counts as a day.
+    var milliseconds: Int {
+        self > .seconds(86400)
+            ? 86_400_000 : Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)
+    }
+}

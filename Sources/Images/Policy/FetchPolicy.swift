@@ -1,0 +1,45 @@
+/// What may be fetched, from where, and at what cost.
+public struct FetchPolicy: Hashable, Sendable {
+    /// URL schemes that may be fetched over the network: `http`, `https` or both. Default: both.
+    public var allowedSchemes: Set<String> = ["http", "https"]
+    /// TCP ports that may be connected to; nil allows any. Default: 80 and 443. Holds in allowed networks too.
+    public var allowedPorts: Set<Int>? = [80, 443]
+    /// Networks that may be connected to although they are not public: 127.0.0.0/8 in a demonstration, or the network
+    /// of an image store. Default: none.
+    public var allowedNetworks: [CIDR] = []
+
+    /// The most bytes of a file, after content decoding; checked while they arrive. Default: 32 MiB.
+    public var maxBytes: Int = 32 << 20
+    /// The most that one image may take on the network, redirects included, waiting for its turn excluded.
+    /// Default: 60 s.
+    public var totalTimeout: Duration = .seconds(60)
+    /// The most that connecting may take, name lookup and TLS included. Default: 10 s.
+    public var connectTimeout: Duration = .seconds(10)
+    /// Bytes a second below which a transfer is given up, when it stays so for `throughputWindow`; 0 accepts any.
+    /// Default: 1024.
+    public var minimumThroughput: Int = 1024
+    /// How long a transfer may stay below `minimumThroughput`; whole seconds. Default: 20 s.
+    public var throughputWindow: Duration = .seconds(20)
+    /// The most redirects that are followed; each is judged like a first request. Default: 3.
+    public var maxRedirects: Int = 3
+
+    /// The most requests at a time, all hosts together. Default: 64.
+    public var maxConcurrent: Int = 64
+    /// The most requests at a time to one host. Default: 4.
+    public var perHostConcurrency: Int = 4
+    /// The least time between the starts of two requests to one host. Default: none.
+    public var perHostDelay: Duration = .zero
+    /// The User-Agent header. Say who fetches and where to complain. Default: `Gloss/0.1`.
+    public var userAgent: String = "Gloss/0.1 (image annotation)"
+    /// A file of trusted certificates (PEM) in place of the system's; nil for the system's. Default: nil.
+    public var certificateAuthorities: String?
+
+    /// Directories whose files `file:` URLs may name, judged after symbolic links are resolved. Default: none, so that
+    /// `file:` URLs are refused.
+    public var localRoots: [String] = []
+    /// Whether `data:` URLs are decoded. Default: no.
+    public var allowDataURLs: Bool = false
+
+    /// The defaults.
+    public init() {}
+}
