@@ -1,0 +1,194 @@
+import Foundation
+import Storage
+
+/// A PostgreSQL server of the tests' own: a temporary directory, a socket, no network. It goes away with the process,
+/// however that ends.
+public actor PrivatePostgres {
+    /// The server that most tests share; each test makes itself a database in it.
+    public static let shared = PrivatePostgres()
+
+    private var place: ServerPlace?
+    private var isRunning = false
+    private var hasTemplate = false
+    private var databaseCount = 0
+
+    /// A server that starts when first used. Tests that stop or kill one make their own.
+    public init() {}
+
+    /// A new database.
+    /// - Parameter migrated: whether it has the schema `gloss`.
+    public func makeDatabase(migrated: Bool = true) async throws -> TestDatabase {
+        let place = try runningPlace()
+        if migrated && !hasTemplate {
+            try await makeTemplate(place)
+            hasTemplate = true
+        }
+        databaseCount += 1
+        let name = "test\(databaseCount)"
+        let template = migrated ? "gloss_template" : "template0"
+        try await runSQL("create database \(name) template \(template)", in: "postgres", place)
+        return TestDatabase(name: name, socketDirectory: place.socketDirectory)
+    }
+
+    /// Starts the server.
+    public func start() throws {
+        _ = try runningPlace()
+    }
+
+    /// Stops the server as systemd would.
+    public func stop() throws {
+        try pgCtl("stop", "-m", "fast")
+        isRunning = false
+    }
+
+    /// Kills the server with SIGKILL, as if the machine had lost its power.
+    public func kill() throws {
+        guard let place, let pid = place.postmasterPID else { return }
+        Foundation.kill(pid, SIGKILL)
+        isRunning = false
+    }
+
+    private func makeTemplate(_ place: ServerPlace) async throws {
+        try await runSQL("create database gloss_template template template0", in: "postgres", place)
+        let settings = TestDatabase(name: "gloss_template", socketDirectory: place.socketDirectory).settings()
+        _ = try await Migrator(settings, directory: TestDatabase.migrationsDirectory).apply()
+        for user in TestDatabase.User.allCases where user != .superuser {
+            try await runSQL(
+                "create role \(user.rawValue) login in role \(user.rawValue.replacing("test", with: "gloss"))",
+                in: "postgres", place)
+        }
+    }
+
+    private func runSQL(_ sql: String, in database: String, _ place: ServerPlace) async throws {
+        let session = Session(TestDatabase(name: database, socketDirectory: place.socketDirectory).settings())
+        try await session.script(sql)
+        await session.close()
+    }
+
+    private func runningPlace() throws -> ServerPlace {
+        let place = try self.place ?? ServerPlace()
+        self.place = place
+        guard !isRunning else { return place }
+        // After a kill the old server's children may hold the shared memory for a moment.
+        var attempts = 0
+        while true {
+            do {
+                try pgCtl("start", "-l", place.logFile, "-o", place.serverOptions)
+                break
+            } catch  where attempts < 20 {
+                attempts += 1
+                usleep(100_000)
+            }
+        }
+        isRunning = true
+        return place
+    }
+
+    private func pgCtl(_ arguments: String...) throws {
+        guard let place else { return }
+        try place.run("pg_ctl", ["-D", place.dataDirectory, "-w"] + arguments)
+    }
+}
+
+/// Where a private server lives, and the process that removes it when this one ends.
+final class ServerPlace: Sendable {
+    let root: String
+    private let binaries: String
+    private let lifeline: Pipe
+
+    var dataDirectory: String { root + "/data" }
+    var socketDirectory: String { root }
+    var logFile: String { root + "/log" }
+    var serverOptions: String {
+        "-k \(root) -c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=200 "
+            + "-c shared_buffers=64MB -c log_min_messages=warning"
+    }
+
+    init() throws {
+        binaries = try Self.findBinaries()
+        root = NSTemporaryDirectory() + "gloss-pg-" + UUID().uuidString.prefix(8)
+        lifeline = Pipe()
+        try FileManager.default.createDirectory(
+            atPath: root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        if getuid() == 0 { try Self.execute("/bin/chown", ["postgres:postgres", root]) }
+        try startUndertaker()
+        try run(
+            "initdb",
+            ["-D", dataDirectory, "--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"])
+    }
+
+    var postmasterPID: pid_t? {
+        let file = try? String(contentsOfFile: dataDirectory + "/postmaster.pid", encoding: .utf8)
+        return file?.split(separator: "\n").first.flatMap { pid_t($0) }
+    }
+
+    /// Runs one of PostgreSQL's programs, as the user postgres if this is root.
+    func run(_ program: String, _ arguments: [String]) throws {
+        let path = binaries + "/" + program
+        if getuid() == 0 {
+            let change = ["--reuid=postgres", "--regid=postgres", "--clear-groups", path]
+            try Self.execute("/usr/bin/setpriv", change + arguments)
+        } else {
+            try Self.execute(path, arguments)
+        }
+    }
+
+    /// A shell that waits for this process to end, since a killed test cannot clean up.
+    private func startUndertaker() throws {
+        for end in [lifeline.fileHandleForReading, lifeline.fileHandleForWriting] {
+            _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = [
+            "-c",
+            """
+            trap '' INT TERM HUP; read line; pid=$(head -n1 '\(root)/data/postmaster.pid' 2>/dev/null) \
+            && kill -QUIT "$pid"; sleep 0.3; rm -rf '\(root)'
+            """,
+        ]
+        process.standardInput = lifeline.fileHandleForReading
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        process.currentDirectoryURL = URL(fileURLWithPath: "/")
+        try process.run()
+    }
+
+    private static func findBinaries() throws -> String {
+        if let named = ProcessInfo.processInfo.environment["GLOSS_TEST_PG_BIN"] { return named }
+        let parent = "/usr/lib/postgresql"
+        let versions = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+        let newest = versions.compactMap { Int($0) }.filter { $0 >= 15 }.max()
+        guard let newest else { throw TestSupportError("no PostgreSQL 15 or later in \(parent)") }
+        return "\(parent)/\(newest)/bin"
+    }
+
+    private static func execute(_ path: String, _ arguments: [String]) throws {
+        let process = Process()
+        let output = NSTemporaryDirectory() + "gloss-pg-output-" + UUID().uuidString
+        _ = FileManager.default.createFile(atPath: output, contents: nil)
+        defer { try? FileManager.default.removeItem(atPath: output) }
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = arguments
+        process.currentDirectoryURL = URL(fileURLWithPath: "/")
+        // A file and not a pipe: the server inherits it, and a pipe would never end.
+        let sink = FileHandle(forWritingAtPath: output)
+        process.standardOutput = sink
+        process.standardError = sink
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else {
+            let said = (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
+            throw TestSupportError("\(path) \(arguments.joined(separator: " ")): \(said)")
+        }
+    }
+}
+
+/// A test's surroundings are broken.
+public struct TestSupportError: Error, CustomStringConvertible {
+    /// What is broken.
+    public let description: String
+
+    init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,252 @@
+-- What an administrator does: cancel, retry, pause, resume, park, forget, prune, explain.
+
+set local role gloss_owner;
+
+-- The condition on gloss.job (as j) for one of: a job, a key (of a task, or of all), a batch, a task, everything.
+create function gloss.selection(job bigint, key text, batch text, task text, everything boolean) returns text
+language plpgsql stable
+as $$
+begin
+    if job is not null then return format('j.id = %s', job); end if;
+    if key is not null then
+        return format('j.key = %L and j.task = any (%L::gloss.task[])', key,
+            case when task is null then enum_range(null::gloss.task) else array[task::gloss.task] end);
+    end if;
+    if batch is not null then
+        if not exists (select from gloss.batch b where b.name = selection.batch) then
+            perform gloss.refuse(format('there is no batch "%s"', batch));
+        end if;
+        return format('j.batch_id = %s', (select id from gloss.batch b where b.name = selection.batch))
+            || case when task is null then '' else format(' and j.task = %L', task) end;
+    end if;
+    if task is not null then return format('j.task = %L', task); end if;
+    if everything then return 'true'; end if;
+    perform gloss.refuse('say which jobs: job, key, batch, task or everything => true');
+end $$;
+
+-- One pass over the chosen jobs. A job that moves at this moment is missed, so gloss.cancel looks again.
+create function gloss.cancel_once(condition text) returns bigint
+language plpgsql
+as $$
+declare
+    cancelled bigint;
+begin
+    execute format($sql$
+        with target as (
+            select j.id, j.lane, j.priority, j.batch_id from gloss.job j where %s
+        ), r as (
+            delete from gloss.ready x using target t
+            where x.lane in (t.lane, -t.lane) and x.priority = t.priority and x.job_id = t.id
+            returning t.*, x.attempts, x.rescues, null::bigint as fence, null::bigint as worker
+        ), s as (
+            delete from gloss.scheduled x using target t where x.job_id = t.id
+            returning t.*, x.attempts, x.rescues, null::bigint, null::bigint
+        ), h as (
+            delete from gloss.held x using target t where x.batch_id = t.batch_id and x.job_id = t.id
+            returning t.*, x.attempts, x.rescues, null::bigint, null::bigint
+        ), l as (
+            delete from gloss.leased x using target t where x.job_id = t.id
+            returning t.*, x.attempts, x.rescues, x.fence, x.worker
+        ), gone as (
+            select * from r union all select * from s union all select * from h union all select * from l
+        ), buried as (
+            insert into gloss.died (job_id, code, reason, attempts, rescues)
+            select id, 'cancelled', 'cancelled by ' || session_user, attempts, rescues from gone
+        ), logged as (
+            insert into gloss.attempt (job_id, fence, attempt, outcome, reason, worker)
+            select id, fence, attempts + 1, 'cancelled', 'cancelled by ' || session_user, worker
+            from gone where fence is not null
+        ), counted as (
+            insert into gloss.tally (batch_id, lane, dead)
+            select coalesce(batch_id, 0), lane, count(*) from gone group by 1, 2
+        ), cleared as (
+            delete from gloss.checkpoint c using gone g where c.job_id = g.id
+        )
+        select count(*) from gone $sql$, condition) into cancelled;
+    return cancelled;
+end $$;
+
+-- Ends jobs that are neither done nor dead: they are dead, with the code cancelled. A worker that holds one is told so
+-- with its next heartbeat, and cannot write. Returns how many.
+create function gloss.cancel(
+    job bigint default null, key text default null, batch text default null, task text default null,
+    everything boolean default false) returns bigint
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+as $$
+declare
+    condition constant text := selection(job, key, batch, task, everything);
+    pass bigint;
+    total bigint := 0;
+begin
+    for n in 1..3 loop
+        pass := cancel_once(condition);
+        total := total + pass;
+        exit when pass = 0;
+    end loop;
+    if total > 0 then perform pg_notify('gloss_done', ''); end if;
+    return total;
+end $$;
+
+-- Puts dead jobs back with fresh attempts. Returns how many.
+create function gloss.retry(
+    job bigint default null, key text default null, batch text default null, task text default null,
+    everything boolean default false) returns bigint
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+as $$
+declare
+    total bigint;
+begin
+    execute format($sql$
+        with gone as (
+            delete from died d using job j where d.job_id = j.id and %s returning j.id, j.lane, j.priority, j.batch_id
+        ), back as (
+            insert into ready select lane, priority, id, 0, 0 from gone
+        ), counted as (
+            insert into tally (batch_id, lane, dead) select coalesce(batch_id, 0), lane, -count(*) from gone group by 1, 2
+        )
+        select count(*) from gone $sql$, selection(job, key, batch, task, everything)) into total;
+    if total > 0 then perform notify_ready(); end if;
+    return total;
+end $$;
+
+-- Gives out no more jobs of a batch, of a task, or none at all. What is held by workers runs on. A batch's waiting jobs
+-- are moved aside, so that no claim has to look at them. Returns how many were moved.
+create function gloss.pause(
+    job bigint default null, batch text default null, task text default null, everything boolean default false)
+returns bigint
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+as $$
+declare
+    chosen int;
+    total bigint := 0;
+begin
+    if job is not null then perform refuse('a single job cannot be paused; cancel it, or pause its batch'); end if;
+    if batch is null then
+        if task is null and not everything then perform refuse('say what to pause: batch, task or everything => true');
+        end if;
+        insert into pause (task) values (pause.task::task) on conflict do nothing;
+        return 0;
+    end if;
+    update batch b set paused = true where b.name = pause.batch returning b.id into chosen;
+    if chosen is null then perform refuse(format('there is no batch "%s"', batch)); end if;
+    with target as (
+        select j.id, j.lane, j.priority from job j where j.batch_id = chosen
+    ), r as (
+        delete from ready x using target t
+        where x.lane in (t.lane, -t.lane) and x.priority = t.priority and x.job_id = t.id
+        returning x.job_id, null::timestamptz as run_at, x.attempts, x.rescues
+    ), s as (
+        delete from scheduled x using target t where x.job_id = t.id
+        returning x.job_id, x.run_at, x.attempts, x.rescues
+    ), moved as (
+        insert into held
+        select chosen, job_id, run_at, attempts, rescues from (select * from r union all select * from s) gone
+        returning 1
+    )
+    select count(*) from moved into total;
+    return total;
+end $$;
+
+-- Undoes pause. Returns how many jobs of a batch were moved back.
+create function gloss.resume(
+    job bigint default null, batch text default null, task text default null, everything boolean default false)
+returns bigint
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+as $$
+declare
+    chosen int;
+    total bigint := 0;
+begin
+    if job is not null then perform refuse('a single job cannot be paused or resumed'); end if;
+    if batch is null then
+        if task is null and not everything then perform refuse('say what to resume: batch, task or everything => true');
+        end if;
+        delete from pause p where p.task is not distinct from resume.task::task;
+    else
+        update batch b set paused = false where b.name = resume.batch returning b.id into chosen;
+        if chosen is null then perform refuse(format('there is no batch "%s"', batch)); end if;
+        with gone as (
+            delete from held h using job j where h.batch_id = chosen and j.id = h.job_id
+            returning h.*, j.lane, j.priority
+        ), as_scheduled as (
+            insert into scheduled select job_id, run_at, attempts, rescues from gone where run_at > now()
+        ), as_ready as (
+            insert into ready
+            select case when rescues >= 2 then -lane else lane end, priority, job_id, attempts, rescues
+            from gone where run_at is null or run_at <= now()
+        )
+        select count(*) from gone into total;
+    end if;
+    perform notify_ready();
+    return total;
+end $$;
+
+-- Gives out no job with an image of this host for a while. Parking again only ever makes it longer.
+create function gloss.park_host(host text, pause interval, reason text) returns void
+language sql security definer set search_path = pg_catalog, gloss, pg_temp
+as $$
+    insert into gloss.parked_host as h (host, until, reason)
+    values (lower(park_host.host), now() + park_host.pause, park_host.reason)
+    on conflict (host) do update set until = greatest(h.until, excluded.until), reason = excluded.reason
+$$;
+
+create function gloss.unpark_host(host text) returns void
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+as $$
+begin
+    delete from parked_host h where h.host = lower(unpark_host.host);
+    -- Jobs that were put aside for it.
+    with due as (
+        delete from scheduled s using job j
+        where j.id = s.job_id and lower(unpark_host.host) in (select host_of(u) from unnest(j.image_urls) u)
+        returning j.id, j.lane, j.priority, s.attempts, s.rescues
+    )
+    insert into ready
+    select case when rescues >= 2 then -lane else lane end, priority, id, attempts, rescues from due;
+    perform notify_ready();
+end $$;
+
+-- Deletes finished and dead jobs with their results and frees their keys. Returns how many.
+create function gloss.forget(
+    job bigint default null, key text default null, batch text default null, task text default null) returns bigint
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+as $$
+declare
+    total bigint;
+begin
+    execute format($sql$
+        with target as (
+            select j.id, j.lane, j.batch_id from job j where %s
+        ), a as (
+            delete from annotation x using target t where x.job_id = t.id returning t.*, 1 as done, 0 as dead
+        ), d as (
+            delete from died x using target t where x.job_id = t.id returning t.*, 0, 1
+        ), gone as (
+            select * from a union all select * from d
+        ), forgotten as (
+            delete from job j using gone g where j.id = g.id
+        ), history as (
+            delete from attempt x using gone g where x.job_id = g.id
+        ), counted as (
+            insert into tally (batch_id, lane, enqueued, done, dead)
+            select coalesce(batch_id, 0), lane, -count(*), -sum(done), -sum(dead) from gone group by 1, 2
+        )
+        select count(*) from gone $sql$, selection(job, key, batch, task, false)) into total;
+    return total;
+end $$;
+
+-- Deletes what nobody needs any more of jobs that ended before: the history of attempts and the rows of old daemons.
+-- Jobs, keys and results stay.
+create function gloss.prune(older_than interval default '30 days') returns bigint
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+as $$
+declare
+    total bigint;
+begin
+    delete from attempt t where t.at < now() - older_than
+        and (exists (select from annotation a where a.job_id = t.job_id)
+             or exists (select from died d where d.job_id = t.job_id));
+    get diagnostics total = row_count;
+    delete from parked_host where until < now() - older_than;
+    return total;
+end $$;
