@@ -1,3 +1,5 @@
+import Queue
+
 extension Administration {
     /// Hands over results one by one, each as a JSON object of its columns, in their order and with their types.
     /// - Parameter since: results finished at or after this time (any text PostgreSQL reads as a timestamp).
@@ -29,6 +31,13 @@ extension Administration {
             Self.selection(list.joined(separator: ", "), view),
             [SQLValue(batch), SQLValue(since), SQLValue(limit)], context: "results"
         ) { _, values in try onRow(values) }
+    }
+
+    /// The row of `gloss.result` of a job that is done, as a JSON object; nil without one.
+    public func result(of job: JobID) async throws -> String? {
+        try await session.query(
+            "select to_json(t)::text from gloss.result t where job_id = $1", [SQLValue(job.rawValue)], context: "job"
+        ).scalar
     }
 
     private static func selection(_ columns: String, _ view: ResultView) -> String {
