@@ -1,6 +1,47 @@
 import ArgumentParser
+import Foundation
 
+/// The root command: it only knows its subcommands and how errors become exit codes.
 @main
 struct Glossctl: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "glossctl", subcommands: [])
+    static let configuration = CommandConfiguration(
+        commandName: "glossctl",
+        abstract: "Sees to the queue of gloss: image annotation with PaliGemma.",
+        discussion: """
+            The database is the one that --database names, else the environment's GLOSS_DATABASE, else that of libpq's
+            own PG* variables. Every command takes --json for programs.
+
+            \(ExitStatus.help)
+
+            EXAMPLES
+              glossctl migrate
+              glossctl enqueue caption https://example.org/cat.jpg --key row-17
+              glossctl status --watch
+              glossctl results caption --batch photos > captions.jsonl
+            """,
+        version: "0.1.0",
+        subcommands: [
+            Migrate.self, Enqueue.self, Status.self, Jobs.self, Job.self, Retry.self, Cancel.self, Pause.self,
+            Resume.self, Results.self, Infer.self,
+        ])
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            end(with: error)
+        }
+    }
+
+    /// Says what went wrong on standard error and exits; ArgumentParser's own errors keep its form.
+    private static func end(with error: any Error) -> Never {
+        guard let trouble = Trouble(error) else { exit(withError: error) }
+        Console.note("glossctl: \(trouble.message)")
+        Foundation.exit(trouble.status.rawValue)
+    }
 }

@@ -125,6 +125,13 @@ public struct NamedTensor: Sendable {
     public let shape: [Int]
     /// Row-major values.
     public let values: [Float]
+
+    /// A tensor; `values.count` is the product of the extents.
+    public init(name: String, shape: [Int], values: [Float]) {
+        self.name = name
+        self.shape = shape
+        self.values = values
+    }
 }
 
 /// Writes f32 tensors as a safetensors file.

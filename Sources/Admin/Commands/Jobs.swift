@@ -1,0 +1,80 @@
+import ArgumentParser
+import Queue
+import Storage
+
+/// `glossctl jobs`
+struct Jobs: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Lists jobs, newest first.",
+        discussion: """
+            EXAMPLES
+              glossctl jobs --state dead --batch photos
+              glossctl jobs --key row-17 --json
+              glossctl jobs --limit 100 --before 5000
+
+            \(ExitStatus.help)
+            """)
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var format: FormatOptions
+
+    @Option(help: "ready, scheduled, paused, leased, done or dead.")
+    var state: String?
+    @Option(help: "Only jobs of this batch.")
+    var batch: String?
+    @Option(help: "caption, vqa, detect or multiview.")
+    var task: AnnotationTask?
+    @Option(help: "Only jobs with this key.")
+    var key: String?
+    @Option(help: "The most jobs.")
+    var limit = 50
+    @Option(help: ArgumentHelp("Only jobs with a lower number: for the next page.", valueName: "job"))
+    var before: Int64?
+
+    func validate() throws {
+        guard limit > 0 else { throw ValidationError("--limit must be above 0, not \(limit).") }
+    }
+
+    func run() async throws {
+        let filter = JobFilter(state: state, batch: batch, task: task, key: key)
+        let rows = try await database.administration().jobs(
+            filter, limit: limit, before: before.map(JobID.init(rawValue:)))
+        if format.json {
+            for row in rows { try JSONText.say(row) }
+        } else if rows.isEmpty {
+            Console.note("There is no such job.")
+        } else {
+            Self.table(rows).lines(width: Console.width(), palette: .output).forEach(Console.say)
+        }
+    }
+
+    /// One row a job.
+    static func table(_ jobs: [JobRow]) -> Table {
+        var table = Table([
+            .number("JOB"), .text("TASK"), .text("STATE"), .text("TRIES"), .text("AT"), .flexible("KEY"),
+            .flexible("BATCH"), .flexible("IMAGE OR REASON"),
+        ])
+        for job in jobs {
+            table.add([
+                Table.Cell("\(job.job_id)"), Table.Cell(job.task), Table.Cell(job.state, style(of: job.state)),
+                Table.Cell("\(job.attempts)/\(job.max_attempts)"), Table.Cell(Formats.time(job.at ?? job.created_at)),
+                Table.Cell(job.key), Table.Cell(job.batch),
+                job.state == "done" ? Table.Cell(job.image_url) : Table.Cell(job.reason ?? job.image_url),
+            ])
+        }
+        return table
+    }
+
+    /// How a state looks.
+    static func style(of state: String) -> Palette.Style {
+        switch state {
+        case "done": .green
+        case "dead": .red
+        case "leased": .cyan
+        case "paused", "scheduled": .yellow
+        default: .plain
+        }
+    }
+}
+
+extension AnnotationTask: ExpressibleByArgument {}

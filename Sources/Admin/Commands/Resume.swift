@@ -1,0 +1,35 @@
+import ArgumentParser
+import Storage
+
+/// `glossctl resume`
+struct Resume: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Undoes pause.",
+        discussion: """
+            Each pause is undone by its own resume: --all does not resume a batch that was paused by name.
+
+            EXAMPLES
+              glossctl resume --batch photos
+              glossctl resume --all
+
+            \(ExitStatus.help)
+            """)
+
+    @OptionGroup var database: DatabaseOptions
+    @OptionGroup var format: FormatOptions
+    @OptionGroup var group: GroupOptions
+
+    func validate() throws { try group.validateOne() }
+
+    func run() async throws {
+        let administration = database.administration(statementTimeout: nil)
+        for selection in group.selections {
+            try await administration.resume(selection)
+            if format.json {
+                try JSONText.say(["resumed": selection.json])
+            } else {
+                Console.say("Resumed \(selection.words).")
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+import ArgumentParser
+import Foundation
+import Storage
+
+/// How to reach the database; the same for every command that needs it.
+struct DatabaseOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "A PostgreSQL connection string or URI. Default: $GLOSS_DATABASE, else libpq's PG* environment.",
+            valueName: "conninfo"))
+    var database: String?
+
+    /// Settings for a connection.
+    /// - Parameter statementTimeout: nil for statements that may take as long as there are rows.
+    func settings(statementTimeout: Duration? = .seconds(30)) -> ConnectionSettings {
+        let conninfo = database ?? ProcessInfo.processInfo.environment["GLOSS_DATABASE"] ?? ""
+        return ConnectionSettings(
+            conninfo: conninfo, applicationName: "glossctl", statementTimeout: statementTimeout)
+    }
+
+    /// The queue behind it; it connects when first asked.
+    func administration(statementTimeout: Duration? = .seconds(30)) -> Administration {
+        Administration(settings(statementTimeout: statementTimeout))
+    }
+}
+
+/// Whether a program reads the answer.
+struct FormatOptions: ParsableArguments {
+    @Flag(help: "Answer in JSON, one object a line.")
+    var json = false
+}

@@ -1,0 +1,134 @@
+import ArgumentParser
+import Foundation
+import Queue
+import Storage
+
+/// When, how often and for whom the job runs.
+struct SubmitOptions: ParsableArguments {
+    @Option(help: "Your own name for the job; results join on it.")
+    var key: String?
+    @Option(help: "The batch that the job belongs to; it need not exist yet.")
+    var batch: String?
+    @Option(help: "-100 (first) to 100.")
+    var priority = 0
+    @Option(help: ArgumentHelp("Not before this time has passed: 90, 90s, 10m, 2h, 1d.", valueName: "time"))
+    var delay = Delay(seconds: 0)
+    @Option(help: "Failed attempts after which the job is dead.")
+    var maxAttempts = 5
+
+    /// As the queue takes them.
+    /// - Parameter key: in place of --key.
+    func options(key fallback: String? = nil) -> EnqueueOptions {
+        EnqueueOptions(
+            key: key ?? fallback, batch: batch, priority: priority, delay: .seconds(delay.seconds),
+            maxAttempts: maxAttempts)
+    }
+}
+
+/// Which model answers, and how its tokens are chosen.
+struct SpecOptions: ParsableArguments {
+    @Option(help: "The model's name or digest; any by default.")
+    var model: String?
+    @Option(help: ArgumentHelp("The language of the prompt: en, de, pt-BR …", valueName: "code"))
+    var language = "en"
+    @Option(
+        help:
+            "How the prompt is formed, if not in the task's own way: caption, cap, describe, ocr, answer, detect, raw.")
+    var style: PromptStyle?
+    @Option(help: ArgumentHelp("The colour under transparent pixels.", valueName: "#rrggbb"))
+    var background: Colour?
+    @Option(help: "The most tokens of a response. Default: caption 64, vqa 32, detect 256, multiview 24.")
+    var maxTokens: Int?
+    @Option(help: "Responses per prompt. Default: 1, and 5 for multiview.")
+    var samples: Int?
+    @Option(help: "0 is greedy. Default: 0, and 1 if there are several samples.")
+    var temperature: Float?
+    @Option(help: "Sample among so many of the likeliest tokens; 0 is all.")
+    var topK = 0
+    @Option(help: "Sample among the likeliest tokens that together reach this probability; 1 is all.")
+    var topP: Float = 1
+    @Option(help: "The seed of the random numbers.")
+    var seed: UInt64 = 0
+
+    func validate() throws {
+        guard seed <= UInt64(Int64.max) else { throw ValidationError("--seed must be at most \(Int64.max).") }
+    }
+
+    /// A job of these options. What is out of range is refused by the database, which says why.
+    func spec(
+        _ task: AnnotationTask, images: [String], texts: [String] = [], score: ResponseScore = .sum
+    ) -> JobSpec {
+        var settings = DecodeSettings.defaults(for: task)
+        settings.maxTokens = maxTokens ?? settings.maxTokens
+        settings.samples = samples ?? settings.samples
+        settings.temperature = temperature ?? (settings.samples > 1 ? 1 : 0)
+        (settings.topK, settings.topP, settings.seed) = (topK, topP, seed)
+        return JobSpec(
+            task: task, imageURLs: images, style: style, language: language, texts: texts, settings: settings,
+            score: score, model: model, background: background?.value)
+    }
+}
+
+/// A time as people write it: `90`, `90s`, `10m`, `2h`, `1d`.
+struct Delay: ExpressibleByArgument, CustomStringConvertible {
+    let seconds: Double
+
+    init(seconds: Double) { self.seconds = seconds }
+
+    init?(argument: String) {
+        let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        let unit = argument.last.flatMap { units[$0] }
+        guard let number = Double(unit == nil ? argument : String(argument.dropLast())), number >= 0, number <= 1e9
+        else { return nil }
+        seconds = number * (unit ?? 1)
+    }
+
+    var description: String { "\(Int(seconds))" }
+}
+
+/// A colour, `#rrggbb`.
+struct Colour: ExpressibleByArgument {
+    let value: UInt32
+
+    init?(argument: String) {
+        let digits = argument.hasPrefix("#") ? argument.dropFirst() : argument[...]
+        guard digits.count == 6, digits.allSatisfy(\.isHexDigit), let value = UInt32(digits, radix: 16) else {
+            return nil
+        }
+        self.value = value
+    }
+}
+
+extension PromptStyle: ExpressibleByArgument {}
+extension ResponseScore: ExpressibleByArgument {}
+
+/// Enqueues jobs one by one and says what became of each.
+struct SubmitJobs {
+    let database: DatabaseOptions
+    let json: Bool
+
+    /// - Throws: `Trouble` when a key already named another job.
+    func run(_ specs: [JobSpec], _ options: EnqueueOptions) async throws {
+        struct Answer: Encodable {
+            var job: JobID
+            var outcome: Enqueued.Outcome
+            var key: String?
+        }
+        let administration = database.administration()
+        var hasConflict = false
+        for spec in specs {
+            let done = try await administration.enqueue(spec, options)
+            hasConflict = hasConflict || done.outcome == .conflict
+            if json {
+                try JSONText.say(Answer(job: done.job, outcome: done.outcome, key: options.key))
+            } else {
+                Console.say("\(done.outcome.rawValue)  job \(done.job)  \(spec.imageURLs[0].cut(to: 200).singleLine)")
+            }
+        }
+        if hasConflict {
+            let key = options.key ?? ""
+            throw Trouble(
+                .failed, "the key \"\(key)\" already names another \(specs[0].task.rawValue) job; nothing was changed")
+        }
+    }
+}

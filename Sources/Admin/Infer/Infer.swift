@@ -1,0 +1,200 @@
+import ArgumentParser
+import Foundation
+import Images
+import Inference
+
+/// `glossctl infer`
+struct Infer: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs the model here and now on local images, without the queue.",
+        discussion: """
+            The prompt is the model's own, word for word: 'caption en', 'answer en what is this?', 'detect cat ; dog'.
+            Several images are one input. With --json there is one object on one line, with every token's
+            log-probability (natural logarithm, of the raw logits).
+
+            EXAMPLES
+              glossctl infer --model models/shapes --prompt 'caption en' cat.jpg
+              glossctl infer --model DIR --prompt 'answer en what is this?' --samples 5 --seed 7 --json cat.jpg
+              glossctl infer --model DIR --prompt 'caption en' --score 'a red cube' cube.png
+              glossctl infer --model DIR --prompt 'caption en' --dump-stages stages.safetensors cube.png
+
+            \(ExitStatus.help)
+            """)
+
+    @OptionGroup var format: FormatOptions
+
+    @Option(
+        help: ArgumentHelp("The model's folder: config.json, safetensors, tokenizer.model.", valueName: "dir"),
+        completion: .directory)
+    var model: String
+    @Option(help: "The prompt, without a line break.")
+    var prompt: String
+    @Option(help: "The most tokens of a response, the end token included.")
+    var maxTokens = 64
+    @Option(help: "Responses.")
+    var samples = 1
+    @Option(help: "0 is greedy. Default: 0, and 1 if there are several samples.")
+    var temperature: Double?
+    @Option(help: "Sample among so many of the likeliest tokens; 0 is all.")
+    var topK = 0
+    @Option(help: "Sample among the likeliest tokens that together reach this probability; 1 is all.")
+    var topP = 1.0
+    @Option(help: "The seed of the random numbers.")
+    var seed: UInt64 = 0
+    @Option(help: "Generate nothing; score this response instead.")
+    var score: String?
+    @Option(help: "Cores to compute on. Default: all. Results do not depend on it.")
+    var threads: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Also write pixel_values, image_features and the prefill's logits to this file.", valueName: "file"))
+    var dumpStages: String?
+    @Argument(help: "JPEG, PNG or WebP files.", completion: .file())
+    var images: [String]
+
+    func validate() throws {
+        if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more, not \(threads).") }
+        if score != nil && samples != 1 { throw ValidationError("--score and --samples exclude each other.") }
+    }
+
+    func run() throws {
+        do {
+            try infer()
+        } catch let error as InferenceError {
+            throw Trouble(.failed, error.message)
+        }
+    }
+
+    private func infer() throws {
+        let decoded = try images.map(LocalImage.decode)
+        let model = try PaliGemma(
+            folder: try folder(), threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+        let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
+        if let dumpStages { try dump(model.stages(images: pixels, prompt: prompt), to: dumpStages) }
+        let answers = try answers(model, model.embedImages(pixels))
+        try format.json ? sayJSON(answers) : say(answers, DetectionParser(tokenizer: model.tokenizer))
+    }
+
+    private func folder() throws -> URL {
+        var isDirectory: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: model, isDirectory: &isDirectory) else {
+            throw Trouble(.failed, "there is no model folder \(model)")
+        }
+        guard isDirectory.boolValue else { throw Trouble(.failed, "\(model) is not a folder") }
+        return URL(filePath: model, directoryHint: .isDirectory)
+    }
+
+    private func answers(_ model: PaliGemma, _ images: [ImageTokens]) throws -> [Generation] {
+        if let score { return [try model.score(images: images, prompt: prompt, suffix: score)] }
+        let settings = DecodeSettings(
+            maxTokens: maxTokens, samples: samples, temperature: temperature ?? (samples > 1 ? 1 : 0), topK: topK,
+            topP: topP, seed: seed)
+        let request = GenerationRequest(images: images, prompt: prompt, settings: settings)
+        return try model.generate([request]).flatMap { try $0.get() }
+    }
+
+    private func dump(_ stages: Stages, to path: String) throws {
+        let (images, features) = (stages.pixelValues, stages.imageFeatures)
+        let width = features[0].values.count / features[0].count
+        let tensors = [
+            NamedTensor(
+                name: "pixel_values", shape: [images.count, 3, images[0].size, images[0].size],
+                values: images.flatMap(\.values)),
+            NamedTensor(
+                name: "image_features", shape: [features.count, features[0].count, width],
+                values: features.flatMap(\.values)),
+            NamedTensor(
+                name: "logits", shape: [stages.logits.count, stages.logits[0].count],
+                values: stages.logits.flatMap(\.self)),
+        ]
+        do {
+            try writeSafeTensors(tensors, to: URL(filePath: path))
+        } catch {
+            throw Trouble(.failed, "\(path) cannot be written: \(error.localizedDescription)")
+        }
+    }
+
+    private func sayJSON(_ answers: [Generation]) throws {
+        let scored = answers.map(ScoredAnswer.init)
+        if samples > 1 {
+            try JSONText.say(["samples": scored])
+        } else if let only = scored.first {
+            try JSONText.say(only)
+        }
+    }
+
+    private func say(_ answers: [Generation], _ parser: DetectionParser) {
+        let palette = Palette.output
+        for answer in answers {
+            Console.say(palette.paint(score ?? answer.text, .bold))
+            let count = "\(answer.tokens.count) token\(answer.tokens.count == 1 ? "" : "s")"
+            let end = answer.finishReason == .eos ? "" : ", cut off by --max-tokens"
+            let (sum, norm) = (answer.sumLogProbability, answer.normalisedLogProbability)
+            Console.say(
+                palette.paint(
+                    "  log-probability \(Formats.fixed(sum, 4)), length-normalised \(Formats.fixed(norm, 4)), \(count)\(end)",
+                    .dim))
+            let boxes = parser.boxes(answer)
+            if !boxes.isEmpty {
+                Self.table(boxes).lines(width: nil, palette: palette).forEach { Console.say("  \($0)") }
+            }
+        }
+    }
+
+    private static func table(_ boxes: [DetectedBox]) -> Table {
+        var table = Table([
+            .text("BOX"), .number("SCORE"), .number("TOP"), .number("LEFT"), .number("BOTTOM"), .number("RIGHT"),
+        ])
+        for box in boxes {
+            let numbers = [box.score, box.yMin, box.xMin, box.yMax, box.xMax].map { Table.Cell(Formats.fixed($0, 3)) }
+            table.add([Table.Cell(box.label, .green)] + numbers)
+        }
+        return table
+    }
+}
+
+/// A response as `--json` gives it.
+struct ScoredAnswer: Encodable {
+    let text: String
+    let tokens: [Int]
+    let logprobs: [Double]
+    let sumLogprob: Double
+    let finishReason: Generation.FinishReason
+    let prefixTokenCount: Int
+
+    init(_ answer: Generation) {
+        (text, tokens, logprobs) = (answer.text, answer.tokens, answer.logProbabilities)
+        (sumLogprob, finishReason) = (answer.sumLogProbability, answer.finishReason)
+        prefixTokenCount = answer.prefixTokenCount
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case text, tokens, logprobs
+        case sumLogprob = "sum_logprob"
+        case finishReason = "finish_reason"
+        case prefixTokenCount = "prefix_tokens"
+    }
+}
+
+/// Images of this machine.
+enum LocalImage {
+    /// Reads and decodes a file.
+    static func decode(_ path: String) throws(Trouble) -> RGBImage {
+        do {
+            return try ImageDecoder.decode(try bytes(path))
+        } catch let error as ImageError {
+            throw Trouble(.badData, "\(path): \(error.message)")
+        } catch {
+            throw Trouble(error) ?? Trouble(.failed, "\(path): \(error)")
+        }
+    }
+
+    private static func bytes(_ path: String) throws(Trouble) -> [UInt8] {
+        do {
+            return [UInt8](try Data(contentsOf: URL(filePath: path)))
+        } catch {
+            let exists = FileManager.default.fileExists(atPath: path)
+            throw Trouble(.badData, exists ? "\(path) cannot be read" : "there is no file \(path)")
+        }
+    }
+}

@@ -1,0 +1,27 @@
+import Queue
+
+extension Administration {
+    /// Enqueues many jobs in one statement and one transaction: all or, if one is refused, none.
+    ///
+    /// - Parameters:
+    ///   - submissions: JSON objects with the columns of `gloss.inbox`, and `run_in`, seconds from now.
+    ///   - defaults: a JSON object of the same form; it holds where a submission says nothing.
+    /// - Returns: one answer a submission, in the same order.
+    /// - Throws: `refused`, as `enqueue` does, for the first submission that is no good.
+    public func enqueue(submissions: [String], defaults: String = "{}") async throws -> [Enqueued] {
+        let answer = try await session.query(
+            """
+            select e.job_id, e.outcome
+            from jsonb_array_elements($1::jsonb) with ordinality x (submission, n)
+            cross join lateral gloss.enqueue_json($2::jsonb || x.submission) e
+            order by x.n
+            """, [SQLValue("[" + submissions.joined(separator: ",") + "]"), SQLValue(defaults)], context: "enqueue")
+        guard answer.rows.count == submissions.count else { throw StorageError.unexpected("enqueue") }
+        return try answer.rows.map { row in
+            guard row.count == 2, let id = row[0].flatMap({ Int64($0) }),
+                let outcome = row[1].flatMap({ Enqueued.Outcome(rawValue: $0) })
+            else { throw StorageError.unexpected("enqueue") }
+            return Enqueued(job: JobID(rawValue: id), outcome: outcome)
+        }
+    }
+}
