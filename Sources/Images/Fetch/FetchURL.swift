@@ -25,6 +25,8 @@ struct FetchURL: Hashable, Sendable {
     init(_ text: String, policy: FetchPolicy, redirectedFrom origin: String? = nil) throws(ImageError) {
         let context = origin.map { " (by redirect from \($0))" } ?? ""
         try Self.checkForm(text, context)
+        // Not of the form that the parser reads; only a whole request may be one.
+        if DataURL.matches(text) { throw ImageError(.schemeNotAllowed, "scheme data\(context) is not allowed") }
         let url = try URLHandle()
         if let why = url.parse(text) { throw ImageError(.invalidURL, "invalid URL\(context): \(why)") }
         scheme = (url.part(CURLUPART_SCHEME) ?? "").lowercased()
