@@ -6,7 +6,7 @@ import Testing
     @Test(arguments: [
         ("http://example.org/a.jpg", "example.org", 80), ("https://example.org/a.jpg", "example.org", 443),
         ("HTTPS://Example.ORG:443/a", "example.org", 443), ("http://[2001:db8::1]/", "[2001:db8::1]", 80),
-        ("http://example.org?x=1", "example.org", 80),
+        ("http://example.org?x=1", "example.org", 80), ("http://Bücher.example/a", "xn--bcher-kva.example", 80),
     ])
     func readsURLs(_ text: String, _ host: String, _ port: Int) throws {
         let url = try FetchURL(text, policy: FetchPolicy())

@@ -15,6 +15,18 @@ public struct FetchedImage: Hashable, Sendable {
     public let remoteAddress: String?
     /// Seconds on the network (or disk), redirects included, waiting for its turn excluded.
     public let seconds: Double
+
+    /// A file with its digest.
+    public init(
+        bytes: [UInt8], finalURL: String, contentType: String?, sha256: String, remoteAddress: String?, seconds: Double
+    ) {
+        self.bytes = bytes
+        self.finalURL = finalURL
+        self.contentType = contentType
+        self.sha256 = sha256
+        self.remoteAddress = remoteAddress
+        self.seconds = seconds
+    }
 }
 
 /// Fetches images under a policy: over HTTP on a thread of its own, and from local roots where the policy names any.
