@@ -48,6 +48,28 @@ import Testing
         #expect(imageError { try FetchURL("http://example.org/", policy: policy) }?.code == .schemeNotAllowed)
     }
 
+    @Test(
+        arguments: [
+            ("https://Example.org:8080/a?b", "example.org"), ("http://[::1]/", "[::1]"), ("example.org", nil),
+            ("data:,x", nil),
+        ] as [(String, String?)])
+    func namesTheHost(_ url: String, _ host: String?) { #expect(ImageFetcher.host(of: url) == host) }
+
+    @Test func refusesPoliciesThatMakeNoSense() {
+        let mistakes: [(inout FetchPolicy) -> Void] = [
+            { $0.maxBytes = 0 }, { $0.allowedPorts = [0] }, { $0.allowedSchemes = ["ftp"] },
+            { $0.minimumThroughput = -1 },
+            { $0.perHostConcurrency = 0 }, { $0.userAgent = "a\r\nHost: b" }, { $0.localRoots = ["images"] },
+            { $0.throughputWindow = .milliseconds(10) }, { $0.totalTimeout = .zero },
+        ]
+        for mistake in mistakes {
+            var policy = FetchPolicy()
+            mistake(&policy)
+            #expect(imageError { try ImageFetcher(policy: policy) }?.disposition == .fatal)
+        }
+        #expect(imageError { try FetchPolicy().validate() } == nil)
+    }
+
     @Test func neverFollowsRedirectsToFiles() {
         var policy = FetchPolicy()
         policy.localRoots = ["/"]

@@ -41,6 +41,15 @@ import Testing
         #expect(server.requests.count == 4)
     }
 
+    @Test func namesTheHostThatFailed() async throws {
+        let last = try LoopbackServer(host: "127.0.0.5", ["/a": { $0.answer(503, "", headers: ["Retry-After: 7"]) }])
+        let target = last.url("/a")
+        let first = try LoopbackServer(["/a": { $0.redirect(to: target) }])
+        let error = try await fetchError(first.url("/a"))
+        #expect(error?.host == "127.0.0.5")
+        #expect(error?.disposition == .retry(after: .seconds(7)))
+    }
+
     @Test func countsRedirects() async throws {
         let server = try LoopbackServer(["/loop": { $0.redirect(to: "/loop") }])
         let error = try await fetchError(server.url("/loop"))

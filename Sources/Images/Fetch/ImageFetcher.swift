@@ -39,9 +39,10 @@ public final class ImageFetcher: Sendable {
     private let mailbox = Mailbox()
     private let lastID = Atomic<UInt64>(0)
 
-    /// Starts the fetch thread. Throws ``ImageError`` (`localFailure`) when libcurl does not start.
+    /// Starts the fetch thread. Throws ``ImageError`` (`localFailure`) for a policy that makes no sense, and when
+    /// libcurl does not start.
     public init(policy: FetchPolicy = FetchPolicy()) throws(ImageError) {
-        precondition(policy.maxConcurrent > 0 && policy.perHostConcurrency > 0, "a policy that lets nothing through")
+        try policy.validate()
         try Curl.start()
         self.policy = policy
         let thread = Thread { [mailbox] in FetchLoop.run(policy: policy, mailbox: mailbox) }
@@ -53,6 +54,14 @@ public final class ImageFetcher: Sendable {
 
     /// Ends the thread. Fetches in flight fail as `cancelled`, and so does every later one. Returns at once.
     public func shutdown() { mailbox.close() }
+
+    /// The host that a URL names, as `ImageError.host` and the per-host limits know it: lowercase, in ASCII. Nil where
+    /// the URL is none, or names no host.
+    public static func host(of url: String) -> String? {
+        var policy = FetchPolicy()
+        policy.allowedPorts = nil
+        return try? FetchURL(url, policy: policy).host
+    }
 
     /// Fetches one file.
     ///
