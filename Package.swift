@@ -45,7 +45,7 @@ let package = Package(
                 .linkedLibrary("jpeg"), .linkedLibrary("spng"), .linkedLibrary("webp"), .linkedLibrary("webpdemux"),
             ]),
         .target(name: "CCurl", cSettings: optimised, linkerSettings: [.linkedLibrary("curl")]),
-        .target(name: "Images", dependencies: ["CImage", "CCurl"], swiftSettings: strict),
+        .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: strict),
 
         // Queue: pure values and state machines. Storage: their SQL.
         .target(name: "Queue", swiftSettings: strict),
