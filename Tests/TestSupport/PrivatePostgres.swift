@@ -9,7 +9,7 @@ public actor PrivatePostgres {
 
     private var place: ServerPlace?
     private var isRunning = false
-    private var hasTemplate = false
+    private var template: Task<Void, any Error>?
     private var databaseCount = 0
 
     /// A server that starts when first used. Tests that stop or kill one make their own.
@@ -19,12 +19,13 @@ public actor PrivatePostgres {
     /// - Parameter migrated: whether it has the schema `gloss`.
     public func makeDatabase(migrated: Bool = true) async throws -> TestDatabase {
         let place = try runningPlace()
-        if migrated && !hasTemplate {
-            try await makeTemplate(place)
-            hasTemplate = true
-        }
         databaseCount += 1
         let name = "test\(databaseCount)"
+        if migrated {
+            let template = self.template ?? Task { try await makeTemplate(place) }
+            self.template = template
+            try await template.value
+        }
         let template = migrated ? "gloss_template" : "template0"
         try await runSQL("create database \(name) template \(template)", in: "postgres", place)
         return TestDatabase(name: name, socketDirectory: place.socketDirectory)
@@ -44,7 +45,8 @@ public actor PrivatePostgres {
     /// Kills the server with SIGKILL, as if the machine had lost its power.
     public func kill() throws {
         guard let place, let pid = place.postmasterPID else { return }
-        Foundation.kill(pid, SIGKILL)
+        // Its children would go on serving for a moment.
+        for process in [pid] + place.children(of: pid) { Foundation.kill(process, SIGKILL) }
         isRunning = false
     }
 
@@ -120,6 +122,17 @@ final class ServerPlace: Sendable {
     var postmasterPID: pid_t? {
         let file = try? String(contentsOfFile: dataDirectory + "/postmaster.pid", encoding: .utf8)
         return file?.split(separator: "\n").first.flatMap { pid_t($0) }
+    }
+
+    /// The processes whose parent is `parent`.
+    func children(of parent: pid_t) -> [pid_t] {
+        let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return processes.compactMap { pid_t($0) }.filter { process in
+            let stat = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
+            // pid (name) state parent …, where the name may hold anything.
+            let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
+            return fields.count > 1 && pid_t(fields[1]) == parent
+        }
     }
 
     /// Runs one of PostgreSQL's programs, as the user postgres if this is root.
