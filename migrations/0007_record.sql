@@ -86,7 +86,7 @@ begin
                when f.n is not null then 'recorded'
                when exists (select from annotation a where a.job_id = r.job and a.fence = r.fence)
                  or exists (select from attempt t where t.job_id = r.job and t.fence = r.fence
-                            and t.outcome = r.outcome) then 'already_recorded'
+                            and t.outcome in ('failed', 'released')) then 'already_recorded'
                else 'stale' end order by r.n),
            array_agg(r.job) filter (where f.state in ('done', 'dead')),
            count(*) filter (where f.state = 'ready')

@@ -41,6 +41,12 @@ public struct Enqueued: Sendable, Equatable, Codable {
     public var job: JobID
     /// Whether it is new.
     public var outcome: Outcome
+
+    /// An answer.
+    public init(job: JobID, outcome: Outcome) {
+        self.job = job
+        self.outcome = outcome
+    }
 }
 
 /// Which jobs, batch or task a command is for.

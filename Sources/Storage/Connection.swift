@@ -61,17 +61,21 @@ struct Connection: ~Copyable {
         try send(sql, parameters, context: context)
         PQsetSingleRowMode(handle)
         var failure: (any Error)?
-        try forEachResult(context: context) { result in
-            guard failure == nil else { return }
-            let columns = Self.columns(of: result)
-            do {
-                for row in Self.rows(of: result) { try onRow(columns, row) }
-            } catch {
-                failure = error
-                cancel()
+        let ended = Result { () throws(StorageError) in
+            try forEachResult(context: context) { result in
+                guard failure == nil else { return }
+                do {
+                    let columns = Self.columns(of: result)
+                    for row in Self.rows(of: result) { try onRow(columns, row) }
+                } catch {
+                    failure = error
+                    cancel()
+                }
             }
         }
+        // What PostgreSQL says of our own cancellation is no news.
         if let failure { throw failure }
+        try ended.get()
     }
 
     /// Runs several statements without parameters, as one transaction unless they say otherwise.
