@@ -112,7 +112,8 @@ public struct Administration: Sendable {
     public func enqueue(_ spec: JobSpec, _ options: EnqueueOptions = EnqueueOptions()) async throws -> Enqueued {
         let answer = try await session.query(
             "select job_id, outcome from gloss.enqueue_json($1::jsonb)",
-            [try JSON.encode(WireSubmission(spec, options), context: "enqueue")], context: "enqueue")
+            [try JSON.encode(WireSubmission(spec, options), replacingNull: false, context: "enqueue")],
+            context: "enqueue")
         guard let row = answer.rows.first, row.count == 2, let id = row[0].flatMap({ Int64($0) }),
             let outcome = row[1].flatMap({ Enqueued.Outcome(rawValue: $0) })
         else { throw StorageError.unexpected("enqueue") }

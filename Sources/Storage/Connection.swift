@@ -132,6 +132,11 @@ struct Connection: ~Copyable {
     }
 
     private func send(_ sql: String, _ parameters: [SQLValue], context: String) throws(StorageError) {
+        guard !parameters.contains(where: { $0.text?.utf8.contains(0) ?? false }) else {
+            throw StorageError(
+                code: .refused(sqlState: "22021"), context: context,
+                message: "a text contains the character U+0000, which PostgreSQL cannot store")
+        }
         let texts = parameters.map { $0.text.map { strdup($0) } ?? nil }
         defer { for text in texts { free(text) } }
         let values = texts.map { UnsafePointer($0) }

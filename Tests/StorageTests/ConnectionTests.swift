@@ -61,6 +61,14 @@ import Testing
         #expect(error.map { "\($0)".contains("geheim") } == false)
     }
 
+    @Test func aMissingSchemaIsFatal() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase(migrated: false)
+        let error = await #expect(throws: StorageError.self) {
+            try await PostgresJobStore(database.settings()).schemaVersion()
+        }
+        #expect(error?.disposition == .fatal)
+    }
+
     @Test func parametersKeepTheirText() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase(migrated: false)
         let texts = ["plain", "with \"quotes\" and \\", "{a,b}", "", "NULL", "äöü 🖼"]

@@ -122,6 +122,18 @@ import Testing
         #expect(error?.disposition == .permanent)
     }
 
+    @Test func refusesTheNullCharacter() async throws {
+        let database = try await BadInput.shared.database()
+        let spec = JobSpec(task: .vqa, imageURLs: ["https://e.org/a"], texts: ["why\u{0}?"])
+        let admin = database.administration(as: .producer)
+        let error = await #expect(throws: StorageError.self) { try await admin.enqueue(spec) }
+        #expect(error?.disposition == .permanent)
+        let other = await #expect(throws: StorageError.self) {
+            try await database.query("select gloss.enqueue_caption($1)", ["https://e.org/\u{0}"], as: .producer)
+        }
+        #expect(other?.sqlState == "22021")
+    }
+
     @Test func aFailedTransactionEnqueuesNothing() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let session = database.session(as: .producer)

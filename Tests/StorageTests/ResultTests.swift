@@ -21,7 +21,7 @@ import Testing
 
     @Test func captionsJoinOnTheKey() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
-        let texts = [Samples.response("a \"cat\"\u{0}, \\ äöü"), Samples.response("a dog", finish: .length)]
+        let texts = [Samples.response("a \"cat\"\u{0}, \\u0000 äöü"), Samples.response("a dog", finish: .length)]
         let receipts = try await finish(Samples.caption(), key: "17", .texts(texts), in: database)
         #expect(receipts == [.recorded])
         try await database.query("create table images as select 17 as id")
@@ -30,7 +30,7 @@ import Testing
             select c.caption, c.sum_logprob, c.norm_logprob, c.finish_reason, c.samples[2], c.batch
             from images m join gloss.caption c on c.key = m.id::text
             """)
-        #expect(joined.rows == [["a \"cat\"\u{FFFD}, \\ äöü", "-1.5", "-0.75", "eos", "a dog", "b"]])
+        #expect(joined.rows == [["a \"cat\"\u{FFFD}, \\u0000 äöü", "-1.5", "-0.75", "eos", "a dog", "b"]])
     }
 
     @Test func answersKeepInfinities() async throws {

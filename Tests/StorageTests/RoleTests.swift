@@ -39,7 +39,7 @@ import Testing
         ("insert into gloss.ready values (1, 0, 1, 0, 0)", []),
         ("delete from gloss.job", []),
         ("update gloss.annotation set texts = '{}'", []),
-        ("select gloss.take(1, '{1}', 1)", []),
+        ("select gloss.take(1, '{1}', 1, '{}')", []),
         ("select gloss.cancel_once('true')", []),
         ("select gloss.enqueue_row(null)", []),
         ("select gloss.fold_tally(0)", []),

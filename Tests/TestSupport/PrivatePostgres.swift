@@ -112,7 +112,7 @@ final class ServerPlace: Sendable {
         lifeline = Lifeline()
         try FileManager.default.createDirectory(
             atPath: root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-        if getuid() == 0 { try Self.execute("/bin/chown", ["postgres:postgres", root]) }
+        if getuid() == 0 { try execute("/bin/chown", ["postgres:postgres", root]) }
         try startUndertaker()
         try run(
             "initdb",
@@ -140,9 +140,9 @@ final class ServerPlace: Sendable {
         let path = binaries + "/" + program
         if getuid() == 0 {
             let change = ["--reuid=postgres", "--regid=postgres", "--clear-groups", path]
-            try Self.execute("/usr/bin/setpriv", change + arguments)
+            try execute("/usr/bin/setpriv", change + arguments)
         } else {
-            try Self.execute(path, arguments)
+            try execute(path, arguments)
         }
     }
 
@@ -164,9 +164,8 @@ final class ServerPlace: Sendable {
         return "\(parent)/\(newest)/bin"
     }
 
-    private static func execute(_ path: String, _ arguments: [String]) throws {
-        let output = NSTemporaryDirectory() + "gloss-pg-output-" + UUID().uuidString
-        defer { try? FileManager.default.removeItem(atPath: output) }
+    private func execute(_ path: String, _ arguments: [String]) throws {
+        let output = root + "/output"
         let child = try spawn(path, arguments, output: output)
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0 && errno == EINTR {}
