@@ -22,8 +22,10 @@ struct Glossctl: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Migrate.self, Enqueue.self, Status.self, Jobs.self, Job.self, Retry.self, Cancel.self, Pause.self,
-            Resume.self, Results.self, Infer.self,
+            Resume.self, Results.self, Report.self, Infer.self,
         ])
+
+    @OptionGroup var database: DatabaseOptions
 
     static func main() async {
         do {
