@@ -72,6 +72,10 @@ class Golden:
             x.pop("labels", None)
         return x
 
+    def text(self, ids):
+        """Hugging Face's text, which writes U+FFFD for each byte of a run that is not UTF-8."""
+        return self.processor.tokenizer.decode(ids, skip_special_tokens=True)
+
     @torch.no_grad()
     def case(self, name, images, prompt, suffix, arrays, full):
         x = self.inputs(images, prompt)
@@ -88,7 +92,7 @@ class Golden:
         logp = torch.log_softmax(rows, -1)
         margins = (best[:, 0] - best[:, 1]).tolist()
         greedy = dict(ids=ids, logprobs=[float(logp[i, t]) for i, t in enumerate(ids)], margins=margins,
-                      min_margin=min(margins), text=self.tokenizer.decode([t for t in ids if t != 1]))
+                      min_margin=min(margins), text=self.text(ids))
         y = self.inputs(images, prompt, suffix)
         labels = y.pop("labels")[0]
         logp = torch.log_softmax(self.model(**y).logits[0].float(), -1)
@@ -115,18 +119,18 @@ class Golden:
         return logits
 
 
-def tokenizer_cases(tokenizer, seed):
+def tokenizer_cases(tokenizer, seed, text):
     rng = random.Random(seed)
     words = [w for line in sentences(seed + 1, 200) for w in line.split(" ")]
     texts = STRINGS + [rng.choice([" ", "  ", ""]).join(rng.choice(words) for _ in range(rng.randint(1, 9)))
                        for _ in range(60)]
-    encode = [dict(text=t, ids=tokenizer.encode(t), decoded=tokenizer.decode(tokenizer.encode(t))) for t in texts]
+    encode = [dict(text=t, ids=tokenizer.encode(t), decoded=text(tokenizer.encode(t))) for t in texts]
     byte = tokenizer.piece_to_id
     broken = [[byte("<0xE6>")], [byte("<0xE6>"), byte("<0x97>")], [byte("<0xFF>"), byte("<0x41>")],
               [2, *tokenizer.encode("a cat"), 1], [0, 0, 2], [3], [byte("<loc0000>"), byte("<seg127>"), byte("<0xC3>")],
               tokenizer.encode("é☃")[:-1]]
     broken += [[rng.randrange(4, tokenizer.get_piece_size()) for _ in range(6)] for _ in range(20)]
-    return dict(encode=encode, decode=[dict(ids=ids, text=tokenizer.decode(ids)) for ids in broken])
+    return dict(encode=encode, decode=[dict(ids=ids, text=text(ids)) for ids in broken])
 
 
 def write_model(folder, name, pictures, layout):
@@ -177,7 +181,7 @@ def write_model(folder, name, pictures, layout):
     put(f"{folder}/golden/layers.safetensors", golden.layers(["rgb.png"], PROMPTS[0][0]), case="rgb.png|0")
     write_json(f"{folder}/golden/cases.json", dict(layout=layout, pieces=pieces, vocabulary=model.config.text_config.vocab_size,
                                                    image_token=pieces, limit=NEW_TOKENS, cases=cases))
-    write_json(f"{folder}/golden/tokenizer.json", tokenizer_cases(tokenizer, seed))
+    write_json(f"{folder}/golden/tokenizer.json", tokenizer_cases(tokenizer, seed, golden.text))
     ended = sum(c["greedy"]["ids"][-1] == 1 for c in cases)
     print(f"{name}: {sum(p.numel() for p in model.parameters())} parameters, {len(cases)} cases, {ended} end in EOS, "
           f"{len({tuple(c['greedy']['ids']) for c in cases})} different answers, "

@@ -57,6 +57,7 @@ extern "C" char *gloss_sp_decode(const gloss_sp *sp, const int32_t *ids, size_t 
 extern "C" void gloss_sp_free_text(char *text) { std::free(text); }
 
 extern "C" int32_t gloss_sp_byte(const gloss_sp *sp, int32_t id) {
-    if (!sp->processor.IsByte(id)) return -1;
+    if (sp->processor.IsControl(id) || sp->processor.IsUnknown(id)) return GLOSS_SP_NO_TEXT;
+    if (!sp->processor.IsByte(id)) return GLOSS_SP_TEXT;
     return static_cast<int32_t>(std::strtol(sp->processor.IdToPiece(id).c_str() + 3, nullptr, 16));  // "<0x41>"
 }

@@ -23,15 +23,23 @@ struct Golden {
         let greedy: Greedy
         let score: Score
     }
-    struct Tokens: Decodable {
-        let text: String
-        let sp: [Int]
-        let sp_decoded: String
+    struct Texts: Decodable {
+        struct Encoded: Decodable {
+            let text: String
+            let ids: [Int]
+            let decoded: String
+        }
+        struct Decoded: Decodable {
+            let ids: [Int]
+            let text: String
+        }
+        let encode: [Encoded]
+        let decode: [Decoded]
     }
 
     let folder: URL
     let cases: [Case]
-    let tokens: [Tokens]
+    let texts: Texts
     private let images: SafeTensorsFile
     private let prefill: SafeTensorsFile
 
@@ -44,7 +52,7 @@ struct Golden {
         let golden = folder.appending(path: "golden")
         let decoder = JSONDecoder()
         cases = try decoder.decode(Cases.self, from: Data(contentsOf: golden.appending(path: "cases.json"))).cases
-        tokens = try decoder.decode([Tokens].self, from: Data(contentsOf: golden.appending(path: "tokenizer.json")))
+        texts = try decoder.decode(Texts.self, from: Data(contentsOf: golden.appending(path: "tokenizer.json")))
         images = try SafeTensorsFile(golden.appending(path: "images.safetensors"))
         prefill = try SafeTensorsFile(golden.appending(path: "prefill.safetensors"))
     }
@@ -59,11 +67,7 @@ struct Golden {
 
     /// Decoded RGB on white: [height, width, 3].
     func rgb(_ image: String) -> (bytes: [UInt8], width: Int, height: Int)? {
-        for name in ["\(image)/rgb_white", "\(image)/rgb_drop"] {
-            guard let raw = images.raw(name) else { continue }
-            return (raw.bytes, raw.shape[1], raw.shape[0])
-        }
-        return nil
+        images.raw("\(image)/rgb").map { ($0.bytes, $0.shape[1], $0.shape[0]) }
     }
 
     func resized(_ image: String) -> [UInt8]? { images.raw("\(image)/resized")?.bytes }

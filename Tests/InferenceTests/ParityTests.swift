@@ -3,12 +3,7 @@ import Testing
 
 @testable import Inference
 
-/// Golden sets: the repository's, and another one where GLOSS_GOLDEN names its folder.
-let goldenFolders: [URL] =
-    ["tiny", "tiny2"].filter { FileManager.default.fileExists(atPath: Golden.fixtures.appending(path: $0).path) }.map {
-        Golden.fixtures.appending(path: $0)
-    }
-    + (ProcessInfo.processInfo.environment["GLOSS_GOLDEN"].map { [URL(filePath: $0)] } ?? [])
+let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) }
 
 /// Every stage against Hugging Face transformers in f32.
 @Suite struct ParityTests {
@@ -25,6 +20,21 @@ let goldenFolders: [URL] =
             if let expected = golden.pixelValues(name) {
                 #expect(golden.pixels([name], model)[0].values == expected, "\(name)")
             }
+        }
+    }
+
+    /// Both orders of the passes, up and down, extreme aspects.
+    @Test func resizeLikePillow() throws {
+        let file = try SafeTensorsFile(Golden.fixtures.appending(path: "images/resize.safetensors"))
+        let names = file.entries.keys.filter { $0.hasSuffix("/source") }
+        #expect(names.count > 10)
+        for name in names {
+            let source = try #require(file.raw(name))
+            let target = try #require(file.raw(name.replacing("/source", with: "/target")))
+            let ours = resizeBicubic(
+                source.bytes, width: source.shape[1], height: source.shape[0], toWidth: target.shape[1],
+                toHeight: target.shape[0])
+            #expect(ours == target.bytes, "\(name)")
         }
     }
 
@@ -78,9 +88,10 @@ let goldenFolders: [URL] =
     @Test(arguments: goldenFolders) func tokenizer(folder: URL) throws {
         let golden = try Golden(folder)
         let tokenizer = try Tokenizer(contentsOf: folder.appending(path: "model/tokenizer.model"))
-        for example in golden.tokens {
-            #expect(try tokenizer.encode(example.text) == example.sp, "\(example.text.debugDescription)")
-            #expect(tokenizer.decode(example.sp) == example.sp_decoded, "\(example.text.debugDescription)")
+        for example in golden.texts.encode {
+            #expect(try tokenizer.encode(example.text) == example.ids, "\(example.text.debugDescription)")
+            #expect(tokenizer.decode(example.ids) == example.decoded, "\(example.text.debugDescription)")
         }
+        for example in golden.texts.decode { #expect(tokenizer.decode(example.ids) == example.text, "\(example.ids)") }
     }
 }

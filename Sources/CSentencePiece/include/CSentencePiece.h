@@ -18,7 +18,8 @@ void gloss_sp_free_ids(int32_t *);
 // Text of `ids` (each in 0..<piece count); freed by gloss_sp_free_text. NULL on failure.
 char *gloss_sp_decode(const gloss_sp *, const int32_t *ids, size_t count, size_t *size);
 void gloss_sp_free_text(char *);
-// The byte that a byte piece (<0x41>) stands for, or −1.
+// The byte that a byte piece (<0x41>) stands for, or what else the piece is: text, or nothing to read (control, unknown).
+enum { GLOSS_SP_TEXT = -1, GLOSS_SP_NO_TEXT = -2 };
 int32_t gloss_sp_byte(const gloss_sp *, int32_t id);
 
 #ifdef __cplusplus

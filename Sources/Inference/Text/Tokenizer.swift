@@ -35,20 +35,21 @@ public final class Tokenizer: Sendable {
         return UnsafeBufferPointer(start: ids, count: Int(count)).map(Int.init)
     }
 
-    /// Text of `ids`, as Hugging Face decodes it. Ids that no piece has (padding rows of the vocabulary, `<image>`) decode to
-    /// nothing; of a run of byte pieces that is not UTF-8, each byte to U+FFFD.
+    /// Text of `ids`, as Hugging Face decodes it. Control pieces and ids that no piece has (padding rows of the
+    /// vocabulary, `<image>`) decode to nothing; of a run of byte pieces that is not UTF-8, each byte to U+FFFD.
     public func decode(_ ids: [Int]) -> String {
         var text = ""
         var bytes: [UInt8] = []
         var pieces: [Int32] = []
         for id in ids where (0..<pieceCount).contains(id) {
-            let byte = gloss_sp_byte(handle, Int32(id))
-            if byte >= 0 {
-                text += takePieces(&pieces)
-                bytes.append(UInt8(byte))
-            } else {
+            let byte = Int(gloss_sp_byte(handle, Int32(id)))
+            if byte == GLOSS_SP_NO_TEXT { continue }
+            if byte == GLOSS_SP_TEXT {
                 text += Self.takeBytes(&bytes)
                 pieces.append(Int32(id))
+            } else {
+                text += takePieces(&pieces)
+                bytes.append(UInt8(byte))
             }
         }
         return text + takePieces(&pieces) + Self.takeBytes(&bytes)

@@ -1,0 +1,196 @@
+import Configuration
+import Foundation
+import Images
+import SystemPackage
+import Yams
+
+/// Everything that an operator sets: from a YAML file, with GLOSS_… environment variables above it.
+///
+/// systemd/glossd.yaml documents each key. A key that does not exist or a value that can't be is an error at start.
+struct DaemonConfiguration: Sendable {
+    var database = ""
+    var model = ""
+    var modelName = ""
+    var threads = 0
+    var batchSize = 16
+    var prefixesAtOnce = 32
+    var pollInterval = Duration.seconds(5)
+    var heartbeatInterval = Duration.seconds(3)
+    var rescueAfter = Duration.seconds(15)
+    var drainTimeout = Duration.seconds(120)
+    var logLevel = "info"
+    var healthAddress = "127.0.0.1"
+    var healthPort = 9471
+    var maxPixels = 100_000_000
+    var fetch = FetchPolicy()
+
+    /// The keys of the file, dotted.
+    static let keys: Set<String> = [
+        "database", "model", "model_name", "threads", "batch_size", "prefixes_at_once", "poll_seconds",
+        "heartbeat_seconds",
+        "rescue_seconds", "drain_seconds", "log_level", "health.address", "health.port", "images.max_pixels",
+        "fetch.ports",
+        "fetch.networks", "fetch.max_bytes", "fetch.timeout_seconds", "fetch.connect_timeout_seconds",
+        "fetch.min_bytes_per_second", "fetch.max_redirects", "fetch.concurrency", "fetch.per_host_concurrency",
+        "fetch.per_host_delay_seconds", "fetch.user_agent", "fetch.certificate_authorities", "fetch.local_roots",
+        "fetch.data_urls",
+    ]
+
+    /// Reads `file` (nil: none) and `environment`.
+    init(file: String?, environment: [String: String] = ProcessInfo.processInfo.environment) async throws {
+        try Self.refuseUnknownVariables(environment)
+        let variables = EnvironmentVariablesProvider(
+            environmentVariables: environment, secretsSpecifier: .specific(["GLOSS_DATABASE"]))
+        var providers: [any ConfigProvider] = [variables.prefixKeys(with: "gloss")]
+        if let file {
+            try Self.refuseUnknownKeys(file)
+            providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(file)))
+        }
+        let reader = SettingsReader(reader: ConfigReader(providers: providers), file: file)
+        try await readDaemon(reader)
+        try await readFetch(reader)
+        if modelName.isEmpty { modelName = URL(filePath: model).lastPathComponent }
+    }
+
+    private mutating func readDaemon(_ reader: SettingsReader) async throws {
+        database = try await reader.string("database", database)
+        model = try await reader.string("model", model)
+        guard !model.isEmpty else { throw reader.error("model", "is missing: the folder of the model to serve") }
+        modelName = try await reader.string("model_name", modelName)
+        threads = try await reader.integer("threads", threads, 0...1024)
+        batchSize = try await reader.integer("batch_size", batchSize, 1...1024)
+        prefixesAtOnce = try await reader.integer("prefixes_at_once", prefixesAtOnce, 1...1024)
+        pollInterval = try await reader.seconds("poll_seconds", pollInterval, 0.05...3600)
+        heartbeatInterval = try await reader.seconds("heartbeat_seconds", heartbeatInterval, 0.05...60)
+        rescueAfter = try await reader.seconds("rescue_seconds", rescueAfter, 1...3600)
+        guard rescueAfter >= heartbeatInterval * 3 else {
+            throw reader.error("rescue_seconds", "must be at least three times heartbeat_seconds")
+        }
+        drainTimeout = try await reader.seconds("drain_seconds", drainTimeout, 0...86400)
+        logLevel = try await reader.string("log_level", logLevel)
+        guard ["trace", "debug", "info", "notice", "warning", "error", "critical"].contains(logLevel) else {
+            throw reader.error(
+                "log_level", "is \(logLevel), expected trace, debug, info, notice, warning, error or critical")
+        }
+        healthAddress = try await reader.string("health.address", healthAddress)
+        healthPort = try await reader.integer("health.port", healthPort, 0...65535)
+        maxPixels = try await reader.integer("images.max_pixels", maxPixels, 1...1_000_000_000)
+    }
+
+    private mutating func readFetch(_ reader: SettingsReader) async throws {
+        let ports = try await reader.integers("fetch.ports")
+        if let ports { fetch.allowedPorts = ports.isEmpty ? nil : Set(ports) }
+        fetch.allowedNetworks = try await reader.strings("fetch.networks").map { text in
+            guard let network = CIDR(text) else {
+                throw reader.error("fetch.networks", "has \(text), expected a network such as 10.1.0.0/16")
+            }
+            return network
+        }
+        fetch.maxBytes = try await reader.integer("fetch.max_bytes", fetch.maxBytes, 1...1 << 31)
+        fetch.totalTimeout = try await reader.seconds("fetch.timeout_seconds", fetch.totalTimeout, 0.1...3600)
+        fetch.connectTimeout = try await reader.seconds(
+            "fetch.connect_timeout_seconds", fetch.connectTimeout, 0.1...600)
+        fetch.minimumThroughput = try await reader.integer(
+            "fetch.min_bytes_per_second", fetch.minimumThroughput, 0...1 << 30)
+        fetch.maxRedirects = try await reader.integer("fetch.max_redirects", fetch.maxRedirects, 0...20)
+        fetch.maxConcurrent = try await reader.integer("fetch.concurrency", fetch.maxConcurrent, 1...1024)
+        fetch.perHostConcurrency = try await reader.integer(
+            "fetch.per_host_concurrency", fetch.perHostConcurrency, 1...1024)
+        fetch.perHostDelay = try await reader.seconds("fetch.per_host_delay_seconds", fetch.perHostDelay, 0...3600)
+        fetch.userAgent = try await reader.string("fetch.user_agent", fetch.userAgent)
+        let authorities = try await reader.string("fetch.certificate_authorities", "")
+        fetch.certificateAuthorities = authorities.isEmpty ? nil : authorities
+        fetch.localRoots = try await reader.strings("fetch.local_roots")
+        if !fetch.localRoots.isEmpty { fetch.allowedSchemes.insert("file") }
+        fetch.allowDataURLs = try await reader.boolean("fetch.data_urls", fetch.allowDataURLs)
+    }
+
+    private static func refuseUnknownVariables(_ environment: [String: String]) throws {
+        let known = Set(keys.map { "GLOSS_" + $0.uppercased().replacing(".", with: "_") })
+        for name in environment.keys.sorted() where name.hasPrefix("GLOSS_") && !known.contains(name) {
+            throw ConfigurationError(
+                "the environment variable \(name) is not known; known are \(known.sorted().joined(separator: ", "))")
+        }
+    }
+
+    private static func refuseUnknownKeys(_ file: String) throws {
+        let text: String
+        do { text = try String(contentsOfFile: file, encoding: .utf8) } catch {
+            throw ConfigurationError("\(file): can't be read: \((error as NSError).localizedDescription)")
+        }
+        let root: Node?
+        do { root = try Yams.compose(yaml: text) } catch {
+            throw ConfigurationError("\(file): not valid YAML: \(error)")
+        }
+        guard let root else { return }
+        guard let mapping = root.mapping else {
+            throw ConfigurationError("\(file): expected keys and values at the top")
+        }
+        for (line, key) in flatKeys(mapping, "") where !keys.contains(key) {
+            throw ConfigurationError("\(file):\(line): there is no key \(key)")
+        }
+    }
+
+    private static func flatKeys(_ mapping: Node.Mapping, _ prefix: String) -> [(line: Int, key: String)] {
+        mapping.flatMap { key, value in
+            let name = prefix + (key.string ?? "?")
+            if let inner = value.mapping { return flatKeys(inner, name + ".") }
+            return [(key.mark?.line ?? 0, name)]
+        }
+    }
+}
+
+/// What is wrong with the configuration.
+struct ConfigurationError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// Typed look-ups that say what was expected.
+private struct SettingsReader {
+    let reader: ConfigReader
+    let file: String?
+
+    func error(_ key: String, _ what: String) -> ConfigurationError {
+        let variable = "GLOSS_" + key.uppercased().replacing(".", with: "_")
+        return ConfigurationError("configuration (\(file.map { "\($0), or " } ?? "")\(variable)): \(key) \(what)")
+    }
+
+    private func value<T>(_ key: String, _ kind: String, _ read: (ConfigKey) async throws -> T?) async throws -> T? {
+        do { return try await read(ConfigKey(key)) } catch { throw self.error(key, "is not \(kind)") }
+    }
+
+    func string(_ key: String, _ fallback: String) async throws -> String {
+        try await value(key, "a text") { try await reader.fetchString(forKey: $0, isSecret: key == "database") }
+            ?? fallback
+    }
+
+    func boolean(_ key: String, _ fallback: Bool) async throws -> Bool {
+        try await value(key, "true or false") { try await reader.fetchBool(forKey: $0) } ?? fallback
+    }
+
+    func integer(_ key: String, _ fallback: Int, _ range: ClosedRange<Int>) async throws -> Int {
+        let found = try await value(key, "a whole number") { try await reader.fetchInt(forKey: $0) } ?? fallback
+        guard range.contains(found) else {
+            throw error(key, "is \(found), expected \(range.lowerBound) to \(range.upperBound)")
+        }
+        return found
+    }
+
+    func seconds(_ key: String, _ fallback: Duration, _ range: ClosedRange<Double>) async throws -> Duration {
+        let found = try await value(key, "a number of seconds") { try await reader.fetchDouble(forKey: $0) }
+        guard let found else { return fallback }
+        guard range.contains(found) else {
+            throw error(key, "is \(found), expected \(range.lowerBound) to \(range.upperBound)")
+        }
+        return .seconds(found)
+    }
+
+    func strings(_ key: String) async throws -> [String] {
+        try await value(key, "a list of texts") { try await reader.fetchStringArray(forKey: $0) } ?? []
+    }
+
+    func integers(_ key: String) async throws -> [Int]? {
+        try await value(key, "a list of whole numbers") { try await reader.fetchIntArray(forKey: $0) }
+    }
+}

@@ -1,0 +1,161 @@
+import Foundation
+import Images
+import Inference
+import Logging
+import Queue
+
+/// One pass of a batch of jobs: claim → fetch → decode → embedImage → prefill → extend → parse → aggregate → record.
+///
+/// claim and record are the store's; fetch and decode are ImageSource's; embedImage, prefill and extend are the model's, called by
+/// Annotator; parse and aggregate are JobProgress's. The loop around it is Worker's.
+struct Pipeline: Sendable {
+    let store: any JobStore
+    let images: ImageSource
+    let annotator: Annotator
+    let thread: InferenceThread
+    let hosts: HostHealth
+    let leases: HeldLeases
+    let metrics: Metrics
+    let logger: Logger
+    /// Prefixes computed together: bounds memory.
+    let prefixesAtOnce: Int
+
+    /// A claimed job with its images, by their index; or why there are none.
+    struct FetchedJob: Sendable {
+        let job: ClaimedJob
+        let images: Result<[Int: PreparedImage], ImageError>
+        let failedURL: String
+    }
+
+    /// Fetches and decodes the images of all jobs at once. Views that an earlier attempt finished are not fetched again.
+    func fetch(_ jobs: [ClaimedJob]) async -> [FetchedJob] {
+        await withTaskGroup(of: (Int, FetchedJob).self) { group in
+            for (index, job) in jobs.enumerated() { group.addTask { (index, await fetch(job)) } }
+            var fetched = [FetchedJob?](repeating: nil, count: jobs.count)
+            for await (index, job) in group { fetched[index] = job }
+            return fetched.compactMap(\.self)
+        }
+    }
+
+    private func fetch(_ job: ClaimedJob) async -> FetchedJob {
+        let done = Set(job.doneViews.map(\.view))
+        let wanted = job.spec.imageURLs.indices.filter { !done.contains($0) }
+        return await withTaskGroup(of: (Int, Result<PreparedImage, ImageError>).self) { group in
+            for index in wanted {
+                group.addTask { (index, await images.load(job.spec.imageURLs[index], background: job.spec.background)) }
+            }
+            var found: [Int: PreparedImage] = [:]
+            var failure: (index: Int, error: ImageError)?
+            for await (index, result) in group {
+                switch result {
+                case .success(let image):
+                    found[index] = image
+                    hosts.succeeded(HostHealth.host(of: job.spec.imageURLs[index]))
+                case .failure(let error):
+                    // The first image's failure is the job's, whichever ended first.
+                    if failure.map({ index < $0.index }) ?? true { failure = (index, error) }
+                }
+            }
+            return FetchedJob(
+                job: job, images: failure.map { .failure($0.error) } ?? .success(found),
+                failedURL: failure.map { job.spec.imageURLs[$0.index] } ?? "")
+        }
+    }
+
+    /// Runs the model over the batch, `prefixesAtOnce` prompts at a time, and hands over each job's report as soon as it is there.
+    /// When `isOver`, what is left is released.
+    func annotate(_ batch: [FetchedJob], isOver: () -> Bool, report: ([JobReport]) async -> Void) async {
+        var progress: [JobProgress] = []
+        for fetched in batch {
+            switch fetched.images {
+            case .success(let images): progress.append(JobProgress(fetched.job, images))
+            case .failure(let error):
+                await report([JobReport(fetched.job, await outcome(of: error, url: fetched.failedURL))])
+            }
+        }
+        for start in Chunks(progress.flatMapQueries(), limit: prefixesAtOnce) {
+            if isOver() { break }
+            let queries = start.filter { !leases.isLost(progress[$0.job].job.lease) }
+            let answers = await thread.run { [annotator] in annotator.answer(queries) }
+            for answer in answers { progress[answer.query.job].take(answer) }
+            await checkpoint(&progress)
+            let ended = progress.indices.compactMap { progress[$0].end(annotator) }
+            if !ended.isEmpty { await report(ended) }
+        }
+        let left = progress.filter { !$0.isReported }
+        let reports = left.filter { !leases.isLost($0.job.lease) }.map {
+            JobReport($0.job, .released(reason: "the daemon stopped before it was done", after: .zero))
+        }
+        if !reports.isEmpty { await report(reports) }
+        leases.remove(left.filter { leases.isLost($0.job.lease) }.map(\.job.lease))
+    }
+
+    /// Keeps views that are done of objects that are not: a crash repeats at most what is being computed.
+    private func checkpoint(_ progress: inout [JobProgress]) async {
+        for index in progress.indices {
+            for view in progress[index].takeUnsavedViews() {
+                do {
+                    let held = try await store.checkpoint(view, under: progress[index].job.lease)
+                    if !held { leases.lose([progress[index].job.lease]) }
+                } catch {
+                    // Only a saving of work: the result itself is recorded at the end, or the job runs again.
+                    logger.warning(
+                        "a finished view could not be kept",
+                        metadata: ["job": "\(progress[index].job.id)", "view": "\(view.view)", "error": "\(error)"])
+                }
+            }
+        }
+    }
+
+    /// What a failure to get an image means for its job, and for its host.
+    private func outcome(of error: ImageError, url: String) async -> Outcome {
+        metrics.fetchFailed(code: error.code.word)
+        if error.code == .cancelled { return .released(reason: "the daemon is stopping", after: .zero) }
+        if error.isHostFailure, let outcome = await park(HostHealth.host(of: url), error) { return outcome }
+        switch error.disposition {
+        case .permanent:
+            return .failed(Failure(code: error.code.word, reason: error.message, disposition: .permanent))
+        case .retry(let after):
+            return .failed(Failure(code: error.code.word, reason: error.message, disposition: .retry(after: after)))
+        case .fatal:
+            logger.error("this machine can't fetch or decode now; the job waits", metadata: ["error": "\(error)"])
+            return .released(reason: error.message, after: .seconds(30))
+        }
+    }
+
+    /// Parks a host that fails as a whole; nil while it may be one URL's fault.
+    private func park(_ host: String, _ error: ImageError) async -> Outcome? {
+        guard !host.isEmpty, let pause = hosts.failed(host, retryAfter: error.retryAfter) else { return nil }
+        logger.warning(
+            "a host fails; its jobs wait", metadata: ["host": "\(host)", "for": "\(pause)", "error": "\(error)"])
+        do {
+            try await store.park(host: host, for: pause, reason: error.message)
+            return .released(reason: "host \(host) is parked: \(error.message)", after: pause)
+        } catch {
+            logger.warning("the host could not be parked", metadata: ["host": "\(host)", "error": "\(error)"])
+            return nil
+        }
+    }
+}
+
+extension [JobProgress] {
+    /// All queries of all jobs, in order.
+    fileprivate func flatMapQueries() -> [Query] { enumerated().flatMap { $1.queries(job: $0) } }
+}
+
+/// A sequence in runs of at most `limit`.
+private struct Chunks<Element>: Sequence, IteratorProtocol {
+    private var rest: ArraySlice<Element>
+    private let limit: Int
+
+    init(_ elements: [Element], limit: Int) {
+        rest = elements[...]
+        self.limit = limit
+    }
+
+    mutating func next() -> [Element]? {
+        guard !rest.isEmpty else { return nil }
+        defer { rest = rest.dropFirst(limit) }
+        return Array(rest.prefix(limit))
+    }
+}

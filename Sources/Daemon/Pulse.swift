@@ -1,0 +1,89 @@
+import Logging
+import Queue
+import ServiceLifecycle
+import Storage
+import Synchronization
+
+/// This daemon's registration. A daemon that was taken for dead registers again, as another worker.
+final class Incarnation: Sendable {
+    private let current: Mutex<WorkerID>
+
+    init(_ worker: WorkerID) { current = Mutex(worker) }
+
+    var worker: WorkerID {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
+    }
+}
+
+/// The daemon's heartbeat: says that it lives, learns which leases it lost, takes back the jobs of daemons that died, and pings
+/// systemd's watchdog as long as the model is not stuck.
+struct Pulse: Service {
+    let store: any JobStore
+    let incarnation: Incarnation
+    let description: WorkerDescription
+    let leases: HeldLeases
+    let thread: InferenceThread
+    let metrics: Metrics
+    let interval: Duration
+    let rescueAfter: Duration
+    let logger: Logger
+
+    /// A single batch takes minutes at the most.
+    private static let stuckAfter = Duration.seconds(1800)
+
+    func run() async throws {
+        // Rescuing is only for one whose own heart has beaten for a while: after an outage of the database every daemon has been silent.
+        var healthySince: ContinuousClock.Instant?
+        while !Task.isShuttingDownGracefully {
+            do {
+                try await beat()
+                metrics.databaseWorks()
+                let since = healthySince ?? .now
+                healthySince = since
+                if .now - since > rescueAfter { try await rescue() }
+            } catch let error as StorageError {
+                guard error.disposition != .fatal else { throw error }
+                healthySince = nil
+                metrics.databaseFailed()
+                logger.warning("no heartbeat", metadata: ["error": "\(error)"])
+            }
+            notifySystemd()
+            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: interval) }
+        }
+    }
+
+    private func beat() async throws {
+        let reply = try await store.heartbeat(incarnation.worker, holding: leases.all)
+        if !reply.lostLeases.isEmpty {
+            leases.lose(reply.lostLeases)
+            logger.warning(
+                "leases lost: cancelled, or taken by another daemon",
+                metadata: ["jobs": "\(reply.lostLeases.map(\.job))"])
+        }
+        if !reply.isRegistered {
+            let held = leases.all
+            leases.lose(held)
+            incarnation.worker = try await store.register(description)
+            logger.warning(
+                "this daemon was taken for dead and registered again",
+                metadata: ["worker": "\(incarnation.worker)", "lost": "\(held.count)"])
+        }
+    }
+
+    private func rescue() async throws {
+        let report = try await store.rescue(silentFor: rescueAfter)
+        guard report.lostWorkerCount + report.rescuedCount + report.poisonedCount > 0 else { return }
+        metrics.rescued(report.rescuedCount, poisoned: report.poisonedCount)
+        logger.notice(
+            "took back the jobs of silent daemons",
+            metadata: [
+                "daemons": "\(report.lostWorkerCount)", "jobs": "\(report.rescuedCount)",
+                "poisoned": "\(report.poisonedCount)",
+            ])
+    }
+
+    private func notifySystemd() {
+        if thread.busyFor < Self.stuckAfter { Systemd.notify("WATCHDOG=1\nSTATUS=\(metrics.statusLine)") }
+    }
+}

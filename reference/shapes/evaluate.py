@@ -1,0 +1,138 @@
+"""Accuracy of a trained folder by Hugging Face's model and processor, in f32: nothing of the training code runs.
+
+    python -m shapes.evaluate FOLDER [--scenes 600]            # held-out renders, a table by task and kind of scene
+    python -m shapes.evaluate FOLDER --demo demo/manifest.json # the demo's images, resized by the processor
+    python -m shapes.evaluate FOLDER --demo … --samples 5      # also sampled answers, at temperature 1
+"""
+import argparse
+import collections
+import json
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+import numpy as np
+import torch
+from PIL import Image
+
+from .render import sample_scene, training_view
+from .tasks import VIEW_QUESTIONS, describe, judge, questions
+
+SEED = 20_000_000  # training uses small seeds, its own checks 10_000_000, the demo 30_000_000
+
+
+class Subject:
+    """A folder loaded as any PaliGemma is."""
+
+    def __init__(self, folder):
+        from transformers import PaliGemmaForConditionalGeneration, PaliGemmaProcessor
+        self.processor = PaliGemmaProcessor.from_pretrained(folder)
+        self.model = PaliGemmaForConditionalGeneration.from_pretrained(
+            folder, attn_implementation="eager", dtype=torch.float32).eval()
+
+    @torch.no_grad()
+    def answer(self, asked, **how):
+        """Answers to (image, prompt) pairs, in one padded batch; greedy unless told otherwise."""
+        x = self.processor(images=[[i] for i, _ in asked], text=["<image>" + p for _, p in asked],
+                           return_tensors="pt", padding="longest")
+        x.pop("labels", None)
+        assert "token_type_ids" in x  # without them the prefix would be causal
+        out = self.model.generate(**x, max_new_tokens=24, **dict(dict(do_sample=False), **how))
+        return self.processor.tokenizer.batch_decode(out[:, x["input_ids"].shape[1]:], skip_special_tokens=True)
+
+
+class Scores:
+    """What was right, by task and by group of scenes."""
+
+    def __init__(self):
+        self.right = collections.defaultdict(list)
+        self.overlap = collections.defaultdict(list)
+
+    def add(self, task, groups, right, overlap):
+        for g in groups:
+            self.right[task, g].append(right)
+            if overlap is not None:
+                self.overlap[task, g].append(overlap)
+
+    def table(self, groups):
+        tasks = list(dict.fromkeys(t for t, _ in self.right))
+        lines = ["| task | n | " + " | ".join(groups) + " |", "|---|---" + "|---" * len(groups) + "|"]
+        for kind, scores in (("", self.right), ("mean IoU of ", self.overlap)):
+            for t in tasks:
+                if (t, groups[0]) in scores:
+                    cells = [f"{np.mean(scores[t, g]):.3f}" if (t, g) in scores else "–" for g in groups]
+                    lines.append(f"| {kind}{t} | {len(scores[t, groups[0]])} | " + " | ".join(cells) + " |")
+        return "\n".join(lines)
+
+
+def held_out(subject, count, side):
+    """Scenes of the training mix from seeds of their own."""
+    rng, scores, mistakes = np.random.default_rng(SEED - 1), Scores(), []
+    for start in range(0, count, 8):
+        asked = []
+        for i in range(start, min(start + 8, count)):
+            own = np.random.default_rng(SEED + i)
+            scene = sample_scene(own)
+            image = Image.fromarray(training_view(own, scene, side))
+            objects = describe(scene.items)
+            groups = ["all", f"{len(objects)} object" + ("s" if len(objects) > 1 else ""), "solid" if scene.items[0].pitch else "flat"]
+            asked += [(i, image, groups, q) for q in questions(objects, rng, plain=True)]
+        answers = subject.answer([(image, q[1]) for _, image, _, q in asked])
+        for (i, _, groups, (task, prompt, want)), got in zip(asked, answers):
+            right, overlap = judge(task, want, got)
+            scores.add(task, groups, right, overlap)
+            if not right:
+                mistakes.append((SEED + i, prompt, want, got))
+    print(scores.table(["all", "1 object", "2 objects", "3 objects", "solid", "flat"]))
+    return mistakes
+
+
+def demo(subject, path, samples):
+    """The demo's scenes and turned objects, from their files."""
+    with open(path) as f:
+        manifest = json.load(f)
+    folder, scores, mistakes = os.path.dirname(path), Scores(), []
+    for scene in manifest["scenes"]:
+        image = Image.open(f"{folder}/{scene['file']}").convert("RGB")
+        answers = subject.answer([(image, q["prompt"]) for q in scene["questions"]])
+        for q, got in zip(scene["questions"], answers):
+            right, overlap = judge(q["task"], q["answer"], got)
+            scores.add(q["task"], ["scenes"], right, overlap)
+            if not right:
+                mistakes.append((scene["file"], q["prompt"], q["answer"], got))
+    print(scores.table(["scenes"]))
+    for obj in manifest["objects"]:
+        images = [Image.open(f"{folder}/{v['file']}").convert("RGB") for v in obj["views"]]
+        asked = [(i, "answer en " + q) for i in images for q in VIEW_QUESTIONS]
+        found = collections.Counter(subject.answer(asked))
+        print(obj["folder"], f"{obj['colour']} {obj['name']}:", dict(found.most_common()))
+        if samples:
+            torch.manual_seed(0)
+            drawn = collections.Counter()
+            for _ in range(samples):
+                drawn.update(subject.answer(asked, do_sample=True, temperature=1.0, top_k=0))
+            print("   sampled:", dict(drawn.most_common(8)))
+    return mistakes
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder")
+    parser.add_argument("--scenes", type=int, default=600)
+    parser.add_argument("--demo", default="")
+    parser.add_argument("--samples", type=int, default=0)
+    parser.add_argument("--mistakes", type=int, default=0, help="how many to print")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    subject = Subject(args.folder)
+    if args.demo:
+        mistakes = demo(subject, args.demo, args.samples)
+    else:
+        mistakes = held_out(subject, args.scenes, subject.model.config.vision_config.image_size)
+    for m in mistakes[:args.mistakes]:
+        print(*m, sep=" | ")
+
+
+if __name__ == "__main__":
+    main()
