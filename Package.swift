@@ -80,6 +80,8 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Storage", "Queue"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "AdminTests", dependencies: ["Admin", "Queue", "Storage", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Queue", "TestSupport"], swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17

@@ -8,7 +8,7 @@ struct Glossctl: AsyncParsableCommand {
         commandName: "glossctl",
         abstract: "Sees to the queue of gloss: image annotation with PaliGemma.",
         discussion: """
-            The database is the one that --database names, else the environment's GLOSS_DATABASE, else that of libpq's
+            The database is the one that --database names, else the environment's GLOSS_DATABASE, else that of libpq's \
             own PG* variables. Every command takes --json for programs.
 
             \(ExitStatus.help)

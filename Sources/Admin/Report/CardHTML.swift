@@ -14,7 +14,7 @@ struct CardHTML {
         let tasks = Set(card.rows.map(\.task)).sorted().joined(separator: " ")
         let body = card.isObject ? object(card.rows[0]) : image
         return """
-            <article class="card\(card.isObject ? " object" : "")" data-tasks="\(HTML.escape(tasks))" data-text="\(search)">
+            <article class="card" data-tasks="\(HTML.escape(tasks))" data-text="\(search)">
             \(body)\(foot)
             </article>
 
@@ -26,10 +26,9 @@ struct CardHTML {
     private var image: String {
         let boxes = card.rows(of: "detect").flatMap(\.found)
         let caption = card.rows(of: "caption").first?.text ?? card.rows[0].text
-        let frames = card.imageURLs.map {
-            picture($0, alternative: caption, boxes: card.imageURLs.count == 1 ? boxes : [])
-        }
-        var body = card.imageURLs.count == 1 ? frames[0] : "<div class=\"strip\">\(frames.joined())</div>"
+        let isSingle = card.imageURLs.count == 1
+        let frames = card.imageURLs.map { picture($0, alternative: caption, boxes: isSingle ? boxes : []) }
+        var body = isSingle ? frames[0] : strip(frames)
         body += "<div class=\"body\">"
         body += card.rows(of: "caption").map(self.caption).joined()
         let answers = card.rows(of: "vqa")
@@ -42,6 +41,12 @@ struct CardHTML {
         let source = HTML.escape(embedded[url] ?? url)
         let picture = "<img loading=\"lazy\" decoding=\"async\" src=\"\(source)\" alt=\"\(HTML.escape(alternative))\">"
         return "<figure class=\"frame\">\(picture)\(overlay(boxes))</figure>"
+    }
+
+    /// Pictures side by side, in one line or in lines of equal length.
+    private func strip(_ pictures: [String]) -> String {
+        let count = pictures.count <= 5 ? pictures.count : min(6, (pictures.count + 1) / 2)
+        return "<div class=\"strip\" style=\"--n:\(count)\">\(pictures.joined())</div>"
     }
 
     private func overlay(_ boxes: [ReportRow.Box]) -> String {
@@ -61,8 +66,10 @@ struct CardHTML {
                 top:\(HTML.share(box.y1))%">\(HTML.escape(box.label))</span>
                 """
         }
-        return
-            "<div class=\"overlay\"><svg viewBox=\"0 0 1000 1000\" preserveAspectRatio=\"none\">\(rectangles)</svg>\(tags)</div>"
+        return """
+            <div class="overlay"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none">\(rectangles)</svg>\
+            \(tags)</div>
+            """
     }
 
     private func caption(_ row: ReportRow) -> String {
@@ -79,7 +86,8 @@ struct CardHTML {
         let sure = probability.map { "<span class=\"p\">\(HTML.percent($0))</span>" } ?? ""
         return """
             <div><dt>\(HTML.escape(ReportRow.question(row.prompts.first ?? "")))</dt>\
-            <dd title="\(HTML.escape(score(row)))"><b>\(HTML.escape(row.text))</b>\(cut(row))\(meter)\(sure)</dd>\(others(row))</div>
+            <dd title="\(HTML.escape(score(row)))"><b>\(HTML.escape(row.text))</b>\(cut(row))\(meter)\(sure)</dd>\
+            \(others(row))</div>
             """
     }
 
@@ -93,8 +101,10 @@ struct CardHTML {
             """
         }
         let list = chips.isEmpty ? "<p class=\"none\">nothing found</p>" : "<ul class=\"chips\">\(chips.joined())</ul>"
-        return
-            "<div class=\"detect\" title=\"\(HTML.escape(row.texts.first ?? ""))\"><h3>\(HTML.escape(row.prompts.first ?? "detect"))\(cut(row))</h3>\(list)</div>"
+        let prompt = HTML.escape(row.prompts.first ?? "detect")
+        return """
+            <div class="detect" title="\(HTML.escape(row.text))"><h3>\(prompt)\(cut(row))</h3>\(list)</div>
+            """
     }
 
     /// The further samples of a job.
@@ -108,24 +118,26 @@ struct CardHTML {
 
     private func object(_ row: ReportRow) -> String {
         let pairs = Array(zip(row.answers ?? [], row.probabilities ?? []))
-        let views = row.image_urls.map { picture($0, alternative: row.text, boxes: []) }.joined()
+        let views = row.image_urls.map { picture($0, alternative: row.text, boxes: []) }
         let best = pairs.first.map {
             "<p class=\"best\"><b>\(HTML.escape($0.0))</b><span class=\"p\">\(HTML.percent($0.1))</span></p>"
         }
         let shown = pairs.prefix(Self.shownAnswers).map(bar).joined()
-        let rest = pairs.dropFirst(Self.shownAnswers)
-        let more =
-            rest.isEmpty
-            ? ""
-            : "<details><summary>\(rest.count) more answers</summary><ol class=\"bars\">\(rest.map(bar).joined())</ol></details>"
+        let more = hidden(pairs.dropFirst(Self.shownAnswers))
         let questions = row.prompts.map { "<li>\(HTML.escape(ReportRow.question($0)))</li>" }.joined()
         let samples = row.settings.samples ?? 1
         return """
-            <div class="strip">\(views)</div><div class="body">\(best ?? "")\
+            \(strip(views))<div class="body">\(best ?? "")\
             <ol class="bars">\(shown)</ol>\(more)\
-            <details><summary>\(row.image_urls.count) views × \(row.prompts.count) questions × \(samples) samples</summary>\
+            <details><summary>\(views.count) views × \(row.prompts.count) questions × \(samples) samples</summary>\
             <ol>\(questions)</ol></details></div>
             """
+    }
+
+    private func hidden(_ answers: ArraySlice<(String, Double)>) -> String {
+        guard !answers.isEmpty else { return "" }
+        let bars = answers.map(bar).joined()
+        return "<details><summary>\(answers.count) more answers</summary><ol class=\"bars\">\(bars)</ol></details>"
     }
 
     private func bar(_ answer: String, _ probability: Double) -> String {
@@ -154,7 +166,7 @@ struct CardHTML {
             url.hasPrefix("https://") || url.hasPrefix("http://")
                 ? "<a href=\"\(HTML.escape(url))\" rel=\"noreferrer noopener\">original</a>" : nil
         }
-        return
-            "<footer>\(name)<span>job \(jobs)</span><span>\(HTML.escape(card.rows[0].model))</span>\(link ?? "")</footer>"
+        let model = HTML.escape(card.rows[0].model)
+        return "<footer>\(name)<span>job \(jobs)</span><span>\(model)</span>\(link ?? "")</footer>"
     }
 }

@@ -35,28 +35,35 @@ enum PageAssets {
           background: var(--card); color: inherit; font: inherit;
         }
         .tasks { display: flex; border: 1px solid var(--line); border-radius: 9px; overflow: hidden; }
-        .tasks button { border: 0; padding: 7px 11px; background: var(--card); color: var(--soft); font: inherit; cursor: pointer; }
+        .tasks button {
+          border: 0; padding: 7px 11px; background: var(--card); color: var(--soft); font: inherit; cursor: pointer;
+        }
         .tasks button + button { border-left: 1px solid var(--line); }
         .tasks button[aria-pressed=true] { background: var(--accent); color: var(--card); }
         .toggle { display: flex; gap: 5px; align-items: center; color: var(--soft); cursor: pointer; }
         :focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
         #count { color: var(--faint); }
-        main {
+        main { padding: 22px clamp(16px, 3vw, 40px) 48px; }
+        .grid {
           display: grid; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); gap: 20px;
-          align-items: start; padding: 22px clamp(16px, 3vw, 40px) 48px;
+          align-items: start;
         }
+        .wide { grid-template-columns: repeat(auto-fill, minmax(min(460px, 100%), 1fr)); }
+        main > h2 { margin-bottom: 12px; font-size: 17px; letter-spacing: -.01em; }
+        .grid + h2 { margin-top: 34px; }
         .card {
           background: var(--card); border: 1px solid var(--line); border-radius: 14px; overflow: hidden;
           box-shadow: var(--shadow); content-visibility: auto; contain-intrinsic-size: auto 460px;
         }
         .card[hidden] { display: none; }
-        .object { grid-column: span 2; }
-        @media (max-width: 760px) { .object { grid-column: auto; } }
         .frame { position: relative; background: var(--well); overflow: hidden; }
-        .frame img { display: block; width: 100%; height: auto; min-height: 60px; color: var(--faint); font-size: 12px; }
-        .strip { display: flex; gap: 3px; overflow-x: auto; background: var(--well); scrollbar-width: thin; }
-        .strip .frame { flex: 0 0 auto; }
-        .strip img { width: auto; height: 150px; min-width: 110px; }
+        .frame img {
+          display: block; width: 100%; height: auto; min-height: 60px; color: var(--faint); font-size: 12px;
+        }
+        .strip {
+          display: grid; grid-template-columns: repeat(var(--n), 1fr); gap: 2px; background: var(--well);
+        }
+        .strip img { aspect-ratio: 1; object-fit: contain; }
         .overlay { position: absolute; inset: 0; pointer-events: none; }
         .no-boxes .overlay { display: none; }
         .overlay svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
@@ -66,7 +73,8 @@ enum PageAssets {
           filter: drop-shadow(0 0 1px rgb(0 0 0 / .55));
         }
         .tag {
-          position: absolute; transform: translateY(-100%); max-width: 60%; padding: 0 6px; border-radius: 4px 4px 4px 0;
+          position: absolute; transform: translateY(-100%); max-width: 60%; padding: 0 6px;
+          border-radius: 4px 4px 4px 0;
           background: hsl(var(--h) 78% 38%); color: #fff; font-size: 11.5px; font-weight: 600; line-height: 17px;
           white-space: nowrap; overflow: hidden; text-overflow: ellipsis; box-shadow: 0 0 0 1px hsl(var(--ring) / .25);
         }
@@ -84,13 +92,17 @@ enum PageAssets {
         .meter { flex: 1; min-width: 30px; height: 4px; border-radius: 2px; background: var(--line); }
         .meter i { display: block; height: 100%; border-radius: 2px; background: var(--accent); }
         .p { color: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; white-space: nowrap; }
-        .detect h3 { margin-bottom: 5px; color: var(--soft); font-size: 13px; font-weight: 400; overflow-wrap: anywhere; }
+        .detect h3 {
+          margin-bottom: 5px; color: var(--soft); font-size: 13px; font-weight: 400; overflow-wrap: anywhere;
+        }
         .chips { display: flex; flex-wrap: wrap; gap: 6px; list-style: none; }
         .chips li {
           display: flex; gap: 6px; align-items: center; padding: 1px 9px; border-radius: 99px; font-size: 13px;
           background: hsl(var(--h) 80% 50% / .12); border: 1px solid hsl(var(--h) 70% 50% / .4); cursor: default;
         }
-        .chips li::before { content: ""; width: 8px; height: 8px; border-radius: 50%; background: hsl(var(--h) 80% 48%); }
+        .chips li::before {
+          content: ""; width: 8px; height: 8px; border-radius: 50%; background: hsl(var(--h) 80% 48%);
+        }
         .none { color: var(--faint); font-size: 13px; font-style: italic; }
         .cut {
           padding: 0 6px; border-radius: 4px; background: var(--warnbg); color: var(--warn); font-size: 11px;
@@ -105,7 +117,8 @@ enum PageAssets {
         .best .p { font-size: 14px; }
         .bars { display: grid; gap: 4px; list-style: none; }
         .bars li {
-          position: relative; display: flex; justify-content: space-between; gap: 12px; padding: 2px 9px; font-size: 13.5px;
+          position: relative; display: flex; justify-content: space-between; gap: 12px; padding: 2px 9px;
+          font-size: 13.5px;
           border-radius: 6px; background: color-mix(in srgb, var(--line) 45%, transparent); overflow: hidden;
         }
         .bars li > i { position: absolute; inset: 0 auto 0 0; background: var(--bar); min-width: 2px; }
@@ -116,7 +129,7 @@ enum PageAssets {
         }
         .card footer .key { color: var(--soft); overflow-wrap: anywhere; }
         .card footer a { color: var(--accent); text-decoration: none; margin-left: auto; }
-        .empty { grid-column: 1 / -1; padding: 18vh 0; text-align: center; color: var(--faint); }
+        .empty { padding: 18vh 0; text-align: center; color: var(--faint); }
         .failures { padding: 0 clamp(16px, 3vw, 40px) 48px; }
         .failures h2 { margin-bottom: 10px; font-size: 17px; }
         .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 12px; background: var(--card); }
@@ -158,7 +171,8 @@ enum PageAssets {
             const overlay = chip?.closest('.card').querySelector('.overlay');
             if (!overlay) return;
             overlay.classList.toggle('focus', on);
-            for (const part of overlay.querySelectorAll(`[data-box="${chip.dataset.box}"]`)) part.classList.toggle('on', on);
+            const parts = overlay.querySelectorAll(`[data-box="${chip.dataset.box}"]`);
+            for (const part of parts) part.classList.toggle('on', on);
           };
           document.addEventListener('mouseover', e => point(e, true));
           document.addEventListener('mouseout', e => point(e, false));

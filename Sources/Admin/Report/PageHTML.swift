@@ -30,7 +30,7 @@ struct PageHTML {
         <div class="tools">
         <input type="search" id="filter" placeholder="Filter by text, label, answer, key …" aria-label="Filter">
         \(taskButtons)
-        <label class="toggle"><input type="checkbox" id="boxes" checked> boxes</label>
+        <label class="toggle"><input type="checkbox" id="boxes" checked> show boxes</label>
         <output id="count"></output>
         </div>
         </header>
@@ -39,10 +39,19 @@ struct PageHTML {
         """
     }
 
+    /// What stands before a card: where another kind begins, the end of the one section and the start of the next.
+    func opening(before index: Int) -> String {
+        let isObject = cards[index].isObject
+        guard index == 0 || cards[index - 1].isObject != isObject else { return "" }
+        let isMixed = cards.contains { $0.isObject != isObject }
+        let heading = isMixed ? "<h2>\(isObject ? "Objects" : "Images")</h2>" : ""
+        return "\(index == 0 ? "" : "</section>")\(heading)<section class=\"grid\(isObject ? " wide" : "")\">\n"
+    }
+
     /// All that stands behind the last card.
     var tail: String {
-        let nothing = cards.isEmpty ? "<p class=\"empty\">There are no results yet.</p>" : ""
-        return "\(nothing)</main>\n\(failures)<script>\(PageAssets.script)</script>\n</body>\n</html>\n"
+        let end = cards.isEmpty ? "<p class=\"empty\">There are no results yet.</p>" : "</section>"
+        return "\(end)</main>\n\(failures)<script>\(PageAssets.script)</script>\n</body>\n</html>\n"
     }
 
     private static var now: String {

@@ -81,7 +81,10 @@ struct Report: AsyncParsableCommand {
             let urls = Set(part.flatMap(\.imageURLs))
             let embedded = await embedder?.embed(urls)
             missing += embedded.map { urls.count - $0.count } ?? 0
-            for card in part { try sink.write(CardHTML(card: card, embedded: embedded ?? [:]).html) }
+            for index in part.indices {
+                try sink.write(page.opening(before: index))
+                try sink.write(CardHTML(card: part[index], embedded: embedded ?? [:]).html)
+            }
             bar.show(Double(part.endIndex) / Double(page.cards.count), count: part.endIndex)
         }
         try sink.write(page.tail)

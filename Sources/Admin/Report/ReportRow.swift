@@ -75,7 +75,8 @@ struct ReportCard {
 
     func rows(of task: String) -> [ReportRow] { rows.filter { $0.task == task } }
 
-    /// Groups rows by their images; objects stand alone. Cards are in the order of their first job.
+    /// Groups rows by their images; objects stand alone. Cards of images come first, and each kind is in the order of
+    /// its first job.
     static func group(_ rows: [ReportRow]) -> [ReportCard] {
         var (cards, places) = ([ReportCard](), [[String]: Int]())
         for row in rows.sorted(by: { $0.job_id < $1.job_id }) {
@@ -86,6 +87,6 @@ struct ReportCard {
                 cards.append(ReportCard(rows: [row]))
             }
         }
-        return cards
+        return cards.filter { !$0.isObject } + cards.filter(\.isObject)
     }
 }
