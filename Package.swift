@@ -45,7 +45,7 @@ let package = Package(
                 .linkedLibrary("jpeg"), .linkedLibrary("spng"), .linkedLibrary("webp"), .linkedLibrary("webpdemux"),
             ]),
         .target(name: "CCurl", cSettings: optimised, linkerSettings: [.linkedLibrary("curl")]),
-        .target(name: "Images", dependencies: ["CImage", "CCurl"], swiftSettings: strict),
+        .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: strict),
 
         // Queue: pure values and state machines. Storage: their SQL.
         .target(name: "Queue", swiftSettings: strict),
@@ -76,9 +76,11 @@ let package = Package(
             ], swiftSettings: strict),
 
         .testTarget(name: "InferenceTests", dependencies: ["Inference", "CKernels"], swiftSettings: strict),
-        .testTarget(name: "ImagesTests", dependencies: ["Images"], swiftSettings: strict),
+        .testTarget(name: "ImagesTests", dependencies: ["Images", "TestSupport"], swiftSettings: strict),
         .target(
             name: "TestSupport", dependencies: ["Storage", "Queue"], path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(
+            name: "DaemonTests", dependencies: ["Daemon", "Queue", "Storage", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "AdminTests", dependencies: ["Admin", "Queue", "Storage", "TestSupport"], swiftSettings: strict),

@@ -1,4 +1,3 @@
-import Foundation
 import Synchronization
 
 /// Which hosts seem to fail as a whole: several failures in a row, with no success between.
@@ -31,7 +30,4 @@ final class HostHealth: Sendable {
             return max(min(backoff, .seconds(900)), retryAfter ?? .zero)
         }
     }
-
-    /// The host of a URL, lower-case; empty where there is none.
-    static func host(of url: String) -> String { URLComponents(string: url)?.host?.lowercased() ?? "" }
 }

@@ -24,7 +24,6 @@ struct Pipeline: Sendable {
     struct FetchedJob: Sendable {
         let job: ClaimedJob
         let images: Result<[Int: PreparedImage], ImageError>
-        let failedURL: String
     }
 
     /// Fetches and decodes the images of all jobs at once. Views that an earlier attempt finished are not fetched again.
@@ -50,15 +49,13 @@ struct Pipeline: Sendable {
                 switch result {
                 case .success(let image):
                     found[index] = image
-                    hosts.succeeded(HostHealth.host(of: job.spec.imageURLs[index]))
+                    if let host = ImageFetcher.host(of: job.spec.imageURLs[index]) { hosts.succeeded(host) }
                 case .failure(let error):
                     // The first image's failure is the job's, whichever ended first.
                     if failure.map({ index < $0.index }) ?? true { failure = (index, error) }
                 }
             }
-            return FetchedJob(
-                job: job, images: failure.map { .failure($0.error) } ?? .success(found),
-                failedURL: failure.map { job.spec.imageURLs[$0.index] } ?? "")
+            return FetchedJob(job: job, images: failure.map { .failure($0.error) } ?? .success(found))
         }
     }
 
@@ -70,7 +67,7 @@ struct Pipeline: Sendable {
             switch fetched.images {
             case .success(let images): progress.append(JobProgress(fetched.job, images))
             case .failure(let error):
-                await report([JobReport(fetched.job, await outcome(of: error, url: fetched.failedURL))])
+                await report([JobReport(fetched.job, await outcome(of: error))])
             }
         }
         for start in Chunks(progress.flatMapQueries(), limit: prefixesAtOnce) {
@@ -108,10 +105,10 @@ struct Pipeline: Sendable {
     }
 
     /// What a failure to get an image means for its job, and for its host.
-    private func outcome(of error: ImageError, url: String) async -> Outcome {
+    private func outcome(of error: ImageError) async -> Outcome {
         metrics.fetchFailed(code: error.code.word)
         if error.code == .cancelled { return .released(reason: "the daemon is stopping", after: .zero) }
-        if error.isHostFailure, let outcome = await park(HostHealth.host(of: url), error) { return outcome }
+        if error.isHostFailure, let host = error.host, let outcome = await park(host, error) { return outcome }
         switch error.disposition {
         case .permanent:
             return .failed(Failure(code: error.code.word, reason: error.message, disposition: .permanent))
@@ -125,7 +122,7 @@ struct Pipeline: Sendable {
 
     /// Parks a host that fails as a whole; nil while it may be one URL's fault.
     private func park(_ host: String, _ error: ImageError) async -> Outcome? {
-        guard !host.isEmpty, let pause = hosts.failed(host, retryAfter: error.retryAfter) else { return nil }
+        guard let pause = hosts.failed(host, retryAfter: error.retryAfter) else { return nil }
         logger.warning(
             "a host fails; its jobs wait", metadata: ["host": "\(host)", "for": "\(pause)", "error": "\(error)"])
         do {

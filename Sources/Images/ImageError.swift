@@ -53,12 +53,15 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
     public let message: String
     /// The server's `Retry-After`, at most an hour.
     public let retryAfter: Duration?
+    /// The host that failed, in lowercase: after a redirect not the URL's own. Nil where no host was asked.
+    public internal(set) var host: String?
 
     /// An error with its human explanation.
-    public init(_ code: Code, _ message: String, retryAfter: Duration? = nil) {
+    public init(_ code: Code, _ message: String, retryAfter: Duration? = nil, host: String? = nil) {
         self.code = code
         self.message = message
         self.retryAfter = retryAfter
+        self.host = host
     }
 
     /// What to do with the job; every code has an answer.

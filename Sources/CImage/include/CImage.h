@@ -48,5 +48,3 @@ void cimage_composite(const uint8_t *rgba, size_t count, const uint8_t backgroun
 // Applies an EXIF orientation (1 to 8). `width` and `height` are the source's; 5 to 8 swap them in the target.
 void cimage_orient(const uint8_t *source, size_t width, size_t height, int orientation, uint8_t *target);
 
-// SHA-256 (FIPS 180-4).
-void cimage_sha256(const uint8_t *bytes, size_t count, uint8_t digest[32]);

@@ -114,7 +114,10 @@ struct URLHandle: ~Copyable {
         return code == CURLUE_OK ? nil : String(cString: curl_url_strerror(code))
     }
 
-    func drop(_ part: CURLUPart) { curl_url_set(raw, part, nil, 0) }
+    /// Replaces a part, or drops it; false when curl does not take the value.
+    @discardableResult func set(_ part: CURLUPart, _ value: String?) -> Bool {
+        curl_url_set(raw, part, value, 0) == CURLUE_OK
+    }
 
     /// A part of the URL; nil where it has none.
     func part(_ part: CURLUPart, _ flags: Int32 = 0) -> String? {

@@ -24,13 +24,11 @@ final class FetchLoop {
     /// The thread's body: returns once the mailbox is closed and every request has its answer.
     static func run(policy: FetchPolicy, mailbox: Mailbox) {
         do {
-            let loop = try FetchLoop(policy: policy, mailbox: mailbox)
-            loop.run()
-            mailbox.detach()
+            try FetchLoop(policy: policy, mailbox: mailbox).run()
         } catch {
             mailbox.close()
             for case .submit(let request) in mailbox.take().commands {
-                request.reply.resume(returning: .failure(error))
+                request.answer(.failure(error))
             }
         }
     }
@@ -45,6 +43,7 @@ final class FetchLoop {
             if !settle() { multi.poll(milliseconds: patience) }
         }
         (Array(waiting.keys) + Array(running.keys)).forEach(cancel)
+        mailbox.detach()  // here, while the handle surely lives
     }
 
     private func obey(_ command: Mailbox.Command) {
@@ -102,7 +101,7 @@ final class FetchLoop {
         do {
             enqueue(try request.redirected(to: target, after: duration, policy: policy))
         } catch {
-            request.reply.resume(returning: .failure(error))
+            request.answer(.failure(error))
         }
     }
 
@@ -114,11 +113,7 @@ final class FetchLoop {
 
     private func finish(_ request: Request, _ result: Result<FetchedBody, ImageError>) {
         admission.finish(host: request.url.host, now: clock.now)
-        if case .failure(let error) = result, error.code == .nameServerFailure {
-            NameLookup.explain(error, of: request)
-        } else {
-            request.reply.resume(returning: result)
-        }
+        request.answer(result)
     }
 
     /// Unknown ids are those that have had their answer.
@@ -127,7 +122,7 @@ final class FetchLoop {
         if let request = waiting.removeValue(forKey: id) {
             let wasWaiting = admission.withdraw(id, host: request.url.host, now: clock.now)
             precondition(wasWaiting, "a waiting request was in no line")
-            request.reply.resume(returning: .failure(error))
+            request.answer(.failure(error))
         } else if let transfer = running[id] {
             stop(transfer)
             finish(transfer.request, .failure(error))

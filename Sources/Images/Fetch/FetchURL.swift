@@ -1,4 +1,5 @@
 import CCurl
+import Foundation
 
 /// A URL that the policy lets through, in the form that curl reads.
 struct FetchURL: Hashable, Sendable {
@@ -25,14 +26,16 @@ struct FetchURL: Hashable, Sendable {
     init(_ text: String, policy: FetchPolicy, redirectedFrom origin: String? = nil) throws(ImageError) {
         let context = origin.map { " (by redirect from \($0))" } ?? ""
         try Self.checkForm(text, context)
+        // Not of the form that the parser reads; only a whole request may be one.
+        if DataURL.matches(text) { throw ImageError(.schemeNotAllowed, "scheme data\(context) is not allowed") }
         let url = try URLHandle()
         if let why = url.parse(text) { throw ImageError(.invalidURL, "invalid URL\(context): \(why)") }
         scheme = (url.part(CURLUPART_SCHEME) ?? "").lowercased()
-        host = (url.part(CURLUPART_HOST) ?? "").lowercased()
+        host = try url.encodeHost(context)
         port = url.part(CURLUPART_PORT, CURLU_DEFAULT_PORT).flatMap { Int($0) } ?? 0
         path = url.part(CURLUPART_PATH, CURLU_URLDECODE) ?? ""
         let hasUser = url.part(CURLUPART_USER) != nil || url.part(CURLUPART_PASSWORD) != nil
-        url.drop(CURLUPART_FRAGMENT)
+        url.set(CURLUPART_FRAGMENT, nil)
         self.text = url.part(CURLUPART_URL) ?? text
 
         try checkScheme(policy, isRedirect: origin != nil, context)
@@ -65,5 +68,18 @@ struct FetchURL: Hashable, Sendable {
             let allowed = network.sorted().joined(separator: " and ")
             throw ImageError(.schemeNotAllowed, "scheme \(scheme)\(context) is not allowed; only \(allowed)")
         }
+    }
+}
+
+extension URLHandle {
+    /// The host in lowercase, and in ASCII: libcurl reads international names by the process's locale, which a daemon
+    /// does not have. Throws ``ImageError`` (`invalidURL`).
+    fileprivate func encodeHost(_ context: String) throws(ImageError) -> String {
+        let host = (part(CURLUPART_HOST) ?? "").lowercased()
+        if host.utf8.allSatisfy({ $0 < 0x80 }) { return host }
+        guard let ascii = URLComponents(string: "http://\(host)/")?.encodedHost, ascii.utf8.allSatisfy({ $0 < 0x80 }),
+            !ascii.contains("%"), set(CURLUPART_HOST, ascii)
+        else { throw ImageError(.invalidURL, "invalid URL\(context): the host name \(host) is none") }
+        return ascii
     }
 }

@@ -15,6 +15,18 @@ public struct FetchedImage: Hashable, Sendable {
     public let remoteAddress: String?
     /// Seconds on the network (or disk), redirects included, waiting for its turn excluded.
     public let seconds: Double
+
+    /// A file with its digest.
+    public init(
+        bytes: [UInt8], finalURL: String, contentType: String?, sha256: String, remoteAddress: String?, seconds: Double
+    ) {
+        self.bytes = bytes
+        self.finalURL = finalURL
+        self.contentType = contentType
+        self.sha256 = sha256
+        self.remoteAddress = remoteAddress
+        self.seconds = seconds
+    }
 }
 
 /// Fetches images under a policy: over HTTP on a thread of its own, and from local roots where the policy names any.
@@ -27,9 +39,10 @@ public final class ImageFetcher: Sendable {
     private let mailbox = Mailbox()
     private let lastID = Atomic<UInt64>(0)
 
-    /// Starts the fetch thread. Throws ``ImageError`` (`localFailure`) when libcurl does not start.
+    /// Starts the fetch thread. Throws ``ImageError`` (`localFailure`) for a policy that makes no sense, and when
+    /// libcurl does not start.
     public init(policy: FetchPolicy = FetchPolicy()) throws(ImageError) {
-        precondition(policy.maxConcurrent > 0 && policy.perHostConcurrency > 0, "a policy that lets nothing through")
+        try policy.validate()
         try Curl.start()
         self.policy = policy
         let thread = Thread { [mailbox] in FetchLoop.run(policy: policy, mailbox: mailbox) }
@@ -41,6 +54,14 @@ public final class ImageFetcher: Sendable {
 
     /// Ends the thread. Fetches in flight fail as `cancelled`, and so does every later one. Returns at once.
     public func shutdown() { mailbox.close() }
+
+    /// The host that a URL names, as `ImageError.host` and the per-host limits know it: lowercase, in ASCII. Nil where
+    /// the URL is none, or names no host.
+    public static func host(of url: String) -> String? {
+        var policy = FetchPolicy()
+        policy.allowedPorts = nil
+        return try? FetchURL(url, policy: policy).host
+    }
 
     /// Fetches one file.
     ///

@@ -13,6 +13,20 @@ struct Request: Sendable {
     var redirectCount = 0
     /// Time already spent on the network, in earlier hops.
     var spent: Duration = .zero
+
+    /// Hands the result over, once; a failure with its host, and a name that did not resolve with the reason.
+    func answer(_ result: Result<FetchedBody, ImageError>) {
+        switch result {
+        case .success: reply.resume(returning: result)
+        case .failure(var error):
+            error.host = url.host
+            if error.code == .nameServerFailure {
+                NameLookup.explain(error, of: self)
+            } else {
+                reply.resume(returning: .failure(error))
+            }
+        }
+    }
 }
 
 /// What a finished transfer hands over.

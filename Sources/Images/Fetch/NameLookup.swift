@@ -8,7 +8,8 @@ enum NameLookup {
     static func explain(_ error: ImageError, of request: Request) {
         Thread.detachNewThread {
             let isUnknown = [EAI_NONAME, noData].contains(resolve(request.url.host))
-            let unknown = ImageError(.hostNotFound, "host \(request.url.host) does not exist")
+            let host = request.url.host
+            let unknown = ImageError(.hostNotFound, "host \(host) does not exist", host: host)
             request.reply.resume(returning: .failure(isUnknown ? unknown : error))
         }
     }

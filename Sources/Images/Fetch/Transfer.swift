@@ -26,6 +26,8 @@ final class Transfer {
     private static let headerLimit = 256 << 10
     /// How much of an error page or of a redirect's body is read to keep the connection alive.
     private static let discardLimit = 64 << 10
+    /// curl counts deadlines in milliseconds.
+    private static let clockSlack = Duration.milliseconds(5)
 
     init(_ request: Request, policy: FetchPolicy) throws(ImageError) {
         self.request = request
@@ -193,7 +195,7 @@ final class Transfer {
             return ImageError(
                 .timeout, "\(place) was not connected to within \(min(policy.connectTimeout, remainingTime))")
         }
-        guard duration < remainingTime else {
+        guard duration + Self.clockSlack < remainingTime else {
             return ImageError(.timeout, "\(place) took longer than \(policy.totalTimeout)")
         }
         return ImageError(

@@ -42,4 +42,26 @@ public struct FetchPolicy: Hashable, Sendable {
 
     /// The defaults.
     public init() {}
+
+    /// Throws ``ImageError`` (`localFailure`) that names the first setting that makes no sense.
+    public func validate() throws(ImageError) {
+        let rules: [(isMet: Bool, rule: String)] = [
+            (allowedSchemes.isSubset(of: ["http", "https"]), "allowedSchemes: only http and https"),
+            (allowedPorts?.allSatisfy { (1...65535).contains($0) } ?? true, "allowedPorts: 1 to 65535"),
+            (maxBytes > 0, "maxBytes: at least 1"),
+            (totalTimeout > .zero, "totalTimeout: more than 0"),
+            (connectTimeout > .zero, "connectTimeout: more than 0"),
+            (minimumThroughput >= 0, "minimumThroughput: at least 0"),
+            (throughputWindow >= .seconds(1), "throughputWindow: at least 1 s"),
+            (maxRedirects >= 0, "maxRedirects: at least 0"),
+            (maxConcurrent > 0, "maxConcurrent: at least 1"),
+            (perHostConcurrency > 0, "perHostConcurrency: at least 1"),
+            (perHostDelay >= .zero, "perHostDelay: at least 0"),
+            (!userAgent.isEmpty && userAgent.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }, "userAgent: plain ASCII"),
+            (localRoots.allSatisfy { $0.hasPrefix("/") }, "localRoots: absolute paths"),
+        ]
+        if let broken = rules.first(where: { !$0.isMet }) {
+            throw ImageError(.localFailure, "the fetch policy makes no sense: \(broken.rule)")
+        }
+    }
 }

@@ -1,0 +1,110 @@
+import TestSupport
+import Testing
+
+@testable import Images
+
+@Suite struct DamagedFileTests {
+    @Test(arguments: Fixtures.names)
+    func refusesTruncatedFiles(_ name: String) throws {
+        let file = try Fixtures.file(name)
+        let near = (0..<20).map { file.count - 1 - $0 }
+        for count in near + Array(stride(from: 12, to: file.count, by: max(1, file.count / 97))) {
+            let error = imageError { try ImageDecoder.decode(Array(file.prefix(count))) }
+            #expect(error != nil, "\(count) of \(file.count) bytes passed for an image")
+            #expect(error?.disposition == .permanent)
+        }
+    }
+
+    @Test(arguments: ["photo.jpg", "progressive.jpg", "rgb.png", "lossy.webp", "lossless.webp"])
+    func saysThatAFileIsTruncated(_ name: String) throws {
+        let file = try Fixtures.file(name)
+        let error = imageError { try ImageDecoder.decode(Array(file.prefix(file.count * 2 / 3))) }
+        #expect(error?.code == .truncated)
+        #expect(error?.message.hasPrefix("truncated ") == true)
+    }
+
+    /// Damage may go unseen in a JPEG, but it never crashes, and every refusal is permanent.
+    @Test(arguments: Fixtures.names)
+    func survivesDamage(_ name: String) throws {
+        let file = try Fixtures.file(name)
+        var random = SplitMix(state: 7)
+        for _ in 0..<120 {
+            var damaged = file
+            for _ in 0..<Int.random(in: 1...6, using: &random) {
+                damaged[Int.random(in: 0..<file.count, using: &random)] = .random(in: 0...255, using: &random)
+            }
+            let error = imageError {
+                try ImageDecoder.decode(damaged, limits: DecodeLimits(maxPixels: 1_000_000))
+            }
+            #expect(error == nil || error?.disposition == .permanent)
+        }
+    }
+
+    @Test func refusesADamagedChunk() throws {
+        var file = try Fixtures.file("rgb.png")
+        file[file.count - 20] ^= 0x40
+        #expect(imageError { try ImageDecoder.decode(file) }?.code == .corrupt)
+    }
+
+    @Test func refusesGarbageInAScan() throws {
+        var file = try Fixtures.file("photo.jpg")
+        file.replaceSubrange(file.count / 2..<file.count / 2 + 400, with: repeatElement(0xFF, count: 400))
+        let error = imageError { try ImageDecoder.decode(file) }
+        #expect(error?.disposition == .permanent)
+    }
+
+    /// 30,000 × 30,000 would take 2.7 GB; the header is enough to refuse it.
+    @Test func refusesHugeImagesUnread() {
+        let png = PNGWriter(width: 30_000, height: 30_000, rows: [[0, 0, 0]])
+        let error = imageError { try ImageDecoder.decode(png.bytes) }
+        #expect(error?.code == .tooManyPixels)
+        #expect(error?.disposition == .permanent)
+        #expect(error?.message.contains("30000 × 30000") == true)
+    }
+
+    @Test func countsPixelsAgainstTheLimit() throws {
+        let file = try Fixtures.file("photo.jpg")
+        #expect(imageError { try ImageDecoder.decode(file, limits: DecodeLimits(maxPixels: 131 * 77 - 1)) } != nil)
+        #expect(imageError { try ImageDecoder.decode(file, limits: DecodeLimits(maxPixels: 131 * 77)) } == nil)
+    }
+
+    @Test(arguments: [
+        ("", "empty"), ("<!DOCTYPE html><p>404", "HTML"), ("\n\n<html>", "HTML"), ("{\"error\": 1}", "JSON"),
+        ("<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"), ("not found", "text"), ("%PDF-1.7", "PDF"),
+    ])
+    func saysWhatIsNoImage(_ content: String, _ kind: String) {
+        let error = imageError { try ImageDecoder.decode(Array(content.utf8)) }
+        #expect(error?.code == .notAnImage)
+        #expect(error?.disposition == .permanent)
+        #expect(error?.message.contains(kind) == true)
+    }
+
+    @Test(arguments: [
+        ("GIF89a\u{1}", "GIF"), ("BM1234", "BMP"), ("\0\0\0\u{20}ftypavif", "AVIF"), ("\0\0\0\u{20}ftypheic", "HEIC"),
+        ("II*\0", "TIFF"),
+    ])
+    func namesFormatsThatAreNotRead(_ content: String, _ kind: String) {
+        let error = imageError { try ImageDecoder.decode(Array(content.utf8)) }
+        #expect(error?.code == .unsupportedFormat)
+        #expect(error?.message.contains(kind) == true)
+    }
+
+    @Test func showsTheFirstBytesOfAnythingElse() {
+        let error = imageError { try ImageDecoder.decode([0, 1, 0xAB, 3]) }
+        #expect(error?.code == .notAnImage)
+        #expect(error?.message.hasSuffix("00 01 ab 03") == true)
+    }
+}
+
+/// A generator with a seed (Steele, Lea and Flood, 2014).
+private struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        return z ^ z >> 31
+    }
+}
