@@ -82,6 +82,8 @@ let package = Package(
         .testTarget(
             name: "DaemonTests", dependencies: ["Daemon", "Queue", "Storage", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "AdminTests", dependencies: ["Admin", "Queue", "Storage", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Queue", "TestSupport"], swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17
