@@ -28,17 +28,32 @@ float gloss_load(const void *p, gloss_dtype type, int64_t i) {
     return f;
 }
 
+// Transposes 64 rows × 64 k at a time, so that the strided reads stay in the first cache.
+#define PACK(name, stored, target, convert)                                                                          \
+    static void name(const stored *source, int64_t n, int64_t k, target *packed, int64_t column) {                   \
+        for (int64_t r0 = 0, rows; r0 < n; r0 += rows) {                                                             \
+            int64_t lane = (column + r0) % GLOSS_PANEL, panel = (column + r0) / GLOSS_PANEL;                         \
+            rows = n - r0 < GLOSS_PANEL - lane ? n - r0 : GLOSS_PANEL - lane;                                        \
+            for (int64_t i0 = 0; i0 < k; i0 += 64)                                                                   \
+                for (int64_t i = i0; i < k && i < i0 + 64; i++) {                                                    \
+                    target *row = packed + (panel * k + i) * GLOSS_PANEL + lane;                                     \
+                    for (int64_t r = 0; r < rows; r++) row[r] = convert(source[(r0 + r) * k + i]);                   \
+                }                                                                                                    \
+        }                                                                                                            \
+    }
+typedef float unaligned_f32 __attribute__((aligned(1)));
+typedef uint16_t unaligned_u16 __attribute__((aligned(1)));
+static float widen(uint16_t h) { return gloss_load(&h, GLOSS_BF16, 0); }
+PACK(pack_f32, unaligned_f32, float, )
+PACK(pack_f16, unaligned_u16, float, half_to_float)
+PACK(pack_widened, unaligned_u16, float, widen)
+PACK(pack_bf16, unaligned_u16, uint16_t, )
+
 void gloss_pack(const void *source, gloss_dtype type, int64_t n, int64_t k, void *packed, bool bf16, int64_t column) {
-    for (int64_t i0 = 0; i0 < k; i0 += 64)  // tiles of 64 k: reads and writes stay in cache
-        for (int64_t r = 0; r < n; r++) {
-            int64_t c = column + r, limit = k - i0 < 64 ? k : i0 + 64;
-            size_t base = (size_t)(c / GLOSS_PANEL * k * GLOSS_PANEL + c % GLOSS_PANEL);
-            for (int64_t i = i0; i < limit; i++) {
-                size_t at = base + (size_t)(i * GLOSS_PANEL);
-                if (bf16) memcpy((uint16_t *)packed + at, (const char *)source + 2 * (r * k + i), 2);
-                else ((float *)packed)[at] = gloss_load(source, type, r * k + i);
-            }
-        }
+    if (bf16) pack_bf16(source, n, k, packed, column);
+    else if (type == GLOSS_F32) pack_f32(source, n, k, packed, column);
+    else if (type == GLOSS_F16) pack_f16(source, n, k, packed, column);
+    else pack_widened(source, n, k, packed, column);
 }
 
 int64_t gloss_argmax(const float *x, int64_t n) {

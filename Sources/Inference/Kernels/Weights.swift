@@ -25,14 +25,19 @@ final class PackedWeights: @unchecked Sendable {
     let isBF16: Bool
     private let storage: UnsafeMutableRawPointer
 
-    /// All zero; `fill` writes rows.
+    /// Unwritten; `fill` writes rows.
     init(outputs: Int, inputs: Int, isBF16: Bool) {
         self.outputs = outputs
         self.inputs = inputs
         self.isBF16 = isBF16
-        let panels = (outputs + Int(GLOSS_PANEL) - 1) / Int(GLOSS_PANEL)
-        let floats = panels * Int(GLOSS_PANEL) * inputs
-        storage = UnsafeMutableRawPointer(allocateAligned(count: isBF16 ? (floats + 1) / 2 : floats, zeroed: true))
+        let panel = Int(GLOSS_PANEL)
+        let count = (outputs + panel - 1) / panel * panel * inputs
+        let bytes = count * (isBF16 ? 2 : 4)
+        storage = UnsafeMutableRawPointer(allocateAligned(count: (bytes + 3) / 4, zeroed: false))
+        // The columns beyond `outputs` are computed and thrown away: they must be numbers.
+        if outputs % panel != 0 {
+            memset(storage + bytes / count * (count - panel * inputs), 0, bytes / count * panel * inputs)
+        }
     }
 
     deinit { free(storage) }
@@ -44,8 +49,18 @@ final class PackedWeights: @unchecked Sendable {
     func fill(at output: Int, rows: Int, from source: RawSpan, type: StoredType) {
         precondition(source.byteCount == rows * inputs * type.byteCount && output + rows <= outputs)
         precondition(!isBF16 || type == .bf16)
-        source.withUnsafeBytes {
-            gloss_pack($0.baseAddress, type.kernelType, Int64(rows), Int64(inputs), storage, isBF16, Int64(output))
+        // In parallel, and no panel by two: chunks begin where panels do.
+        let chunk = 8 * Int(GLOSS_PANEL)
+        let bounds =
+            [output] + stride(from: (output / chunk + 1) * chunk, to: output + rows, by: chunk) + [output + rows]
+        source.withUnsafeBytes { bytes in
+            nonisolated(unsafe) let base = bytes.baseAddress!
+            nonisolated(unsafe) let target = storage
+            DispatchQueue.concurrentPerform(iterations: bounds.count - 1) { i in
+                gloss_pack(
+                    base + (bounds[i] - output) * inputs * type.byteCount, type.kernelType,
+                    Int64(bounds[i + 1] - bounds[i]), Int64(inputs), target, isBF16, Int64(bounds[i]))
+            }
         }
     }
 
