@@ -1,12 +1,11 @@
 import Foundation
 import Storage
-import Synchronization
 import TestSupport
 
 /// The built glossd, run from outside as systemd would.
 final class GlossdProcess: Sendable {
-    private let process: Mutex<Process>
-    let log: URL
+    private let process: ChildProcess
+    private let log: String
 
     /// Where the fixtures lie.
     static let fixtures = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -22,16 +21,9 @@ final class GlossdProcess: Sendable {
 
     /// Starts it, with GLOSS_ variables of these settings.
     init(_ settings: [String: String], arguments: [String] = []) throws {
-        log = FileManager.default.temporaryDirectory.appending(path: "glossd-\(UUID()).log")
-        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
-        let process = Process()
-        process.executableURL = Self.binary
-        process.arguments = arguments
-        process.environment = ["PATH": "/usr/bin:/bin"].merging(settings) { $1 }
-        process.standardError = try FileHandle(forWritingTo: log)
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        self.process = Mutex(process)
+        log = FileManager.default.temporaryDirectory.appending(path: "glossd-\(UUID()).log").path
+        process = try ChildProcess(
+            Self.binary.path, arguments, environment: ["PATH": "/usr/bin:/bin"].merging(settings) { $1 }, error: log)
     }
 
     /// Settings for a database and the tiny model: quick polls and heartbeats, this loopback server allowed.
@@ -45,25 +37,14 @@ final class GlossdProcess: Sendable {
         ]
     }
 
-    var pid: Int32 { process.withLock { $0.processIdentifier } }
-    var isRunning: Bool { process.withLock { $0.isRunning } }
-
-    func signal(_ number: Int32) { kill(pid, number) }
+    func signal(_ number: Int32) { process.signal(number) }
 
     /// Waits for the end; its exit status, or the signal that killed it, negated.
-    func wait() -> Int32 {
-        while isRunning { usleep(10_000) }
-        return process.withLock {
-            $0.terminationReason == .uncaughtSignal ? -$0.terminationStatus : $0.terminationStatus
-        }
-    }
+    func wait() async -> Int32 { await process.wait() }
 
-    var output: String { (try? String(contentsOf: log, encoding: .utf8)) ?? "" }
+    var output: String { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
 
-    deinit {
-        if isRunning { kill(pid, SIGKILL) }
-        try? FileManager.default.removeItem(at: log)
-    }
+    deinit { try? FileManager.default.removeItem(atPath: log) }
 }
 
 /// Asks the database until it says `t`; throws what the daemon's log says when it takes too long.

@@ -57,6 +57,9 @@ public final class LoopbackServer: Sendable {
     /// Every request's head so far.
     public var requests: [String] { log.state.withLock { $0.requests } }
 
+    /// The requests that are being answered now.
+    public var active: Int { log.state.withLock { $0.activeCount } }
+
     /// The most requests that were being answered at one time.
     public var mostActive: Int { log.state.withLock { $0.mostActive } }
 
