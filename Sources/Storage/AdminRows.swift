@@ -34,8 +34,8 @@ public struct BatchRow: Sendable, Codable, Equatable {
     public var dead: Int
     /// Neither done nor dead.
     public var left: Int
-    /// Done, in percent.
-    public var percent: Double
+    /// Done, in percent; nil for a batch that has no job: its only ones were duplicates, or are forgotten.
+    public var percent: Double?
     /// Whether the batch is paused.
     public var paused: Bool
     /// Finished per second, over the last 15 minutes.

@@ -80,7 +80,8 @@ import Testing
         #expect(run.status == 0, "\(run.errors)")
         let job = try await database.query(
             """
-            select b.name, j.priority, j.max_attempts, round(extract(epoch from j.run_at - j.created_at) / 60)::int, s.state
+            select b.name, j.priority, j.max_attempts,
+                round(extract(epoch from j.run_at - j.created_at) / 60)::int, s.state
             from gloss.job j join gloss.batch b on b.id = j.batch_id join gloss.job_state s on s.job_id = j.id
             """)
         #expect(job.rows == [["b", "-7", "3", "120", "scheduled"]])
@@ -157,10 +158,11 @@ import Testing
         let folder = try TemporaryFolder()
         func lines(seed: Int) -> String {
             (0..<1200).map { index in
-                """
-                {"task":"caption","image_url":"https://a.example/\(index).jpg","key":"k\(index)","seed":\(index == 700 ? seed : 1)}
+                let own = index == 700 ? seed : 1
+                return """
+                    {"task":"caption","image_url":"https://a.example/\(index).jpg","key":"k\(index)","seed":\(own)}
 
-                """
+                    """
             }.joined()
         }
         let file = try folder.write("jobs.jsonl", lines(seed: 1))

@@ -73,7 +73,8 @@ import Testing
         #expect(again.status == 1)
         #expect(
             again.errors
-                == "glossctl: job 1 is dead: only jobs that are neither done nor dead are cancelled; there is no job 99\n"
+                == "glossctl: job 1 is dead: only jobs that are neither done nor dead are cancelled;"
+                + " there is no job 99\n"
         )
         #expect(try await tool("cancel", "--batch", "b", "--json").output == "{\"cancelled\":1}\n")
         #expect(try await tool("retry", "--batch", "b").output == "2 jobs of batch \"b\" retried.\n")
@@ -128,6 +129,16 @@ import Testing
             #expect(text.contains(section))
         }
         #expect(!text.contains("\u{1B}"))
+    }
+
+    @Test func aBatchWithoutJobsIsShown() async throws {
+        let (database, tool) = try await queue()
+        try await database.query(
+            "select gloss.enqueue_caption('https://a.example/1.jpg', key => 'one', batch => 'empty')")
+        let json = try #require(try await tool("status", "--json").json().first)
+        let batches = try #require(json["batches"] as? [[String: Any]])
+        #expect(Set(batches.map { $0["batch"] as? String }) == ["b", "empty"])
+        #expect(try await tool("status").output.contains("empty"))
     }
 
     @Test func anEmptyQueueSaysSo() async throws {

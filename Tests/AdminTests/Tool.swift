@@ -44,44 +44,18 @@ struct Tool {
     }
 
     /// Runs a program to its end. Its output goes to files: pipes could fill up.
-    ///
-    /// By posix_spawn and not by Foundation's Process, which learns of a child's end by a socket that every other
-    /// child inherits, so that a PostgreSQL that starts at the same time keeps it waiting for ever.
     static func run(
         _ program: String, _ arguments: [String], input: String = "", environment: [String: String] = [:]
     ) async throws -> Run {
         let folder = try TemporaryFolder()
-        let files = [try folder.write("in", input), try folder.write("out", ""), try folder.write("err", "")]
         let variables = ProcessInfo.processInfo.environment
             .filter { !$0.key.hasPrefix("GLOSS_") && !$0.key.hasPrefix("PG") }
             .merging(environment) { $1 }
-        let child = try spawn([program] + arguments, variables.map { "\($0)=\($1)" }, files: files)
-        let status = await withCheckedContinuation { done in
-            Thread.detachNewThread {
-                var status: Int32 = 0
-                while waitpid(child, &status, 0) < 0 && errno == EINTR {}
-                done.resume(returning: status)
-            }
-        }
-        let exitCode = status & 0x7F == 0 ? status >> 8 & 0xFF : -(status & 0x7F)
-        return Run(status: exitCode, output: try folder.read("out"), errors: try folder.read("err"))
-    }
-
-    /// Starts a program with its three standard files.
-    private static func spawn(_ arguments: [String], _ environment: [String], files: [String]) throws -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        for (descriptor, file) in files.enumerated() {
-            let flags = descriptor == 0 ? O_RDONLY : O_WRONLY
-            posix_spawn_file_actions_addopen(&actions, Int32(descriptor), file, flags, 0)
-        }
-        let (argv, envp) = (arguments.map { strdup($0) } + [nil], environment.map { strdup($0) } + [nil])
-        defer { (argv + envp).forEach { free($0) } }
-        var child: pid_t = 0
-        let failure = posix_spawn(&child, arguments[0], &actions, nil, argv, envp)
-        try #require(failure == 0, "\(arguments[0]): \(String(cString: strerror(failure)))")
-        return child
+        let child = try ChildProcess(
+            program, arguments, environment: variables, input: try folder.write("in", input),
+            output: folder.file("out"), error: folder.file("err"))
+        let status = await child.wait()
+        return Run(status: status, output: try folder.read("out"), errors: try folder.read("err"))
     }
 }
 

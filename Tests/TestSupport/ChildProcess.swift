@@ -8,15 +8,15 @@ public final class ChildProcess: Sendable {
     public let pid: pid_t
     private let status = Mutex<Int32?>(nil)
 
-    /// Starts `path`; what it prints goes to `output` (nil: nowhere).
+    /// Starts `path`; it reads the file `input` (nil: nothing), and what it prints goes to `output` (nil: nowhere).
     public init(
-        _ path: String, _ arguments: [String] = [], environment: [String: String], output: String? = nil,
-        error: String? = nil
+        _ path: String, _ arguments: [String] = [], environment: [String: String], input: String? = nil,
+        output: String? = nil, error: String? = nil
     ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 0, input ?? "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, output ?? "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         posix_spawn_file_actions_addopen(&actions, 2, error ?? "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         let words = ([path] + arguments).map { strdup($0) } + [nil]

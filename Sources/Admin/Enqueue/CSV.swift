@@ -6,8 +6,16 @@ enum CSV {
     }
 
     private static func quoted(_ field: String) -> String {
-        let isPlain = !field.isEmpty && !field.utf8.contains { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }
-        return isPlain ? field : "\"" + field.replacing("\"", with: "\"\"") + "\""
+        var mustQuote = field.isEmpty
+        var hasQuote = false
+        for byte in field.utf8 {
+            if byte == UInt8(ascii: "\"") { hasQuote = true }
+            if byte == UInt8(ascii: ",") || byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r") {
+                mustQuote = true
+            }
+        }
+        guard mustQuote || hasQuote else { return field }
+        return "\"" + (hasQuote ? field.replacing("\"", with: "\"\"") : field) + "\""
     }
 }
 

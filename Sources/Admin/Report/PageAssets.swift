@@ -138,6 +138,7 @@ enum PageAssets {
         th, td { padding: 7px 14px; border-bottom: 1px solid var(--line); vertical-align: top; }
         tr:last-child td { border-bottom: 0; }
         td.url { color: var(--soft); overflow-wrap: anywhere; min-width: 220px; }
+        @media (max-width: 700px) { .top { position: static; } .tools { margin-left: 0; } }
         @media print { .tools { display: none; } .top { position: static; } .card { break-inside: avoid; } }
 
         """
