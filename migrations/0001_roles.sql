@@ -17,19 +17,24 @@ begin
                 when insufficient_privilege then
                     raise exception using errcode = '42501',
                         message = format('%s may not create the role %s', current_user, role_name),
-                        hint = 'Run the migration as a superuser, or: alter role ' || quote_ident(current_user)
-                            || ' createrole;';
+                        hint = format('As a superuser: alter role %I createrole;', current_user);
             end;
         end if;
     end loop;
 
-    if not pg_has_role(current_user, 'gloss_owner', 'member') then
-        execute format('grant gloss_owner to %I', current_user);
-    end if;
     if not has_database_privilege(current_database(), 'create') then
         raise exception using errcode = '42501',
             message = format('%s may not create a schema in the database %s', current_user, current_database()),
-            hint = format('grant create on database %I to %I;', current_database(), current_user);
+            hint = format('As a superuser: grant create on database %I to %I;', current_database(), current_user);
+    end if;
+    if not pg_has_role(current_user, 'gloss_owner', 'member') then
+        begin
+            execute format('grant gloss_owner to %I', current_user);
+        exception when insufficient_privilege then
+            raise exception using errcode = '42501',
+                message = format('%s may not become a member of gloss_owner', current_user),
+                hint = format('As a superuser: grant gloss_owner to %I;', current_user);
+        end;
     end if;
 end $$;
 

@@ -87,6 +87,7 @@ create table gloss.leased (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0);
 create index leased_worker on gloss.leased (worker);
+create index leased_suspect on gloss.leased (worker) where rescues >= 2;
 
 create sequence gloss.fence;
 

@@ -113,7 +113,8 @@ as $$
 declare
     found_id smallint;
 begin
-    select l.id into found_id from gloss.lane l where l.task = lane_of.task and l.model is not distinct from lane_of.model;
+    select l.id into found_id from gloss.lane l
+    where l.task = lane_of.task and l.model is not distinct from lane_of.model;
     if found_id is null then
         insert into gloss.lane (task, model) values (lane_of.task, lane_of.model) on conflict do nothing;
         select l.id into found_id from gloss.lane l

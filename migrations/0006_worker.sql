@@ -31,20 +31,24 @@ language sql immutable parallel safe
 as $$ select lower(substring(url from '^[hH][tT][tT][pP][sS]?://(\[[^]]*\]|[^/:?#]+)')) $$;
 
 -- Leases up to `room` jobs of some lanes. Jobs that turn out to be of a paused batch or a parked host go aside: they
--- are met once, not by every claim.
-create function gloss.take(worker bigint, lanes smallint[], room int, out jobs jsonb[], out aside int)
+-- are met once, not by every claim. `floors` says, a lane, behind which [priority, job] to look; the answer's floors
+-- are the last ones met.
+create function gloss.take(
+    worker bigint, lanes smallint[], room int, inout floors jsonb, out jobs jsonb[], out aside int)
 language sql
 as $$
     with first as (
         select r.place, r.priority, r.job_id
-        from unnest(lanes) l (id)
+        from (select id, coalesce((floors -> id::text ->> 0)::smallint, -32768) as priority,
+                     coalesce((floors -> id::text ->> 1)::bigint, 0) as job_id from unnest(lanes) l (id)) l
         cross join lateral (
-            select ctid as place, priority, job_id from gloss.ready where lane = l.id
-            order by lane, priority, job_id limit room for update skip locked) r
+            select ctid as place, priority, job_id from gloss.ready r
+            where r.lane = l.id and (r.priority, r.job_id) > (l.priority, l.job_id)
+            order by r.lane, r.priority, r.job_id limit room for update skip locked) r
         order by r.priority, r.job_id limit room
     ), taken as (
         delete from gloss.ready r using first f where r.ctid = f.place
-        returning r.job_id, r.priority, r.attempts, r.rescues
+        returning r.lane, r.job_id, r.priority, r.attempts, r.rescues
     ), known as (
         select t.job_id, t.priority, t.attempts, t.rescues, j.key, j.task, j.image_urls, j.spec, j.max_attempts,
                j.batch_id, b.name as batch, coalesce(b.paused, false) as held, l.model,
@@ -63,15 +67,47 @@ as $$
         from known where not held and parked is null
         returning job_id, fence
     )
-    select array_agg(jsonb_build_object(
+    select floors || coalesce((
+            select jsonb_object_agg(lane, jsonb_build_array(priority, job_id)) from (
+                select distinct on (lane) lane, priority, job_id from taken
+                order by lane, priority desc, job_id desc) x), '{}'),
+        array_agg(jsonb_build_object(
             'job', k.job_id, 'fence', l.fence, 'key', k.key, 'batch', k.batch, 'attempt', k.attempts + 1,
             'max_attempts', k.max_attempts, 'rescues', k.rescues, 'task', k.task, 'image_urls', k.image_urls,
             'model', k.model, 'spec', k.spec,
-            'done_views', (select jsonb_agg(c.payload order by c.view) from gloss.checkpoint c where c.job_id = k.job_id)
+            'done_views', (select jsonb_agg(c.payload order by c.view)
+                           from gloss.checkpoint c where c.job_id = k.job_id)
         ) order by k.priority, k.job_id) filter (where l.fence is not null),
         (count(*) filter (where l.fence is null))::int
     from known k left join leased l on l.job_id = k.job_id
 $$;
+
+-- A long transaction somewhere keeps deleted rows from being cleaned up, and each look for the first row of a lane has
+-- to step over all of them. So a claim that took long for that reason remembers, in its session, up to where it came,
+-- and for twenty times as long the next ones start there. Jobs that come in before that point (an earlier priority, a
+-- retry) wait so long. These two functions read and keep the note: {"until": …, "floors": {lane: [priority, job]}}.
+create function gloss.claim_note() returns jsonb
+language plpgsql
+as $$
+declare
+    note constant jsonb := nullif(current_setting('gloss.claim_note', true), '');
+begin
+    return case when (note ->> 'until')::float8 > extract(epoch from clock_timestamp()) then note end;
+end $$;
+
+create function gloss.keep_claim_note(note jsonb, floors jsonb, started timestamptz) returns void
+language plpgsql
+as $$
+declare
+    took constant float8 := extract(epoch from clock_timestamp() - started);
+begin
+    if note is null and took > 0.02 and pg_stat_get_dead_tuples('gloss.ready'::regclass) > 20000 then
+        note := jsonb_build_object('until', extract(epoch from clock_timestamp()) + 20 * took);
+    end if;
+    if note is not null then
+        perform set_config('gloss.claim_note', (note || jsonb_build_object('floors', floors))::text, false);
+    end if;
+end $$;
 
 -- Leases up to max_jobs jobs that are due, by priority and age; each is a JSON object.
 create function gloss.claim(worker bigint, max_jobs int) returns setof jsonb
@@ -79,6 +115,9 @@ language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 declare
+    started constant timestamptz := clock_timestamp();
+    note constant jsonb := claim_note();
+    floors jsonb := coalesce(note -> 'floors', '{}');
     me gloss.incarnation;
     lanes smallint[];
     room int := least(max_jobs, 1000);
@@ -86,7 +125,7 @@ declare
 begin
     select * into me from incarnation i where i.id = worker and i.stopped_at is null;
     if not found or room < 1 or exists (select from pause p where p.task is null) then return; end if;
-    perform promote(500);
+    if note is null then perform promote(500); end if;
 
     lanes := array(
         select l.id from lane l
@@ -95,22 +134,25 @@ begin
 
     -- One suspect at a time: if this worker dies a third time with it, it was that job.
     if not exists (select from leased l where l.worker = claim.worker and l.rescues >= 2) then
-        select * into got from take(worker, array(select -l from unnest(lanes) l), 1);
+        select * into got from take(worker, array(select -l from unnest(lanes) l), 1, '{}');
         return query select unnest(got.jobs);
         room := room - coalesce(cardinality(got.jobs), 0);
     end if;
     for round in 1..10 loop
         exit when room < 1;
-        select * into got from take(worker, lanes, room);
+        select * into got from take(worker, lanes, room, floors);
+        floors := got.floors;
         return query select unnest(got.jobs);
         room := room - coalesce(cardinality(got.jobs), 0);
         exit when got.aside = 0;
     end loop;
+    perform keep_claim_note(note, floors, started);
 end $$;
 
 -- Says that a worker lives. registered: false if it was taken for dead. lost: of the fences given, those that are no
 -- longer held.
-create function gloss.heartbeat(worker bigint, jobs bigint[], fences bigint[], out registered boolean, out lost bigint[])
+create function gloss.heartbeat(
+    worker bigint, jobs bigint[], fences bigint[], out registered boolean, out lost bigint[])
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 as $$
 begin

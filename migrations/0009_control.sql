@@ -102,7 +102,8 @@ begin
         ), back as (
             insert into ready select lane, priority, id, 0, 0 from gone
         ), counted as (
-            insert into tally (batch_id, lane, dead) select coalesce(batch_id, 0), lane, -count(*) from gone group by 1, 2
+            insert into tally (batch_id, lane, dead)
+            select coalesce(batch_id, 0), lane, -count(*) from gone group by 1, 2
         )
         select count(*) from gone $sql$, selection(job, key, batch, task, everything)) into total;
     if total > 0 then perform notify_ready(); end if;

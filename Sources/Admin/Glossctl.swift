@@ -8,7 +8,7 @@ struct Glossctl: AsyncParsableCommand {
         commandName: "glossctl",
         abstract: "Sees to the queue of gloss: image annotation with PaliGemma.",
         discussion: """
-            The database is the one that --database names, else the environment's GLOSS_DATABASE, else that of libpq's
+            The database is the one that --database names, else the environment's GLOSS_DATABASE, else that of libpq's \
             own PG* variables. Every command takes --json for programs.
 
             \(ExitStatus.help)
@@ -22,8 +22,10 @@ struct Glossctl: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Migrate.self, Enqueue.self, Status.self, Jobs.self, Job.self, Retry.self, Cancel.self, Pause.self,
-            Resume.self, Results.self, Infer.self,
+            Resume.self, Results.self, Report.self, Infer.self,
         ])
+
+    @OptionGroup var database: DatabaseOptions
 
     static func main() async {
         do {

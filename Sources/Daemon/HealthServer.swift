@@ -21,7 +21,12 @@ struct HealthServer: Service {
                 body: Data(metrics.text.utf8))
         }
         logger.info("health and metrics", metadata: ["address": "http://\(address):\(port)"])
-        try await cancelWhenGracefulShutdown { try await server.run() }
+        do {
+            try await cancelWhenGracefulShutdown { try await server.run() }
+        } catch {
+            // Cancelled, the server ends with an error; only an end that nobody asked for is one.
+            if !Task.isShuttingDownGracefully { throw error }
+        }
     }
 
     private func health() -> HTTPResponse {

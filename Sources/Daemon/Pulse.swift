@@ -35,7 +35,7 @@ struct Pulse: Service {
     func run() async throws {
         // Rescuing is only for one whose own heart has beaten for a while: after an outage of the database every daemon has been silent.
         var healthySince: ContinuousClock.Instant?
-        while !Task.isShuttingDownGracefully {
+        while !Task.isShuttingDownGracefully && !Task.isCancelled {
             do {
                 try await beat()
                 metrics.databaseWorks()

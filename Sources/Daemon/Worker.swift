@@ -36,7 +36,7 @@ struct Worker: Service {
 
     private func claimAndFetch(into fetched: AsyncChannel<[Pipeline.FetchedJob]>) async throws {
         defer { fetched.finish() }
-        while !drain.hasBegun {
+        while !drain.hasBegun && !Task.isCancelled {
             let jobs = try await claim()
             if jobs.isEmpty {
                 try await cancelWhenGracefulShutdown { try await pipeline.store.waitForWork(timeout: pollInterval) }

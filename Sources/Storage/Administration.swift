@@ -41,6 +41,12 @@ public struct Enqueued: Sendable, Equatable, Codable {
     public var job: JobID
     /// Whether it is new.
     public var outcome: Outcome
+
+    /// An answer.
+    public init(job: JobID, outcome: Outcome) {
+        self.job = job
+        self.outcome = outcome
+    }
 }
 
 /// Which jobs, batch or task a command is for.
@@ -106,7 +112,8 @@ public struct Administration: Sendable {
     public func enqueue(_ spec: JobSpec, _ options: EnqueueOptions = EnqueueOptions()) async throws -> Enqueued {
         let answer = try await session.query(
             "select job_id, outcome from gloss.enqueue_json($1::jsonb)",
-            [try JSON.encode(WireSubmission(spec, options), context: "enqueue")], context: "enqueue")
+            [try JSON.encode(WireSubmission(spec, options), replacingNull: false, context: "enqueue")],
+            context: "enqueue")
         guard let row = answer.rows.first, row.count == 2, let id = row[0].flatMap({ Int64($0) }),
             let outcome = row[1].flatMap({ Enqueued.Outcome(rawValue: $0) })
         else { throw StorageError.unexpected("enqueue") }

@@ -61,17 +61,21 @@ struct Connection: ~Copyable {
         try send(sql, parameters, context: context)
         PQsetSingleRowMode(handle)
         var failure: (any Error)?
-        try forEachResult(context: context) { result in
-            guard failure == nil else { return }
-            let columns = Self.columns(of: result)
-            do {
-                for row in Self.rows(of: result) { try onRow(columns, row) }
-            } catch {
-                failure = error
-                cancel()
+        let ended = Result { () throws(StorageError) in
+            try forEachResult(context: context) { result in
+                guard failure == nil else { return }
+                do {
+                    let columns = Self.columns(of: result)
+                    for row in Self.rows(of: result) { try onRow(columns, row) }
+                } catch {
+                    failure = error
+                    cancel()
+                }
             }
         }
+        // What PostgreSQL says of our own cancellation is no news.
         if let failure { throw failure }
+        try ended.get()
     }
 
     /// Runs several statements without parameters, as one transaction unless they say otherwise.
@@ -128,6 +132,11 @@ struct Connection: ~Copyable {
     }
 
     private func send(_ sql: String, _ parameters: [SQLValue], context: String) throws(StorageError) {
+        guard !parameters.contains(where: { $0.text?.utf8.contains(0) ?? false }) else {
+            throw StorageError(
+                code: .refused(sqlState: "22021"), context: context,
+                message: "a text contains the character U+0000, which PostgreSQL cannot store")
+        }
         let texts = parameters.map { $0.text.map { strdup($0) } ?? nil }
         defer { for text in texts { free(text) } }
         let values = texts.map { UnsafePointer($0) }

@@ -2,19 +2,41 @@ import FoundationEssentials
 
 /// JSON as the SQL functions take and give it.
 enum JSON {
-    /// JSON for a jsonb parameter. It holds no U+0000, which PostgreSQL cannot store, and writes infinities as the
-    /// strings that PostgreSQL reads.
-    static func encode(_ value: some Encodable, context: String) throws(StorageError) -> SQLValue {
+    /// JSON for a jsonb parameter. Infinities become the strings that PostgreSQL reads.
+    /// - Parameter replacingNull: whether U+0000, which PostgreSQL cannot store, becomes U+FFFD. What a model wrote
+    ///   is kept in this way; what a user wrote is refused by PostgreSQL.
+    static func encode(
+        _ value: some Encodable, replacingNull: Bool = true, context: String
+    ) throws(StorageError) -> SQLValue {
         let encoder = JSONEncoder()
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         do {
-            let text = String(decoding: try encoder.encode(value), as: UTF8.self)
-            return SQLValue(text.replacing("\\u0000", with: "\u{FFFD}"))
+            let json = Array(try encoder.encode(value))
+            return SQLValue(String(decoding: replacingNull ? withoutNull(json) : json, as: UTF8.self))
         } catch {
             throw StorageError(code: .unexpectedAnswer, context: context, message: "\(error)")
         }
+    }
+
+    /// Replaces each escape `\u0000`, but not the same letters behind an escaped backslash.
+    private static func withoutNull(_ json: [UInt8]) -> [UInt8] {
+        let null = Array(#"\u0000"#.utf8)
+        var result: [UInt8] = []
+        result.reserveCapacity(json.count)
+        var index = 0
+        while index < json.count {
+            if json[index...].starts(with: null) {
+                result += Array("\u{FFFD}".utf8)
+                index += null.count
+            } else {
+                let length = json[index] == null[0] ? 2 : 1
+                result += json[index..<min(index + length, json.count)]
+                index += length
+            }
+        }
+        return result
     }
 
     /// Reads what a function gave.

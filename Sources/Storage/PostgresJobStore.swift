@@ -18,6 +18,13 @@ public struct PostgresJobStore: JobStore {
         self.retryPolicy = retryPolicy
     }
 
+    /// The number of the last migration that the database has. Without the schema this is a fatal error.
+    public func schemaVersion() async throws -> Int {
+        let answer = try await work.query("select gloss.schema_version()", context: "schema version")
+        guard let version = answer.scalar.flatMap({ Int($0) }) else { throw StorageError.unexpected("schema version") }
+        return version
+    }
+
     /// Registers this daemon's incarnation.
     public func register(_ worker: WorkerDescription) async throws -> WorkerID {
         let answer = try await work.query(

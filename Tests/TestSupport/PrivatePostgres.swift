@@ -9,7 +9,7 @@ public actor PrivatePostgres {
 
     private var place: ServerPlace?
     private var isRunning = false
-    private var hasTemplate = false
+    private var template: Task<Void, any Error>?
     private var databaseCount = 0
 
     /// A server that starts when first used. Tests that stop or kill one make their own.
@@ -19,12 +19,13 @@ public actor PrivatePostgres {
     /// - Parameter migrated: whether it has the schema `gloss`.
     public func makeDatabase(migrated: Bool = true) async throws -> TestDatabase {
         let place = try runningPlace()
-        if migrated && !hasTemplate {
-            try await makeTemplate(place)
-            hasTemplate = true
-        }
         databaseCount += 1
         let name = "test\(databaseCount)"
+        if migrated {
+            let template = self.template ?? Task { try await makeTemplate(place) }
+            self.template = template
+            try await template.value
+        }
         let template = migrated ? "gloss_template" : "template0"
         try await runSQL("create database \(name) template \(template)", in: "postgres", place)
         return TestDatabase(name: name, socketDirectory: place.socketDirectory)
@@ -44,7 +45,8 @@ public actor PrivatePostgres {
     /// Kills the server with SIGKILL, as if the machine had lost its power.
     public func kill() throws {
         guard let place, let pid = place.postmasterPID else { return }
-        Foundation.kill(pid, SIGKILL)
+        // Its children would go on serving for a moment.
+        for process in [pid] + place.children(of: pid) { Foundation.kill(process, SIGKILL) }
         isRunning = false
     }
 
@@ -94,7 +96,7 @@ public actor PrivatePostgres {
 final class ServerPlace: Sendable {
     let root: String
     private let binaries: String
-    private let lifeline: Pipe
+    private let lifeline: Lifeline
 
     var dataDirectory: String { root + "/data" }
     var socketDirectory: String { root }
@@ -107,10 +109,10 @@ final class ServerPlace: Sendable {
     init() throws {
         binaries = try Self.findBinaries()
         root = NSTemporaryDirectory() + "gloss-pg-" + UUID().uuidString.prefix(8)
-        lifeline = Pipe()
+        lifeline = Lifeline()
         try FileManager.default.createDirectory(
             atPath: root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-        if getuid() == 0 { try Self.execute("/bin/chown", ["postgres:postgres", root]) }
+        if getuid() == 0 { try execute("/bin/chown", ["postgres:postgres", root]) }
         try startUndertaker()
         try run(
             "initdb",
@@ -122,36 +124,35 @@ final class ServerPlace: Sendable {
         return file?.split(separator: "\n").first.flatMap { pid_t($0) }
     }
 
+    /// The processes whose parent is `parent`.
+    func children(of parent: pid_t) -> [pid_t] {
+        let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return processes.compactMap { pid_t($0) }.filter { process in
+            let stat = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
+            // pid (name) state parent …, where the name may hold anything.
+            let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
+            return fields.count > 1 && pid_t(fields[1]) == parent
+        }
+    }
+
     /// Runs one of PostgreSQL's programs, as the user postgres if this is root.
     func run(_ program: String, _ arguments: [String]) throws {
         let path = binaries + "/" + program
         if getuid() == 0 {
             let change = ["--reuid=postgres", "--regid=postgres", "--clear-groups", path]
-            try Self.execute("/usr/bin/setpriv", change + arguments)
+            try execute("/usr/bin/setpriv", change + arguments)
         } else {
-            try Self.execute(path, arguments)
+            try execute(path, arguments)
         }
     }
 
     /// A shell that waits for this process to end, since a killed test cannot clean up.
     private func startUndertaker() throws {
-        for end in [lifeline.fileHandleForReading, lifeline.fileHandleForWriting] {
-            _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
-        }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/bin/sh")
-        process.arguments = [
-            "-c",
-            """
+        let script = """
             trap '' INT TERM HUP; read line; pid=$(head -n1 '\(root)/data/postmaster.pid' 2>/dev/null) \
             && kill -QUIT "$pid"; sleep 0.3; rm -rf '\(root)'
-            """,
-        ]
-        process.standardInput = lifeline.fileHandleForReading
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        process.currentDirectoryURL = URL(fileURLWithPath: "/")
-        try process.run()
+            """
+        _ = try spawn("/bin/sh", ["-c", script], input: lifeline.reader, output: "/dev/null")
     }
 
     private static func findBinaries() throws -> String {
@@ -163,26 +164,51 @@ final class ServerPlace: Sendable {
         return "\(parent)/\(newest)/bin"
     }
 
-    private static func execute(_ path: String, _ arguments: [String]) throws {
-        let process = Process()
-        let output = NSTemporaryDirectory() + "gloss-pg-output-" + UUID().uuidString
-        _ = FileManager.default.createFile(atPath: output, contents: nil)
-        defer { try? FileManager.default.removeItem(atPath: output) }
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = arguments
-        process.currentDirectoryURL = URL(fileURLWithPath: "/")
-        // A file and not a pipe: the server inherits it, and a pipe would never end.
-        let sink = FileHandle(forWritingAtPath: output)
-        process.standardOutput = sink
-        process.standardError = sink
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
+    private func execute(_ path: String, _ arguments: [String]) throws {
+        let output = root + "/output"
+        let child = try spawn(path, arguments, output: output)
+        var status: Int32 = 0
+        while waitpid(child, &status, 0) < 0 && errno == EINTR {}
+        guard status == 0 else {
             let said = (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
             throw TestSupportError("\(path) \(arguments.joined(separator: " ")): \(said)")
         }
     }
+}
+
+/// A pipe that nobody inherits: its end is the end of this process.
+final class Lifeline: Sendable {
+    let reader: Int32
+    private let writer: Int32
+
+    init() {
+        var ends: [Int32] = [-1, -1]
+        let status = pipe(&ends)
+        precondition(status == 0, "no file descriptors left")
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        (reader, writer) = (ends[0], ends[1])
+    }
+}
+
+/// Starts a program in /. Foundation's Process is of no use here: it waits for grandchildren, and so for the server.
+/// - Parameter output: a file for what it says; a pipe would never end, since the server inherits it.
+private func spawn(_ path: String, _ arguments: [String], input: Int32? = nil, output: String) throws -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    if let input {
+        posix_spawn_file_actions_adddup2(&actions, input, 0)
+    } else {
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    }
+    posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    let texts = (["/bin/sh", "-c", "cd / && exec \"$0\" \"$@\"", path] + arguments).map { strdup($0) } + [nil]
+    defer { for text in texts { free(text) } }
+    var child: pid_t = 0
+    let status = posix_spawn(&child, "/bin/sh", &actions, nil, texts, environ)
+    guard status == 0 else { throw TestSupportError("\(path): \(String(cString: strerror(status)))") }
+    return child
 }
 
 /// A test's surroundings are broken.

@@ -1,4 +1,5 @@
 import Foundation
+import Queue
 import Storage
 
 /// A database of one test in a `PrivatePostgres`.
@@ -26,9 +27,9 @@ public struct TestDatabase: Sendable {
     public let name: String
     let socketDirectory: String
 
-    /// A libpq connection string.
+    /// A libpq connection string. The server counts as up for ever, so that rescues need not wait for its youth to pass.
     public func conninfo(as user: User = .superuser) -> String {
-        "host=\(socketDirectory) dbname=\(name) user=\(user.rawValue)"
+        "host=\(socketDirectory) dbname=\(name) user=\(user.rawValue) options='-c gloss.up_since=-infinity'"
     }
 
     /// Connection settings with time-outs fit for tests.
@@ -36,6 +37,29 @@ public struct TestDatabase: Sendable {
         ConnectionSettings(
             conninfo: conninfo(as: user), applicationName: "gloss-test", connectTimeout: .seconds(10),
             statementTimeout: .seconds(60))
+    }
+
+    /// The store, as a daemon has it.
+    public func store(retryPolicy: RetryPolicy = RetryPolicy()) -> PostgresJobStore {
+        PostgresJobStore(settings(as: .worker), retryPolicy: retryPolicy)
+    }
+
+    /// Administration, as glossctl has it.
+    public func administration(as user: User = .admin) -> Administration { Administration(settings(as: user)) }
+
+    /// Lets time pass: workers have been silent, and delayed jobs have waited, for longer.
+    public func advance(by duration: Duration) async throws {
+        try await query(
+            """
+            with a as (update gloss.incarnation set heartbeat_at = heartbeat_at - make_interval(secs => $1)),
+                 b as (update gloss.parked_host set until = until - make_interval(secs => $1))
+            update gloss.scheduled set run_at = run_at - make_interval(secs => $1)
+            """, [SQLValue(Double(duration.components.seconds))])
+    }
+
+    /// Jobs that are not in exactly one state: none, always.
+    public func misplacedJobs() async throws -> [[String?]] {
+        try await query("select * from gloss.misplaced_job").rows
     }
 
     /// A session.

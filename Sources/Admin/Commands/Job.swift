@@ -33,7 +33,7 @@ struct Job: AsyncParsableCommand {
         }
     }
 
-    /// One object: the columns of `gloss.job_state`, and all images, the spec, the explanation, the history, the result.
+    /// One object: the columns of `gloss.job_state`, and all images, spec, explanation, history and result.
     static func json(_ detail: JobDetail, result: String?) throws -> String {
         let fields = [
             ("image_urls", try JSONText.encode(detail.imageURLs)), ("spec", detail.specJSON),

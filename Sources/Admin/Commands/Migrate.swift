@@ -7,8 +7,8 @@ struct Migrate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Brings the database's schema up to date.",
         discussion: """
-            All pending migrations are one transaction: a failure leaves the database as it was. Safe to run at any time
-            and from several places. Needed: a superuser, or CREATEROLE and CREATE on the database.
+            All pending migrations are one transaction: a failure leaves the database as it was. Safe to run at any \
+            time and from several places. Needed: a superuser, or CREATEROLE and CREATE on the database.
 
             EXAMPLES
               createdb gloss && glossctl migrate --database dbname=gloss

@@ -8,9 +8,9 @@ struct Results: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes results as JSONL or CSV, row by row, however many there are.",
         discussion: """
-            The views: caption, answer (one row a job), detection (one row a box), multiview (one row an object),
-            multiview_response (one row a view, question and sample), result (any task, with all that is needed to run
-            it again). In CSV, arrays are JSON arrays and NULL is an empty field.
+            The views: caption, answer (one row a job), detection (one row a box), multiview (one row an object), \
+            multiview_response (one row a view, question and sample), result (any task, with all that is needed to \
+            run it again). In CSV, arrays are JSON arrays and NULL is an empty field. Rows come in no order.
 
             EXAMPLES
               glossctl results caption --batch photos > captions.jsonl

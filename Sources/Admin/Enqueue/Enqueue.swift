@@ -6,14 +6,14 @@ struct Enqueue: AsyncParsableCommand {
         abstract: "Puts jobs into the queue.",
         discussion: """
             EXAMPLES
-              glossctl enqueue caption https://example.org/cat.jpg --key row-17 --batch photos
-              glossctl enqueue vqa https://example.org/cat.jpg --question 'what colour is the cat?'
+              glossctl enqueue caption https://example.org/cat.jpg --key row-17
+              glossctl enqueue vqa https://example.org/cat.jpg --question 'what colour?'
               glossctl enqueue detect https://example.org/cat.jpg --things cat,dog
-              glossctl enqueue multiview objaverse:abc https://example.org/1.jpg https://example.org/2.jpg
+              glossctl enqueue multiview objaverse:abc https://example.org/{1,2,3}.jpg
               glossctl enqueue from jobs.csv --batch photos
 
-            A key names one job of its task. The same job again is a duplicate and changes nothing; another job under the
-            same key is a conflict, and exit code 1.
+            A key names one job of its task. The same job again is a duplicate and changes nothing; another job \
+            under the same key is a conflict, and exit code 1.
 
             \(ExitStatus.help)
             """,

@@ -9,8 +9,11 @@ struct EnqueueCaption: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               glossctl enqueue caption https://example.org/cat.jpg --key row-17
-              glossctl enqueue caption https://example.org/*.jpg --language de --batch photos
-              glossctl enqueue caption https://example.org/cat.jpg --style raw --prompt 'caption en'
+              glossctl enqueue caption https://example.org/{1,2,3}.jpg --language de
+              glossctl enqueue caption https://example.org/cat.jpg \\
+                --style raw --prompt 'caption en'
+
+            \(ExitStatus.help)
             """)
 
     @OptionGroup var database: DatabaseOptions

@@ -9,7 +9,9 @@ struct EnqueueDetect: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               glossctl enqueue detect https://example.org/cat.jpg --things cat,dog
-              glossctl enqueue detect https://example.org/cat.jpg --thing cat --thing 'ball, red'
+              glossctl enqueue detect https://example.org/cat.jpg --thing cat --thing dog
+
+            \(ExitStatus.help)
             """)
 
     @OptionGroup var database: DatabaseOptions

@@ -9,19 +9,20 @@ struct EnqueueFrom: AsyncParsableCommand {
         commandName: "from",
         abstract: "Enqueue the jobs of a CSV or JSONL file.",
         discussion: """
-            The columns or fields are those of gloss.inbox: task, image_urls, prompt, texts, key, batch, priority, run_at,
-            max_attempts, model, language, style, score, background, max_tokens, samples, beams, temperature, top_k,
-            top_p, seed; also image_url for one image, and run_in, seconds from now. What is left out has its default.
-            In CSV the first line names the columns, and an empty field is left out. image_urls are separated by spaces;
-            texts is one text; both may be a JSON array.
+            The columns or fields are those of gloss.inbox: task, image_urls, prompt, texts, key, batch, priority, \
+            run_at, max_attempts, model, language, style, score, background, max_tokens, samples, beams, temperature, \
+            top_k, top_p, seed; also image_url for one image, and run_in, seconds from now. What is left out has its \
+            default. In CSV the first line names the columns, and an empty field is left out. image_urls are \
+            separated by spaces; texts is one text; both may be a JSON array.
 
-            Good lines are enqueued even if others are bad: each bad line is named, and the exit code is 65. With keys, it
-            is safe to run the same file again.
+            Good lines are enqueued even if others are bad: each bad line is named, and the exit code is 65. With \
+            keys, it is safe to run the same file again.
 
             EXAMPLES
               glossctl enqueue from jobs.csv --batch photos
-              printf 'image_url\\nhttps://example.org/a.jpg\\n' | glossctl enqueue from - --task caption --format csv
               glossctl enqueue from jobs.jsonl --json
+              psql -c "copy (select url as image_url, id as key from photo) to stdout \\
+                csv header" | glossctl enqueue from - --format csv --task caption
 
             \(ExitStatus.help)
             """)

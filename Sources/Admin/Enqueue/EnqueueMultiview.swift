@@ -13,9 +13,11 @@ struct EnqueueMultiview: AsyncParsableCommand {
         abstract: "Ask about several views of one object, and aggregate the answers (ScoreAgg).",
         discussion: """
             EXAMPLES
-              glossctl enqueue multiview objaverse:abc https://example.org/abc/{0,1,2,3}.jpg
-              glossctl enqueue multiview mug https://example.org/1.jpg https://example.org/2.jpg \\
+              glossctl enqueue multiview objaverse:abc https://example.org/{0,1,2,3}.jpg
+              glossctl enqueue multiview mug https://example.org/{1,2}.jpg \\
                 --question 'what is this?' --question 'what is it made of?' --samples 3
+
+            \(ExitStatus.help)
             """)
 
     @OptionGroup var database: DatabaseOptions

@@ -8,8 +8,10 @@ struct EnqueueVqa: AsyncParsableCommand {
         abstract: "Answer a question about an image.",
         discussion: """
             EXAMPLES
-              glossctl enqueue vqa https://example.org/cat.jpg --question 'what colour is the cat?'
-              glossctl enqueue vqa https://example.org/a.jpg https://example.org/b.jpg --question 'what differs?'
+              glossctl enqueue vqa https://example.org/cat.jpg --question 'what colour?'
+              glossctl enqueue vqa https://example.org/{a,b}.jpg --question 'what differs?'
+
+            \(ExitStatus.help)
             """)
 
     @OptionGroup var database: DatabaseOptions

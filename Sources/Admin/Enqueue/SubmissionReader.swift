@@ -76,14 +76,11 @@ struct SubmissionReader {
     /// - Throws: `BadLine`, behind which reading can go on; `Trouble` if the file as a whole is no good.
     mutating func next() throws -> Submission? {
         switch source {
-        case .csv(var reader, let header):
+        case .csv(var reader, var header):
             defer { source = .csv(reader, header: header) }
-            guard let header else {
-                let header = try Self.header(&reader)
-                source = .csv(reader, header: header)
-                return try next()
-            }
-            return try Self.next(&reader, header)
+            let names = try header ?? Self.header(&reader)
+            header = names
+            return try Self.next(&reader, names)
         case .jsonl(var bytes, var line):
             defer { source = .jsonl(bytes, line: line) }
             return try Self.next(&bytes, &line)

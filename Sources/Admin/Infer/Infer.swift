@@ -8,15 +8,17 @@ struct Infer: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs the model here and now on local images, without the queue.",
         discussion: """
-            The prompt is the model's own, word for word: 'caption en', 'answer en what is this?', 'detect cat ; dog'.
-            Several images are one input. With --json there is one object on one line, with every token's
+            The prompt is the model's own, word for word: 'caption en', 'answer en what is this?', 'detect cat ; dog'. \
+            Several images are one input. With --json there is one object on one line, with every token's \
             log-probability (natural logarithm, of the raw logits).
 
             EXAMPLES
-              glossctl infer --model models/shapes --prompt 'caption en' cat.jpg
-              glossctl infer --model DIR --prompt 'answer en what is this?' --samples 5 --seed 7 --json cat.jpg
-              glossctl infer --model DIR --prompt 'caption en' --score 'a red cube' cube.png
-              glossctl infer --model DIR --prompt 'caption en' --dump-stages stages.safetensors cube.png
+              glossctl infer --model DIR --prompt 'caption en' cat.jpg
+              glossctl infer --model DIR --prompt 'answer en what is this?' \\
+                --samples 5 --seed 7 --json cat.jpg
+              glossctl infer --model DIR --prompt 'caption en' --score 'a red cube' a.png
+              glossctl infer --model DIR --prompt 'caption en' \\
+                --dump-stages stages.safetensors a.png
 
             \(ExitStatus.help)
             """)
@@ -130,10 +132,8 @@ struct Infer: ParsableCommand {
             let count = "\(answer.tokens.count) token\(answer.tokens.count == 1 ? "" : "s")"
             let end = answer.finishReason == .eos ? "" : ", cut off by --max-tokens"
             let (sum, norm) = (answer.sumLogProbability, answer.normalisedLogProbability)
-            Console.say(
-                palette.paint(
-                    "  log-probability \(Formats.fixed(sum, 4)), length-normalised \(Formats.fixed(norm, 4)), \(count)\(end)",
-                    .dim))
+            let scores = "log-probability \(Formats.fixed(sum, 4)), length-normalised \(Formats.fixed(norm, 4))"
+            Console.say(palette.paint("  \(scores), \(count)\(end)", .dim))
             let boxes = parser.boxes(answer)
             if !boxes.isEmpty {
                 Self.table(boxes).lines(width: nil, palette: palette).forEach { Console.say("  \($0)") }

@@ -8,12 +8,12 @@ enum Console {
     /// A line on standard error.
     static func note(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
 
-    /// Text as it stands; what cannot be written is lost, as the reader is gone.
+    /// Text as it stands. Without a reader there is nobody to work for: it ends the program, as SIGPIPE would.
     static func write(_ text: String, to descriptor: Int32) {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0 && errno != EINTR { return }
+            if count < 0 && errno != EINTR { exit(ExitStatus.failed.rawValue) }
             rest = rest.dropFirst(max(0, count))
         }
     }

@@ -1,31 +1,54 @@
 /// Writes PNGs of any kind, uncompressed: what is under test is the reader.
-struct PNGWriter {
-    enum Colour: UInt8 {
+public struct PNGWriter {
+    /// IHDR's colour type.
+    public enum Colour: UInt8 {
+        /// As named.
         case grey = 0
+        /// As named.
         case rgb = 2
+        /// As named.
         case palette = 3
+        /// As named.
         case greyAlpha = 4
+        /// As named.
         case rgba = 6
     }
 
-    var width: Int
-    var height: Int
-    var depth: UInt8 = 8
-    var colour: Colour = .rgb
+    /// As IHDR says.
+    public var width: Int
+    /// As IHDR says.
+    public var height: Int
+    /// As IHDR says.
+    public var depth: UInt8 = 8
+    /// As IHDR says.
+    public var colour: Colour = .rgb
     /// One scanline after the other, without filter bytes.
-    var rows: [[UInt8]] = []
+    public var rows: [[UInt8]] = []
     /// Chunks between IHDR and IDAT: PLTE, tRNS, eXIf.
-    var chunks: [(name: String, content: [UInt8])] = []
+    public var chunks: [(name: String, content: [UInt8])] = []
 
-    var bytes: [UInt8] {
+    /// A PNG of `rows`.
+    public init(
+        width: Int, height: Int, depth: UInt8 = 8, colour: Colour = .rgb, rows: [[UInt8]] = [],
+        chunks: [(name: String, content: [UInt8])] = []
+    ) {
+        (self.width, self.height, self.depth, self.colour, self.rows, self.chunks) = (
+            width, height, depth, colour, rows, chunks
+        )
+    }
+
+    /// The file.
+    public var bytes: [UInt8] {
         let header = Self.big(width) + Self.big(height) + [depth, colour.rawValue, 0, 0, 0]
         let before = Self.signature + Self.chunk("IHDR", header) + chunks.flatMap { Self.chunk($0.name, $0.content) }
         return before + Self.chunk("IDAT", Self.stored(rows.flatMap { [0] + $0 })) + Self.chunk("IEND", [])
     }
 
-    static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+    /// What a PNG begins with.
+    public static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
-    static func chunk(_ name: String, _ content: [UInt8]) -> [UInt8] {
+    /// One chunk with its CRC.
+    public static func chunk(_ name: String, _ content: [UInt8]) -> [UInt8] {
         let body = Array(name.utf8) + content
         return big(content.count) + body + big(Int(crc(body)))
     }

@@ -5,7 +5,7 @@ import Foundation
 /// The encoded images under Tests/Fixtures/images, and what they must decode to.
 enum Fixtures {
     static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appending(path: "Fixtures/images")
+        .appending(path: "Fixtures/images")
 
     static let names: [String] = ((try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? [])
         .filter { !$0.hasSuffix(".safetensors") }.sorted()

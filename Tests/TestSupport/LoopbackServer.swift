@@ -3,11 +3,14 @@ import Glibc
 import Synchronization
 
 /// A web server on a loopback address that answers each path as a test scripts it, down to the bytes.
-final class LoopbackServer: Sendable {
-    typealias Script = @Sendable (Exchange) -> Void
+public final class LoopbackServer: Sendable {
+    /// Answers one request.
+    public typealias Script = @Sendable (Exchange) -> Void
 
-    let host: String
-    let port: Int
+    /// Where it listens.
+    public let host: String
+    /// A free port.
+    public let port: Int
     private let listener: Int32
     private let log = Log()
 
@@ -20,7 +23,8 @@ final class LoopbackServer: Sendable {
         let state = Mutex(State())
     }
 
-    init(host: String = "127.0.0.1", _ scripts: [String: Script]) throws {
+    /// Listens; `scripts` by path, 404 for the others.
+    public init(host: String = "127.0.0.1", _ scripts: [String: Script]) throws {
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -47,13 +51,14 @@ final class LoopbackServer: Sendable {
 
     deinit { Glibc.shutdown(listener, Int32(SHUT_RDWR)) }
 
-    func url(_ path: String) -> String { "http://\(host):\(port)\(path)" }
+    /// A path's URL.
+    public func url(_ path: String) -> String { "http://\(host):\(port)\(path)" }
 
     /// Every request's head so far.
-    var requests: [String] { log.state.withLock { $0.requests } }
+    public var requests: [String] { log.state.withLock { $0.requests } }
 
     /// The most requests that were being answered at one time.
-    var mostActive: Int { log.state.withLock { $0.mostActive } }
+    public var mostActive: Int { log.state.withLock { $0.mostActive } }
 
     private static func serve(_ connection: Int32, _ scripts: [String: Script], _ log: Log) {
         let exchange = Exchange(connection)
@@ -72,7 +77,7 @@ final class LoopbackServer: Sendable {
 }
 
 /// One connection, from the server's side.
-final class Exchange {
+public final class Exchange {
     private let connection: Int32
     /// POLLRDHUP, which glibc's headers hide.
     private static let peerHungUp: Int16 = 0x2000
@@ -80,20 +85,24 @@ final class Exchange {
     init(_ connection: Int32) { self.connection = connection }
 
     /// A whole answer.
-    func answer(_ status: Int, _ body: some Sequence<UInt8>, headers: [String] = []) {
+    public func answer(_ status: Int, _ body: some Sequence<UInt8>, headers: [String] = []) {
         let body = Array(body)
         let lines = ["HTTP/1.1 \(status) Scripted", "Content-Length: \(body.count)"] + headers
         send(Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + body)
     }
 
-    func answer(_ status: Int, _ body: String, headers: [String] = []) { answer(status, body.utf8, headers: headers) }
+    /// A whole answer of text.
+    public func answer(_ status: Int, _ body: String, headers: [String] = []) {
+        answer(status, body.utf8, headers: headers)
+    }
 
-    func redirect(to target: String, status: Int = 302) {
+    /// Sends the client elsewhere.
+    public func redirect(to target: String, status: Int = 302) {
         answer(status, "elsewhere", headers: ["Location: \(target)"])
     }
 
     /// False once the client is gone.
-    @discardableResult func send(_ bytes: [UInt8]) -> Bool {
+    @discardableResult public func send(_ bytes: [UInt8]) -> Bool {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
@@ -105,19 +114,20 @@ final class Exchange {
         return true
     }
 
-    @discardableResult func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+    /// False once the client is gone.
+    @discardableResult public func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
     /// Waits until the client hangs up, at most so long. True when it did.
-    @discardableResult func waitForHangUp(milliseconds: Int32 = 20_000) -> Bool {
+    @discardableResult public func waitForHangUp(milliseconds: Int32 = 20_000) -> Bool {
         var entry = pollfd(fd: connection, events: Self.peerHungUp, revents: 0)
         return poll(&entry, 1, milliseconds) > 0
     }
 
     /// Ends the connection in good order.
-    func end() { Glibc.shutdown(connection, Int32(SHUT_RDWR)) }
+    public func end() { Glibc.shutdown(connection, Int32(SHUT_RDWR)) }
 
     /// Ends the connection with a TCP reset.
-    func reset() {
+    public func reset() {
         var linger = linger(l_onoff: 1, l_linger: 0)
         setsockopt(connection, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
         // Connecting to "no family" drops a TCP connection at once.

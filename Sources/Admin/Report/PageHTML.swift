@@ -1,0 +1,104 @@
+import Foundation
+import Storage
+
+/// The page around the cards.
+struct PageHTML {
+    let title: String
+    let cards: [ReportCard]
+    /// Jobs without a result.
+    let dead: [JobRow]
+    /// Jobs that are neither done nor dead.
+    let leftCount: Int
+
+    /// All that stands before the first card.
+    var head: String {
+        """
+        <!doctype html>
+        <html lang="en">
+        <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <meta name="color-scheme" content="light dark">
+        <meta name="referrer" content="no-referrer">
+        <title>\(HTML.escape(title)) – Gloss</title>
+        <style>\(PageAssets.style)</style>
+        </head>
+        <body>
+        <header class="top">
+        <div class="name"><h1>\(HTML.escape(title))</h1><p>annotated with Gloss and PaliGemma, \(Self.now)</p></div>
+        <ul class="stats">\(stats)</ul>
+        <div class="tools">
+        <input type="search" id="filter" placeholder="Filter by text, label, answer, key …" aria-label="Filter">
+        \(taskButtons)
+        <label class="toggle"><input type="checkbox" id="boxes" checked> show boxes</label>
+        <output id="count"></output>
+        </div>
+        </header>
+        <main>
+
+        """
+    }
+
+    /// What stands before a card: where another kind begins, the end of the one section and the start of the next.
+    func opening(before index: Int) -> String {
+        let isObject = cards[index].isObject
+        guard index == 0 || cards[index - 1].isObject != isObject else { return "" }
+        let isMixed = cards.contains { $0.isObject != isObject }
+        let heading = isMixed ? "<h2>\(isObject ? "Objects" : "Images")</h2>" : ""
+        return "\(index == 0 ? "" : "</section>")\(heading)<section class=\"grid\(isObject ? " wide" : "")\">\n"
+    }
+
+    /// All that stands behind the last card.
+    var tail: String {
+        let end = cards.isEmpty ? "<p class=\"empty\">There are no results yet.</p>" : "</section>"
+        return "\(end)</main>\n\(failures)<script>\(PageAssets.script)</script>\n</body>\n</html>\n"
+    }
+
+    private static var now: String {
+        Date().formatted(.iso8601.year().month().day().dateSeparator(.dash)) + " "
+            + Date().formatted(.iso8601.time(includingFractionalSeconds: false)).prefix(5) + " UTC"
+    }
+
+    private var stats: String {
+        let images = Set(cards.filter { !$0.isObject }.flatMap(\.imageURLs)).count
+        let objects = cards.filter(\.isObject).count
+        let rows = cards.flatMap(\.rows)
+        func count(_ task: String) -> Int { rows.lazy.filter { $0.task == task }.count }
+        let boxes = rows.reduce(0) { $0 + $1.found.count }
+        let numbers = [
+            (images, "image"), (count("caption"), "caption"), (count("vqa"), "answer"), (boxes, "box"),
+            (objects, "object"), (dead.count, "failure"), (leftCount, "to come"),
+        ]
+        return numbers.filter { $0.0 > 0 }.map { number, name in
+            let plural = number == 1 || name == "to come" ? name : name == "box" ? "boxes" : name + "s"
+            return "<li><b>\(Formats.count(number))</b> \(plural)</li>"
+        }.joined()
+    }
+
+    private var taskButtons: String {
+        let names = ["caption": "captions", "vqa": "answers", "detect": "boxes", "multiview": "objects"]
+        let present = Set(cards.flatMap { $0.rows.map(\.task) })
+        guard present.count > 1 else { return "" }
+        let buttons = ["caption", "vqa", "detect", "multiview"].filter(present.contains).map { task in
+            "<button type=\"button\" data-task=\"\(task)\" aria-pressed=\"false\">\(names[task] ?? task)</button>"
+        }
+        return "<div class=\"tasks\">\(buttons.joined())</div>"
+    }
+
+    private var failures: String {
+        guard !dead.isEmpty else { return "" }
+        let rows = dead.map { job in
+            """
+            <tr><td>\(job.job_id)</td><td>\(HTML.escape(job.task))</td><td>\(HTML.escape(job.key ?? ""))</td>\
+            <td class="url">\(HTML.escape((job.image_url ?? "").cut(to: 300)))</td>\
+            <td>\(HTML.escape(job.reason ?? ""))</td></tr>
+            """
+        }
+        return """
+            <section class="failures"><h2>Without a result</h2><div class="scroll"><table><thead><tr><th>job</th>\
+            <th>task</th><th>key</th><th>image</th><th>why</th></tr></thead><tbody>\(rows.joined(separator: "\n"))\
+            </tbody></table></div></section>
+
+            """
+    }
+}

@@ -1,0 +1,60 @@
+import Testing
+
+@testable import Admin
+
+@Suite struct HTMLTests {
+    @Test(arguments: [
+        ("<script>alert('x') & \"y\"</script>", "&lt;script&gt;alert(&#39;x&#39;) &amp; &quot;y&quot;&lt;/script&gt;"),
+        ("a\u{0}b\u{1B}c\nd", "a\u{FFFD}b\u{FFFD}c\nd"), ("ä猫🙂", "ä猫🙂"), ("", ""),
+    ])
+    func escapes(text: String, expected: String) { #expect(HTML.escape(text) == expected) }
+
+    @Test(arguments: [(0, "0.0%"), (0.0001, "&lt;0.1%"), (0.5, "50.0%"), (0.99951, "100%"), (1.2, "100%")])
+    func percents(probability: Double, expected: String) { #expect(HTML.percent(probability) == expected) }
+
+    private func row(_ task: String, job: Int, url: String, _ more: String = "") throws -> ReportRow {
+        try ReportRow(
+            json: """
+                {"job_id":\(job),"task":"\(task)","key":null,"text":"<b>t</b>","sum_logprob":-0.1,"norm_logprob":-0.1,
+                 "finish_reason":"eos","texts":["<b>t</b>"],"image_urls":["\(url)"],"prompts":["answer en <q>?"],
+                 "model":"<m>","settings":{"samples":1}\(more)}
+                """)
+    }
+
+    @Test func nothingOfTheUsersIsMarkup() throws {
+        let boxes = ",\"labels\":[\"<l>\"],\"box_scores\":[0.5],\"boxes\":[0,0,1,1]"
+        let evil = "http://a/\\\"><script>"
+        for task in ["caption", "vqa", "detect"] {
+            let card = ReportCard(rows: [try row(task, job: 1, url: evil, task == "detect" ? boxes : "")])
+            let html = CardHTML(card: card).html
+            for markup in ["<b>t", "<q>", "<m>", "<l>", "<script>"] { #expect(!html.contains(markup), "\(task)") }
+        }
+        let answers = ",\"answers\":[\"<b>t\"],\"probabilities\":[1]"
+        let object = ReportCard(rows: [try row("multiview", job: 1, url: evil, answers)])
+        #expect(!CardHTML(card: object).html.contains("<b>t"))
+    }
+
+    @Test func oneCardAnImageAndOneAnObject() throws {
+        let rows = [
+            try row("vqa", job: 3, url: "http://b"), try row("multiview", job: 1, url: "http://a"),
+            try row("caption", job: 2, url: "http://a"), try row("detect", job: 4, url: "http://a"),
+        ]
+        let cards = ReportCard.group(rows)
+        #expect(cards.map { $0.rows.map(\.job_id) } == [[2, 4], [3], [1]])
+        #expect(cards.map(\.isObject) == [false, false, true])
+    }
+
+    @Test func boxesLieWithinTheImage() throws {
+        let row = try row(
+            "detect", job: 1, url: "http://a",
+            ",\"labels\":[\"a\",\"b\"],\"box_scores\":[0.2,0.9],\"boxes\":[-1,0,0.5,2,0.1,0.2,0.3,0.4]")
+        #expect(row.found.map(\.label) == ["b", "a"])
+        #expect(row.found[1] == ReportRow.Box(label: "a", score: 0.2, y1: 0, x1: 0, y2: 0.5, x2: 1))
+        #expect(
+            CardHTML(card: ReportCard(rows: [row])).html.contains(
+                "x=\"200.0\" y=\"100.0\" width=\"200.0\" height=\"200.0\""))
+    }
+
+    @Test(arguments: [("answer en what is it?", "what is it?"), ("caption en", "caption en"), ("answer", "answer")])
+    func questions(prompt: String, expected: String) { #expect(ReportRow.question(prompt) == expected) }
+}

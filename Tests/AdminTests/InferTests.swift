@@ -1,0 +1,151 @@
+import Foundation
+import Testing
+
+@Suite struct InferTests {
+    /// What the reference computed.
+    struct Golden: Decodable {
+        struct Case: Decodable, CustomTestStringConvertible {
+            struct Answer: Decodable {
+                var ids: [Int]
+                var logprobs: [Double]
+                var text: String
+            }
+            struct Score: Decodable {
+                var suffix: String
+                var suffix_ids: [Int]
+                var logprobs: [Double]
+                var sum: Double
+            }
+            var id: String
+            var images: [String]
+            var prompt: String
+            var input_ids: [Int]
+            var greedy: Answer
+            var score: Score
+            var testDescription: String { id }
+        }
+        var limit: Int
+        var cases: [Case]
+
+        static let tiny: Golden? = try? JSONDecoder().decode(
+            Golden.self,
+            from: Data(contentsOf: Tree.root.appendingPathComponent("Tests/Fixtures/tiny/golden/cases.json")))
+        static let some = (tiny?.cases ?? []).filter {
+            ["rgb.png|0", "photo.jpg|1", "lossless.webp|2", "multi"].contains($0.id)
+        }
+    }
+
+    private struct Answer: Decodable {
+        var text: String
+        var tokens: [Int]
+        var logprobs: [Double]
+        var sum_logprob: Double
+        var finish_reason: String
+        var prefix_tokens: Int
+    }
+
+    private func infer(_ arguments: [String]) async throws -> Tool.Run {
+        try await Tool.run(Tool.path, ["infer", "--model", Tree.model] + arguments)
+    }
+
+    private func answer(_ run: Tool.Run) throws -> Answer {
+        try #require(run.status == 0, "\(run.errors)")
+        #expect(run.output.split(separator: "\n").count == 1)
+        return try JSONDecoder().decode(Answer.self, from: Data(run.output.utf8))
+    }
+
+    private func close(_ left: [Double], _ right: [Double]) -> Bool {
+        left.count == right.count && zip(left, right).allSatisfy { abs($0 - $1) < 1e-4 }
+    }
+
+    @Test func thereAreCases() { #expect(Golden.some.count == 4) }
+
+    @Test(arguments: Golden.some)
+    func greedyIsTheReferences(golden: Golden.Case) async throws {
+        let limit = try #require(Golden.tiny?.limit)
+        let answer = try answer(
+            try await infer(
+                ["--json", "--prompt", golden.prompt, "--max-tokens", "\(limit)"] + golden.images.map(Tree.image)))
+        #expect(answer.tokens == golden.greedy.ids)
+        #expect(close(answer.logprobs, golden.greedy.logprobs))
+        #expect(abs(answer.sum_logprob - golden.greedy.logprobs.reduce(0, +)) < 1e-3)
+        #expect(answer.text == golden.greedy.text)
+        #expect(answer.prefix_tokens == golden.input_ids.count)
+        #expect(answer.finish_reason == (golden.greedy.ids.last == 1 ? "eos" : "length"))
+    }
+
+    @Test(arguments: Golden.some)
+    func scoresAreTheReferences(golden: Golden.Case) async throws {
+        let answer = try answer(
+            try await infer(
+                ["--json", "--prompt", golden.prompt, "--score", golden.score.suffix] + golden.images.map(Tree.image)))
+        #expect(answer.tokens == golden.score.suffix_ids)
+        #expect(close(answer.logprobs, golden.score.logprobs))
+        #expect(answer.finish_reason == "eos")
+    }
+
+    @Test func samplesDependOnTheSeedOnly() async throws {
+        let base = ["--json", "--prompt", "caption en", "--max-tokens", "6", "--samples", "3", Tree.image("rgb.png")]
+        func samples(_ more: [String]) async throws -> [[Int]] {
+            let run = try await infer(more + base)
+            return try JSONDecoder().decode([String: [Answer]].self, from: Data(run.output.utf8))["samples"]?.map(
+                \.tokens) ?? []
+        }
+        let first = try await samples(["--seed", "5"])
+        #expect(first.count == 3)
+        #expect(Set(first).count > 1)
+        #expect(try await samples(["--seed", "5", "--threads", "1"]) == first)
+        #expect(try await samples(["--seed", "6"]) != first)
+        #expect(Set(try await samples(["--temperature", "0"])).count == 1)
+    }
+
+    @Test func stagesAreWritten() async throws {
+        let folder = try TemporaryFolder()
+        let file = folder.file("stages.safetensors")
+        let run = try await infer(
+            [
+                "--prompt", "caption en", "--max-tokens", "1", "--dump-stages", file, Tree.image("rgb.png"),
+                Tree.image("photo.jpg"),
+            ])
+        #expect(run.status == 0, "\(run.errors)")
+        let data = try Data(contentsOf: URL(fileURLWithPath: file))
+        let length = data.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
+        let header = try #require(
+            try JSONSerialization.jsonObject(with: data[8..<8 + length]) as? [String: [String: Any]])
+        let shapes = header.mapValues { $0["shape"] as? [Int] ?? [] }
+        #expect(shapes["pixel_values"]?.prefix(2) == [2, 3])
+        #expect(shapes["image_features"]?.first == 2)
+        // 2 × 16 image tokens, <bos>, the prompt and its newline.
+        #expect(shapes["logits"] == [36, 1792])
+    }
+
+    @Test func peopleGetTextAndScores() async throws {
+        let run = try await infer(["--prompt", "caption en", "--max-tokens", "3", Tree.image("rgb.png")])
+        #expect(run.output.contains("log-probability -5.1413, length-normalised"))
+        #expect(run.output.contains("3 tokens, cut off by --max-tokens"))
+    }
+
+    @Test func whatIsMissingIsNamed() async throws {
+        let image = try await infer(["--prompt", "x", "/nonexistent.png"])
+        #expect(image.status == 65)
+        #expect(image.errors == "glossctl: there is no file /nonexistent.png\n")
+        let text = try await infer(["--prompt", "x", Tree.model + "/config.json"])
+        #expect(text.status == 65)
+        #expect(text.errors.hasSuffix("config.json: not an image: looks like JSON\n"))
+        let picture = Tree.image("rgb.png")
+        let model = try await Tool()("infer", "--model", "/nonexistent", "--prompt", "x", picture)
+        #expect(model.status == 1)
+        #expect(model.errors == "glossctl: there is no model folder /nonexistent\n")
+        let file = try await Tool()("infer", "--model", picture, "--prompt", "x", picture)
+        #expect(file.status == 1)
+        #expect(file.errors.hasSuffix("rgb.png is not a folder\n"))
+        let empty = try TemporaryFolder()
+        let other = try await Tool()("infer", "--model", empty.path, "--prompt", "x", picture)
+        #expect(other.status == 1)
+        #expect(other.errors.contains("config.json: no such file"))
+        #expect(try await infer(["--prompt", "x"]).status == 64)
+        let bad = try await infer(["--prompt", "x", "--top-p", "2", picture])
+        #expect(bad.status == 1)
+        #expect(bad.errors.contains("top-p is 2.0, expected above 0, up to 1"))
+    }
+}

@@ -1,0 +1,145 @@
+import Foundation
+import Queue
+import Storage
+import TestSupport
+import Testing
+
+@Suite struct JobTests {
+    private func queue() async throws -> (database: TestDatabase, tool: Tool) {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        try await database.query(
+            """
+            select gloss.enqueue_caption('https://a.example/1.jpg', key => 'one', batch => 'b'),
+                   gloss.enqueue_vqa('https://a.example/2.jpg', 'why?', key => 'two', batch => 'b'),
+                   gloss.enqueue_caption('https://a.example/3.jpg', key => 'three')
+            """)
+        return (database, Tool(database))
+    }
+
+    private func keys(_ run: Tool.Run) throws -> [String] { try run.json().compactMap { $0["key"] as? String } }
+
+    @Test func filters() async throws {
+        let (_, tool) = try await queue()
+        #expect(try keys(try await tool("jobs", "--json")) == ["three", "two", "one"])
+        #expect(try keys(try await tool("jobs", "--json", "--batch", "b", "--task", "vqa")) == ["two"])
+        #expect(try keys(try await tool("jobs", "--json", "--key", "one", "--state", "ready")) == ["one"])
+        #expect(try keys(try await tool("jobs", "--json", "--state", "dead")) == [])
+        #expect(try keys(try await tool("jobs", "--json", "--limit", "1")) == ["three"])
+        let bad = try await tool("jobs", "--state", "lost")
+        #expect(bad.status == 1)
+        #expect(bad.errors.contains("state must be ready, scheduled"))
+        let table = try await tool("jobs", "--batch", "b").output.split(separator: "\n")
+        #expect(table.count == 3)
+        #expect(table[0].hasPrefix("JOB  TASK     STATE"))
+    }
+
+    @Test func oneJobSaysWhyItWaits() async throws {
+        let (_, tool) = try await queue()
+        let text = try await tool("job", "1")
+        #expect(text.status == 0, "\(text.errors)")
+        #expect(text.output.contains("job 1 (caption, key \"one\", batch \"b\") is ready\n"))
+        #expect(text.output.contains("no worker is alive"))
+        let json = try #require(try await tool("job", "1", "--json").json().first)
+        #expect(json["state"] as? String == "ready")
+        #expect(json["image_urls"] as? [String] == ["https://a.example/1.jpg"])
+        #expect((json["spec"] as? [String: Any])?["style"] as? String == "caption")
+        #expect((json["explanation"] as? [String])?.count == 3)
+        #expect(json["result"] is NSNull)
+        let missing = try await tool("job", "99")
+        #expect(missing.status == 1)
+        #expect(missing.errors == "glossctl: there is no job 99\n")
+    }
+
+    @Test func oneJobTellsWhatHappenedToIt() async throws {
+        let (database, tool) = try await queue()
+        let store = Worker(database)
+        let job = try #require(try await store.claim().first)
+        try await store.fail(job, code: "http_404", reason: "a.example answered 404")
+        let json = try #require(try await tool("job", "\(job.id)", "--json").json().first)
+        #expect(json["state"] as? String == "dead")
+        #expect(json["reason"] as? String == "a.example answered 404")
+        let history = try #require(json["history"] as? [[String: Any]])
+        #expect(history.map { $0["code"] as? String } == ["http_404"])
+        let text = try await tool("job", "\(job.id)").output
+        #expect(text.contains("attempt 1 failed at "))
+    }
+
+    @Test func cancelAndRetry() async throws {
+        let (_, tool) = try await queue()
+        let cancelled = try await tool("cancel", "1")
+        #expect(cancelled.status == 0)
+        #expect(cancelled.output == "1 job cancelled.\n")
+        let again = try await tool("cancel", "1", "99")
+        #expect(again.status == 1)
+        #expect(
+            again.errors
+                == "glossctl: job 1 is dead: only jobs that are neither done nor dead are cancelled; there is no job 99\n"
+        )
+        #expect(try await tool("cancel", "--batch", "b", "--json").output == "{\"cancelled\":1}\n")
+        #expect(try await tool("retry", "--batch", "b").output == "2 jobs of batch \"b\" retried.\n")
+        let alive = try await tool("retry", "3")
+        #expect(alive.status == 1)
+        #expect(alive.errors == "glossctl: job 3 is ready: only dead jobs are retried\n")
+        #expect(try await tool("cancel", "--all").output == "3 jobs of the whole queue cancelled.\n")
+        #expect(try await tool("retry", "--task", "caption", "--json").output == "{\"retried\":2}\n")
+    }
+
+    @Test func pauseAndResume() async throws {
+        let (database, tool) = try await queue()
+        let worker = Worker(database)
+        let paused = try await tool("pause", "--batch", "b")
+        #expect(paused.output == "Paused batch \"b\". Jobs that workers hold run on.\n")
+        #expect(try await tool("jobs", "--json", "--state", "paused").json().count == 2)
+        #expect(try await worker.claim().map(\.key) == ["three"])
+        #expect(try await tool("resume", "--batch", "b", "--json").output == "{\"resumed\":{\"batch\":\"b\"}}\n")
+        #expect(try await tool("pause", "--all").output.hasPrefix("Paused the whole queue."))
+        #expect(try await worker.claim().isEmpty)
+        #expect(try await tool("resume", "--all").status == 0)
+        #expect(try await tool("pause", "--task", "caption").status == 0)
+        #expect(try await worker.claim().map(\.key) == ["two"])
+        let missing = try await tool("pause", "--batch", "nope")
+        #expect(missing.status == 1)
+        #expect(missing.errors.contains("there is no batch \"nope\""))
+    }
+
+    @Test(arguments: [["retry"], ["cancel", "1", "--all"], ["pause", "--all", "--task", "vqa"], ["resume"]])
+    func aSelectionIsOneThing(arguments: [String]) async throws {
+        #expect(try await Tool.run(Tool.path, arguments).status == 64)
+    }
+
+    // MARK: Status
+
+    @Test func statusShowsAllThatIsThere() async throws {
+        let (database, tool) = try await queue()
+        let worker = Worker(database)
+        let job = try #require(try await worker.claim(1).first)
+        try await worker.fail(job, code: "http_404", reason: "a.example answered 404")
+        try await worker.park("b.example")
+        let json = try #require(try await tool("status", "--json").json().first)
+        func rows(_ name: String) -> [[String: Any]] { json[name] as? [[String: Any]] ?? [] }
+        #expect(rows("depth").map { $0["task"] as? String } == ["caption", "vqa"])
+        #expect(rows("depth").map { $0["dead"] as? Int } == [1, 0])
+        #expect(rows("batches").map { $0["total"] as? Int } == [2])
+        #expect(rows("workers").map { $0["host"] as? String } == ["test"])
+        #expect(rows("hosts").map { $0["host"] as? String } == ["b.example"])
+        #expect(rows("errors").map { $0["code"] as? String } == ["http_404"])
+        let text = try await tool("status").output
+        for section in ["QUEUE\n", "BATCHES\n", "WORKERS\n", "PARKED HOSTS\n", "ERRORS of"] {
+            #expect(text.contains(section))
+        }
+        #expect(!text.contains("\u{1B}"))
+    }
+
+    @Test func anEmptyQueueSaysSo() async throws {
+        let tool = Tool(try await PrivatePostgres.shared.makeDatabase(), as: .reader)
+        let text = try await tool("status").output
+        #expect(text.hasPrefix("No job has been enqueued yet.\n"))
+    }
+
+    @Test func watchGoesOnUntilNobodyReads() async throws {
+        let (database, _) = try await queue()
+        let command = "\"$0\" status --watch --interval 0.1 --json --database \"$1\" | head -n 3"
+        let run = try await Tool.run("/bin/sh", ["-c", command, Tool.path, database.conninfo(as: .reader)])
+        #expect(try run.json().count == 3)
+    }
+}

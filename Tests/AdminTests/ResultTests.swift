@@ -1,0 +1,150 @@
+import Foundation
+import Queue
+import TestSupport
+import Testing
+
+@testable import Admin
+
+@Suite struct ResultTests {
+    /// A queue in which each task has a result.
+    private func results() async throws -> (database: TestDatabase, tool: Tool) {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let local = Tree.image("rgb.png")
+        try await database.query(
+            """
+            select gloss.enqueue_caption('file://\(local)', key => '<i>"c,1"', batch => 'b'),
+                   gloss.enqueue_vqa('file://\(local)', 'why?', key => 'v', batch => 'b'),
+                   gloss.enqueue_detect('file://\(local)', array['cat', 'dog'], key => 'd', batch => 'b'),
+                   gloss.enqueue_multiview('m', array['https://a.invalid/1.jpg'], array['what?'], 2, batch => 'b'),
+                   gloss.enqueue_caption('https://a.example/x.jpg', key => 'other'),
+                   gloss.enqueue_caption('https://a.example/gone.jpg', key => 'gone', batch => 'b')
+            """)
+        let worker = Worker(database)
+        for job in try await worker.claim() {
+            switch (job.spec.task, job.key) {
+            case (_, "gone"): try await worker.fail(job, code: "http_404", reason: "<gone>")
+            case (.caption, _): try await worker.complete(job, .texts([Worker.text("a \"red\", cube\n")]))
+            case (.vqa, _): try await worker.complete(job, .texts([Worker.text("because"), Worker.text("so", -2)]))
+            case (.detect, _):
+                let box = Box(label: "cat", score: 0.75, y1: 0.125, x1: 0.25, y2: 0.5, x2: 1)
+                try await worker.complete(job, .boxes(Worker.text("<loc0001> cat"), [box]))
+            case (.multiview, _):
+                let view = ViewResponses(
+                    view: 0, responses: [[Worker.text("mug"), Worker.text("cup", -1)]],
+                    imageSHA256: String(repeating: "b", count: 64), finalURL: "https://a.invalid/1.jpg")
+                let shares = [
+                    AggregatedAnswer(answer: "mug", probability: 0.625),
+                    AggregatedAnswer(answer: "cup", probability: 0.375),
+                ]
+                try await worker.complete(job, .multiview(MultiviewAnswer(distribution: shares, views: [view])))
+            }
+        }
+        return (database, Tool(database, as: .reader))
+    }
+
+    @Test func jsonHasProperTypes() async throws {
+        let (_, tool) = try await results()
+        let run = try await tool("results", "caption", "--batch", "b")
+        #expect(run.status == 0, "\(run.errors)")
+        let caption = try #require(try run.json().first)
+        #expect(caption["key"] as? String == "<i>\"c,1\"")
+        #expect(caption["caption"] as? String == "a \"red\", cube\n")
+        #expect(caption["sum_logprob"] as? Double == -0.5)
+        #expect(caption["samples"] as? [String] == ["a \"red\", cube\n"])
+        let object = try #require(try await tool("results", "multiview", "--json").json().first)
+        let distribution = try #require(object["distribution"] as? [[String: Any]])
+        #expect(distribution.map { $0["p"] as? Double } == [0.625, 0.375])
+        let responses = try await tool("results", "multiview_response").json()
+        #expect(responses.map { $0["response"] as? String } == ["mug", "cup"])
+        #expect(responses.map { $0["sample"] as? Int } == [1, 2])
+        let result = try await tool("results", "result", "--batch", "b").json()
+        #expect(Set(result.map { $0["task"] as? String }) == ["caption", "vqa", "detect", "multiview"])
+        #expect((result.first?["timings"] as? [String: Double]) == ["fetch": 0.5])
+    }
+
+    @Test func csvCanBeReadAgain() async throws {
+        let (_, tool) = try await results()
+        let run = try await tool("results", "caption", "--batch", "b", "--format", "csv")
+        var reader = CSVReader(ByteReader(run.output))
+        let header = try #require(try reader.next()).fields
+        let row = Dictionary(uniqueKeysWithValues: zip(header, try #require(try reader.next()).fields))
+        #expect(try reader.next() == nil)
+        #expect(header.first == "key")
+        #expect(row["key"] == "<i>\"c,1\"")
+        #expect(row["caption"] == "a \"red\", cube\n")
+        #expect(row["samples"] == "[\"a \\\"red\\\", cube\\n\"]")
+        let boxes = try await tool("results", "detection", "--format", "csv").output
+        #expect(boxes.contains("d,1,cat,0.75,0.125,0.25,0.5,1,"))
+        let nothing = try await tool("results", "answer", "--batch", "none", "--format", "csv").output
+        #expect(nothing.hasPrefix("key,question,answer,"))
+    }
+
+    @Test func limitsAndTimes() async throws {
+        let (_, tool) = try await results()
+        #expect(try await tool("results", "result", "--limit", "2").json().count == 2)
+        #expect(try await tool("results", "result", "--since", "2000-01-01").json().count == 5)
+        #expect(try await tool("results", "result", "--since", "tomorrow").json().isEmpty)
+        let bad = try await tool("results", "result", "--since", "whenever")
+        #expect(bad.status == 1)
+        #expect(bad.errors.contains("invalid input syntax for type timestamp"))
+    }
+
+    @Test func filesAreWritten() async throws {
+        let (_, tool) = try await results()
+        let folder = try TemporaryFolder()
+        let run = try await tool("results", "answer", "--output", folder.file("out.jsonl"))
+        #expect(run.status == 0)
+        #expect(run.output == "")
+        #expect(run.errors == "1 rows written.\n")
+        #expect(try folder.read("out.jsonl").contains("\"answer\":\"because\""))
+        let bad = try await tool("results", "answer", "--output", "/nonexistent/out")
+        #expect(bad.status == 1)
+        #expect(bad.errors == "glossctl: /nonexistent/out cannot be written: No such file or directory\n")
+    }
+
+    @Test func aJobThatIsDoneShowsItsResult() async throws {
+        let (_, tool) = try await results()
+        let job = try #require(try await tool("jobs", "--key", "v", "--json").json().first?["job_id"] as? Int)
+        let json = try #require(try await tool("job", "\(job)", "--json").json().first)
+        #expect((json["result"] as? [String: Any])?["text"] as? String == "because")
+    }
+
+    // MARK: Report
+
+    @Test func theReportShowsEverythingAndTrustsNothing() async throws {
+        let (_, tool) = try await results()
+        let folder = try TemporaryFolder()
+        let run = try await tool("report", "--batch", "b", "--output", folder.file("r.html"))
+        #expect(run.status == 0, "\(run.errors)")
+        let page = try folder.read("r.html")
+        #expect(page.components(separatedBy: "<article").count == 3)
+        for shown in [
+            "a &quot;red&quot;, cube", "because", "why?", "60.7%", ">mug<", "62.5%", "&lt;gone&gt;", "&lt;i&gt;",
+        ] {
+            #expect(page.contains(shown), "\(shown)")
+        }
+        #expect(page.contains("x=\"250.0\" y=\"125.0\" width=\"750.0\" height=\"375.0\""))
+        #expect(!page.contains("<i>\"c") && !page.contains("<gone>"))
+        #expect(page.contains("src=\"file://\(Tree.image("rgb.png"))\""))
+    }
+
+    @Test func theReportCarriesItsImages() async throws {
+        let (_, tool) = try await results()
+        let folder = try TemporaryFolder()
+        let run = try await tool("report", "--batch", "b", "--embed", "--json", "--output", folder.file("r.html"))
+        let answer = try #require(try run.json().first)
+        #expect(answer["cards"] as? Int == 2)
+        #expect(answer["results"] as? Int == 4)
+        #expect(answer["failures"] as? Int == 1)
+        #expect(answer["not_embedded"] as? Int == 1)
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: Tree.image("rgb.png"))).base64EncodedString()
+        #expect(try folder.read("r.html").contains("src=\"data:image/png;base64,\(bytes)\""))
+    }
+
+    @Test func aReportOfNoBatchIsRefused() async throws {
+        let (_, tool) = try await results()
+        let run = try await tool("report", "--batch", "nope", "--output", "/dev/null")
+        #expect(run.status == 1)
+        #expect(run.errors == "glossctl: there is no batch \"nope\"\n")
+    }
+}

@@ -1,0 +1,66 @@
+import Foundation
+import Testing
+
+@testable import Admin
+
+@Suite struct SubmissionReaderTests {
+    /// All lines, good and bad.
+    private func lines(_ text: String, _ format: SubmissionFormat) throws -> [Result<Submission, BadLine>] {
+        var reader = SubmissionReader(ByteReader(text), format)
+        var lines: [Result<Submission, BadLine>] = []
+        while true {
+            do {
+                guard let submission = try reader.next() else { return lines }
+                lines.append(.success(submission))
+            } catch let bad as BadLine {
+                lines.append(.failure(bad))
+            }
+        }
+    }
+
+    private func object(_ line: Result<Submission, BadLine>) throws -> NSDictionary {
+        try #require(try JSONSerialization.jsonObject(with: Data(line.get().json.utf8)) as? NSDictionary)
+    }
+
+    @Test func csvBecomesJSON() throws {
+        let read = try lines("task,image_urls,texts,key,seed\nvqa,http://a http://b,what is it?,,7\n", .csv)
+        let expected: NSDictionary = [
+            "task": "vqa", "image_urls": ["http://a", "http://b"], "texts": ["what is it?"], "seed": "7",
+        ]
+        #expect(try read.map(object) == [expected])
+    }
+
+    @Test func jsonArraysStandInCSV() throws {
+        let read = try lines("image_urls,texts\n\"[\"\"http://a\"\"]\",\"[\"\"p?\"\",\"\"q?\"\"]\"\n", .csv)
+        #expect(try read.map(object) == [["image_urls": ["http://a"], "texts": ["p?", "q?"]]])
+    }
+
+    @Test func oneImageURLBecomesAnArray() throws {
+        #expect(try lines("image_url\nhttp://a\n", .csv).map(object) == [["image_urls": ["http://a"]]])
+        #expect(try lines("{\"image_url\": \"http://a\"}", .jsonl).map(object) == [["image_urls": ["http://a"]]])
+    }
+
+    @Test func badLinesAreNamedAndSkipped() throws {
+        let read = try lines("{\"key\":\"a\"}\n\nnot json\n[1]\n{\"kye\":1}\n{\"seed\":9007199254740993}\r\n", .jsonl)
+        #expect(read.count == 5)
+        let bad = read.compactMap { line in
+            if case .failure(let bad) = line { bad } else { nil }
+        }
+        #expect(bad.map(\.line) == [3, 4, 5])
+        #expect(bad[0].reason == "not JSON: not json")
+        #expect(bad[2].reason.hasPrefix("unknown field \"kye\"; there are: background, batch"))
+        #expect(try read[4].get() == Submission(line: 6, json: "{\"seed\":9007199254740993}"))
+    }
+
+    @Test func aRowOfAnotherLengthIsBad() throws {
+        let read = try lines("task,key\ncaption\ncaption,a\n", .csv)
+        #expect(throws: BadLine(line: 2, reason: "1 fields, but the header has 2")) { try read[0].get() }
+        #expect(try read[1].get().line == 3)
+    }
+
+    @Test(arguments: ["", "task,nonsense\n", "key,key\n", "image_url,image_urls\n"])
+    func aBadHeaderEndsAll(text: String) throws {
+        let trouble = #expect(throws: Trouble.self) { try lines(text, .csv) }
+        #expect(trouble?.status == .badData)
+    }
+}

@@ -1,0 +1,217 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// Real processes, a real PostgreSQL, real HTTP, a real model: what an operator would see.
+@Suite struct EndToEndTests {
+    private static func fixture(_ name: String) -> [UInt8] {
+        Array((try? Data(contentsOf: GlossdProcess.fixtures.appending(path: "images/\(name)"))) ?? Data())
+    }
+
+    private static let names = ["rgb.png", "photo.jpg", "lossless.webp", "grey.png", "alpha.webp", "exif6.jpg"]
+
+    private static func imageServer(host: String = "127.0.0.1") throws -> LoopbackServer {
+        var scripts: [String: LoopbackServer.Script] = [:]
+        for name in names {
+            let bytes = fixture(name)
+            scripts["/\(name)"] = { $0.answer(200, bytes) }
+        }
+        return try LoopbackServer(host: host, scripts)
+    }
+
+    /// 1,000 mixed jobs; one daemon is killed with SIGKILL in the middle, another takes over, PostgreSQL is restarted.
+    @Test(.timeLimit(.minutes(4))) func nothingIsLostAndNothingDoubled() async throws {
+        let postgres = PrivatePostgres()
+        let database = try await postgres.makeDatabase()
+        let server = try Self.imageServer()
+        try await database.query(
+            """
+            insert into gloss.inbox (task, image_urls, texts, key, batch, max_tokens, samples, temperature, seed)
+            select t.task,
+                case when t.task = 'multiview' then urls || urls[1:2] else urls[i % 6 + 1:i % 6 + 1] end,
+                case t.task when 'vqa' then array['what is this?'] when 'detect' then array['cat', 'dog']
+                    when 'multiview' then array['What is this?', 'What type of object is this?'] end,
+                t.task || '-' || i, 'all', 6, case when t.task = 'multiview' then 3 else 1 end,
+                case when t.task = 'multiview' then 1 else 0 end, 5
+            from generate_series(1, 330) i, (values ('caption'), ('vqa'), ('detect'), ('multiview')) t (task),
+                (select array_agg(format('\(server.url(""))/%s', name) order by name) as urls
+                 from unnest(array['\(Self.names.joined(separator: "','"))']) name) u
+            where t.task <> 'multiview' or i <= 20
+            """)
+        let total = 330 * 3 + 20
+        let settings = GlossdProcess.settings(database, ports: [server.port])
+
+        let victim = try GlossdProcess(settings)
+        try await eventually("select count(*) > 150 from gloss.result", in: database, [victim])
+        victim.signal(SIGKILL)
+        #expect(await victim.wait() == -SIGKILL)
+        #expect(
+            try await database.query("select count(*) < \(total) from gloss.result").scalar == "t", "killed too late")
+
+        let heir = try GlossdProcess(settings)
+        try await eventually("select count(*) > 500 from gloss.result", in: database, [heir])
+        try await postgres.stop()
+        try await postgres.start()
+        try await eventually("select \"left\" = 0 from gloss.batch_progress where batch = 'all'", in: database, [heir])
+        heir.signal(SIGTERM)
+        #expect(await heir.wait() == 0, "\(heir.output.suffix(2000))")
+
+        func scalar(_ sql: String) async throws -> String? { try await database.query(sql).scalar }
+        #expect(try await scalar("select count(*) from gloss.job") == "\(total)")
+        #expect(
+            try await scalar("select count(*) from gloss.misplaced_job") == "0", "every job is in exactly one state")
+        #expect(try await scalar("select count(*) from gloss.result") == "\(total)", "one result for each")
+        #expect(try await scalar("select count(distinct job_id) from gloss.result") == "\(total)")
+        #expect(try await scalar("select count(*) from gloss.dead") == "0")
+        // The same image, prompt and settings gave the same bits, before and after the kill, whatever else was in the batch.
+        let different = try await scalar(
+            """
+            select count(*) from (
+                select image_url, count(distinct (caption, sum_logprob)) as n from gloss.caption
+                group by 1) g where n <> 1
+            """)
+        #expect(different == "0")
+        #expect(try await scalar("select count(distinct (answer, probability)) from gloss.multiview") == "1")
+    }
+
+    /// What can't be done is dead with its reason, and the daemon goes on.
+    @Test(.timeLimit(.minutes(2))) func badInputIsDeadWithItsReason() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let forbidden = try Self.imageServer()  // on 127.0.0.1: this daemon may only reach 127.0.0.5
+        let photo = Self.fixture("photo.jpg")
+        let huge = PNGWriter(width: 30_000, height: 30_000, rows: [[0, 0, 0]]).bytes
+        let target = forbidden.url("/rgb.png")
+        let server = try LoopbackServer(
+            host: "127.0.0.5",
+            [
+                "/good.jpg": { $0.answer(200, photo) },
+                "/page.jpg": { $0.answer(200, "<!doctype html><title>no image</title>") },
+                "/cut.jpg": { $0.answer(200, photo.prefix(photo.count / 2)) },
+                "/huge.png": { $0.answer(200, huge) },
+                "/inward": { $0.redirect(to: target) },
+                "/busy": { $0.answer(500, "busy") },
+            ])
+        let cases: [(key: String, url: String, words: [String])] = [
+            ("missing", server.url("/nothing"), ["404"]),
+            ("page", server.url("/page.jpg"), ["not an image", "HTML"]),
+            ("cut", server.url("/cut.jpg"), ["truncated"]),
+            ("huge", server.url("/huge.png"), ["30000 × 30000"]),
+            ("metadata", "http://169.254.169.254:\(server.port)/latest", ["169.254.169.254", "link-local"]),
+            ("port", "http://169.254.169.254/latest", ["port 80"]),
+            ("inward", server.url("/inward"), ["127.0.0.1", "redirect"]),
+            ("busy", server.url("/busy"), ["500"]),
+        ]
+        for (key, url, _) in cases {
+            _ = try await database.query(
+                "select gloss.enqueue_caption($1, key => $2, batch => 'bad', max_attempts => 1)",
+                [SQLValue(url), SQLValue(key)])
+        }
+        _ = try await database.query(
+            "select gloss.enqueue_caption($1, key => 'good', batch => 'bad', max_tokens => 4)",
+            [SQLValue(server.url("/good.jpg"))])
+        let daemon = try GlossdProcess(
+            GlossdProcess.settings(database, ports: [server.port, forbidden.port], networks: "127.0.0.5/32"))
+        try await eventually(
+            "select \"left\" = 0 from gloss.batch_progress where batch = 'bad'", in: database, [daemon])
+        for (key, _, words) in cases {
+            let reason =
+                try await database.query("select reason from gloss.dead where key = $1", [SQLValue(key)]).scalar
+                ?? "none"
+            for word in words { #expect(reason.contains(word), "\(key): \(reason)") }
+        }
+        #expect(try await database.query("select string_agg(key, ',') from gloss.caption").scalar == "good")
+        #expect(forbidden.requests.isEmpty)
+        daemon.signal(SIGTERM)
+        #expect(await daemon.wait() == 0)
+    }
+
+    /// SIGTERM: what is being computed is recorded, the rest goes back, nobody waits for a rescue.
+    @Test(.timeLimit(.minutes(2))) func stopDrains() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let server = try Self.imageServer()
+        _ = try await database.query(
+            """
+            select count(gloss.enqueue_caption('\(server.url("/rgb.png"))', key => i::text, max_tokens => 40))
+            from generate_series(1, 3000) i
+            """)
+        let daemon = try GlossdProcess(GlossdProcess.settings(database, ports: [server.port]))
+        try await eventually("select count(*) > 20 from gloss.result", in: database, [daemon])
+        daemon.signal(SIGTERM)
+        #expect(await daemon.wait() == 0, "\(daemon.output.suffix(2000))")
+        let left = try await database.query(
+            """
+            select (select count(*) from gloss.job_state where state = 'leased'),
+                (select count(*) from gloss.job_state where state = 'ready') + (select count(*) from gloss.result),
+                (select count(*) from gloss.misplaced_job), (select count(*) from gloss.worker where alive)
+            """)
+        #expect(left.rows == [["0", "3000", "0", "0"]])
+    }
+
+    @Test func startUpErrorsSayWhatAndWhy() async throws {
+        let model = GlossdProcess.fixtures.appending(path: "tiny/model").path
+        let wrong: [(settings: [String: String], status: Int32, words: [String])] = [
+            ([:], 78, ["GLOSS_MODEL", "is missing"]),
+            (["GLOSS_MODEL": model, "GLOSS_THREADS": "many"], 78, ["threads", "whole number"]),
+            (["GLOSS_MODEL": model, "GLOSS_BATCH_SIZE": "0"], 78, ["batch_size", "1 to 1024"]),
+            (["GLOSS_MODEL": model, "GLOSS_BATHC_SIZE": "1"], 78, ["GLOSS_BATHC_SIZE", "not known"]),
+            (["GLOSS_MODEL": model, "GLOSS_FETCH_NETWORKS": "10.0.0.0/33"], 78, ["10.0.0.0/33"]),
+            (["GLOSS_MODEL": "/nowhere"], 70, ["/nowhere/config.json", "no such file"]),
+            (["GLOSS_MODEL": model, "GLOSS_DATABASE": "host"], 69, []),
+        ]
+        for (settings, status, words) in wrong {
+            let daemon = try GlossdProcess(settings)
+            #expect(await daemon.wait() == status, "\(settings): \(daemon.output)")
+            for word in words { #expect(daemon.output.contains(word), "\(daemon.output)") }
+        }
+        let file = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).yaml")
+        defer { try? FileManager.default.removeItem(at: file) }
+        try Data("model: \(model)\nfetch:\n  max_byte: 3\n".utf8).write(to: file)
+        let daemon = try GlossdProcess([:], arguments: ["--config", file.path])
+        #expect(await daemon.wait() == 78)
+        #expect(daemon.output.contains("\(file.path):3: there is no key fetch.max_byte"), "\(daemon.output)")
+    }
+
+    /// A database without the schema is for a person to mend: exit 69, with the reason.
+    @Test func missingSchema() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase(migrated: false)
+        var settings = GlossdProcess.settings(database, ports: [80])
+        settings["GLOSS_DATABASE"] = database.conninfo()
+        let daemon = try GlossdProcess(settings)
+        #expect(await daemon.wait() == 69)
+        #expect(daemon.output.contains("gloss"), "\(daemon.output)")
+    }
+
+    @Test(.timeLimit(.minutes(1))) func healthAndMetrics() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let server = try Self.imageServer()
+        let port = try Self.freePort()
+        var settings = GlossdProcess.settings(database, ports: [server.port])
+        settings["GLOSS_HEALTH_PORT"] = "\(port)"
+        _ = try await database.query("select gloss.enqueue_caption('\(server.url("/rgb.png"))', max_tokens => 3)")
+        let daemon = try GlossdProcess(settings)
+        try await eventually("select count(*) = 1 from gloss.result", in: database, [daemon])
+        let health = try await Self.get("http://127.0.0.1:\(port)/healthz", until: "\"status\":\"ok\"")
+        #expect(health.contains("1 jobs done"))
+        let metrics = try await Self.get("http://127.0.0.1:\(port)/metrics", until: "gloss_database_up 1.0")
+        #expect(metrics.contains("gloss_jobs_ended_total{outcome=\"done\"} 1.0"))
+        #expect(metrics.contains("# TYPE gloss_stage_seconds_total counter"))
+        daemon.signal(SIGTERM)
+        #expect(await daemon.wait() == 0)
+    }
+
+    private static func freePort() throws -> Int { try LoopbackServer([:]).port }
+
+    private static func get(_ url: String, until text: String) async throws -> String {
+        let file = FileManager.default.temporaryDirectory.appending(path: "\(UUID())").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        for _ in 0..<200 {
+            let curl = try ChildProcess(
+                "/usr/bin/curl", ["--silent", "--max-time", "5", url], environment: [:], output: file)
+            _ = await curl.wait()
+            let body = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
+            if body.contains(text) { return body }
+        }
+        throw Timeout(description: "\(url) never answered with \(text)")
+    }
+}

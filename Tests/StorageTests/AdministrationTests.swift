@@ -1,0 +1,153 @@
+import Queue
+import Storage
+import TestSupport
+import Testing
+
+@Suite struct AdministrationTests {
+    @Test func explainsEachState() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let admin = database.administration()
+        let first = try await admin.enqueue(Samples.caption(), EnqueueOptions(key: "k", batch: "b")).job
+        let second = try await admin.enqueue(Samples.caption()).job
+        #expect(
+            try await admin.explain(second) == [
+                "job 2 (caption) is ready", "no worker is alive: is glossd running?",
+                "jobs of its kind that are ahead of it: 1",
+            ])
+        #expect(try await admin.explain(JobID(rawValue: 99)) == ["there is no job 99"])
+        let store = database.store()
+        let worker = try await store.register(Samples.worker())
+        let job = try #require(try await store.claim(limit: 1, by: worker).first)
+        #expect(try await admin.explain(first).last?.hasPrefix("worker 1 (test, pid 1) has held it for 0 s") == true)
+        _ = try await store.record([JobReport(job, Samples.failed(.permanent, code: "http_404"))])
+        let lines = try await admin.explain(first)
+        #expect(lines[0] == "job 1 (caption, key \"k\", batch \"b\") is dead")
+        #expect(lines[1].hasSuffix("after 1 failed attempts: the server said no"))
+        #expect(lines[2] == "to try again: select gloss.retry(job => 1)")
+        #expect(lines[3].hasSuffix(": http_404, the server said no"))
+    }
+
+    @Test func explainsWhatStandsInTheWay() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let admin = database.administration()
+        var spec = Samples.caption()
+        spec.model = "large"
+        let job = try await admin.enqueue(spec, EnqueueOptions(batch: "b", delay: .seconds(100))).job
+        _ = try await database.store().register(Samples.worker())
+        try await admin.pause(.everything)
+        try await admin.pause(.task(.caption))
+        try await admin.park(host: "example.org", for: .seconds(60), reason: "it is down")
+        let lines = try await admin.explain(job).joined(separator: "\n")
+        #expect(lines.contains("the whole queue is paused"))
+        #expect(lines.contains("the task is paused: select gloss.resume(task => 'caption')"))
+        #expect(lines.contains("it is due at "))
+        #expect(lines.contains("the host example.org is parked until "))
+        #expect(lines.contains("no worker that is alive takes the task caption with the model large"))
+        try await admin.pause(.batch("b"))
+        #expect(try await admin.explain(job).contains("the batch is paused: select gloss.resume(batch => 'b')"))
+    }
+
+    @Test func listsJobsByStateBatchTaskAndKey() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let admin = database.administration()
+        for key in ["a", "b", "c"] {
+            _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(key: key, batch: key == "c" ? "x" : nil))
+        }
+        _ = try await admin.enqueue(Samples.multiview(), EnqueueOptions(key: "a"))
+        _ = try await admin.cancel(.job(JobID(rawValue: 2)))
+        #expect(try await admin.jobs().map(\.job_id) == [4, 3, 2, 1])
+        #expect(try await admin.jobs(limit: 2, before: JobID(rawValue: 4)).map(\.job_id) == [3, 2])
+        #expect(try await admin.jobs(JobFilter(state: "dead")).map(\.reason) == ["cancelled by test_admin"])
+        #expect(try await admin.jobs(JobFilter(state: "ready", batch: "x")).map(\.key) == ["c"])
+        #expect(try await admin.jobs(JobFilter(task: .multiview)).map(\.job_id) == [4])
+        #expect(try await admin.jobs(JobFilter(key: "a")).map(\.job_id) == [4, 1])
+        let error = await #expect(throws: StorageError.self) { try await admin.jobs(JobFilter(state: "sleeping")) }
+        #expect(error?.sqlState == "22023")
+    }
+
+    @Test func cancelsAndRetriesABatch() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let admin = database.administration()
+        for _ in 0..<3 { _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(batch: "b")) }
+        let delayed = EnqueueOptions(batch: "b", delay: .seconds(60))
+        _ = try await admin.enqueue(Samples.caption(), delayed)
+        let store = database.store()
+        _ = try await store.claim(limit: 1, by: store.register(Samples.worker()))
+        #expect(try await admin.cancel(.batch("b")) == 4)
+        #expect(try await admin.cancel(.batch("b")) == 0)
+        #expect(try await admin.batches().map(\.dead) == [4])
+        #expect(try await admin.retry(.batch("b")) == 4)
+        #expect(try await admin.batches().map(\.dead) == [0])
+        #expect(try await admin.depth().map(\.waiting) == [4])
+        #expect(try await database.misplacedJobs() == [])
+        let error = await #expect(throws: StorageError.self) { try await admin.cancel(.batch("none")) }
+        #expect(error?.message == "there is no batch \"none\"")
+    }
+
+    @Test func showsProgressErrorsAndWorkers() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let admin = database.administration()
+        for _ in 0..<4 { _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(batch: "b")) }
+        let store = database.store()
+        let worker = try await store.register(Samples.worker())
+        let jobs = try await store.claim(limit: 3, by: worker)
+        _ = try await store.record([
+            JobReport(jobs[0], Samples.completed()), JobReport(jobs[1], Samples.failed(.permanent, code: "http_404")),
+        ])
+        let batch = try #require(try await admin.batches(named: "b").first)
+        #expect([batch.total, batch.done, batch.dead, batch.left] == [4, 1, 1, 2])
+        #expect(batch.percent == 25 && (batch.eta_seconds ?? 0) > 0)
+        let errors = try await admin.errors()
+        #expect(errors.map(\.code) == ["http_404"] && errors.map(\.count) == [1])
+        let workers = try await admin.workers()
+        #expect(workers.map(\.running) == [1] && workers.map(\.host) == ["test"])
+        try await store.deregister(worker)
+        #expect(try await admin.workers().isEmpty)
+        #expect(try await admin.workers(all: true).count == 1)
+        let detail = try #require(try await admin.job(jobs[1].id))
+        #expect(detail.attempts.map(\.outcome) == ["failed"] && detail.imageURLs == ["https://example.org/a.jpg"])
+    }
+
+    @Test func countsStayRightWhenFolded() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let admin = database.administration()
+        for _ in 0..<5 { _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(batch: "b")) }
+        let before = try await admin.batches()
+        try await database.query("select gloss.fold_tally(0)")
+        #expect(try await database.query("select count(*) from gloss.tally").scalar == "1")
+        #expect(try await admin.batches() == before)
+        try await database.query("update gloss.tally set minute = minute - interval '1 hour'")
+        _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(batch: "b"))
+        try await database.query("select gloss.fold_tally(0)")
+        #expect(try await admin.batches().map(\.total) == [6])
+    }
+
+    @Test func forgettingFreesTheKey() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let admin = database.administration()
+        _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(key: "k"))
+        #expect(try await database.query("select gloss.forget(key => 'k')").scalar == "0", "it is still waiting")
+        _ = try await admin.cancel(.job(JobID(rawValue: 1)))
+        #expect(try await database.query("select gloss.forget(key => 'k')").scalar == "1")
+        let again = try await admin.enqueue(Samples.caption("https://e.org/other"), EnqueueOptions(key: "k"))
+        #expect(again.outcome == .inserted)
+        #expect(try await admin.depth().map(\.dead) == [0])
+    }
+
+    @Test func pruningKeepsKeysAndResults() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let admin = database.administration()
+        _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(key: "k"))
+        let store = database.store(retryPolicy: RetryPolicy(base: .zero))
+        let worker = try await store.register(Samples.worker())
+        for outcome in [Samples.failed(.retry(after: nil)), Samples.completed()] {
+            let job = try #require(try await store.claim(limit: 1, by: worker).first)
+            _ = try await store.record([JobReport(job, outcome)])
+        }
+        try await database.query("update gloss.attempt set at = now() - interval '31 days'")
+        #expect(try await database.query("select gloss.prune()", as: .admin).scalar == "1")
+        let again = try await admin.enqueue(Samples.caption(), EnqueueOptions(key: "k"))
+        #expect(again.outcome == .duplicate)
+        #expect(try await database.query("select count(*) from gloss.caption where key = 'k'").scalar == "1")
+    }
+}

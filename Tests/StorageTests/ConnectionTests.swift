@@ -1,0 +1,140 @@
+import Queue
+import Storage
+import TestSupport
+import Testing
+
+@Suite struct ConnectionTests {
+    @Test func survivesAKilledServer() async throws {
+        let server = PrivatePostgres()
+        let database = try await server.makeDatabase()
+        let job = try await database.administration(as: .producer).enqueue(Samples.caption()).job
+        let store = database.store()
+        let worker = try await store.register(Samples.worker())
+        let claimed = try #require(try await store.claim(limit: 1, by: worker).first)
+        let report = JobReport(claimed, Samples.completed())
+        try await server.kill()
+        for _ in 0..<2 {
+            let error = await #expect(throws: StorageError.self) { try await store.record([report]) }
+            #expect(error?.disposition == .retry)
+        }
+        try await server.start()
+        #expect(try await store.record([report]) == [.recorded])
+        #expect(try await store.record([report]) == [.alreadyRecorded])
+        #expect(try await database.administration(as: .reader).job(job)?.job.state == "done")
+        try await server.stop()
+    }
+
+    @Test func aTerminatedConnectionIsWorthARetry() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let session = database.session()
+        let pid = try await session.query("select pg_backend_pid()").scalar
+        try await database.query("select pg_terminate_backend($1, 5000)", [SQLValue(pid)])
+        let error = await #expect(throws: StorageError.self) { try await session.query("select 1") }
+        #expect(error?.disposition == .retry)
+        #expect(try await session.query("select 1").scalar == "1")
+    }
+
+    @Test func aSlowStatementTimesOut() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase(migrated: false)
+        var settings = database.settings()
+        settings.statementTimeout = .milliseconds(20)
+        let session = Session(settings)
+        let error = await #expect(throws: StorageError.self) { try await session.query("select pg_sleep(30)") }
+        #expect(error?.sqlState == "57014" && error?.disposition == .retry)
+        #expect(try await session.query("select 1").scalar == "1", "the connection is still good")
+    }
+
+    @Test(arguments: ["host=localhost passwort=geheim", "geheim", "postgresql://u:geheim@h/d?x=y"])
+    func neverShowsThePassword(conninfo: String) async throws {
+        let session = Session(ConnectionSettings(conninfo: conninfo))
+        let error = await #expect(throws: StorageError.self) { try await session.query("select 1") }
+        #expect(error?.code == .badConnectionString)
+        #expect(error?.disposition == .fatal)
+        #expect(error.map { "\($0)".contains("geheim") } == false)
+    }
+
+    @Test func nobodyListeningIsWorthARetry() async throws {
+        let settings = ConnectionSettings(conninfo: "host=/nonexistent password=geheim", connectTimeout: .seconds(1))
+        let session = Session(settings)
+        let error = await #expect(throws: StorageError.self) { try await session.query("select 1") }
+        #expect(error?.code == .cannotConnect && error?.disposition == .retry)
+        #expect(error.map { "\($0)".contains("geheim") } == false)
+    }
+
+    @Test func aMissingSchemaIsFatal() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase(migrated: false)
+        let error = await #expect(throws: StorageError.self) {
+            try await PostgresJobStore(database.settings()).schemaVersion()
+        }
+        #expect(error?.disposition == .fatal)
+    }
+
+    @Test func parametersKeepTheirText() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase(migrated: false)
+        let texts = ["plain", "with \"quotes\" and \\", "{a,b}", "", "NULL", "äöü 🖼"]
+        let answer = try await database.query(
+            "select $1::text[] = array[$2, $3, $4, $5, $6, $7], $8::text is null",
+            [SQLValue(texts)] + texts.map { SQLValue($0) } + [nil])
+        #expect(answer.rows == [["t", "t"]])
+    }
+
+    @Test func aLargeParameterGoesThrough() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase(migrated: false)
+        let large = String(repeating: "x", count: 20_000_000)
+        #expect(try await database.query("select length($1)", [SQLValue(large)]).scalar == "20000000")
+    }
+}
+
+@Suite struct ListenerTests {
+    @Test func wakesUpWhenAJobComes() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let listener = Listener(database.settings(as: .worker), channel: "gloss_ready")
+        #expect(await listener.wait(timeout: .seconds(60)), "the first wait has missed what came before it")
+        async let woken = listener.wait(timeout: .seconds(60))
+        _ = try await database.administration(as: .producer).enqueue(Samples.caption())
+        #expect(await woken)
+        #expect(await !listener.wait(timeout: .zero))
+        await listener.close()
+    }
+
+    @Test func aBulkMayBeQuiet() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let listener = Listener(database.settings(), channel: "gloss_ready")
+        await listener.wait(timeout: .zero)
+        try await database.session(as: .producer).script(
+            "begin; set local gloss.notify = off; select gloss.enqueue_caption('https://e.org/a'); commit")
+        #expect(await !listener.wait(timeout: .milliseconds(50)))
+    }
+
+    @Test func tellsWhatIsDone() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let listener = Listener(database.settings(as: .reader), channel: "gloss_done")
+        await listener.wait(timeout: .zero)
+        _ = try await database.administration(as: .producer).enqueue(Samples.caption())
+        let store = database.store()
+        let jobs = try await store.claim(limit: 1, by: store.register(Samples.worker()))
+        #expect(await !listener.wait(timeout: .zero))
+        _ = try await store.record(jobs.map { JobReport($0, Samples.completed()) })
+        #expect(await listener.wait(timeout: .seconds(60)))
+    }
+
+    @Test func cancellationEndsTheWait() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let store = database.store()
+        try await store.waitForWork(timeout: .zero)
+        let task = Task { try await store.waitForWork(timeout: .seconds(600)) }
+        task.cancel()
+        try await task.value
+    }
+
+    @Test func outlivesItsConnection() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let listener = Listener(database.settings(), channel: "gloss_ready")
+        await listener.wait(timeout: .zero)
+        try await database.query(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where query = 'listen gloss_ready' and datname = $1",
+            [SQLValue(database.name)])
+        #expect(await !listener.wait(timeout: .milliseconds(1)), "without a connection a wait is just that")
+        #expect(await listener.wait(timeout: .seconds(60)), "a new connection means: look")
+    }
+}

@@ -1,0 +1,156 @@
+import Queue
+import Storage
+import TestSupport
+import Testing
+
+@Suite struct EnqueueTests {
+    /// Runs a statement as a producer and returns the first row.
+    private func row(_ sql: String, _ database: TestDatabase) async throws -> [String?] {
+        try await database.query(sql, as: .producer).rows.first ?? []
+    }
+
+    @Test func saysWhatBecameOfTheCall() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let call = "select * from gloss.enqueue_caption('https://example.org/a.jpg', key => 'row-17', language => "
+        #expect(try await row(call + "'en')", database) == ["1", "inserted"])
+        #expect(try await row(call + "'en')", database) == ["1", "duplicate"])
+        #expect(try await row(call + "'de')", database) == ["1", "conflict"])
+        #expect(try await row(call + "'en', priority => 3)", database) == ["1", "duplicate"])
+        #expect(try await row(call + "'en', model => 'large')", database) == ["1", "conflict"])
+        let other = "select outcome from gloss.enqueue_vqa('https://example.org/a.jpg', 'Why?', key => 'row-17')"
+        #expect(try await row(other, database) == ["inserted"], "a key is a name within its task")
+        let count = try await database.query("select count(*) from gloss.job")
+        #expect(count.scalar == "2")
+    }
+
+    @Test func eachTaskFillsInItsDefaults() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let url = "'https://example.org/a.jpg'"
+        _ = try await row("select gloss.enqueue_caption(\(url), background => '#FF0000')", database)
+        _ = try await row("select gloss.enqueue_vqa(\(url), 'what colour is the car?', samples => 3)", database)
+        _ = try await row("select gloss.enqueue_detect(\(url), array['cat', 'dog'])", database)
+        _ = try await row("select gloss.enqueue_multiview('objaverse:abc', array[\(url), \(url)])", database)
+        let store = database.store()
+        let worker = try await store.register(Samples.worker())
+        let jobs = try await store.claim(limit: 9, by: worker)
+        #expect(
+            jobs.flatMap(\.spec.prompts) == [
+                "caption en", "answer en what colour is the car?", "detect cat ; dog", "answer en What is this?",
+                "answer en What type of object is this?", "answer en What is in the image?",
+                "answer en Describe the object in the image",
+            ])
+        for job in jobs where job.spec.task != .vqa {
+            #expect(job.spec.settings == .defaults(for: job.spec.task))
+        }
+        #expect(jobs[0].spec.background == 0xFF0000)
+        #expect(jobs[1].spec.settings == DecodeSettings(maxTokens: 32, samples: 3, temperature: 1))
+        #expect(jobs[3].key == "objaverse:abc" && jobs[3].spec.viewCount == 2)
+    }
+
+    @Test func swiftAndSQLEnqueueTheSame() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        _ = try await row("select gloss.enqueue_detect('https://e.org/a', array['cat'], key => 'k')", database)
+        let spec = JobSpec(task: .detect, imageURLs: ["https://e.org/a"], texts: ["cat"])
+        let again = try await database.administration(as: .producer).enqueue(spec, EnqueueOptions(key: "k"))
+        #expect(again == Enqueued(job: JobID(rawValue: 1), outcome: .duplicate))
+    }
+
+    @Test(arguments: [
+        ("gloss.enqueue_caption('')", "an image URL is empty"),
+        ("gloss.enqueue_caption(null)", "an image URL is empty"),
+        (
+            "gloss.enqueue_caption('ftp://e.org/a')",
+            "the image URL \"ftp://e.org/a\" must begin with https://, http://, file:// or data:"
+        ),
+        (
+            "gloss.enqueue_caption('https://e.org/a b')",
+            "the image URL \"https://e.org/a b\" contains a space or control character"
+        ),
+        ("gloss.enqueue_caption('https:///a')", "the image URL \"https:///a\" names no host"),
+        (
+            "gloss.enqueue_caption('https://u:p@e.org/a')",
+            "the image URL contains a user name or password; gloss does not fetch such URLs"
+        ),
+        ("gloss.enqueue_caption('https://e.org', samples => 65)", "samples must be 1 to 64, not 65"),
+        (
+            "gloss.enqueue_caption('https://e.org', samples => 2, temperature => 0)",
+            "temperature 0 is greedy: all samples would be the same; give a temperature above 0 or samples => 1"
+        ),
+        ("gloss.enqueue_caption('https://e.org', temperature => 'NaN')", "temperature must be 0 to 5, not NaN"),
+        ("gloss.enqueue_caption('https://e.org', beams => 3)", "beams must be 1, not 3: there is no beam search yet"),
+        ("gloss.enqueue_caption('https://e.org', seed => -1)", "seed must not be negative, not -1"),
+        ("gloss.enqueue_caption('https://e.org', top_p => 0)", "top_p must be above 0 and at most 1, not 0"),
+        ("gloss.enqueue_caption('https://e.org', max_tokens => 0)", "max_tokens must be 1 to 1024, not 0"),
+        ("gloss.enqueue_caption('https://e.org', key => '')", "the key is empty; leave it out instead"),
+        ("gloss.enqueue_caption('https://e.org', priority => 101)", "priority must be -100 to 100, not 101"),
+        ("gloss.enqueue_caption('https://e.org', run_at => 'infinity')", "run_at must be a time, not infinity"),
+        (
+            "gloss.enqueue_caption('https://e.org', language => 'English')",
+            "language must be a code such as en or pt-BR, not \"English\""
+        ),
+        (
+            "gloss.enqueue_caption('https://e.org', style => 'detect')",
+            "style \"detect\" does not go with caption, which has: caption, cap, describe, ocr, raw"
+        ),
+        ("gloss.enqueue_vqa('https://e.org', ' ')", "a prompt is empty"),
+        ("gloss.enqueue_vqa('https://e.org', null)", "vqa needs a prompt"),
+        (
+            "gloss.enqueue_vqa('https://e.org', e'a\\nb')",
+            "a prompt contains a line break or another control character"
+        ),
+        (
+            "gloss.enqueue_vqa('https://e.org', repeat('x', 2001))",
+            "a prompt has 2001 characters; at most 2000 are taken"
+        ),
+        ("gloss.enqueue_detect('https://e.org', '{}')", "detect needs 1 to 32 things to look for, not 0"),
+        ("gloss.enqueue_detect('https://e.org', array['a;b'])", "the name of a thing contains a semicolon: a;b"),
+        ("gloss.enqueue_multiview('o', '{}')", "there is no image URL"),
+        (
+            "gloss.enqueue_multiview('o', array_fill('https://e.org'::text, array[65]))",
+            "65 images are too many: multiview takes at most 64"
+        ),
+        (
+            "gloss.enqueue_multiview('o', array['https://e.org'], score => 'best')",
+            "score must be sum or normalised, not \"best\""
+        ),
+    ])
+    func refusesBadInputAndSaysWhy(call: String, message: String) async throws {
+        let database = try await BadInput.shared.database()
+        let error = await #expect(throws: StorageError.self) { try await row("select * from \(call)", database) }
+        #expect(error?.sqlState == "22023")
+        #expect(error?.message == message)
+        #expect(error?.disposition == .permanent)
+    }
+
+    @Test func refusesTheNullCharacter() async throws {
+        let database = try await BadInput.shared.database()
+        let spec = JobSpec(task: .vqa, imageURLs: ["https://e.org/a"], texts: ["why\u{0}?"])
+        let admin = database.administration(as: .producer)
+        let error = await #expect(throws: StorageError.self) { try await admin.enqueue(spec) }
+        #expect(error?.disposition == .permanent)
+        let other = await #expect(throws: StorageError.self) {
+            try await database.query("select gloss.enqueue_caption($1)", ["https://e.org/\u{0}"], as: .producer)
+        }
+        #expect(other?.sqlState == "22021")
+    }
+
+    @Test func aFailedTransactionEnqueuesNothing() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let session = database.session(as: .producer)
+        try await session.script("begin; select gloss.enqueue_caption('https://e.org/a', batch => 'b'); rollback")
+        #expect(try await database.query("select count(*) from gloss.job").scalar == "0")
+        #expect(try await database.query("select count(*) from gloss.tally").scalar == "0")
+    }
+}
+
+/// One database for all refusals, since they leave nothing behind.
+private actor BadInput {
+    static let shared = BadInput()
+    private var task: Task<TestDatabase, any Error>?
+
+    func database() async throws -> TestDatabase {
+        let task = self.task ?? Task { try await PrivatePostgres.shared.makeDatabase() }
+        self.task = task
+        return try await task.value
+    }
+}

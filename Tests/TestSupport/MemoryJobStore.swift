@@ -1,0 +1,185 @@
+import Queue
+
+/// The queue in memory, for tests of what lies above the store. Its clock stands still until it is told to move.
+public actor MemoryJobStore: JobStore {
+    private struct Entry {
+        var spec: JobSpec
+        var key: String?
+        var priority: Int
+        var life: JobLife
+        var views: [Int: ViewResponses] = [:]
+        var record: AnnotationRecord?
+    }
+
+    private struct Worker {
+        var description: WorkerDescription
+        var heartbeat: Duration
+        var isAlive = true
+    }
+
+    private let policy: RetryPolicy
+    private var now: Duration = .zero
+    private var entries: [JobID: Entry] = [:]
+    private var workers: [WorkerID: Worker] = [:]
+    private var parked: [String: Duration] = [:]
+    private var lastJob: Int64 = 0
+    private var lastFence: Int64 = 0
+    private var failures: [any Error] = []
+
+    /// An empty queue.
+    public init(retryPolicy: RetryPolicy = RetryPolicy()) { policy = retryPolicy }
+
+    // MARK: For the test
+
+    /// Adds a job.
+    @discardableResult
+    public func enqueue(
+        _ spec: JobSpec, key: String? = nil, priority: Int = 0, maxAttempts: Int = 5, delay: Duration? = nil
+    ) -> JobID {
+        lastJob += 1
+        let life = JobLife(maxAttempts: maxAttempts, dueAt: delay.map { now + $0 })
+        entries[JobID(rawValue: lastJob)] = Entry(spec: spec, key: key, priority: priority, life: life)
+        return JobID(rawValue: lastJob)
+    }
+
+    /// Moves the clock.
+    public func advance(by duration: Duration) { now += duration }
+
+    /// Where a job is.
+    public func state(of job: JobID) -> JobState? { entries[job]?.life.state }
+
+    /// A job's result.
+    public func record(of job: JobID) -> AnnotationRecord? { entries[job]?.record }
+
+    /// The next calls throw these errors, one each.
+    public func failNext(_ errors: [any Error]) { failures += errors }
+
+    /// Ends a job as an administrator would.
+    public func cancel(_ job: JobID) { entries[job]?.life.cancel() }
+
+    private func failIfAsked() throws {
+        if !failures.isEmpty { throw failures.removeFirst() }
+    }
+
+    // MARK: JobStore
+
+    /// Makes a worker known.
+    public func register(_ worker: WorkerDescription) throws -> WorkerID {
+        try failIfAsked()
+        let id = WorkerID(rawValue: Int64(workers.count + 1))
+        workers[id] = Worker(description: worker, heartbeat: now)
+        return id
+    }
+
+    /// Leases jobs that are due.
+    public func claim(limit: Int, by worker: WorkerID) throws -> [ClaimedJob] {
+        try failIfAsked()
+        guard let me = workers[worker], me.isAlive else { return [] }
+        let due = entries.filter { _, entry in
+            entry.life.isDue(at: now) && Self.isServed(entry.spec, by: me.description)
+        }
+        let order = due.keys.sorted { (due[$0]?.priority ?? 0, $0) < (due[$1]?.priority ?? 0, $1) }
+        var mayTakeSuspect = !entries.values.contains { entry in
+            if case .leased(worker, _) = entry.life.state { return entry.life.isSuspect }
+            return false
+        }
+        var claimed: [ClaimedJob] = []
+        for id in order where claimed.count < limit {
+            if due[id]?.life.isSuspect == true {
+                guard mayTakeSuspect else { continue }
+                mayTakeSuspect = false
+            }
+            if let job = lease(id, to: worker) { claimed.append(job) }
+        }
+        return claimed
+    }
+
+    private static func isServed(_ spec: JobSpec, by worker: WorkerDescription) -> Bool {
+        (spec.model.map { worker.models.contains($0) } ?? true)
+            && (worker.tasks.isEmpty || worker.tasks.contains(spec.task))
+    }
+
+    private func lease(_ id: JobID, to worker: WorkerID) -> ClaimedJob? {
+        guard var entry = entries[id] else { return nil }
+        lastFence += 1
+        entry.life.claim(by: worker, fence: lastFence, at: now)
+        entries[id] = entry
+        return ClaimedJob(
+            lease: Lease(job: id, fence: lastFence), key: entry.key, attempt: entry.life.attemptCount + 1,
+            maxAttempts: entry.life.maxAttempts, rescueCount: entry.life.rescueCount, spec: entry.spec,
+            doneViews: entry.views.values.sorted { $0.view < $1.view })
+    }
+
+    private func holds(_ lease: Lease) -> Bool {
+        if case .leased(_, lease.fence) = entries[lease.job]?.life.state { return true }
+        return false
+    }
+
+    /// Says that a worker lives.
+    public func heartbeat(_ worker: WorkerID, holding leases: [Lease]) throws -> HeartbeatReply {
+        try failIfAsked()
+        let isAlive = workers[worker]?.isAlive ?? false
+        if isAlive { workers[worker]?.heartbeat = now }
+        return HeartbeatReply(isRegistered: isAlive, lostLeases: leases.filter { !holds($0) })
+    }
+
+    /// Keeps a finished view.
+    public func checkpoint(_ view: ViewResponses, under lease: Lease) throws -> Bool {
+        try failIfAsked()
+        guard holds(lease) else { return false }
+        entries[lease.job]?.views[view.view] = view
+        return true
+    }
+
+    /// Ends leases.
+    public func record(_ reports: [JobReport]) throws -> [Receipt] {
+        try failIfAsked()
+        return reports.map { report in
+            guard var entry = entries[report.lease.job] else { return .stale }
+            let receipt = entry.life.end(
+                report.outcome, fence: report.lease.fence, at: now, policy: policy, jitter: 0)
+            if receipt == .recorded, case .completed(let record) = report.outcome { entry.record = record }
+            entries[report.lease.job] = entry
+            return receipt
+        }
+    }
+
+    /// Takes back the jobs of silent workers.
+    public func rescue(silentFor silence: Duration) throws -> RescueReport {
+        try failIfAsked()
+        var report = RescueReport()
+        for (id, worker) in workers where worker.isAlive && now - worker.heartbeat > silence {
+            workers[id]?.isAlive = false
+            report.lostWorkerCount += 1
+        }
+        for (id, entry) in entries {
+            guard case .leased(let worker, _) = entry.life.state, workers[worker]?.isAlive != true else { continue }
+            entries[id]?.life.rescue()
+            if entries[id]?.life.state == .ready { report.rescuedCount += 1 } else { report.poisonedCount += 1 }
+        }
+        return report
+    }
+
+    /// Says goodbye.
+    public func deregister(_ worker: WorkerID) throws {
+        try failIfAsked()
+        workers[worker]?.isAlive = false
+        for (id, entry) in entries {
+            if case .leased(worker, _) = entry.life.state { entries[id]?.life.giveBack() }
+        }
+    }
+
+    /// Notes that a host is parked; see `isParked`.
+    public func park(host: String, for pause: Duration, reason: String) throws {
+        try failIfAsked()
+        parked[host] = max(parked[host] ?? .zero, now + pause)
+    }
+
+    /// Whether a host is parked. This store gives out its jobs nevertheless.
+    public func isParked(_ host: String) -> Bool { (parked[host] ?? .zero) > now }
+
+    /// Returns at once, having let others run.
+    public func waitForWork(timeout: Duration) async throws {
+        await Task.yield()
+    }
+}
