@@ -137,7 +137,8 @@ struct Glossd: AsyncParsableCommand {
             do { return try await store.register(description) } catch let error as StorageError
                 where error.disposition == .retry
             {
-                Systemd.notify("STATUS=waiting for the database: \(error)")
+                // systemd may wait as long as we do; two minutes are enough for the next try.
+                Systemd.notify("EXTEND_TIMEOUT_USEC=120000000\nSTATUS=waiting for the database: \(error)")
                 logger.warning("waiting for the database", metadata: ["error": "\(error)", "in": "\(pause)"])
                 try await Task.sleep(for: pause)
                 pause = min(pause * 2, .seconds(10))
