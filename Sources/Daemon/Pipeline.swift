@@ -70,21 +70,26 @@ struct Pipeline: Sendable {
                 await report([JobReport(fetched.job, await outcome(of: error))])
             }
         }
-        for start in Chunks(progress.flatMapQueries(), limit: prefixesAtOnce) {
+        for chunk in Chunks(progress.flatMapQueries(), limit: prefixesAtOnce) {
             if isOver() { break }
-            let queries = start.filter { !leases.isLost(progress[$0.job].job.lease) }
+            let queries = chunk.filter { !leases.isLost(progress[$0.job].job.lease) }
             let answers = await thread.run { [annotator] in annotator.answer(queries) }
             for answer in answers { progress[answer.query.job].take(answer) }
             await checkpoint(&progress)
-            let ended = progress.indices.compactMap { progress[$0].end(annotator) }
-            if !ended.isEmpty { await report(ended) }
+            await reportEnded(&progress, report)
         }
+        await reportEnded(&progress, report)  // also a job that had nothing left to ask
         let left = progress.filter { !$0.isReported }
         let reports = left.filter { !leases.isLost($0.job.lease) }.map {
             JobReport($0.job, .released(reason: "the daemon stopped before it was done", after: .zero))
         }
         if !reports.isEmpty { await report(reports) }
         leases.remove(left.filter { leases.isLost($0.job.lease) }.map(\.job.lease))
+    }
+
+    private func reportEnded(_ progress: inout [JobProgress], _ report: ([JobReport]) async -> Void) async {
+        let ended = progress.indices.compactMap { progress[$0].end(annotator) }
+        if !ended.isEmpty { await report(ended) }
     }
 
     /// Keeps views that are done of objects that are not: a crash repeats at most what is being computed.
