@@ -20,7 +20,7 @@ import Testing
         #expect(try await migrator.apply() == plan.pending.map(\.name))
         #expect(try await migrator.apply() == [])
         #expect(try await migrator.plan().isUpToDate)
-        let version = try await database.query("select gloss.schema_version()", as: .worker)
+        let version = try await database.query("select gloss.schema_version()")
         #expect(version.scalar == "\(plan.pending.count)")
     }
 
