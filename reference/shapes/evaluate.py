@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from .geometry import SOLIDS
 from .render import sample_scene, training_view
 from .tasks import VIEW_QUESTIONS, describe, judge, questions
 
@@ -57,7 +58,7 @@ class Scores:
 
     def table(self, groups):
         tasks = list(dict.fromkeys(t for t, _ in self.right))
-        lines = ["| task | n | " + " | ".join(groups) + " |", "|---|---" + "|---" * len(groups) + "|"]
+        lines = ["| | n | " + " | ".join(groups) + " |", "|---|---" + "|---" * len(groups) + "|"]
         for kind, scores in (("", self.right), ("mean IoU of ", self.overlap)):
             for t in tasks:
                 if (t, groups[0]) in scores:
@@ -69,6 +70,7 @@ class Scores:
 def held_out(subject, count, side):
     """Scenes of the training mix from seeds of their own."""
     rng, scores, mistakes = np.random.default_rng(SEED - 1), Scores(), []
+    kinds = collections.Counter()
     for start in range(0, count, 8):
         asked = []
         for i in range(start, min(start + 8, count)):
@@ -76,7 +78,9 @@ def held_out(subject, count, side):
             scene = sample_scene(own)
             image = Image.fromarray(training_view(own, scene, side))
             objects = describe(scene.items)
-            groups = ["all", f"{len(objects)} object" + ("s" if len(objects) > 1 else ""), "solid" if scene.items[0].pitch else "flat"]
+            groups = ["all", f"{len(objects)} object" + ("s" if len(objects) > 1 else ""),
+                      "solid" if objects[0]["name"] in SOLIDS else "flat"]
+            kinds.update(groups)
             asked += [(i, image, groups, q) for q in questions(objects, rng, plain=True)]
         answers = subject.answer([(image, q[1]) for _, image, _, q in asked])
         for (i, _, groups, (task, prompt, want)), got in zip(asked, answers):
@@ -84,6 +88,7 @@ def held_out(subject, count, side):
             scores.add(task, groups, right, overlap)
             if not right:
                 mistakes.append((SEED + i, prompt, want, got))
+    print("scenes:", dict(kinds))
     print(scores.table(["all", "1 object", "2 objects", "3 objects", "solid", "flat"]))
     return mistakes
 

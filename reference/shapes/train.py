@@ -20,25 +20,25 @@ from torch import nn
 
 from .helpers import Muon, PatchHead, SoftLocations, patch_labels
 from .model import Dims, ShapesModel, stack
-from .render import sample_scene, training_view
+from .render import COUNTS, sample_scene, training_view
 from .tasks import corpus, describe, judge, mirrored, questions
 from .tokenizer import padded_vocabulary, save_processor, train_tokenizer
 
 VALIDATION_SEED = 10_000_000  # evaluation proper uses other seeds still
 WEIGHTS = {"caption": 1.2, "what": 0.6, "type": 0.5, "image": 0.6, "describe": 0.5, "colour": 1.0, "count": 0.6,
-           "is there": 0.7, "detect": 1.6, "detect two": 1.8}
+           "is there": 0.7, "detect": 1.6, "detect two": 2.5}
 
 
 class Data:
     """Rendered scenes, each also used as its mirror image."""
 
-    def __init__(self, count, seed, side, patches):
+    def __init__(self, count, seed, side, patches, mix):
         rng = np.random.default_rng(seed)
         self.rng, self.patches = rng, patches
         self.images = np.empty((count, side, side, 3), np.uint8)
         self.objects, self.labels = [], []
         for i in range(count):
-            scene = sample_scene(rng)
+            scene = sample_scene(rng, 1 + int(rng.choice(3, p=mix)))
             self.images[i] = training_view(rng, scene, side)
             self.objects.append(describe(scene.items))
             self.labels.append(patch_labels(self.objects[-1], patches))
@@ -74,12 +74,13 @@ class Prompts:
             self.known[text] = [2] + self.tokenizer.encode(text) + self.tokenizer.encode("\n")
         return self.known[text]
 
-    def rows(self, objects, rng, per_image):
-        """(image index, prompt ids, answer ids) of some questions about each image."""
+    def rows(self, objects, rng, per_image, several):
+        """(image index, prompt ids, answer ids) of some questions about each image. `several`: how much likelier "colour" and
+        "detect" are for scenes of several objects."""
         out = []
         for i, scene in enumerate(objects):
             asked = questions(scene, rng)
-            weight = np.array([WEIGHTS[t] * (2 if len(scene) > 1 and t in ("colour", "detect") else 1) for t, _, _ in asked])
+            weight = np.array([WEIGHTS[t] * (several.get(t, 1) if len(scene) > 1 else 1) for t, _, _ in asked])
             for k in rng.choice(len(asked), size=min(per_image, len(asked)), replace=False, p=weight / weight.sum()):
                 out.append((i, self.prompt(asked[k][1]), self.tokenizer.encode(asked[k][2]) + [1]))
         return out
@@ -132,6 +133,9 @@ def main():
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, default=30000)
+    parser.add_argument("--mix", type=float, nargs=3, default=COUNTS, help="shares of scenes with 1, 2 and 3 objects")
+    parser.add_argument("--several", type=float, nargs=2, default=(2, 2), metavar=("COLOUR", "DETECT"),
+                        help="how much likelier these questions are for scenes of several objects")
     parser.add_argument("--batch", type=int, default=16, help="images a step")
     parser.add_argument("--per-image", type=int, default=4, help="prompts an image")
     parser.add_argument("--vision-share", type=float, default=0.3, help="share of the time for the vision tower alone")
@@ -158,7 +162,7 @@ def main():
     print(f"{count} parameters, {pieces} pieces of which {first} are words", flush=True)
 
     began, cpu = time.time(), time.process_time()
-    data = Data(args.images, args.seed + 1, dims.image, dims.side)
+    data = Data(args.images, args.seed + 1, dims.image, dims.side, args.mix)
     rng = np.random.default_rng(VALIDATION_SEED)
     held_out = []
     for _ in range(160):
@@ -183,6 +187,7 @@ def main():
                         log=log), args.state)
 
     locations, rng = SoftLocations(first, args.sigma), np.random.default_rng(args.seed + 2)
+    several = dict(zip(("colour", "detect"), args.several))
     budget, step, recent, kept, vision_share = args.minutes * 60, 0, [], 0, 0 if args.resume else args.vision_share
     while (spent := time.time() - began) < budget:
         done = spent / budget
@@ -196,7 +201,7 @@ def main():
             opt.step(helper, rate)
             line = dict(helper=helper.item(), patches_right=right.item(), box_error=off.item())
         else:
-            rows = prompts.rows(objects, rng, args.per_image)
+            rows = prompts.rows(objects, rng, args.per_image, several)
             prefix = torch.tensor([len(p) for _, p, _ in rows])
             total = torch.tensor([len(p) + len(a) for _, p, a in rows])
             ids = torch.zeros(len(rows), int(total.max()), dtype=torch.long)

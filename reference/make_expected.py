@@ -1,0 +1,57 @@
+"""Write Tests/Fixtures/shapes/expected.json: what Hugging Face answers about the demo's images with models/gloss-shapes.
+
+    python reference/make_expected.py
+
+Starts from the image files, so it covers the whole way: decoding, resizing, both towers, greedy decoding. Arithmetic in
+f32 on the bf16 weights. To be run again whenever the model or the demo's images change.
+"""
+import hashlib
+import json
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+import torch
+from PIL import Image
+
+from fixture_images import on_white
+from fixture_model import write_json
+from shapes.evaluate import Subject
+from shapes.tasks import VIEW_QUESTIONS
+
+ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), ".."))
+MODEL = f"{ROOT}/models/gloss-shapes"
+
+
+@torch.no_grad()
+def expected(subject, file, prompt):
+    image = Image.fromarray(on_white(Image.open(f"{ROOT}/demo/{file}")))
+    x = subject.processor(images=[[image]], text=["<image>" + prompt], return_tensors="pt")
+    x.pop("labels", None)
+    made = subject.model.generate(**x, max_new_tokens=24, do_sample=False, return_dict_in_generate=True, output_logits=True)
+    ids = made.sequences[0, x["input_ids"].shape[1]:].tolist()
+    rows = torch.stack(made.logits, 1)[0].float()
+    best = rows.topk(2, -1).values
+    logp = torch.log_softmax(rows, -1)[range(len(ids)), ids]
+    return dict(file=file, prompt=prompt, ids=ids, text=subject.processor.tokenizer.decode(ids, skip_special_tokens=True),
+                logprob=round(float(logp.double().sum()), 6), min_margin=round(float((best[:, 0] - best[:, 1]).min()), 6))
+
+
+def main():
+    torch.set_num_threads(1)
+    subject = Subject(MODEL)
+    with open(f"{ROOT}/demo/manifest.json") as f:
+        manifest = json.load(f)
+    answers = [expected(subject, s["file"], q["prompt"]) for s in manifest["scenes"] for q in s["questions"]]
+    answers += [expected(subject, o["views"][v]["file"], "answer en " + q)
+                for o in manifest["objects"] for v in (0, 3) for q in VIEW_QUESTIONS]
+    with open(f"{MODEL}/model.safetensors", "rb") as f:
+        digest = hashlib.sha256(f.read()).hexdigest()
+    os.makedirs(f"{ROOT}/Tests/Fixtures/shapes", exist_ok=True)
+    write_json(f"{ROOT}/Tests/Fixtures/shapes/expected.json", dict(model_sha256=digest, limit=24, answers=answers))
+    print(f"{len(answers)} answers, least margin {min(a['min_margin'] for a in answers):.4f}")
+
+
+if __name__ == "__main__":
+    main()
