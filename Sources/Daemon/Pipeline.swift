@@ -63,12 +63,16 @@ struct Pipeline: Sendable {
     /// When `isOver`, what is left is released.
     func annotate(_ batch: [FetchedJob], isOver: () -> Bool, report: ([JobReport]) async -> Void) async {
         var progress: [JobProgress] = []
+        var failed: [(job: ClaimedJob, error: ImageError)] = []
         for fetched in batch {
             switch fetched.images {
             case .success(let images): progress.append(JobProgress(fetched.job, images))
-            case .failure(let error):
-                await report([JobReport(fetched.job, await outcome(of: error))])
+            case .failure(let error): failed.append((fetched.job, error))
             }
+        }
+        if !failed.isEmpty {
+            await park(failed.map(\.error))
+            await report(failed.map { JobReport($0.job, outcome(of: $0.error)) })
         }
         for chunk in Chunks(progress.flatMapQueries(), limit: prefixesAtOnce) {
             if isOver() { break }
@@ -109,11 +113,13 @@ struct Pipeline: Sendable {
         }
     }
 
-    /// What a failure to get an image means for its job, and for its host.
-    private func outcome(of error: ImageError) async -> Outcome {
+    /// What a failure to get an image means for its job.
+    private func outcome(of error: ImageError) -> Outcome {
         metrics.fetchFailed(code: error.code.word)
         if error.code == .cancelled { return .released(reason: "the daemon is stopping", after: .zero) }
-        if error.isHostFailure, let host = error.host, let outcome = await park(host, error) { return outcome }
+        if error.isHostFailure, let host = error.host, let pause = hosts.pause(of: host) {
+            return .released(reason: "host \(host) is parked: \(error.message)", after: pause)
+        }
         switch error.disposition {
         case .permanent:
             return .failed(Failure(code: error.code.word, reason: error.message, disposition: .permanent))
@@ -125,17 +131,18 @@ struct Pipeline: Sendable {
         }
     }
 
-    /// Parks a host that fails as a whole; nil while it may be one URL's fault.
-    private func park(_ host: String, _ error: ImageError) async -> Outcome? {
-        guard let pause = hosts.failed(host, retryAfter: error.retryAfter) else { return nil }
-        logger.warning(
-            "a host fails; its jobs wait", metadata: ["host": "\(host)", "for": "\(pause)", "error": "\(error)"])
-        do {
-            try await store.park(host: host, for: pause, reason: error.message)
-            return .released(reason: "host \(host) is parked: \(error.message)", after: pause)
-        } catch {
-            logger.warning("the host could not be parked", metadata: ["host": "\(host)", "error": "\(error)"])
-            return nil
+    /// Parks, for every daemon, the hosts that fail as a whole. The batch's failures are counted before any is judged, so that none
+    /// of them burns an attempt.
+    private func park(_ errors: [ImageError]) async {
+        for error in errors where error.isHostFailure {
+            guard let host = error.host, let pause = hosts.failed(host, retryAfter: error.retryAfter) else { continue }
+            logger.warning(
+                "a host fails; its jobs wait", metadata: ["host": "\(host)", "for": "\(pause)", "error": "\(error)"])
+            do { try await store.park(host: host, for: pause, reason: error.message) } catch {
+                logger.warning(
+                    "the host could not be parked for other daemons",
+                    metadata: ["host": "\(host)", "error": "\(error)"])
+            }
         }
     }
 }

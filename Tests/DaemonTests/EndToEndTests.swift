@@ -182,6 +182,15 @@ import Testing
         #expect(daemon.output.contains("gloss"), "\(daemon.output)")
     }
 
+    /// A schema that goes away under a running daemon ends it: there is nothing to wait for.
+    @Test(.timeLimit(.minutes(1))) func schemaGone() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let daemon = try GlossdProcess(GlossdProcess.settings(database, ports: [80]))
+        try await eventually("select count(*) = 1 from gloss.worker", in: database, [daemon])
+        try await database.query("drop schema gloss cascade")
+        #expect(await daemon.wait() == 69, "\(daemon.output.suffix(2000))")
+    }
+
     @Test(.timeLimit(.minutes(1))) func healthAndMetrics() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let server = try Self.imageServer()

@@ -47,7 +47,9 @@ import Testing
         let shown = try await DaemonConfiguration(file: file, environment: [:])
         let defaults = try await DaemonConfiguration(file: nil, environment: ["GLOSS_MODEL": shown.model])
         let differences = zip(Mirror(reflecting: shown).children, Mirror(reflecting: defaults).children)
-            .filter { $0.value as? AnyHashable != $1.value as? AnyHashable }.map { "\($0.label ?? ""): \($0.value), default \($1.value)" }
+            .filter { $0.value as? AnyHashable != $1.value as? AnyHashable }.map {
+                "\($0.label ?? ""): \($0.value), default \($1.value)"
+            }
         #expect(differences.isEmpty)
     }
 

@@ -8,23 +8,39 @@ import Testing
 @Suite struct StateTests {
     @Test func aHostIsParkedAfterThreeFailuresInARow() {
         let hosts = HostHealth()
-        #expect(hosts.failed("a", retryAfter: nil) == nil)
-        #expect(hosts.failed("a", retryAfter: nil) == nil)
+        #expect(hosts.failed("a") == nil)
+        #expect(hosts.failed("a") == nil)
         hosts.succeeded("a")
-        #expect(hosts.failed("a", retryAfter: nil) == nil)
-        #expect(hosts.failed("b", retryAfter: nil) == nil)
-        #expect(hosts.failed("a", retryAfter: nil) == nil)
-        #expect(hosts.failed("a", retryAfter: nil) == .seconds(15))
+        #expect(hosts.failed("a") == nil)
+        #expect(hosts.failed("b") == nil)
+        #expect(hosts.failed("a") == nil)
+        #expect(hosts.pause(of: "a") == nil)
+        #expect(hosts.failed("a") == .seconds(15))
+        #expect(hosts.pause(of: "a") != nil && hosts.pause(of: "b") == nil)
+    }
+
+    /// A batch fails at once: that is one failure of the host, not sixty.
+    @Test func whatWasUnderWayWhenAHostIsParkedSaysNothingNew() {
+        let (hosts, start) = (HostHealth(), ContinuousClock.now)
+        let pauses = (0..<60).compactMap { _ in hosts.failed("a", at: start) }
+        #expect(pauses == [.seconds(15)])
+        #expect(hosts.pause(of: "a", at: start + .seconds(5)) == .seconds(10))
+        #expect(hosts.pause(of: "a", at: start + .seconds(15)) == nil)
     }
 
     @Test func parkingDoublesUpToAQuarterOfAnHourAndHonoursRetryAfter() {
         let hosts = HostHealth()
-        let pauses = (0..<30).compactMap { _ in hosts.failed("a", retryAfter: nil) }
+        var now = ContinuousClock.now
+        var pauses: [Duration] = []
+        for _ in 0..<12 {
+            let pause = (0..<3).compactMap { _ in hosts.failed("a", at: now) }.first ?? .zero
+            pauses.append(pause)
+            now += pause
+        }
         #expect(pauses.prefix(3) == [.seconds(15), .seconds(30), .seconds(60)])
         #expect(pauses.last == .seconds(900))
-        _ = hosts.failed("b", retryAfter: nil)
-        _ = hosts.failed("b", retryAfter: nil)
-        #expect(hosts.failed("b", retryAfter: .seconds(3000)) == .seconds(3000))
+        hosts.succeeded("a")
+        #expect((0..<3).compactMap { _ in hosts.failed("a", retryAfter: .seconds(3000), at: now) } == [.seconds(3000)])
     }
 
     @Test func onlyHeldLeasesAreLost() {
