@@ -52,6 +52,11 @@ import Testing
         }
     }
 
+    @Test(arguments: [0, 1e-300, 1e-40, 1e-5]) func coldIsGreedy(temperature: Double) {
+        let sampler = Sampler(settings: DecodeSettings(temperature: temperature, seed: 3))
+        #expect(sampler.token(logits([0.3, 0.3, 0.4]), row: 0, sample: 0, step: 0, Compute(threadCount: 1)) == 2)
+    }
+
     @Test func drawsDependOnSeedSampleAndStepAlone() {
         let draws = (0..<3).flatMap { seed in
             (0..<3).flatMap { sample in

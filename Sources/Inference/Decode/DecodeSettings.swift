@@ -4,7 +4,7 @@ public struct DecodeSettings: Sendable, Equatable, Codable {
     public var maxTokens: Int
     /// Answers drawn from one prefill.
     public var samples: Int
-    /// 0 takes the most probable token each time; above, probabilities are softmax(logits / temperature).
+    /// 0 takes the most probable token each time; above (from 0.0001 on), probabilities are softmax(logits / temperature).
     public var temperature: Double
     /// Only the k most probable tokens; 0: all.
     public var topK: Int

@@ -5,9 +5,12 @@ import Foundation
 struct Sampler {
     let settings: DecodeSettings
 
+    /// Below this, logits over temperature leave the range of f32, and nothing but the largest has a weight anyway.
+    private static let coldest = 1e-4
+
     /// The token of `step` of `sample`, from row `row` of `logits`.
     func token(_ logits: borrowing Matrix, row: Int, sample: Int, step: Int, _ compute: Compute) -> Int {
-        if settings.temperature == 0 { return compute.argmax(logits, row: row) }
+        if settings.temperature < Self.coldest { return compute.argmax(logits, row: row) }
         let weights = compute.weights(logits, row: row, temperature: settings.temperature)
         let uniform = Self.uniform(seed: settings.seed, sample: sample, step: step)
         if settings.topK == 0 && settings.topP == 1 { return Self.draw(weights, weights.indices, uniform) }

@@ -122,6 +122,7 @@ public struct ModelConfiguration: Sendable, Equatable {
             ("text_config.vocab_size", text.vocabulary), ("text_config.max_position_embeddings", text.maxPositions),
         ]
         if let (name, size) = sizes.first(where: { !(1...1_048_576).contains($0.1) }) { return "\(name) is \(size)" }
+        if text.maxPositions > 65536 { return "text_config.max_position_embeddings is \(text.maxPositions)" }
         if vision.width % vision.heads != 0 {
             return "vision width \(vision.width) is no multiple of its \(vision.heads) heads"
         }
