@@ -120,11 +120,13 @@ struct Glossd: AsyncParsableCommand {
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
         Systemd.notify("READY=1\nSTATUS=ready")
         logger.info("ready", metadata: ["worker": "\(incarnation.worker)", "version": "\(glossVersion)"])
-        try await group.run()
-        Systemd.notify("STOPPING=1")
+        var failure: (any Error)?
+        do { try await group.run() } catch { failure = error }
+        // Also after a failure: what is held goes back at once, and nobody waits for a rescue.
         fetcher.shutdown()
         try? await store.deregister(incarnation.worker)
         await store.close()
+        if let failure { throw failure }
         logger.info("stopped", metadata: ["status": "\(metrics.statusLine)"])
     }
 

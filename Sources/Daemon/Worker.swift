@@ -31,6 +31,7 @@ struct Worker: Service {
             }
         } onGracefulShutdown: {
             drain.begin()
+            Systemd.notify("STOPPING=1\nSTATUS=finishing what is being computed")
         }
     }
 
