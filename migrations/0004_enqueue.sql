@@ -166,6 +166,13 @@ as $$
 begin
     if not i.max_tokens between 1 and 1024 then return 'max_tokens must be 1 to 1024, not ' || i.max_tokens; end if;
     if not i.samples between 1 and 64 then return 'samples must be 1 to 64, not ' || i.samples; end if;
+    if i.samples * coalesce(i.max_tokens, 1) > 16384 then
+        return format('samples × max_tokens must be at most 16384, not %s × %s', i.samples, i.max_tokens);
+    end if;
+    if i.task = 'multiview' and cardinality(i.image_urls) * cardinality(texts_of(i)) * coalesce(i.samples, 5) > 32767 then
+        return format('views × questions × samples must be at most 32767, not %s × %s × %s',
+            cardinality(i.image_urls), cardinality(texts_of(i)), coalesce(i.samples, 5));
+    end if;
     if i.beams <> 1 then return 'beams must be 1, not ' || i.beams || ': there is no beam search yet'; end if;
     if not i.temperature between 0 and 5 then return 'temperature must be 0 to 5, not ' || i.temperature; end if;
     if i.temperature = 0 and coalesce(i.samples, case when i.task = 'multiview' then 5 else 1 end) > 1 then

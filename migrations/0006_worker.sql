@@ -194,6 +194,28 @@ begin
     perform notify_ready();
 end $$;
 
+-- Gives back the leases of a worker that it does not know of: those of a claim whose answer never arrived. The worker asks
+-- between two claims, with all the fences that it holds.
+create function gloss.release_unheld(worker bigint, held bigint[]) returns int
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+as $$
+declare
+    released int;
+begin
+    with gone as (
+        delete from leased l where l.worker = release_unheld.worker and l.fence <> all (held) returning *
+    ), back as (
+        insert into ready
+        select case when g.rescues >= 2 then -j.lane else j.lane end, j.priority, j.id, g.attempts, g.rescues
+        from gone g join job j on j.id = g.job_id
+    )
+    insert into attempt (job_id, fence, attempt, outcome, reason, worker)
+    select job_id, fence, attempts + 1, 'released', 'the answer to the claim was lost', gone.worker from gone;
+    get diagnostics released = row_count;
+    if released > 0 then perform notify_ready(); end if;
+    return released;
+end $$;
+
 -- Takes back the jobs of workers that have been silent for longer than `silence`, or that have stopped. A restart of
 -- the server silences everybody, so silence is counted from the server's start at the earliest. A job that was
 -- rescued a third time is quarantined.

@@ -25,7 +25,7 @@ begin
     for f in select oid from pg_proc
              where pronamespace = 'gloss'::regnamespace
                and proname in ('register_worker', 'claim', 'heartbeat', 'checkpoint', 'record', 'rescue',
-                               'deregister_worker', 'park_host')
+                               'deregister_worker', 'release_unheld', 'park_host')
     loop
         execute format('grant execute on function %s to gloss_worker', f);
     end loop;

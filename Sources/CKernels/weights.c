@@ -58,7 +58,9 @@ void gloss_pack(const void *source, gloss_dtype type, int64_t n, int64_t k, void
 
 int64_t gloss_argmax(const float *x, int64_t n) {
     int64_t best = 0;
-    for (int64_t i = 1; i < n; i++)
+    for (int64_t i = 0; i < n; i++) {
+        if (x[i] != x[i]) return i;  // not a number: found here, it is noticed in what follows
         if (x[i] > x[best]) best = i;
+    }
     return best;
 }

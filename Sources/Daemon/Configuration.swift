@@ -73,6 +73,9 @@ struct DaemonConfiguration: Sendable {
                 "log_level", "is \(logLevel), expected trace, debug, info, notice, warning, error or critical")
         }
         healthAddress = try await reader.string("health.address", healthAddress)
+        guard IPAddress(healthAddress)?.family == .v4 else {
+            throw reader.error("health.address", "is \(healthAddress), expected an IPv4 address such as 127.0.0.1")
+        }
         healthPort = try await reader.integer("health.port", healthPort, 0...65535)
         maxPixels = try await reader.integer("images.max_pixels", maxPixels, 1...1_000_000_000)
     }

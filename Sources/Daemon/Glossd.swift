@@ -85,8 +85,8 @@ struct Glossd: AsyncParsableCommand {
             host: ProcessInfo.processInfo.hostName, pid: ProcessInfo.processInfo.processIdentifier,
             version: glossVersion,
             models: [configuration.modelName, model.digest])
-        let incarnation = Incarnation(try await register(description, store, logger))
         let fetcher = try ImageFetcher(policy: configuration.fetch)
+        let incarnation = Incarnation(try await register(description, store, logger))
         let (thread, leases, drain) = (InferenceThread(), HeldLeases(), Drain(timeout: configuration.drainTimeout))
         let pipeline = Pipeline(
             store: store,
@@ -100,7 +100,8 @@ struct Glossd: AsyncParsableCommand {
         var services: [any Service] = [
             Pulse(
                 store: store, incarnation: incarnation, description: description, leases: leases, thread: thread,
-                metrics: metrics, interval: configuration.heartbeatInterval, rescueAfter: configuration.rescueAfter,
+                activity: { model.activity }, metrics: metrics, interval: configuration.heartbeatInterval,
+                rescueAfter: configuration.rescueAfter,
                 logger: logger)
         ]
         if configuration.healthPort != 0 {

@@ -6,6 +6,7 @@ import Queue
 struct JobProgress: Sendable {
     let job: ClaimedJob
     private let images: [Int: PreparedImage]
+    private let modelDigest: String
     /// [view][question] → its samples.
     private var responses: [Int: [Int: [Generation]]] = [:]
     private var savedViews: Set<Int>
@@ -13,8 +14,10 @@ struct JobProgress: Sendable {
     private var seconds = 0.0
     private(set) var isReported = false
 
-    init(_ job: ClaimedJob, _ images: [Int: PreparedImage]) {
+    /// `modelDigest`: of the model that answers; the job's finished views must be of the same.
+    init(_ job: ClaimedJob, _ images: [Int: PreparedImage], modelDigest: String) {
         self.job = job
+        self.modelDigest = modelDigest
         self.images = images
         savedViews = Set(job.doneViews.map(\.view))
     }
@@ -110,6 +113,6 @@ struct JobProgress: Sendable {
         let questions = responses[view] ?? [:]
         return ViewResponses(
             view: view, responses: questions.keys.sorted().map { questions[$0]!.map(ScoredText.init) },
-            imageSHA256: images[view]?.sha256 ?? "", finalURL: images[view]?.finalURL ?? "")
+            imageSHA256: images[view]?.sha256 ?? "", finalURL: images[view]?.finalURL ?? "", modelDigest: modelDigest)
     }
 }

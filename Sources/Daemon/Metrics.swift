@@ -49,8 +49,6 @@ final class Metrics: Sendable {
         add("gloss_stage_seconds_total{stage=\"language\"}", languageSeconds)
     }
 
-    func fetchFailed(code: String) { add("gloss_failures_total{code=\"\(code)\"}", 1) }
-
     func rescued(_ count: Int, poisoned: Int) {
         add("gloss_jobs_rescued_total", Double(count))
         add("gloss_jobs_poisoned_total", Double(poisoned))
@@ -66,6 +64,7 @@ final class Metrics: Sendable {
     func reported(_ outcome: Outcome, _ receipt: Receipt) {
         databaseWorks()
         if receipt == .stale { return add("gloss_stale_reports_total", 1) }
+        if case .failed(let failure) = outcome { add("gloss_failures_total{code=\"\(failure.code)\"}", 1) }
         let word =
             switch outcome {
             case .completed: receipt == .unrecordable ? "dead" : "done"

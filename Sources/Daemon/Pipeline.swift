@@ -24,12 +24,16 @@ struct Pipeline: Sendable {
     struct FetchedJob: Sendable {
         let job: ClaimedJob
         let images: Result<[Int: PreparedImage], ImageError>
+        /// Hosts that turned out to fail as a whole, for how long to leave them alone, and why.
+        let parkings: [(host: String, pause: Duration, error: ImageError)]
     }
 
-    /// Fetches and decodes the images of all jobs at once. Views that an earlier attempt finished are not fetched again.
+    /// Fetches and decodes the images of all jobs at once. Views that this model finished in an earlier attempt are not fetched again.
     func fetch(_ jobs: [ClaimedJob]) async -> [FetchedJob] {
         await withTaskGroup(of: (Int, FetchedJob).self) { group in
-            for (index, job) in jobs.enumerated() { group.addTask { (index, await fetch(job)) } }
+            for (index, job) in jobs.enumerated() {
+                group.addTask { (index, await fetch(job.keepingViews(ofModel: annotator.model.digest))) }
+            }
             var fetched = [FetchedJob?](repeating: nil, count: jobs.count)
             for await (index, job) in group { fetched[index] = job }
             return fetched.compactMap(\.self)
@@ -45,17 +49,29 @@ struct Pipeline: Sendable {
             }
             var found: [Int: PreparedImage] = [:]
             var failure: (index: Int, error: ImageError)?
+            var parkings: [(host: String, pause: Duration, error: ImageError)] = []
             for await (index, result) in group {
                 switch result {
                 case .success(let image):
                     found[index] = image
-                    if let host = ImageFetcher.host(of: job.spec.imageURLs[index]) { hosts.succeeded(host) }
+                    for url in [job.spec.imageURLs[index], image.finalURL] {
+                        if let host = ImageFetcher.host(of: url) { hosts.succeeded(host) }
+                    }
                 case .failure(let error):
-                    // The first image's failure is the job's, whichever ended first.
-                    if failure.map({ index < $0.index }) ?? true { failure = (index, error) }
+                    if error.isHostFailure, let host = error.host,
+                        let pause = hosts.failed(host, retryAfter: error.retryAfter)
+                    {
+                        parkings.append((host, pause, error))
+                    }
+                    // The first image's failure is the job's, whichever ended first; not that of one that it made us give up.
+                    if failure.map({ index < $0.index && error.code != .cancelled }) ?? true {
+                        failure = (index, error)
+                    }
+                    if error.disposition == .permanent { group.cancelAll() }
                 }
             }
-            return FetchedJob(job: job, images: failure.map { .failure($0.error) } ?? .success(found))
+            return FetchedJob(
+                job: job, images: failure.map { .failure($0.error) } ?? .success(found), parkings: parkings)
         }
     }
 
@@ -66,15 +82,16 @@ struct Pipeline: Sendable {
         var failed: [(job: ClaimedJob, error: ImageError)] = []
         for fetched in batch {
             switch fetched.images {
-            case .success(let images): progress.append(JobProgress(fetched.job, images))
+            case .success(let images):
+                progress.append(JobProgress(fetched.job, images, modelDigest: annotator.model.digest))
             case .failure(let error): failed.append((fetched.job, error))
             }
         }
         if !failed.isEmpty {
-            await park(failed.map(\.error))
+            for parking in batch.flatMap(\.parkings) { await park(parking.host, for: parking.pause, parking.error) }
             await report(failed.map { JobReport($0.job, outcome(of: $0.error)) })
         }
-        for chunk in Chunks(progress.flatMapQueries(), limit: prefixesAtOnce) {
+        for chunk in chunks(progress.flatMapQueries(), limit: prefixesAtOnce) {
             if isOver() { break }
             let queries = chunk.filter { !leases.isLost(progress[$0.job].job.lease) }
             let answers = await thread.run { [annotator] in annotator.answer(queries) }
@@ -115,7 +132,6 @@ struct Pipeline: Sendable {
 
     /// What a failure to get an image means for its job.
     private func outcome(of error: ImageError) -> Outcome {
-        metrics.fetchFailed(code: error.code.word)
         if error.code == .cancelled { return .released(reason: "the daemon is stopping", after: .zero) }
         if error.isHostFailure, let host = error.host, let pause = hosts.pause(of: host) {
             return .released(reason: "host \(host) is parked: \(error.message)", after: pause)
@@ -131,18 +147,13 @@ struct Pipeline: Sendable {
         }
     }
 
-    /// Parks, for every daemon, the hosts that fail as a whole. The batch's failures are counted before any is judged, so that none
-    /// of them burns an attempt.
-    private func park(_ errors: [ImageError]) async {
-        for error in errors where error.isHostFailure {
-            guard let host = error.host, let pause = hosts.failed(host, retryAfter: error.retryAfter) else { continue }
+    /// Parks a host that fails as a whole, for every daemon.
+    private func park(_ host: String, for pause: Duration, _ error: ImageError) async {
+        logger.warning(
+            "a host fails; its jobs wait", metadata: ["host": "\(host)", "for": "\(pause)", "error": "\(error)"])
+        do { try await store.park(host: host, for: pause, reason: error.message) } catch {
             logger.warning(
-                "a host fails; its jobs wait", metadata: ["host": "\(host)", "for": "\(pause)", "error": "\(error)"])
-            do { try await store.park(host: host, for: pause, reason: error.message) } catch {
-                logger.warning(
-                    "the host could not be parked for other daemons",
-                    metadata: ["host": "\(host)", "error": "\(error)"])
-            }
+                "the host could not be parked for other daemons", metadata: ["host": "\(host)", "error": "\(error)"])
         }
     }
 }
@@ -152,19 +163,36 @@ extension [JobProgress] {
     fileprivate func flatMapQueries() -> [Query] { enumerated().flatMap { $1.queries(job: $0) } }
 }
 
-/// A sequence in runs of at most `limit`.
-private struct Chunks<Element>: Sequence, IteratorProtocol {
-    private var rest: ArraySlice<Element>
-    private let limit: Int
-
-    init(_ elements: [Element], limit: Int) {
-        rest = elements[...]
-        self.limit = limit
+/// Queries in runs of at most `limit` prompts and eight times as many answers. The questions about one view stay together where
+/// they can, so that its image goes through the vision tower once.
+func chunks(_ queries: [Query], limit: Int) -> [[Query]] {
+    var chunks: [[Query]] = []
+    func fits(_ more: [Query]) -> Bool {
+        guard let last = chunks.last else { return false }
+        let samples = (last + more).reduce(0) { $0 + $1.settings.samples }
+        return last.count + more.count <= limit && samples <= 8 * limit
     }
+    for view in queries.chunked(on: { [$0.job, $0.view] }) {
+        if fits(view) {
+            chunks[chunks.count - 1] += view
+        } else if view.count <= limit {
+            chunks.append(view)
+        } else {
+            chunks += stride(from: 0, to: view.count, by: limit).map { Array(view[$0..<min($0 + limit, view.count)]) }
+        }
+    }
+    return chunks
+}
 
-    mutating func next() -> [Element]? {
-        guard !rest.isEmpty else { return nil }
-        defer { rest = rest.dropFirst(limit) }
-        return Array(rest.prefix(limit))
+extension [Query] {
+    /// Runs of neighbours with the same key.
+    fileprivate func chunked(on key: (Query) -> [Int]) -> [[Query]] {
+        reduce(into: []) { runs, query in
+            if let last = runs.last?.last, key(last) == key(query) {
+                runs[runs.count - 1].append(query)
+            } else {
+                runs.append([query])
+            }
+        }
     }
 }

@@ -24,17 +24,20 @@ struct Pulse: Service {
     let description: WorkerDescription
     let leases: HeldLeases
     let thread: InferenceThread
+    /// Grows while the model computes.
+    let activity: @Sendable () -> Int
     let metrics: Metrics
     let interval: Duration
     let rescueAfter: Duration
     let logger: Logger
 
-    /// A single batch takes minutes at the most.
-    private static let stuckAfter = Duration.seconds(1800)
+    /// One matrix product takes seconds at the most, whatever the model and the machine.
+    private static let stuckAfter = Duration.seconds(300)
 
     func run() async throws {
         // Rescuing is only for one whose own heart has beaten for a while: after an outage of the database every daemon has been silent.
         var healthySince: ContinuousClock.Instant?
+        var lastSign = (activity: activity(), at: ContinuousClock.now)
         while !Task.isShuttingDownGracefully && !Task.isCancelled {
             do {
                 try await beat()
@@ -48,7 +51,9 @@ struct Pulse: Service {
                 metrics.databaseFailed()
                 logger.warning("no heartbeat", metadata: ["error": "\(error)"])
             }
-            notifySystemd()
+            let now = activity()
+            if now != lastSign.activity || thread.busyFor == .zero { lastSign = (now, .now) }
+            if .now - lastSign.at < Self.stuckAfter { Systemd.notify("WATCHDOG=1\nSTATUS=\(metrics.statusLine)") }
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: interval) }
         }
     }
@@ -81,9 +86,5 @@ struct Pulse: Service {
                 "daemons": "\(report.lostWorkerCount)", "jobs": "\(report.rescuedCount)",
                 "poisoned": "\(report.poisonedCount)",
             ])
-    }
-
-    private func notifySystemd() {
-        if thread.busyFor < Self.stuckAfter { Systemd.notify("WATCHDOG=1\nSTATUS=\(metrics.statusLine)") }
     }
 }

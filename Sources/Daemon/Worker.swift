@@ -22,12 +22,15 @@ struct Worker: Service {
                 group.addTask { try await claimAndFetch(into: fetched) }
                 group.addTask {
                     for await batch in fetched {
-                        await pipeline.annotate(batch, isOver: { drain.isOver }) { await reports.send($0) }
+                        await pipeline.annotate(batch, isOver: { drain.isOver || Task.isCancelled }) {
+                            await reports.send($0)
+                        }
                     }
                     reports.finish()
                 }
                 group.addTask { for await ended in reports { try await record(ended) } }
-                try await group.waitForAll()
+                // Not waitForAll: the first error must end the others, which wait for each other.
+                while try await group.next() != nil {}
             }
         } onGracefulShutdown: {
             drain.begin()
@@ -37,8 +40,9 @@ struct Worker: Service {
 
     private func claimAndFetch(into fetched: AsyncChannel<[Pipeline.FetchedJob]>) async throws {
         defer { fetched.finish() }
+        var isUncertain = false
         while !drain.hasBegun && !Task.isCancelled {
-            let jobs = try await claim()
+            let jobs = try await claim(isUncertain: &isUncertain)
             if jobs.isEmpty {
                 try await cancelWhenGracefulShutdown { try await pipeline.store.waitForWork(timeout: pollInterval) }
                 continue
@@ -49,14 +53,22 @@ struct Worker: Service {
         }
     }
 
-    /// Jobs for this daemon; none while the database is away.
-    private func claim() async throws -> [ClaimedJob] {
+    /// Jobs for this daemon; none while the database is away. After a failure, what a lost answer may have leased goes back first.
+    private func claim(isUncertain: inout Bool) async throws -> [ClaimedJob] {
         do {
+            if isUncertain {
+                let count = try await pipeline.store.releaseUnheld(incarnation.worker, holding: pipeline.leases.all)
+                if count > 0 {
+                    logger.warning("gave back jobs of a claim whose answer was lost", metadata: ["jobs": "\(count)"])
+                }
+                isUncertain = false
+            }
             let jobs = try await pipeline.store.claim(limit: batchSize, by: incarnation.worker)
             pipeline.leases.add(jobs.map(\.lease))
             pipeline.metrics.claimed(jobs.count)
             return jobs
         } catch let error as StorageError where error.disposition != .fatal {
+            isUncertain = true
             pipeline.metrics.databaseFailed()
             logger.warning("claiming failed; trying again", metadata: ["error": "\(error)"])
             return []
@@ -74,7 +86,7 @@ struct Worker: Service {
                 return
             } catch let error as StorageError where error.disposition == .retry {
                 pipeline.metrics.databaseFailed()
-                if drain.isOver {
+                if drain.isOver || Task.isCancelled {
                     logger.error(
                         "results could not be recorded before the time to stop was over; the jobs will run again",
                         metadata: ["jobs": "\(reports.map(\.lease.job))", "error": "\(error)"])

@@ -69,19 +69,25 @@ public struct ViewResponses: Hashable, Sendable, Codable {
     public var imageSHA256: String
     /// Where the image was found after redirects.
     public var finalURL: String
+    /// The model that gave them: SHA-256 over its files. Responses of two models are never aggregated.
+    public var modelDigest: String
 
     /// One view's responses.
-    public init(view: Int, responses: [[ScoredText]], imageSHA256: String = "", finalURL: String = "") {
+    public init(
+        view: Int, responses: [[ScoredText]], imageSHA256: String = "", finalURL: String = "", modelDigest: String = ""
+    ) {
         self.view = view
         self.responses = responses
         self.imageSHA256 = imageSHA256
         self.finalURL = finalURL
+        self.modelDigest = modelDigest
     }
 
     enum CodingKeys: String, CodingKey {
         case view, responses
         case imageSHA256 = "image_sha256"
         case finalURL = "final_url"
+        case modelDigest = "model_digest"
     }
 }
 
@@ -144,7 +150,7 @@ public struct Provenance: Hashable, Sendable {
     public var imageSHA256: [String]
     /// One URL per image, after redirects.
     public var finalURLs: [String]
-    /// Seconds per stage, such as `fetch`, `decode`, `vision`, `prefill`, `extend`.
+    /// Seconds per stage: `fetch`, `decode`, `inference` (its share of the batches that it was computed in).
     public var timings: [String: Double]
 
     /// Everything to run the job again.

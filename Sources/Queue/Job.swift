@@ -76,4 +76,11 @@ public struct ClaimedJob: Sendable, Equatable {
 
     /// The job's number.
     public var id: JobID { lease.job }
+
+    /// The same claim, with only those finished views that this model gave.
+    public func keepingViews(ofModel digest: String) -> ClaimedJob {
+        ClaimedJob(
+            lease: lease, key: key, batch: batch, attempt: attempt, maxAttempts: maxAttempts, rescueCount: rescueCount,
+            spec: spec, doneViews: doneViews.filter { $0.modelDigest == digest })
+    }
 }

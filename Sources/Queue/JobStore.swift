@@ -89,6 +89,11 @@ public protocol JobStore: Sendable {
     /// Takes back the jobs of workers that have been silent for longer than `silence`.
     func rescue(silentFor silence: Duration) async throws -> RescueReport
 
+    /// Gives back the leases of this worker that are not among `leases`. After a claim that failed, they may be those of an answer
+    /// that never arrived; no other claim of this worker may be under way.
+    /// - Returns: how many.
+    func releaseUnheld(_ worker: WorkerID, holding leases: [Lease]) async throws -> Int
+
     /// Says goodbye; jobs still held go back without burning an attempt.
     func deregister(_ worker: WorkerID) async throws
 

@@ -113,6 +113,15 @@ public struct PostgresJobStore: JobStore {
         return RescueReport(lostWorkerCount: counts[0], rescuedCount: counts[1], poisonedCount: counts[2])
     }
 
+    /// Gives back leases that the worker does not know of.
+    public func releaseUnheld(_ worker: WorkerID, holding leases: [Lease]) async throws -> Int {
+        let answer = try await work.query(
+            "select gloss.release_unheld($1, $2::bigint[])",
+            [SQLValue(worker.rawValue), SQLValue(leases.map(\.fence))], context: "release")
+        guard let count = answer.scalar.flatMap({ Int($0) }) else { throw StorageError.unexpected("release") }
+        return count
+    }
+
     /// Says goodbye.
     public func deregister(_ worker: WorkerID) async throws {
         _ = try await work.query(

@@ -191,6 +191,23 @@ import Testing
         #expect(await daemon.wait() == 69, "\(daemon.output.suffix(2000))")
     }
 
+    /// A right that goes away while jobs run: the daemon ends with its reason rather than hold on to what it can't write.
+    @Test(.timeLimit(.minutes(1))) func rightGone() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let server = try Self.imageServer()
+        try await database.query(
+            """
+            select count(gloss.enqueue_caption('\(server.url("/rgb.png"))', key => i::text, max_tokens => 30))
+            from generate_series(1, 2000) i
+            """)
+        let daemon = try GlossdProcess(GlossdProcess.settings(database, ports: [server.port]))
+        try await eventually("select count(*) > 5 from gloss.result", in: database, [daemon])
+        try await database.query("revoke execute on function gloss.record(jsonb) from gloss_worker")
+        #expect(await daemon.wait() == 69, "\(daemon.output.suffix(2000))")
+        #expect(daemon.output.contains("permission denied"))
+        #expect(try await database.query("select count(*) from gloss.leased").scalar == "0", "held jobs went back")
+    }
+
     @Test(.timeLimit(.minutes(1))) func healthAndMetrics() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let server = try Self.imageServer()

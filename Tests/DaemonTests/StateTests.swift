@@ -1,4 +1,5 @@
 import Foundation
+import Inference
 import Queue
 import Testing
 
@@ -43,6 +44,22 @@ import Testing
         #expect((0..<3).compactMap { _ in hosts.failed("a", retryAfter: .seconds(3000), at: now) } == [.seconds(3000)])
     }
 
+    /// The questions about a view stay together; answers are bounded as well as prompts.
+    @Test func chunksKeepViewsTogether() {
+        func query(_ job: Int, _ view: Int, _ question: Int, samples: Int = 1) -> Query {
+            Query(
+                job: job, view: view, question: question, images: [], prompt: "", settings: .init(samples: samples))
+        }
+        func sizes(_ queries: [Query], _ limit: Int) -> [Int] { chunks(queries, limit: limit).map(\.count) }
+        let object = (0..<8).flatMap { view in (0..<4).map { query(1, view, $0, samples: 5) } }
+        #expect(sizes(object, 32) == [32])
+        #expect(sizes([query(0, 0, 0)] + object, 32) == [29, 4])
+        #expect(sizes(object, 3) == Array(repeating: [3, 1], count: 8).flatMap(\.self))
+        #expect(sizes((0..<6).map { query($0, 0, 0, samples: 64) }, 32) == [4, 2])
+        #expect(sizes([], 32) == [])
+        #expect(chunks(object, limit: 10).flatMap(\.self).map(\.question) == object.map(\.question))
+    }
+
     @Test func onlyHeldLeasesAreLost() {
         let leases = HeldLeases()
         let (a, b) = (Lease(job: JobID(rawValue: 1), fence: 1), Lease(job: JobID(rawValue: 2), fence: 2))
@@ -66,7 +83,8 @@ import Testing
     @Test func metricsAreValidPrometheusText() {
         let metrics = Metrics()
         metrics.fetched(bytes: 10, seconds: 0.5)
-        metrics.fetchFailed(code: "http_404")
+        let failure = Failure(code: "http_404", reason: "gone", disposition: .permanent)
+        metrics.reported(.failed(failure), .recorded)
         for line in metrics.text.split(separator: "\n") where !line.hasPrefix("#") {
             #expect(line.wholeMatch(of: /gloss_[a-z_]+(\{[a-z]+="[a-z0-9_]+"\})? [0-9.e+-]+/) != nil, "\(line)")
         }

@@ -18,7 +18,10 @@ import Testing
         ("Banana.", "banana"), ("a banana", "banana"), ("  The   Banana! ", "banana"),
         ("a red cube on a white background", "red cube"), ("cube on the plain white backdrop", "cube"),
         ("This is a picture of an apple", "apple"), ("a 3D model of a chair.", "chair"), ("it's", "its"),
-        ("a background", "background"), ("a man on a horse", "man on horse"), ("", ""), ("...", ""),
+        ("a background", "background"), ("a man on a horse", "man on horse"), ("", ""), ("...", "..."), ("A", "a"),
+        ("-5", "-5"), ("3.5", "3.5"), ("C++", "c++"),
+        ("C#.", "c#"), ("50%", "50%"), ("ice-cream", "ice cream"), ("image a of cat", "cat"),
+        ("1,000 cubes.", "1,000 cubes"),
         ("Ünïcode ☃", "ünïcode"),
         ("image of", "image of"),
     ]) func canonical(text: String, expected: String) {
@@ -28,7 +31,7 @@ import Testing
 
     @Test func nothingToAggregate() {
         #expect(ScoreAgg.aggregate([]).isEmpty)
-        #expect(ScoreAgg.aggregate([[.init(text: ".", score: 0)]]).isEmpty)
+        #expect(ScoreAgg.aggregate([[.init(text: " ", score: 0)]]).isEmpty)
     }
 
     @Test func probabilitiesSumToOneAndExtremeScoresStayFinite() {

@@ -18,6 +18,7 @@ import Testing
         ("select gloss.record('[]')", [.worker]),
         ("select gloss.rescue()", [.worker]),
         ("select gloss.deregister_worker(1)", [.worker]),
+        ("select gloss.release_unheld(1, '{}')", [.worker]),
         ("select gloss.park_host('h', '1 second', 'r')", [.worker, .admin]),
         ("select gloss.unpark_host('h')", [.admin]),
         ("select gloss.cancel(job => 1)", [.admin]),

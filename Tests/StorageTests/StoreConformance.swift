@@ -244,4 +244,19 @@ enum StoreUnderTest: Sendable {
         #expect(try await queue.store.record([JobReport(claimed, Samples.completed())]) == [.stale])
         #expect(try await queue.state(of: job) == "dead")
     }
+
+    /// A claim that the store made and whose answer was lost must not keep its jobs.
+    @Test(arguments: StoreKind.allCases) func aLostAnswerKeepsNoJob(kind: StoreKind) async throws {
+        let queue = try await StoreUnderTest.make(kind)
+        let worker = try await queue.store.register(Samples.worker())
+        let (first, second) = (try await queue.enqueue(), try await queue.enqueue())
+        let known = try await queue.store.claim(limit: 1, by: worker)
+        _ = try await queue.store.claim(limit: 1, by: worker)
+        #expect(try await queue.store.releaseUnheld(worker, holding: known.map(\.lease)) == 1)
+        #expect(try await queue.state(of: first) == "leased")
+        let again = try await queue.store.claim(limit: 9, by: worker)
+        #expect(again.map(\.id) == [second])
+        #expect(again.first?.attempt == 1)
+        #expect(try await queue.store.releaseUnheld(worker, holding: (known + again).map(\.lease)) == 0)
+    }
 }

@@ -160,6 +160,19 @@ public actor MemoryJobStore: JobStore {
         return report
     }
 
+    /// Gives back leases that the worker does not know of.
+    public func releaseUnheld(_ worker: WorkerID, holding leases: [Lease]) throws -> Int {
+        try failIfAsked()
+        let held = Set(leases.map(\.fence))
+        var count = 0
+        for (id, entry) in entries {
+            guard case .leased(worker, let fence) = entry.life.state, !held.contains(fence) else { continue }
+            entries[id]?.life.giveBack()
+            count += 1
+        }
+        return count
+    }
+
     /// Says goodbye.
     public func deregister(_ worker: WorkerID) throws {
         try failIfAsked()

@@ -2,7 +2,7 @@
 //
 // Every result is a fixed sequence of IEEE operations (explicit fused multiply-adds, no contraction, own exp), the same
 // in each instruction set and independent of how many rows are computed together: a row alone and the same row in any
-// batch are bit-identical, and so are two machines.
+// batch are bit-identical, whatever the instruction set.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +19,7 @@ typedef enum { GLOSS_GENERIC = 0, GLOSS_AVX2 = 1, GLOSS_AVX512 = 2 } gloss_isa;
 gloss_isa gloss_best_isa(void);
 
 // Packs rows [row, row + rows) of a weight matrix, stored as [n][k] at `source`, into the column panels of `packed`,
-// starting at output column `column`. `packed` is [panels][k][GLOSS_PANEL], zero-initialised by the caller; its type is f32,
+// starting at output column `column`. `packed` is [panels][k][GLOSS_PANEL], with a zeroed last panel; its type is f32,
 // or bf16 when `bf16` is set (then the source must be bf16: nothing is rounded).
 void gloss_pack(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, bool bf16, int64_t column);
 
@@ -46,7 +46,7 @@ typedef struct { const float *keys, *values; int64_t count; } gloss_segment;
 void gloss_attention(gloss_isa isa, const float *queries, int64_t rows, const gloss_segment *segments, int64_t segment_count,
                      int64_t stride, float scale, float *scores, float *out);
 
-// The largest value's first index, and log Σ exp(x) in double.
+// The largest value's first index (or that of a NaN), and log Σ exp(x) in double.
 int64_t gloss_argmax(const float *x, int64_t n);
 double gloss_log_sum_exp(gloss_isa isa, const float *x, int64_t n);
 // w[i] = exp((x[i] − max) / temperature); returns their sum, in double.

@@ -23,6 +23,8 @@ public struct DecodeLimits: Hashable, Sendable {
     public var maxPixels: Int
     /// The colour that transparent pixels are laid on. Default: white.
     public var background: Colour
+    /// The longest side, in pixels: JPEG's own. What resizes a row needs memory by its length.
+    public var maxSide = 65_535
 
     /// Limits; every one has a default.
     public init(maxPixels: Int = 100_000_000, background: Colour = .white) {

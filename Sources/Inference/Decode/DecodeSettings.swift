@@ -29,7 +29,7 @@ public struct DecodeSettings: Sendable, Equatable, Codable {
     /// Throws what is out of range.
     func validate() throws(InferenceError) {
         func fail(_ what: String) -> InferenceError { InferenceError(.invalidRequest, what) }
-        guard maxTokens >= 1 else { throw fail("max tokens is \(maxTokens), expected 1 or more") }
+        guard (1...65536).contains(maxTokens) else { throw fail("max tokens is \(maxTokens), expected 1 to 65536") }
         guard (1...1024).contains(samples) else { throw fail("samples is \(samples), expected 1 to 1024") }
         guard temperature >= 0, temperature.isFinite else {
             throw fail("temperature is \(temperature), expected 0 or more")

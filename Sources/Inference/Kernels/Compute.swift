@@ -1,10 +1,13 @@
 import CKernels
 import Foundation
+import Synchronization
 
 /// Where and how kernels run: instruction set and threads. Neither changes a bit of any result.
 struct Compute: Sendable {
     let instructionSet: gloss_isa
     let threadCount: Int
+    /// Counts kernels begun: a watchdog's sign of life.
+    let activity = Activity()
 
     init(instructionSet: gloss_isa = gloss_best_isa(), threadCount: Int) {
         precondition(threadCount > 0)
@@ -14,13 +17,17 @@ struct Compute: Sendable {
 
     /// Splits 0..<count among the threads when the whole is worth it: `cost` is operations an item.
     func split(_ count: Int, cost: Int, _ body: (Range<Int>) -> Void) {
+        activity.count.add(1, ordering: .relaxed)
         let worthwhile = 400_000  // operations a chunk: some ten microseconds, the price of a hand-over
         let chunks = min(threadCount == 1 ? 1 : threadCount * 4, count, max(1, count * cost / worthwhile))
         if chunks <= 1 { return body(0..<count) }
         // Chunks write disjoint parts, and none outlives the call.
         nonisolated(unsafe) let work = body
-        DispatchQueue.concurrentPerform(iterations: chunks) { i in
-            work(count * i / chunks..<count * (i + 1) / chunks)
+        let next = Atomic(0)
+        DispatchQueue.concurrentPerform(iterations: min(threadCount, chunks)) { _ in
+            while case let i = next.add(1, ordering: .relaxed).oldValue, i < chunks {
+                work(count * i / chunks..<count * (i + 1) / chunks)
+            }
         }
     }
 
@@ -100,6 +107,11 @@ struct Compute: Sendable {
             initialized = count
         }
     }
+}
+
+/// A counter that outlives the calls that it counts.
+final class Activity: Sendable {
+    let count = Atomic(0)
 }
 
 /// LayerNorm's parameters.

@@ -1,7 +1,7 @@
 import CKernels
 import Foundation
 
-/// A row-major f32 matrix [rows, columns], 64-byte aligned, owned by its holder.
+/// A row-major f32 matrix [rows, columns], owned by its holder.
 struct Matrix: ~Copyable {
     let rows: Int
     let columns: Int
@@ -55,10 +55,12 @@ struct Matrix: ~Copyable {
     }
 }
 
-/// `count` floats on a 64-byte boundary, to be freed with `free`.
+/// `count` floats, to be freed with `free`: on a 64-byte boundary, or zeroed. Zeros come from calloc, so that pages of a large
+/// cache that are never touched cost nothing.
 func allocateAligned(count: Int, zeroed: Bool) -> UnsafeMutablePointer<Float> {
     let bytes = (count * MemoryLayout<Float>.stride + 63) / 64 * 64
-    guard let raw = aligned_alloc(64, bytes) else { fatalError("out of memory: \(bytes) bytes") }
-    if zeroed { memset(raw, 0, bytes) }
+    guard let raw = zeroed ? calloc(1, bytes) : aligned_alloc(64, bytes) else {
+        fatalError("out of memory: \(bytes) bytes")
+    }
     return raw.bindMemory(to: Float.self, capacity: count)
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// What the vision tower makes of one image: [count, text width].
 public struct ImageTokens: Sendable, Equatable {
@@ -73,6 +74,9 @@ public final class PaliGemma: Sendable {
         digest = try modelDigest(folder: folder, weightFiles: Checkpoint.fileNames(folder))
     }
 
+    /// Grows while the model computes, many times a second: if it does not, the computation hangs.
+    public var activity: Int { compute.activity.count.load(ordering: .relaxed) }
+
     /// Resizes and normalises an RGB image [height, width, 3] for this model.
     public func pixelValues(rgb: [UInt8], width: Int, height: Int) -> PixelValues {
         PixelValues(rgb: rgb, width: width, height: height, size: configuration.vision.imageSize)
@@ -136,6 +140,7 @@ public final class PaliGemma: Sendable {
     public func stages(images: [PixelValues], prompt: String) throws(InferenceError) -> Stages {
         let features = embedImages(images)
         let prefix = try prefix(features, prompt)
+        try checkLength(prefix.count)
         let hidden = decoder.forward(prefix, bidirectional: prefix.count)
         let logits = language.logits(hidden, rows: Array(0..<prefix.count), compute)
         return Stages(

@@ -30,7 +30,7 @@ public enum ScoreAgg {
         public let probability: Double
     }
 
-    /// Aggregates the responses of each query: most probable first, ties by text. Responses without text count for nothing.
+    /// Aggregates the responses of each query: most probable first, ties by text. Empty responses count for nothing.
     public static func aggregate(_ queries: [[Response]]) -> [Answer] {
         var perQuery: [String: [Double]] = [:]
         for query in queries {
@@ -48,16 +48,37 @@ public enum ScoreAgg {
             .sorted { ($1.score, $0.text) < ($0.score, $1.text) }
     }
 
-    /// f: lower case, without punctuation, articles and filler: "Banana." and "a banana" are one answer.
+    /// f: lower case, without punctuation, articles and filler: "Banana." and "a banana" are one answer. What is part of a word
+    /// stays: "3.5", "-5", "C++", "50%". A response of which nothing would be left is its own canonical form.
     public static func canonical(_ text: String) -> String {
         let lowered = text.lowercased().precomposedStringWithCanonicalMapping
-        let spaced = lowered.map { $0.isLetter || $0.isNumber ? $0 : $0 == "'" || $0 == "’" ? nil : " " }.compactMap {
-            $0
-        }
-        var words = String(spaced).split(separator: " ").map(String.init)
+        var words = words(of: lowered)
         dropFiller(&words)
-        words.removeAll { ["a", "an", "the"].contains($0) }
-        return words.joined(separator: " ")
+        let withoutArticles = words.filter { !["a", "an", "the"].contains($0) }
+        if !withoutArticles.isEmpty { words = withoutArticles }
+        let canonical = words.joined(separator: " ")
+        if canonical.isEmpty { return lowered.trimmingCharacters(in: .whitespacesAndNewlines) }
+        return canonical == text ? canonical : Self.canonical(canonical)
+    }
+
+    private static func words(of lowered: String) -> [String] {
+        let letters = Array(lowered)
+        func isWord(_ index: Int) -> Bool {
+            letters.indices.contains(index) && (letters[index].isLetter || letters[index].isNumber)
+        }
+        func isDigit(_ index: Int) -> Bool { letters.indices.contains(index) && letters[index].isNumber }
+        let kept = letters.indices.map { index -> String in
+            switch letters[index] {
+            case "'", "’": return ""
+            case ".", ",": return isDigit(index - 1) && isDigit(index + 1) ? String(letters[index]) : " "
+            case "-": return isDigit(index + 1) && !isWord(index - 1) ? "-" : " "
+            case "+", "#", "%":
+                let attached = isWord(index - 1) || (index > 0 && ["+", "#"].contains(letters[index - 1]))
+                return attached ? String(letters[index]) : " "
+            default: return isWord(index) ? String(letters[index]) : " "
+            }
+        }
+        return kept.joined().split(separator: " ").map(String.init)
     }
 
     /// Phrases that say nothing of the object, at the end and at the beginning of a response.
