@@ -81,7 +81,8 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Storage", "Queue"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
-            name: "DaemonTests", dependencies: ["Daemon", "Inference", "Queue", "Storage", "TestSupport"], swiftSettings: strict),
+            name: "DaemonTests", dependencies: ["Daemon", "Inference", "Queue", "Storage", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "AdminTests", dependencies: ["Admin", "Queue", "Storage", "TestSupport"], swiftSettings: strict),
