@@ -1,4 +1,4 @@
-// Stored weights: their number formats, and the panels that the GEMM reads.
+// Stored weights: their number formats, and the panels that the GEMM reads. Caches of keys and values are such panels too.
 #include <string.h>
 #include "CKernels.h"
 
@@ -28,39 +28,98 @@ float gloss_load(const void *p, gloss_dtype type, int64_t i) {
     return f;
 }
 
-// Transposes 64 rows × 64 k at a time, so that the strided reads stay in the first cache.
-#define PACK(name, stored, target, convert)                                                                          \
-    static void name(const stored *source, int64_t n, int64_t k, target *packed, int64_t column) {                   \
-        for (int64_t r0 = 0, rows; r0 < n; r0 += rows) {                                                             \
-            int64_t lane = (column + r0) % GLOSS_PANEL, panel = (column + r0) / GLOSS_PANEL;                         \
-            rows = n - r0 < GLOSS_PANEL - lane ? n - r0 : GLOSS_PANEL - lane;                                        \
-            for (int64_t i0 = 0; i0 < k; i0 += 64)                                                                   \
-                for (int64_t i = i0; i < k && i < i0 + 64; i++) {                                                    \
-                    target *row = packed + (panel * k + i) * GLOSS_PANEL + lane;                                     \
-                    for (int64_t r = 0; r < rows; r++) row[r] = convert(source[(r0 + r) * k + i]);                   \
-                }                                                                                                    \
-        }                                                                                                            \
-    }
-typedef float unaligned_f32 __attribute__((aligned(1)));
-typedef uint16_t unaligned_u16 __attribute__((aligned(1)));
-static float widen(uint16_t h) { return gloss_load(&h, GLOSS_BF16, 0); }
-PACK(pack_f32, unaligned_f32, float, )
-PACK(pack_f16, unaligned_u16, float, half_to_float)
-PACK(pack_widened, unaligned_u16, float, widen)
-PACK(pack_bf16, unaligned_u16, uint16_t, )
+static int64_t numbers_a_word(gloss_dtype type) { return type == GLOSS_INT8 ? 4 : type == GLOSS_BF16 ? 2 : 1; }
 
-void gloss_pack(const void *source, gloss_dtype type, int64_t n, int64_t k, void *packed, bool bf16, int64_t column) {
-    if (bf16) pack_bf16(source, n, k, packed, column);
-    else if (type == GLOSS_F32) pack_f32(source, n, k, packed, column);
-    else if (type == GLOSS_F16) pack_f16(source, n, k, packed, column);
-    else pack_widened(source, n, k, packed, column);
+int64_t gloss_words(gloss_dtype type, int64_t k) { return (k + numbers_a_word(type) - 1) / numbers_a_word(type); }
+
+static uint16_t narrow(float f) {
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    if (f != f) return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-int64_t gloss_argmax(const float *x, int64_t n) {
-    int64_t best = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (x[i] != x[i]) return i;  // not a number: found here, it is noticed in what follows
-        if (x[i] > x[best]) best = i;
+// Where row r of a source goes.
+static int64_t column_of(int64_t r, int64_t first, int gate) {
+    return gate < 0 ? first + r : first + r / (GLOSS_PANEL / 2) * GLOSS_PANEL + GLOSS_PANEL / 2 * gate + r % (GLOSS_PANEL / 2);
+}
+
+enum { BLOCK_ROWS = GLOSS_PANEL / 2, BLOCK_K = 64 };
+
+// Rows [r0, r0 + 32) × k [k0, k0 + 64) at a time, so that the strided reads stay in the first cache.
+void gloss_pack(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, gloss_dtype type, int64_t first, int gate) {
+    const int64_t per_word = numbers_a_word(type), words = gloss_words(type, k);
+    for (int64_t r0 = 0; r0 < n; r0 += BLOCK_ROWS)
+        for (int64_t k0 = 0; k0 < k; k0 += BLOCK_K)
+            for (int64_t r = r0; r < n && r < r0 + BLOCK_ROWS; r++) {
+                int64_t column = column_of(r, first, gate);
+                int64_t base = column / GLOSS_PANEL * words * GLOSS_PANEL * per_word + column % GLOSS_PANEL * per_word;
+                for (int64_t i = k0; i < k && i < k0 + BLOCK_K; i++) {
+                    int64_t at = base + i / per_word * GLOSS_PANEL * per_word + i % per_word;
+                    if (type == GLOSS_F32) ((float *)packed)[at] = gloss_load(source, source_type, r * k + i);
+                    else if (source_type == GLOSS_BF16) memcpy((uint16_t *)packed + at, (const uint16_t *)source + r * k + i, 2);
+                    else ((uint16_t *)packed)[at] = narrow(gloss_load(source, source_type, r * k + i));
+                }
+            }
+}
+
+void gloss_pack_int8(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, float *scales, int64_t first, int gate) {
+    const int64_t words = gloss_words(GLOSS_INT8, k);
+    for (int64_t r = 0; r < n; r++) {
+        int64_t column = column_of(r, first, gate);
+        uint8_t *out = (uint8_t *)packed + column / GLOSS_PANEL * words * GLOSS_PANEL * 4 + column % GLOSS_PANEL * 4;
+        float top = 0;
+        for (int64_t i = 0; i < k; i++) {
+            float v = gloss_load(source, source_type, r * k + i), magnitude = v < 0 ? -v : v;
+            if (!(magnitude <= top)) top = magnitude;
+        }
+        scales[column] = top / 127.0f;
+        float inverse = top > 0 ? 127.0f / top : 0;
+        for (int64_t i = 0; i < words * 4; i++) {
+            float v = i < k ? gloss_load(source, source_type, r * k + i) * inverse : 0;
+            int32_t q = v != v ? 0 : (int32_t)((v + 12582912.0f) - 12582912.0f);  // + 1.5 · 2^23 rounds, ties to even
+            out[i / 4 * GLOSS_PANEL * 4 + i % 4] = (uint8_t)(128 + (q > 127 ? 127 : q < -127 ? -127 : q));
+        }
     }
-    return best;
+}
+
+void gloss_unpack(const gloss_weights *w, int64_t column, float scale, float *out) {
+    const int64_t per_word = numbers_a_word(w->type);
+    int64_t base = column / GLOSS_PANEL * w->panel_words * GLOSS_PANEL * per_word + column % GLOSS_PANEL * per_word;
+    for (int64_t i = 0; i < w->inputs; i++) {
+        int64_t at = base + i / per_word * GLOSS_PANEL * per_word + i % per_word;
+        out[i] = w->type == GLOSS_INT8 ? (float)(((const uint8_t *)w->packed)[at] - 128) * w->scales[column] * scale
+                                       : gloss_load(w->packed, w->type, at) * scale;
+    }
+}
+
+void gloss_store_key(const float *key, int64_t d, void *keys, gloss_dtype type, int64_t token) {
+    const int64_t per_word = numbers_a_word(type), words = gloss_words(type, d);
+    int64_t base = token / GLOSS_PANEL * words * GLOSS_PANEL * per_word + token % GLOSS_PANEL * per_word;
+    for (int64_t i = 0; i < d; i++) {
+        int64_t at = base + i / per_word * GLOSS_PANEL * per_word + i % per_word;
+        if (type == GLOSS_F32) ((float *)keys)[at] = key[i];
+        else ((uint16_t *)keys)[at] = narrow(key[i]);
+    }
+}
+
+void gloss_store_value(const float *value, int64_t d, void *values, gloss_dtype type, int64_t token, int64_t capacity) {
+    const int64_t per_word = numbers_a_word(type), words = gloss_words(type, capacity);
+    for (int64_t i = 0; i < d; i++) {
+        int64_t word = i / GLOSS_PANEL * words + token / per_word;
+        int64_t at = (word * GLOSS_PANEL + i % GLOSS_PANEL) * per_word + token % per_word;
+        if (type == GLOSS_F32) ((float *)values)[at] = value[i];
+        else ((uint16_t *)values)[at] = narrow(value[i]);
+    }
+}
+
+void gloss_fill_random(void *packed, size_t size, gloss_dtype type, uint64_t seed) {
+    for (size_t i = 0; i + 8 <= size; i += 8) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        uint64_t word = seed >> 16 ^ seed << 32;
+        // Signs and fractions by chance, the exponent that of 0.0156.
+        if (type == GLOSS_BF16) word = (word & 0x807f807f807f807fu) | 0x3c803c803c803c80u;
+        else if (type == GLOSS_F32) word = (word & 0x807fffff807fffffu) | 0x3c8000003c800000u;
+        memcpy((char *)packed + i, &word, 8);
+    }
 }

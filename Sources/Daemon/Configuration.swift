@@ -11,6 +11,7 @@ struct DaemonConfiguration: Sendable {
     var database = ""
     var model = ""
     var modelName = ""
+    var precision = "auto"
     var threads = 0
     var batchSize = 16
     var prefixesAtOnce = 32
@@ -26,7 +27,7 @@ struct DaemonConfiguration: Sendable {
 
     /// The keys of the file, dotted.
     static let keys: Set<String> = [
-        "database", "model", "model_name", "threads", "batch_size", "prefixes_at_once", "poll_seconds",
+        "database", "model", "model_name", "precision", "threads", "batch_size", "prefixes_at_once", "poll_seconds",
         "heartbeat_seconds",
         "rescue_seconds", "drain_seconds", "log_level", "health.address", "health.port", "images.max_pixels",
         "fetch.ports",
@@ -57,6 +58,10 @@ struct DaemonConfiguration: Sendable {
         model = try await reader.string("model", model)
         guard !model.isEmpty else { throw reader.error("model", "is missing: the folder of the model to serve") }
         modelName = try await reader.string("model_name", modelName)
+        precision = try await reader.string("precision", precision)
+        guard ["auto", "f32", "bf16", "int8"].contains(precision) else {
+            throw reader.error("precision", "is \(precision), expected auto, f32, bf16 or int8")
+        }
         threads = try await reader.integer("threads", threads, 0...1024)
         batchSize = try await reader.integer("batch_size", batchSize, 1...1024)
         prefixesAtOnce = try await reader.integer("prefixes_at_once", prefixesAtOnce, 1...1024)

@@ -56,11 +56,14 @@ struct Glossd: AsyncParsableCommand {
         Systemd.notify("STATUS=loading the model")
         let folder = URL(filePath: configuration.model)
         let threads = configuration.threads == 0 ? ProcessInfo.processInfo.activeProcessorCount : configuration.threads
+        let precision = Precision(rawValue: configuration.precision)
         let start = ContinuousClock.now
         let loaded = await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 continuation.resume(
-                    returning: Result { () throws(InferenceError) in try PaliGemma(folder: folder, threads: threads) })
+                    returning: Result { () throws(InferenceError) in
+                        try PaliGemma(contentsOf: folder, precision: precision, threads: threads)
+                    })
             }
         }
         do throws(InferenceError) {
@@ -84,7 +87,7 @@ struct Glossd: AsyncParsableCommand {
         let description = WorkerDescription(
             host: ProcessInfo.processInfo.hostName, pid: ProcessInfo.processInfo.processIdentifier,
             version: glossVersion,
-            models: [configuration.modelName, model.digest])
+            models: [configuration.modelName, model.fileDigest, model.digest])
         let fetcher = try ImageFetcher(policy: configuration.fetch)
         let incarnation = Incarnation(try await register(description, store, logger))
         let (thread, leases, drain) = (InferenceThread(), HeldLeases(), Drain(timeout: configuration.drainTimeout))

@@ -25,7 +25,8 @@ import Testing
         self.requests = requests
     }
 
-    @Test func anyBatchGivesTheSameBits() throws {
+    @Test(arguments: Precision.allCases) func anyBatchGivesTheSameBits(precision: Precision) throws {
+        let model = try golden.model(precision: precision)
         let alone = try requests.map { try model.generate([$0])[0].get() }
         let together = try model.generate(requests).map { try $0.get() }
         #expect(together == alone)
@@ -37,7 +38,8 @@ import Testing
         }
     }
 
-    @Test func imagesAreIndependentToo() {
+    @Test(arguments: Precision.allCases) func imagesAreIndependentToo(precision: Precision) throws {
+        let model = try golden.model(precision: precision)
         let pixels = golden.pixels(Array(Set(golden.cases.flatMap(\.images))).sorted(), model)
         #expect(model.embedImages(pixels) == pixels.map { model.embedImages([$0])[0] })
     }
@@ -63,14 +65,40 @@ import Testing
         }
     }
 
-    @Test func everyInstructionSetAndThreadCountGivesTheSameBits() throws {
-        let expected = try model.generate(requests).map { try $0.get() }
-        for isa in [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512] where isa.rawValue <= gloss_best_isa().rawValue {
+    @Test(arguments: Precision.allCases)
+    func everyInstructionSetAndThreadCountGivesTheSameBits(precision: Precision) throws {
+        let expected = try golden.model(precision: precision).generate(requests).map { try $0.get() }
+        for isa in [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT]
+        where isa.rawValue <= gloss_best_isa().rawValue {
             for threads in [1, 3] {
-                let other = try golden.model(compute: Compute(instructionSet: isa, threadCount: threads))
+                let compute = Compute(instructionSet: isa, threadCount: threads)
+                let other = try golden.model(precision: precision, compute: compute)
                 #expect(try other.generate(requests).map { try $0.get() } == expected)
             }
         }
+    }
+
+    /// The same weights, bf16, in both: only the arithmetic differs. Mean and largest |Δ log-probability| of a token.
+    @Test(arguments: [(Precision.bf16, 0.01, 0.1), (.int8, 0.05, 0.5)])
+    func lowerPrecisionStaysNear(precision: Precision, mean: Double, largest: Double) throws {
+        let shapes = Golden.fixtures.deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "models/gloss-shapes")
+        let exact = try PaliGemma(contentsOf: shapes, precision: .f32)
+        let other = try PaliGemma(contentsOf: shapes, precision: precision)
+        var differences: [Double] = []
+        for name in golden.imageNames where golden.rgb(name) != nil {
+            let pixels = golden.pixels([name], exact)
+            let (before, after) = (exact.embedImages(pixels), other.embedImages(pixels))
+            for prompt in ["caption en", "answer en how many shapes are there?"] {
+                let request = GenerationRequest(images: before, prompt: prompt, settings: DecodeSettings())
+                let answer = try exact.generate([request])[0].get()[0]
+                let a = try exact.score(images: before, prompt: prompt, suffix: answer.text)
+                let b = try other.score(images: after, prompt: prompt, suffix: answer.text)
+                differences += zip(a.logProbabilities, b.logProbabilities).map { abs($0 - $1) }
+            }
+        }
+        #expect(differences.reduce(0, +) / Double(differences.count) < mean)
+        #expect(differences.max()! < largest)
     }
 
     @Test func oneBadRequestTouchesNoOther() throws {

@@ -57,8 +57,11 @@ struct Golden {
         prefill = try SafeTensorsFile(golden.appending(path: "prefill.safetensors"))
     }
 
-    func model(_ name: String = "model", compute: Compute = Compute(threadCount: 2)) throws -> PaliGemma {
-        try PaliGemma(folder: folder.appending(path: name), compute: compute)
+    /// In f32, the reference's arithmetic, unless told otherwise.
+    func model(
+        _ name: String = "model", precision: Precision = .f32, compute: Compute = Compute(threadCount: 2)
+    ) throws -> PaliGemma {
+        try PaliGemma(contentsOf: folder.appending(path: name), precision: precision, compute: compute)
     }
 
     var imageNames: [String] {

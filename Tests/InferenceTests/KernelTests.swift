@@ -4,7 +4,7 @@ import Testing
 
 @testable import Inference
 
-private let instructionSets = [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512].filter {
+private let instructionSets = [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT].filter {
     $0.rawValue <= gloss_best_isa().rawValue
 }
 
@@ -31,50 +31,137 @@ struct Noise {
     static let shapes = [
         Shape(m: 1, n: 1, k: 1), Shape(m: 2, n: 63, k: 7), Shape(m: 5, n: 64, k: 511), Shape(m: 6, n: 65, k: 512),
         Shape(m: 7, n: 130, k: 513), Shape(m: 13, n: 48, k: 100), Shape(m: 300, n: 17, k: 33),
-        Shape(m: 3, n: 200, k: 1100),
+        Shape(m: 3, n: 200, k: 1100), Shape(m: 20, n: 70, k: 2050), Shape(m: 25, n: 96, k: 4099),
     ]
 
-    @Test(arguments: shapes, [StoredType.f32, .f16, .bf16]) func linear(shape: Shape, type: StoredType) {
-        var noise = Noise(1)
-        let x = Matrix(rows: shape.m, columns: shape.k, values: noise.values(shape.m * shape.k))
-        let stored = StoredWeights(noise.values(shape.n * shape.k), type: type)
-        let bias = noise.values(shape.n)
-        let packed = PackedWeights(outputs: shape.n, inputs: shape.k, isBF16: type == .bf16)
-        stored.withBytes { packed.fill(at: 0, rows: shape.n, from: $0, type: type) }
-        let layer = Linear(weights: packed, bias: bias)
-        var first: [Float]?
-        for (isa, threads) in instructionSets.flatMap({ [($0, 1), ($0, 3)] }) {
-            let start = noise.values(0) + [Float](repeating: 0.25, count: shape.m * shape.n)
-            var y = Matrix(rows: shape.m, columns: shape.n, values: start)
-            Compute(instructionSet: isa, threadCount: threads).linear(x, layer, into: &y, accumulate: true)
-            let found = y.values(rows: 0..<shape.m)
-            if let first { #expect(found == first) } else { first = found }
-        }
-        for m in 0..<shape.m {
-            for n in 0..<shape.n {
-                let exact = (0..<shape.k).reduce(0.25 + Double(bias[n])) {
-                    $0 + Double(x[m, $1]) * Double(stored.values[n * shape.k + $1])
-                }
-                #expect(abs(Double(first![m * shape.n + n]) - exact) < 2e-6 * Double(shape.k).squareRoot() + 1e-6)
+    /// x · Wᵀ in double, of the numbers that each precision multiplies, and the sum of the magnitudes.
+    private func exact(_ x: [Float], _ w: [Float], _ precision: Precision) -> (sum: Double, magnitude: Double) {
+        let a = rounded(x, precision, group: Int(GLOSS_GROUP))
+        let b = rounded(w, precision, group: w.count)
+        let products = zip(a, b).map { $0 * $1 }
+        return (products.reduce(0, +), products.reduce(0) { $0 + abs($1) })
+    }
+
+    private func rounded(_ x: [Float], _ precision: Precision, group: Int) -> [Double] {
+        switch precision {
+        case .f32: return x.map(Double.init)
+        case .bf16: return x.map { Double(nearestBF16($0)) }
+        case .int8:
+            return stride(from: 0, to: x.count, by: group).flatMap { start in
+                let part = x[start..<min(start + group, x.count)]
+                let top = part.map { abs($0) }.max()!
+                let inverse = top > 0 ? 127 / top : 0
+                return part.map { Double(($0 * inverse).rounded(.toNearestOrEven)) * Double(top / 127) }
             }
         }
     }
 
-    @Test func aRowAloneAndInABatch() {
+    private func run(
+        _ x: [Float], _ layer: Linear, rows: Int, _ precision: Precision, _ form: gloss_form, _ compute: Compute
+    ) -> [Float] {
+        var operand = Operand(rows: rows, columns: layer.weights.inputs, type: precision.operandType)
+        compute.convert(Matrix(rows: rows, columns: layer.weights.inputs, values: x), into: &operand)
+        let start = [Float](repeating: 0.25, count: rows * layer.weights.outputs)
+        var y = Matrix(rows: rows, columns: layer.weights.outputs, values: start)
+        compute.linear(operand, layer, into: &y, form)
+        return y.values(rows: 0..<rows)
+    }
+
+    @Test(arguments: shapes, Precision.allCases) func linear(shape: Shape, precision: Precision) {
+        for type in [StoredType.f32, .f16, .bf16] {
+            var noise = Noise(1)
+            let (m, n, k) = (shape.m, shape.n, shape.k)
+            let x = noise.values(m * k)
+            let stored = StoredWeights(noise.values(n * k), type: type)
+            let bias = noise.values(n)
+            let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(type)))
+            stored.withBytes { packed.fill(at: 0, rows: n, from: $0, type: type) }
+            let layer = Linear(weights: packed, bias: bias)
+            var first: [Float]?
+            for (isa, threads) in instructionSets.flatMap({ [($0, 1), ($0, 3)] }) {
+                let compute = Compute(instructionSet: isa, threadCount: threads)
+                let found = run(x, layer, rows: m, precision, GLOSS_ADD, compute)
+                if let first { #expect(found == first) } else { first = found }
+            }
+            for (row, column) in [(0, 0), (m - 1, n - 1), (m / 2, n / 2), (m / 3, n - 1), (m - 1, 0)] {
+                let (sum, magnitude) = exact(
+                    Array(x[row * k..<(row + 1) * k]), Array(stored.values[column * k..<(column + 1) * k]), precision)
+                let found = Double(first![row * n + column])
+                #expect(abs(found - (0.25 + Double(bias[column]) + sum)) < 1e-6 * magnitude + 1e-6)
+            }
+        }
+    }
+
+    @Test(arguments: Precision.allCases) func aRowAloneAndInABatch(precision: Precision) {
         var noise = Noise(2)
-        let (k, n, m) = (700, 150, 23)
+        let (k, n, m) = (700, 150, 300)
         let x = noise.values(m * k)
-        let packed = PackedWeights(outputs: n, inputs: k, isBF16: false)
+        let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
         StoredWeights(noise.values(n * k), type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let layer = Linear(weights: packed, bias: noise.values(n))
-        var batch = Matrix(rows: m, columns: n)
         let compute = Compute(threadCount: 2)
-        compute.linear(Matrix(rows: m, columns: k, values: x), layer, into: &batch)
-        for row in 0..<m {
-            var alone = Matrix(rows: 1, columns: n)
-            compute.linear(
-                Matrix(rows: 1, columns: k, values: Array(x[row * k..<(row + 1) * k])), layer, into: &alone)
-            #expect(alone.values(rows: 0..<1) == batch.values(rows: row..<row + 1))
+        let alone = (0..<m).map { row in
+            run(Array(x[row * k..<(row + 1) * k]), layer, rows: 1, precision, GLOSS_STORE, compute)
+        }
+        for rows in Array(1...30) + [64, 239, 240, 241, 300] {
+            let batch = run(Array(x[..<(rows * k)]), layer, rows: rows, precision, GLOSS_STORE, compute)
+            #expect(batch == alone[..<rows].flatMap(\.self), "\(rows) rows")
+        }
+    }
+
+    @Test(arguments: Precision.allCases) func extremeValues(precision: Precision) {
+        let (k, n) = (256, 64)
+        var noise = Noise(3)
+        var x = noise.values(k, scale: 1e18)
+        (x[3], x[200]) = (0, -1e19)
+        let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
+        var w = noise.values(n * k, scale: 1e-19)
+        for i in 0..<k { w[5 * k + i] = 0 }
+        StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
+        let layer = Linear(weights: packed, bias: nil)
+        let compute = Compute(threadCount: 2)
+        let y = run(x, layer, rows: 1, precision, GLOSS_STORE, compute)
+        for column in 0..<n {
+            let (sum, magnitude) = exact(x, Array(w[column * k..<(column + 1) * k]), precision)
+            #expect(abs(Double(y[column]) - sum) <= 2e-6 * magnitude)
+        }
+        #expect(y[5] == 0)
+        #expect(
+            run([Float](repeating: 0, count: k), layer, rows: 1, precision, GLOSS_STORE, compute).allSatisfy { $0 == 0 }
+        )
+        for odd in [Float.nan, .infinity] {
+            x[7] = odd
+            #expect(!run(x, layer, rows: 1, precision, GLOSS_STORE, compute)[0].isFinite)
+        }
+    }
+
+    @Test(arguments: Precision.allCases, [1, 31, 32, 33, 100]) func gatedPair(precision: Precision, mlp: Int) {
+        var noise = Noise(5)
+        let (k, m) = (96, 9)
+        let (x, gate, up) = (noise.values(m * k), noise.values(mlp * k), noise.values(mlp * k))
+        let type = precision.weightType(.f32)
+        let pair = PackedWeights(WeightShape(outputs: 2 * mlp, inputs: k, type: type, isGated: true))
+        for (half, w) in [gate, up].enumerated() {
+            StoredWeights(w, type: .f32).withBytes { pair.fill(at: 0, rows: mlp, gate: half, from: $0, type: .f32) }
+        }
+        let plain = [gate, up].map { w in
+            let packed = PackedWeights(WeightShape(outputs: mlp, inputs: k, type: type))
+            StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: mlp, from: $0, type: .f32) }
+            return Linear(weights: packed, bias: nil)
+        }
+        for isa in instructionSets {
+            let compute = Compute(instructionSet: isa, threadCount: 2)
+            var operand = Operand(rows: m, columns: k, type: precision.operandType)
+            compute.convert(Matrix(rows: m, columns: k, values: x), into: &operand)
+            var y = Operand(rows: m, columns: mlp, type: GLOSS_F32)
+            compute.linear(operand, Linear(weights: pair, bias: nil), into: &y, GLOSS_GEGLU)
+            let (g, u) = (
+                run(x, plain[0], rows: m, precision, GLOSS_STORE, compute),
+                run(x, plain[1], rows: m, precision, GLOSS_STORE, compute)
+            )
+            for (index, found) in y.values.enumerated() {
+                #expect(abs(Double(found) - gelu(Double(g[index])) * Double(u[index])) < 1e-5)
+            }
         }
     }
 
@@ -82,25 +169,31 @@ struct Noise {
         var noise = Noise(UInt64(d))
         let (values, w, b) = (noise.values(3 * d, scale: 30), noise.values(d), noise.values(d))
         let x = Matrix(rows: 3, columns: d, values: values)
-        var results: [[Float]] = []
-        for isa in instructionSets {
-            let compute = Compute(instructionSet: isa, threadCount: 2)
-            var rms = Matrix(rows: 3, columns: d)
-            var layer = Matrix(rows: 3, columns: d)
-            compute.rmsNorm(x, weight: w, epsilon: 1e-6, into: &rms)
-            compute.layerNorm(x, LayerNorm(weight: w, bias: b, epsilon: 1e-6), into: &layer)
-            results.append(rms.values(rows: 0..<3) + layer.values(rows: 0..<3))
-        }
-        #expect(results.allSatisfy { $0 == results[0] })
-        for row in 0..<3 {
-            let r = values[row * d..<(row + 1) * d].map(Double.init)
-            let mean = r.reduce(0, +) / Double(d)
-            let square = (r.reduce(0) { $0 + $1 * $1 } / Double(d) + 1e-6).squareRoot()
-            let deviation = (r.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(d) + 1e-6).squareRoot()
-            for i in 0..<d {
-                #expect(abs(Double(results[0][row * d + i]) - r[i] / square * (1 + Double(w[i]))) < 3e-6)
-                let expected = (r[i] - mean) / deviation * Double(w[i]) + Double(b[i])
-                #expect(abs(Double(results[0][(3 + row) * d + i]) - expected) < (d == 1 ? 1e-2 : 1e-5))
+        for type in [GLOSS_F32, GLOSS_BF16, GLOSS_INT8] {
+            var results: [[Float]] = []
+            for isa in instructionSets {
+                let compute = Compute(instructionSet: isa, threadCount: 2)
+                var rms = Operand(rows: 3, columns: d, type: type)
+                var layer = Operand(rows: 3, columns: d, type: type)
+                compute.rmsNorm(x, weight: w, epsilon: 1e-6, into: &rms)
+                compute.layerNorm(x, LayerNorm(weight: w, bias: b, epsilon: 1e-6), into: &layer)
+                results.append(rms.values + layer.values)
+            }
+            #expect(results.allSatisfy { $0 == results[0] })
+            // Relative to the largest of a row: 2^-24, 2^-9 and 1/254.
+            let precision: Double = type == GLOSS_F32 ? 0 : type == GLOSS_BF16 ? 0.002 : 0.004
+            for row in 0..<3 {
+                let r = values[row * d..<(row + 1) * d].map(Double.init)
+                let mean = r.reduce(0, +) / Double(d)
+                let square = (r.reduce(0) { $0 + $1 * $1 } / Double(d) + 1e-6).squareRoot()
+                let deviation = (r.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(d) + 1e-6).squareRoot()
+                for i in 0..<d {
+                    let scaled = r[i] / square * (1 + Double(w[i]))
+                    #expect(abs(Double(results[0][row * d + i]) - scaled) < 3e-6 + precision * 5)
+                    let expected = (r[i] - mean) / deviation * Double(w[i]) + Double(b[i])
+                    let found = Double(results[0][(3 + row) * d + i])
+                    #expect(abs(found - expected) < (d == 1 ? 1e-2 : 1e-5) + precision * 4)
+                }
             }
         }
     }
@@ -108,71 +201,90 @@ struct Noise {
     @Test func geluOverTheWholeRange() {
         let inputs: [Float] =
             stride(from: -30, through: 30, by: 0.0371).map { Float($0) } + [0, -0.0, 1e-20, -1e-20, 1e4, -1e4]
-        var results: [[Float]] = []
-        for isa in instructionSets {
-            var x = Matrix(rows: 1, columns: inputs.count, values: inputs)
-            Compute(instructionSet: isa, threadCount: 1).gelu(&x)
-            results.append(x.values(rows: 0..<1))
+        // One input a row, through the identity.
+        let packed = PackedWeights(WeightShape(outputs: 1, inputs: 1, type: GLOSS_F32))
+        StoredWeights([1], type: .f32).withBytes { packed.fill(at: 0, rows: 1, from: $0, type: .f32) }
+        let layer = Linear(weights: packed, bias: nil)
+        let results = instructionSets.map {
+            run(inputs, layer, rows: inputs.count, .f32, GLOSS_GELU, Compute(instructionSet: $0, threadCount: 1))
         }
         #expect(results.allSatisfy { $0 == results[0] })
         for (x, y) in zip(inputs.map(Double.init), results[0]) {
-            let exact = 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
-            #expect(abs(Double(y) - exact) <= 1e-6 * max(1, abs(x)), "\(x)")
+            #expect(abs(Double(y) - gelu(x)) <= 1e-6 * max(1, abs(x)), "\(x)")
         }
     }
 
-    @Test(arguments: [(1, 16), (3, 16), (4, 32), (9, 256), (5, 80)]) func attention(rows: Int, width: Int) {
-        var noise = Noise(9)
-        let counts = [5, 0, 31]
-        let total = counts.reduce(0, +)
-        let (queries, keys, values) = (
-            noise.values(rows * width), noise.values(total * width), noise.values(total * width)
-        )
-        var results: [[Float]] = []
-        for isa in instructionSets {
-            results.append(
-                keys.withUnsafeBufferPointer { k in
-                    values.withUnsafeBufferPointer { v in
-                        var start = 0
-                        let segments = counts.map { count in
-                            defer { start += count * width }
-                            return gloss_segment(
-                                keys: k.baseAddress! + start, values: v.baseAddress! + start, count: Int64(count))
-                        }
-                        var (scores, out) = (
-                            [Float](repeating: 0, count: 4 * total), [Float](repeating: 0, count: rows * width)
-                        )
-                        gloss_attention(isa, queries, Int64(rows), segments, 3, Int64(width), 0.3, &scores, &out)
-                        return out
-                    }
-                })
-        }
-        #expect(results.allSatisfy { $0 == results[0] })
-        for r in 0..<rows {
-            let scores = (0..<total).map { j in
-                0.3 * (0..<width).reduce(0.0) { $0 + Double(queries[r * width + $1]) * Double(keys[j * width + $1]) }
+    private func gelu(_ x: Double) -> Double {
+        0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    }
+
+    @Test(arguments: [1, 3, 17, 100], [0, 1, 64, 130]) func softmax(second: Int, first: Int) {
+        var noise = Noise(6)
+        let (start, width) = ((first + 63) / 64 * 64, (first + 63) / 64 * 64 + 128)
+        let x = noise.values(width, scale: 20)
+        for type in [GLOSS_F32, GLOSS_BF16] {
+            let results = instructionSets.map { isa in
+                let out = Operand(rows: 1, columns: width, type: type)
+                let inverse = gloss_softmax(
+                    isa, x, Int64(first), Int64(start), Int64(second), 0.3, out.base, type, Int64(width))
+                return out.values.map { $0 * inverse }
             }
-            let weights = scores.map { exp($0 - scores.max()!) }
-            let sum = weights.reduce(0, +)
+            #expect(results.allSatisfy { $0 == results[0] })
+            let seen = Array(0..<first) + Array(start..<start + second)
+            let top = seen.map { Double(x[$0]) }.max()!
+            let sum = seen.reduce(0) { $0 + exp((Double(x[$1]) - top) * 0.3) }
             for i in 0..<width {
-                let exact = (0..<total).reduce(0.0) { $0 + weights[$1] * Double(values[$1 * width + i]) } / sum
-                #expect(abs(Double(results[0][r * width + i]) - exact) < 2e-6)
+                let exact = seen.contains(i) ? exp((Double(x[i]) - top) * 0.3) / sum : 0
+                #expect(abs(Double(results[0][i]) - exact) < (type == GLOSS_F32 ? 1e-6 : 4e-3))
             }
         }
     }
 
-    @Test func logSumExpOfLargeAndSmallLogits() {
+    @Test func rowsOfLogits() {
         var noise = Noise(4)
         for (count, scale) in [(1, 1), (17, 80), (1003, 5), (257_216, 30)] as [(Int, Float)] {
             let x = noise.values(count, scale: scale)
-            let top = Double(x.max()!)
-            let exact = top + log(x.reduce(0.0) { $0 + exp(Double($1) - top) })
-            let found = instructionSets.map {
-                Compute(instructionSet: $0, threadCount: 1).logSumExp(
-                    Matrix(rows: 1, columns: count, values: x), row: 0)
+            let top = x.max()!
+            let exact = Double(top) + log(x.reduce(0.0) { $0 + exp(Double($1 - top)) })
+            for isa in instructionSets {
+                #expect(abs(gloss_log_sum_exp(isa, x, Int64(count)) - exact) < 1e-6)
+                #expect(gloss_log_sum_exp(isa, x, Int64(count)) == gloss_log_sum_exp(GLOSS_GENERIC, x, Int64(count)))
+                #expect(Int(gloss_argmax(isa, x, Int64(count))) == x.firstIndex(of: top))
+                var weights = [Float](repeating: 0, count: count)
+                let total = gloss_exp_weights(isa, x, 0.7, &weights, Int64(count))
+                for uniform in [0, 0.1, 0.5, 0.999, 0.999_999_999] {
+                    let drawn = Int(gloss_draw(isa, x, Int64(count), 0.7, uniform))
+                    #expect(drawn == Int(gloss_draw(GLOSS_GENERIC, x, Int64(count), 0.7, uniform)))
+                    let before = weights[..<drawn].reduce(0.0) { $0 + Double($1) }
+                    #expect(before <= uniform * total * (1 + 1e-9) && weights[drawn] > 0)
+                    #expect(before + Double(weights[drawn]) >= uniform * total * (1 - 1e-9))
+                }
             }
-            #expect(found.allSatisfy { $0 == found[0] })
-            #expect(abs(found[0] - exact) < 1e-6)
+        }
+        let odd: [Float] = [1, 2, .nan, 5]
+        for isa in instructionSets { #expect(gloss_argmax(isa, odd, 4) == 2) }
+    }
+}
+
+/// To the nearest bf16, ties to even.
+private func nearestBF16(_ x: Float) -> Float {
+    let bits = x.bitPattern
+    return Float(bitPattern: (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
+}
+
+extension Operand {
+    /// What the rows stand for.
+    fileprivate var values: [Float] {
+        let target = target()
+        return (0..<rows).flatMap { row in
+            let row = (index: row, base: base + row * stride)
+            return (0..<columns).map { column -> Float in
+                if type == GLOSS_INT8 {
+                    let scale = target.scales[row.index * Int(target.groups) + column / Int(GLOSS_GROUP)]
+                    return Float(row.base.load(fromByteOffset: column, as: Int8.self)) * scale
+                }
+                return gloss_load(row.base, type, Int64(column))
+            }
         }
     }
 }

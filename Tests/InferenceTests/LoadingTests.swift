@@ -30,7 +30,7 @@ import Testing
         process.standardOutput = output
         try process.run()
         let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        #expect(printed.hasPrefix(model.digest))
+        #expect(printed.hasPrefix(model.fileDigest))
     }
 
     /// A copy of the model with one file changed, and the words that its error must have.
@@ -101,7 +101,7 @@ import Testing
             damage.change(&data)
             try #require(data != before, "the damage must change the file")
             try data.write(to: file)
-            let error = #expect(throws: InferenceError.self) { try PaliGemma(folder: folder) }
+            let error = #expect(throws: InferenceError.self) { try PaliGemma(contentsOf: folder) }
             for word in damage.words { #expect("\(error!)".contains(word), "\(error!)") }
         }
     }
@@ -109,7 +109,7 @@ import Testing
     @Test(arguments: ["config.json", "tokenizer.model", "model.safetensors"]) func missingFile(name: String) throws {
         try withCopy { folder in
             try FileManager.default.removeItem(at: folder.appending(path: name))
-            let error = #expect(throws: InferenceError.self) { try PaliGemma(folder: folder) }
+            let error = #expect(throws: InferenceError.self) { try PaliGemma(contentsOf: folder) }
             #expect("\(error!)".contains("\(name): no such file"))
         }
     }

@@ -23,7 +23,7 @@ import Testing
     @Test func answersLikeHuggingFace() throws {
         let data = try Data(contentsOf: Golden.fixtures.appending(path: "shapes/expected.json"))
         let expected = try JSONDecoder().decode(Expected.self, from: data).answers
-        let model = try PaliGemma(folder: Self.root.appending(path: "models/gloss-shapes"), threads: 2)
+        let model = try PaliGemma(contentsOf: Self.root.appending(path: "models/gloss-shapes"), threads: 2)
         let requests = try expected.map { answer in
             let bytes = [UInt8](try Data(contentsOf: Self.root.appending(path: "demo/\(answer.file)")))
             let image = try ImageDecoder.decode(bytes)

@@ -26,8 +26,9 @@ struct Infer: ParsableCommand {
     @OptionGroup var format: FormatOptions
 
     @Option(
-        help: ArgumentHelp("The model's folder: config.json, safetensors, tokenizer.model.", valueName: "dir"),
-        completion: .directory)
+        help: ArgumentHelp(
+            "The model's folder (config.json, safetensors, tokenizer.model), or what glossctl pack made of it.",
+            valueName: "path"), completion: .file())
     var model: String
     @Option(help: "The prompt, without a line break.")
     var prompt: String
@@ -45,6 +46,8 @@ struct Infer: ParsableCommand {
     var seed: UInt64 = 0
     @Option(help: "Generate nothing; score this response instead.")
     var score: String?
+    @Option(help: "f32, bf16 or int8. Default: bf16 where all weights are stored so, else f32.")
+    var precision: Precision?
     @Option(help: "Cores to compute on. Default: all. Results do not depend on it.")
     var threads: Int?
     @Option(
@@ -70,20 +73,19 @@ struct Infer: ParsableCommand {
     private func infer() throws {
         let decoded = try images.map(LocalImage.decode)
         let model = try PaliGemma(
-            folder: try folder(), threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+            contentsOf: try location(), precision: precision,
+            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
         let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
         if let dumpStages { try dump(model.stages(images: pixels, prompt: prompt), to: dumpStages) }
         let answers = try answers(model, model.embedImages(pixels))
         try format.json ? sayJSON(answers) : say(answers, DetectionParser(tokenizer: model.tokenizer))
     }
 
-    private func folder() throws -> URL {
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: model, isDirectory: &isDirectory) else {
-            throw Trouble(.failed, "there is no model folder \(model)")
+    private func location() throws -> URL {
+        guard FileManager.default.fileExists(atPath: model) else {
+            throw Trouble(.failed, "there is no model \(model)")
         }
-        guard isDirectory.boolValue else { throw Trouble(.failed, "\(model) is not a folder") }
-        return URL(filePath: model, directoryHint: .isDirectory)
+        return URL(filePath: model)
     }
 
     private func answers(_ model: PaliGemma, _ images: [ImageTokens]) throws -> [Generation] {
@@ -198,3 +200,5 @@ enum LocalImage {
         }
     }
 }
+
+extension Precision: ExpressibleByArgument {}

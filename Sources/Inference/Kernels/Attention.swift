@@ -11,6 +11,24 @@ struct SequenceRows {
     let rows: Range<Int>
     /// Tokens of `own` that see each other fully: the prefix. Later ones see what precedes them.
     let bidirectional: Int
+    /// Index in `own` of the first row's token.
+    let start: Int
+
+    /// Rows of the tokens that come after those that `own` has.
+    init(shared: KeyValueCache?, own: KeyValueCache, rows: Range<Int>, bidirectional: Int) {
+        self.init(shared: shared, own: own, rows: rows, bidirectional: bidirectional, start: own.count)
+    }
+
+    private init(shared: KeyValueCache?, own: KeyValueCache, rows: Range<Int>, bidirectional: Int, start: Int) {
+        (self.shared, self.own, self.rows) = (shared, own, rows)
+        (self.bidirectional, self.start) = (bidirectional, start)
+    }
+
+    /// The last token alone, as row `row`.
+    func last(row: Int) -> SequenceRows {
+        SequenceRows(
+            shared: shared, own: own, rows: row..<row + 1, bidirectional: bidirectional, start: start + rows.count - 1)
+    }
 
     /// Tokens of `own` that the token at `index` of `own` sees.
     func visible(at index: Int) -> Int { max(index + 1, bidirectional) }
@@ -60,148 +78,251 @@ struct RotaryTable: Sendable {
 }
 
 extension Compute {
-    /// Rotates queries and keys of `projections` [rows, H·D + 2·K·D], and writes keys and values to the caches of `layer`.
-    func rotateAndStore(
+    /// Rotates the keys of `projections` [rows, H·D + 2·K·D], and writes keys and values to the caches of `layer`.
+    func rotateAndStoreKeys(
         _ projections: inout Matrix, _ sequences: [SequenceRows], heads: HeadLayout, rotary: RotaryTable, layer: Int
     ) {
-        let (base, width) = (projections.base, projections.columns)
-        for sequence in sequences {
-            let start = sequence.own.count
-            split(sequence.rows.count, cost: 4 * width) { range in
-                for i in range {
-                    let row = base + (sequence.rows.lowerBound + i) * width
-                    rotary.rotate(
-                        self, row, heads: heads.queryHeads + heads.cache.heads,
-                        position: sequence.position(at: start + i))
-                    store(row + heads.queryWidth, in: sequence.own, at: start + i, heads: heads, layer: layer)
-                }
+        let (base, width, d) = (projections.base, projections.columns, heads.cache.headDimension)
+        forEachRow(sequences, cost: 8 * heads.keyWidth) { sequence, i in
+            let keys = base + (sequence.rows.lowerBound + i) * width + heads.queryWidth
+            let index = sequence.start + i
+            rotary.rotate(self, keys, heads: heads.cache.heads, position: sequence.position(at: index))
+            for head in 0..<heads.cache.heads {
+                sequence.own.store(
+                    key: keys + head * d, value: keys + heads.keyWidth + head * d, at: index, layer: layer, head: head)
             }
         }
     }
 
-    private func store(
-        _ keysAndValues: UnsafePointer<Float>, in cache: KeyValueCache, at index: Int, heads: HeadLayout, layer: Int
+    /// Rotates the queries of `projections` [rows, H·D + …].
+    func rotateQueries(
+        _ projections: inout Matrix, _ sequences: [SequenceRows], heads: HeadLayout, rotary: RotaryTable
     ) {
-        precondition(index < cache.capacity)
-        let (d, stride) = (heads.cache.headDimension, heads.cache.stride)
-        for head in 0..<heads.cache.heads {
-            (cache.keys(layer: layer, head: head) + index * stride).update(from: keysAndValues + head * d, count: d)
-            (cache.values(layer: layer, head: head) + index * stride)
-                .update(from: keysAndValues + heads.keyWidth + head * d, count: d)
+        let (base, width) = (projections.base, projections.columns)
+        forEachRow(sequences, cost: 4 * heads.queryWidth) { sequence, i in
+            rotary.rotate(
+                self, base + (sequence.rows.lowerBound + i) * width, heads: heads.queryHeads,
+                position: sequence.position(at: sequence.start + i))
+        }
+    }
+
+    private func forEachRow(_ sequences: [SequenceRows], cost: Int, _ body: (SequenceRows, Int) -> Void) {
+        if sequences.allSatisfy({ $0.rows.count == 1 }) {
+            split(sequences.count, cost: cost) { range in for sequence in sequences[range] { body(sequence, 0) } }
+        } else {
+            for sequence in sequences {
+                split(sequence.rows.count, cost: cost) { range in for i in range { body(sequence, i) } }
+            }
         }
     }
 
     /// Attention of every row over what its sequence sees: output [rows, H·D].
     func attention(
         _ projections: borrowing Matrix, _ sequences: [SequenceRows], heads: HeadLayout, layer: Int, scale: Float,
-        into output: inout Matrix
+        into output: inout Operand
     ) {
-        let tasks = sequences.flatMap { AttentionTask.tasks(of: $0, heads: heads) }
-        let (input, result) = (projections.base, output.base)
-        let (ldq, ldo) = (projections.columns, output.columns)
+        let tasks = AttentionTask.tasks(of: sequences, heads: heads)
+        let (input, result) = (projections.base, output.target())
+        let ldq = projections.columns
         let cost = tasks.reduce(0) { $0 + $1.cost(heads) } / max(tasks.count, 1)
         split(tasks.count, cost: cost) { range in
             for task in tasks[range] {
-                task.run(self, heads: heads, layer: layer, scale: scale, input: input, ldq, output: result, ldo)
+                task.run(self, heads: heads, layer: layer, scale: scale, input: input, ldq, output: result)
             }
         }
     }
 
-    /// Full attention of one image's patches, a head at a time. projections [B·N, 3·D] → output [B·N, D].
+    /// Full attention of each image's patches, head by head. projections [B·N, 3·D] → output [B·N, D].
     func fullAttention(
-        _ projections: borrowing Matrix, images: Int, heads: Int, scale: Float, into output: inout Matrix
+        _ projections: borrowing Matrix, images: Int, heads: Int, scale: Float, into output: inout Operand
     ) {
         let (count, width) = (projections.rows / images, output.columns)
         let d = width / heads
-        let stride = (d + 15) / 16 * 16
-        let (input, result, ldq) = (projections.base, output.base, projections.columns)
+        let (input, result, ldq) = (projections.base, output.target(), projections.columns)
+        let layout = KeyValueLayout(layers: 1, heads: 1, headDimension: d, type: output.type)
         split(images * heads, cost: 4 * count * count * d) { range in
-            let scratch = Matrix(rows: 1, columns: 4 * count * (stride + 1), zeroed: true)
+            let cache = Matrix(rows: 1, columns: layout.byteCount(capacity: count) / 4, zeroed: true)
+            let block = AttentionBlock(compute: self, headDimension: d, type: output.type, scale: scale)
             for item in range {
-                let (image, head) = (item / heads, item % heads)
-                let first = input + image * count * ldq + head * d
-                for part in 0..<3 {
-                    gather(first + part * width, ldq, count, d, into: scratch.base + part * count * stride, stride)
-                }
-                let part = count * stride
-                var segment = gloss_segment(
-                    keys: scratch.base + part, values: scratch.base + 2 * part, count: Int64(count))
-                gloss_attention(
-                    instructionSet, scratch.base, Int64(count), &segment, 1, Int64(stride), scale,
-                    scratch.base + 4 * part, scratch.base + 3 * part)
-                let out = scratch.base + 3 * count * stride
+                let first = input + item / heads * count * ldq + item % heads * d
                 for i in 0..<count {
-                    (result + (image * count + i) * width + head * d).update(from: out + i * stride, count: d)
+                    layout.store(
+                        key: first + i * ldq + width, value: first + i * ldq + 2 * width, in: cache.base, at: i,
+                        capacity: count)
+                }
+                let keys = layout.keys(at: cache.base, tokens: count)
+                let values = layout.values(at: cache.base, tokens: count, capacity: count)
+                let row = item / heads * count
+                let size = AttentionBlock.rows(seeing: count)
+                for start in stride(from: 0, to: count, by: size) {
+                    let queries = (start..<min(start + size, count)).map {
+                        AttentionBlock.Query(
+                            source: first + $0 * ldq, row: row + $0, column: item % heads * d, visible: count)
+                    }
+                    block.run(shared: nil, parts: [(keys, values, queries)], into: result)
                 }
             }
         }
     }
-
-    private func gather(
-        _ from: UnsafePointer<Float>, _ ld: Int, _ count: Int, _ d: Int, into: UnsafeMutablePointer<Float>,
-        _ stride: Int
-    ) {
-        for i in 0..<count { (into + i * stride).update(from: from + i * ld, count: d) }
-    }
 }
 
-/// Queries of consecutive tokens of one sequence that share a KV head and see the same keys.
+/// Queries that share a KV head and what they see: consecutive tokens of one sequence, or the next tokens of the samples of one prefill.
 private struct AttentionTask {
-    let sequence: SequenceRows
-    /// Tokens, by their index in `sequence.own`.
-    let tokens: Range<Int>
+    /// Sequences with the same prefix, and tokens of each by their index in its `own`.
+    var parts: [(sequence: SequenceRows, tokens: Range<Int>)]
     let head: Int
 
-    /// Up to 32 tokens of the prefix at a time; tokens after it one by one.
-    static func tasks(of sequence: SequenceRows, heads: HeadLayout) -> [AttentionTask] {
-        let start = sequence.own.count
-        let all = start..<start + sequence.rows.count
-        let prefix = all.clamped(to: 0..<max(sequence.bidirectional, 0))
-        var runs = stride(from: prefix.lowerBound, to: prefix.upperBound, by: 32).map {
-            $0..<min($0 + 32, prefix.upperBound)
+    static func tasks(of sequences: [SequenceRows], heads: HeadLayout) -> [AttentionTask] {
+        var runs: [[(sequence: SequenceRows, tokens: Range<Int>)]] = []
+        for sequence in sequences {
+            let all = sequence.start..<sequence.start + sequence.rows.count
+            let seen = (sequence.shared?.count ?? 0) + sequence.visible(at: all.upperBound - 1)
+            let limit = max(1, AttentionBlock.rows(seeing: seen) / heads.groupSize)
+            let last = runs.last
+            if let shared = sequence.shared, all.count == 1, let last, last[0].sequence.shared === shared,
+                last.count < limit
+            {
+                runs[runs.count - 1].append((sequence, all))
+                continue
+            }
+            runs += stride(from: all.lowerBound, to: all.upperBound, by: limit).map {
+                [(sequence, $0..<min($0 + limit, all.upperBound))]
+            }
         }
-        let rest = max(all.lowerBound, sequence.bidirectional)..<max(all.upperBound, sequence.bidirectional)
-        runs += rest.map { $0..<$0 + 1 }
-        return runs.flatMap { run in
-            (0..<heads.cache.heads).map { AttentionTask(sequence: sequence, tokens: run, head: $0) }
-        }
+        return runs.flatMap { run in (0..<heads.cache.heads).map { AttentionTask(parts: run, head: $0) } }
     }
 
-    var seen: Int { (sequence.shared?.count ?? 0) + sequence.visible(at: tokens.lowerBound) }
-
-    func cost(_ heads: HeadLayout) -> Int { 4 * tokens.count * heads.groupSize * seen * heads.cache.headDimension }
+    func cost(_ heads: HeadLayout) -> Int {
+        parts.reduce(0) { sum, part in
+            let seen = (part.sequence.shared?.count ?? 0) + part.sequence.visible(at: part.tokens.upperBound - 1)
+            return sum + 4 * part.tokens.count * heads.groupSize * seen * heads.cache.headDimension
+        }
+    }
 
     func run(
         _ compute: Compute, heads: HeadLayout, layer: Int, scale: Float, input: UnsafePointer<Float>, _ ldq: Int,
-        output: UnsafeMutablePointer<Float>, _ ldo: Int
+        output: gloss_target
     ) {
-        let (d, stride, group) = (heads.cache.headDimension, heads.cache.stride, heads.groupSize)
-        let rows = tokens.count * group
-        let scratch = Matrix(rows: 1, columns: 2 * rows * stride + 4 * seen, zeroed: true)
-        let (queries, out) = (scratch.base, scratch.base + rows * stride)
-        let firstRow = sequence.rows.lowerBound + tokens.lowerBound - sequence.own.count
-        let column = head * group * d
-        for r in 0..<rows {
-            let source = input + (firstRow + r / group) * ldq + column + r % group * d
-            (queries + r * stride).update(from: source, count: d)
+        let (d, group) = (heads.cache.headDimension, heads.groupSize)
+        let block = AttentionBlock(compute: compute, headDimension: d, type: heads.cache.type, scale: scale)
+        let shared = parts[0].sequence.shared.map {
+            (
+                keys: $0.keys(layer: layer, head: head, tokens: $0.count),
+                values: $0.values(layer: layer, head: head, tokens: $0.count)
+            )
         }
-        let segments = segments(layer: layer)
-        gloss_attention(
-            compute.instructionSet, queries, Int64(rows), segments, Int64(segments.count), Int64(stride), scale,
-            out + rows * stride, out)
-        for r in 0..<rows {
-            (output + (firstRow + r / group) * ldo + column + r % group * d).update(from: out + r * stride, count: d)
+        let own = parts.map { sequence, tokens in
+            let seen = sequence.visible(at: tokens.upperBound - 1)
+            let queries = tokens.flatMap { token in
+                (0..<group).map { member in
+                    let row = sequence.rows.lowerBound + token - sequence.start
+                    let column = (head * group + member) * d
+                    return AttentionBlock.Query(
+                        source: input + row * ldq + column, row: row, column: column,
+                        visible: sequence.visible(at: token))
+                }
+            }
+            return (
+                sequence.own.keys(layer: layer, head: head, tokens: seen),
+                sequence.own.values(layer: layer, head: head, tokens: seen), queries
+            )
+        }
+        block.run(shared: shared, parts: own, into: output)
+    }
+}
+
+/// Attention as two matrix products: scores = queries · keysᵀ, softmax, weights · values.
+private struct AttentionBlock {
+    let compute: Compute
+    let headDimension: Int
+    let type: gloss_dtype
+    let scale: Float
+
+    struct Query {
+        /// [head dimension].
+        let source: UnsafePointer<Float>
+        /// Where the answer goes.
+        let row: Int
+        let column: Int
+        /// Tokens of its part that it sees.
+        let visible: Int
+    }
+    typealias Part = (keys: gloss_weights, values: gloss_weights, queries: [Query])
+
+    /// Queries whose scores stay in the second cache.
+    static func rows(seeing tokens: Int) -> Int { min(max(65536 / max(tokens, 1), 8), 256) }
+
+    /// All queries see all of `shared`, and what is visible of their part.
+    func run(shared: (keys: gloss_weights, values: gloss_weights)?, parts: [Part], into output: gloss_target) {
+        let panel = Int(GLOSS_PANEL)
+        let before = Int(shared?.keys.outputs ?? 0)
+        let second = (before + panel - 1) / panel * panel
+        let width = second + (Int(parts.map(\.keys.outputs).max() ?? 0) + panel - 1) / panel * panel
+        let queries = parts.flatMap(\.queries)
+        let operand = Operand(rows: queries.count, columns: headDimension, type: type)
+        for (index, query) in queries.enumerated() {
+            var target = operand.target(from: index)
+            gloss_convert(compute.instructionSet, query.source, 0, GLOSS_F32, 1, &target, 1, Int64(headDimension))
+        }
+        let scores = Matrix(rows: queries.count, columns: width)
+        let weights = Operand(rows: queries.count, columns: width, type: type)
+        let sums = Matrix(rows: queries.count, columns: headDimension)
+        if let shared { multiply(operand.operand, shared.keys, scores.output(GLOSS_STORE), 0..<queries.count) }
+        forEachPart(parts) { part, rows in
+            multiply(operand.operand, part.keys, scores.output(GLOSS_STORE, column: second), rows)
+        }
+        var inverses: [Float] = []
+        for (index, query) in queries.enumerated() {
+            inverses.append(
+                gloss_softmax(
+                    compute.instructionSet, scores.base + index * width, Int64(before), Int64(second),
+                    Int64(query.visible), scale, weights.base + index * weights.stride, type, Int64(width)))
+        }
+        if let shared { multiply(weights.operand, shared.values, sums.output(GLOSS_STORE), 0..<queries.count) }
+        forEachPart(parts) { part, rows in
+            multiply(
+                weights.operand(column: second), part.values, sums.output(shared == nil ? GLOSS_STORE : GLOSS_ADD), rows
+            )
+        }
+        for (index, query) in queries.enumerated() {
+            var target = output
+            target.rows += query.row * Int(output.stride) + query.column * type.byteCount
+            target.stride = 0
+            gloss_convert(
+                compute.instructionSet, sums.base + index * headDimension, 0, GLOSS_F32, inverses[index], &target, 1,
+                Int64(headDimension))
         }
     }
 
-    private func segments(layer: Int) -> [gloss_segment] {
-        let own = gloss_segment(
-            keys: sequence.own.keys(layer: layer, head: head), values: sequence.own.values(layer: layer, head: head),
-            count: Int64(sequence.visible(at: tokens.lowerBound)))
-        guard let shared = sequence.shared else { return [own] }
-        let before = gloss_segment(
-            keys: shared.keys(layer: layer, head: head), values: shared.values(layer: layer, head: head),
-            count: Int64(shared.count))
-        return [before, own]
+    private func forEachPart(_ parts: [Part], _ body: (Part, Range<Int>) -> Void) {
+        var row = 0
+        for part in parts {
+            body(part, row..<row + part.queries.count)
+            row += part.queries.count
+        }
+    }
+
+    private func multiply(_ x: gloss_operand, _ weights: gloss_weights, _ output: gloss_output, _ rows: Range<Int>) {
+        var (x, weights, output) = (x, weights, output)
+        output.columns = weights.outputs
+        let panels = (weights.outputs + Int64(GLOSS_PANEL) - 1) / Int64(GLOSS_PANEL)
+        gloss_gemm(
+            compute.instructionSet, &x, &weights, &output, Int64(rows.lowerBound), Int64(rows.upperBound), 0, panels)
+    }
+}
+
+extension Matrix {
+    fileprivate func output(_ form: gloss_form, column: Int) -> gloss_output {
+        var output = output(form)
+        output.rows += column * 4
+        return output
+    }
+}
+
+extension Operand {
+    fileprivate func operand(column: Int) -> gloss_operand {
+        var operand = operand
+        operand.rows += column * type.byteCount
+        return operand
     }
 }

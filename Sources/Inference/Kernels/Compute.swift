@@ -31,60 +31,96 @@ struct Compute: Sendable {
         }
     }
 
-    /// y = x · Wᵀ + b, or y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs].
-    func linear(_ x: borrowing Matrix, _ layer: Linear, into y: inout Matrix, accumulate: Bool = false) {
+    /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]; `panels`: some of the outputs, by 64.
+    func linear(
+        _ x: borrowing Operand, _ layer: Linear, into y: inout Matrix, _ form: gloss_form = GLOSS_STORE,
+        panels: Range<Int>? = nil
+    ) {
+        precondition(y.columns == layer.weights.outputs && y.rows == x.rows)
+        multiply(x, layer, y.output(form), panels: panels)
+    }
+
+    /// y = f(x · Wᵀ + b) as the next product's left side. GEGLU: y [rows, outputs / 2].
+    func linear(_ x: borrowing Operand, _ layer: Linear, into y: inout Operand, _ form: gloss_form) {
+        precondition(y.columns == layer.weights.outputs / (form == GLOSS_GEGLU ? 2 : 1) && y.rows == x.rows)
+        if y.type != GLOSS_INT8 { return multiply(x, layer, y.output(form)) }
+        let wide = Operand(rows: y.rows, columns: y.columns, type: GLOSS_BF16)
+        multiply(x, layer, wide.output(form))
+        convert(wide, into: &y)
+    }
+
+    private func multiply(
+        _ x: borrowing Operand, _ layer: Linear, _ output: gloss_output, panels: Range<Int>? = nil
+    ) {
         let w = layer.weights
-        precondition(x.columns == w.inputs && y.columns == w.outputs && x.rows == y.rows)
-        let (rows, input, output) = (Int64(x.rows), x.base, y.base)
-        let (ldx, ldy) = (Int64(x.columns), Int64(y.columns))
+        precondition(x.columns == w.inputs)
+        // Rows are taken some hundred at a time, so that they stay in the second cache beside a panel.
+        let rowChunks = (x.rows + Int(GLOSS_ROW_CHUNK) - 1) / max(Int(GLOSS_ROW_CHUNK), 1)
+        let (rows, operand, all) = (x.rows, x.operand, panels ?? 0..<w.shape.panelCount)
+        let cost = 2 * rows * w.inputs * Int(GLOSS_PANEL) / max(rowChunks, 1)
         withOptionalPointer(layer.bias) { bias in
-            split(w.panelCount, cost: 2 * x.rows * w.inputs * Int(GLOSS_PANEL)) { panels in
-                gloss_gemm(
-                    instructionSet, input, ldx, w.pointer, w.isBF16, Int64(w.outputs), Int64(w.inputs), bias,
-                    accumulate,
-                    output, ldy, rows, Int64(panels.lowerBound), Int64(panels.upperBound))
+            let kernel = w.kernel(bias: bias)
+            split(rowChunks * all.count, cost: cost) { items in
+                var (operand, kernel, output) = (operand, kernel, output)
+                for chunk in items.lowerBound / all.count...(items.upperBound - 1) / all.count {
+                    let inside = items.clamped(to: chunk * all.count..<(chunk + 1) * all.count)
+                    let first = all.lowerBound - chunk * all.count
+                    gloss_gemm(
+                        instructionSet, &operand, &kernel, &output, Int64(rows * chunk / rowChunks),
+                        Int64(rows * (chunk + 1) / rowChunks), Int64(first + inside.lowerBound),
+                        Int64(first + inside.upperBound))
+                }
             }
         }
     }
 
+    /// The same numbers in another type: bf16 to int8.
+    func convert(_ x: borrowing Operand, into y: inout Operand) {
+        precondition(x.columns == y.columns && x.rows == y.rows)
+        let (source, stride, type, target) = (x.base, x.stride, x.type, y.target())
+        split(x.rows, cost: 4 * x.columns) { range in
+            var target = target.from(row: range.lowerBound)
+            gloss_convert(
+                instructionSet, source + range.lowerBound * stride, Int64(stride), type, 1, &target,
+                Int64(range.count), Int64(y.columns))
+        }
+    }
+
+    /// f32 rows as a product's left side.
+    func convert(_ x: borrowing Matrix, into y: inout Operand) {
+        precondition(x.columns == y.columns && x.rows == y.rows)
+        let (source, columns, target) = (x.base, x.columns, y.target())
+        split(x.rows, cost: 4 * columns) { range in
+            var target = target.from(row: range.lowerBound)
+            gloss_convert(
+                instructionSet, source + range.lowerBound * columns, Int64(columns * 4), GLOSS_F32, 1, &target,
+                Int64(range.count), Int64(columns))
+        }
+    }
+
     /// LayerNorm of each row.
-    func layerNorm(_ x: borrowing Matrix, _ norm: LayerNorm, into y: inout Matrix) {
+    func layerNorm(_ x: borrowing Matrix, _ norm: LayerNorm, into y: inout Operand) {
         precondition(x.columns == norm.weight.count && y.columns == x.columns && y.rows == x.rows)
-        let (input, output, d) = (x.base, y.base, x.columns)
+        let (input, target, d) = (x.base, y.target(), x.columns)
         split(x.rows, cost: 16 * d) { rows in
+            let scratch = Matrix(rows: 1, columns: d)
+            var target = target.from(row: rows.lowerBound)
             gloss_layer_norm(
-                instructionSet, input + rows.lowerBound * d, norm.weight, norm.bias, norm.epsilon,
-                output + rows.lowerBound * d, Int64(rows.count), Int64(d))
+                instructionSet, input + rows.lowerBound * d, norm.weight, norm.bias, norm.epsilon, &target,
+                Int64(rows.count), Int64(d), scratch.base)
         }
     }
 
     /// Gemma's RMSNorm of each row: weight w multiplies as (1 + w).
-    func rmsNorm(_ x: borrowing Matrix, weight: [Float], epsilon: Float, into y: inout Matrix) {
+    func rmsNorm(_ x: borrowing Matrix, weight: [Float], epsilon: Float, into y: inout Operand) {
         precondition(x.columns == weight.count && y.columns == x.columns && y.rows == x.rows)
-        let (input, output, d) = (x.base, y.base, x.columns)
+        let (input, target, d) = (x.base, y.target(), x.columns)
         split(x.rows, cost: 8 * d) { rows in
+            let scratch = Matrix(rows: 1, columns: d)
+            var target = target.from(row: rows.lowerBound)
             gloss_rms_norm(
-                instructionSet, input + rows.lowerBound * d, weight, epsilon, output + rows.lowerBound * d,
-                Int64(rows.count), Int64(d))
-        }
-    }
-
-    /// GELU (tanh form), in place.
-    func gelu(_ x: inout Matrix) {
-        let (base, d) = (x.base, x.columns)
-        split(x.rows, cost: 32 * d) { rows in
-            gloss_gelu(instructionSet, base + rows.lowerBound * d, Int64(rows.count * d))
-        }
-    }
-
-    /// y [rows, d] = gelu(x[…, 0..<d]) · x[…, d..<2d].
-    func geglu(_ x: borrowing Matrix, into y: inout Matrix) {
-        precondition(x.columns == 2 * y.columns && x.rows == y.rows)
-        let (input, output, d) = (x.base, y.base, y.columns)
-        split(x.rows, cost: 32 * d) { rows in
-            gloss_geglu(
-                instructionSet, input + rows.lowerBound * 2 * d, output + rows.lowerBound * d, Int64(rows.count),
-                Int64(d))
+                instructionSet, input + rows.lowerBound * d, weight, epsilon, &target, Int64(rows.count), Int64(d),
+                scratch.base)
         }
     }
 
@@ -95,7 +131,7 @@ struct Compute: Sendable {
 
     /// Index of the first largest value of row `row`.
     func argmax(_ logits: borrowing Matrix, row: Int) -> Int {
-        Int(gloss_argmax(logits.base + row * logits.columns, Int64(logits.columns)))
+        Int(gloss_argmax(instructionSet, logits.base + row * logits.columns, Int64(logits.columns)))
     }
 
     /// exp((x − max) / temperature) of row `row`: unnormalised probabilities.
@@ -106,6 +142,15 @@ struct Compute: Sendable {
             _ = gloss_exp_weights(instructionSet, base, temperature, buffer.baseAddress, Int64(count))
             initialized = count
         }
+    }
+}
+
+extension gloss_target {
+    /// The same from `row` on.
+    fileprivate func from(row: Int) -> gloss_target {
+        gloss_target(
+            rows: rows + row * Int(stride), stride: stride, type: type, scales: scales + row * Int(groups),
+            corrections: corrections + row * Int(groups), groups: groups)
     }
 }
 

@@ -1,32 +1,45 @@
 import CKernels
 import Foundation
 
-/// Keys and values of one run of tokens, for every layer: [layer][key or value][KV head][capacity][stride].
+/// Keys and values of one run of tokens, for every layer: [layer][KV head][keys, values].
 ///
-/// Heads are padded with zeros to `stride`, a multiple of 16. Written by the one forward pass that owns it; once
-/// filled, a prefix is shared by the samples that extend it.
+/// Both are laid out as the right side of a matrix product: keys as weights [tokens, head], values as weights [head, tokens]. Written by
+/// the one forward pass that owns it; once filled, a prefix is shared by the samples that extend it.
 final class KeyValueCache {
     let layout: KeyValueLayout
     let capacity: Int
     /// Tokens held, the same in every layer once a forward pass is over.
     private(set) var count = 0
-    private let storage: UnsafeMutablePointer<Float>
+    private let storage: UnsafeMutableRawPointer
 
     init(layout: KeyValueLayout, capacity: Int) {
         self.layout = layout
         self.capacity = capacity
-        storage = allocateAligned(
-            count: max(1, 2 * layout.layers * layout.heads * capacity * layout.stride), zeroed: true)
+        storage = UnsafeMutableRawPointer(
+            allocateAligned(count: max(1, layout.byteCount(capacity: capacity) / 4), zeroed: true))
     }
 
     deinit { free(storage) }
 
-    func keys(layer: Int, head: Int) -> UnsafeMutablePointer<Float> {
-        storage + (layer * 2 * layout.heads + head) * capacity * layout.stride
+    private func base(layer: Int, head: Int) -> UnsafeMutableRawPointer {
+        storage + (layer * layout.heads + head) * layout.headByteCount(capacity: capacity)
     }
 
-    func values(layer: Int, head: Int) -> UnsafeMutablePointer<Float> {
-        storage + ((layer * 2 + 1) * layout.heads + head) * capacity * layout.stride
+    /// Weights [tokens, head] of the first `tokens` tokens.
+    func keys(layer: Int, head: Int, tokens: Int) -> gloss_weights {
+        layout.keys(at: base(layer: layer, head: head), tokens: tokens)
+    }
+
+    /// Weights [head, tokens] of the first `tokens` tokens.
+    func values(layer: Int, head: Int, tokens: Int) -> gloss_weights {
+        layout.values(at: base(layer: layer, head: head), tokens: tokens, capacity: capacity)
+    }
+
+    /// Writes the token at `index`: key and value of `head`.
+    func store(key: UnsafePointer<Float>, value: UnsafePointer<Float>, at index: Int, layer: Int, head: Int) {
+        precondition(index < capacity)
+        layout.store(
+            key: key, value: value, in: base(layer: layer, head: head), at: index, capacity: capacity)
     }
 
     /// Counts tokens whose keys and values every layer has written.
@@ -36,12 +49,48 @@ final class KeyValueCache {
     }
 }
 
-/// Shape of a cache.
+/// Shape of a cache, and where things lie in the block of one head: keys, then values.
 struct KeyValueLayout: Sendable {
     let layers: Int
     let heads: Int
     let headDimension: Int
+    /// F32 or BF16.
+    let type: gloss_dtype
 
-    /// Head size with its zero padding.
-    var stride: Int { (headDimension + 15) / 16 * 16 }
+    private static let panel = Int(GLOSS_PANEL)
+    private var keyWords: Int { Int(gloss_words(type, Int64(headDimension))) }
+    private func valueWords(_ capacity: Int) -> Int { Int(gloss_words(type, Int64(capacity))) }
+    private func keyByteCount(_ capacity: Int) -> Int {
+        (capacity + Self.panel - 1) / Self.panel * keyWords * Self.panel * 4
+    }
+
+    /// Bytes of one head's keys and values of one layer.
+    func headByteCount(capacity: Int) -> Int {
+        keyByteCount(capacity)
+            + (headDimension + Self.panel - 1) / Self.panel * valueWords(capacity) * Self.panel * 4
+    }
+
+    /// Bytes of a cache for `capacity` tokens.
+    func byteCount(capacity: Int) -> Int { layers * heads * headByteCount(capacity: capacity) }
+
+    func keys(at base: UnsafeMutableRawPointer, tokens: Int) -> gloss_weights {
+        gloss_weights(
+            packed: base, scales: nil, bias: nil, outputs: Int64(tokens), inputs: Int64(headDimension),
+            panel_words: Int64(keyWords), type: type)
+    }
+
+    func values(at base: UnsafeMutableRawPointer, tokens: Int, capacity: Int) -> gloss_weights {
+        gloss_weights(
+            packed: base + keyByteCount(capacity), scales: nil, bias: nil, outputs: Int64(headDimension),
+            inputs: Int64(tokens), panel_words: Int64(valueWords(capacity)), type: type)
+    }
+
+    func store(
+        key: UnsafePointer<Float>, value: UnsafePointer<Float>, in base: UnsafeMutableRawPointer, at index: Int,
+        capacity: Int
+    ) {
+        gloss_store_key(key, Int64(headDimension), base, type, Int64(index))
+        gloss_store_value(
+            value, Int64(headDimension), base + keyByteCount(capacity), type, Int64(index), Int64(capacity))
+    }
 }

@@ -1,3 +1,5 @@
+import CKernels
+
 /// Gemma's decoder: embeddings to hidden states to logits. The head is the embedding, transposed.
 struct LanguageModel: Sendable {
     private struct Layer: Sendable {
@@ -16,41 +18,45 @@ struct LanguageModel: Sendable {
 
     let configuration: ModelConfiguration.Text
     let heads: HeadLayout
+    private let precision: Precision
     private let embedding: Linear
     private let layers: [Layer]
     private let finalNorm: [Float]
     private let rotary: RotaryTable
 
-    init(_ c: ModelConfiguration.Text, from checkpoint: inout Checkpoint) throws(InferenceError) {
+    init(_ c: ModelConfiguration.Text, from weights: inout some WeightSource) throws(InferenceError) {
         configuration = c
+        precision = weights.precision
         heads = HeadLayout(
             queryHeads: c.heads,
-            cache: KeyValueLayout(layers: c.layers, heads: c.kvHeads, headDimension: c.headDimension))
+            cache: KeyValueLayout(
+                layers: c.layers, heads: c.kvHeads, headDimension: c.headDimension,
+                type: weights.precision.attentionType))
         embedding = Linear(
-            weights: try checkpoint.matrix([(TensorName.tokenEmbedding, c.vocabulary)], inputs: c.width), bias: nil)
+            weights: try weights.matrix([(TensorName.tokenEmbedding, c.vocabulary)], inputs: c.width), bias: nil)
         var layers: [Layer] = []
-        for index in 0..<c.layers { layers.append(try Self.layer(index, c, from: &checkpoint, heads: heads)) }
+        for index in 0..<c.layers { layers.append(try Self.layer(index, c, from: &weights, heads: heads)) }
         self.layers = layers
-        finalNorm = try checkpoint.vector(TensorName.finalNorm, shape: [c.width])
+        finalNorm = try weights.vector(TensorName.finalNorm, shape: [c.width])
         rotary = RotaryTable(headDimension: c.headDimension, base: c.ropeBase, positions: c.maxPositions + 1)
     }
 
     private static func layer(
-        _ index: Int, _ c: ModelConfiguration.Text, from checkpoint: inout Checkpoint, heads: HeadLayout
+        _ index: Int, _ c: ModelConfiguration.Text, from weights: inout some WeightSource, heads: HeadLayout
     ) throws(InferenceError) -> Layer {
         let name = TensorName.text(index)
         let widths = [heads.queryWidth, heads.keyWidth, heads.keyWidth]
         let projections = zip(TensorName.textProjections, widths).map { (name: name + $0, rows: $1) }
         let gateAndUp = TensorName.gateAndUp.map { (name: name + $0, rows: c.mlp) }
         return Layer(
-            inputNorm: try checkpoint.vector(name + TensorName.inputNorm, shape: [c.width]),
-            projections: Linear(weights: try checkpoint.matrix(projections, inputs: c.width), bias: nil),
+            inputNorm: try weights.vector(name + TensorName.inputNorm, shape: [c.width]),
+            projections: Linear(weights: try weights.matrix(projections, inputs: c.width), bias: nil),
             output: Linear(
-                weights: try checkpoint.matrix([(name + TensorName.textOutput, c.width)], inputs: heads.queryWidth),
+                weights: try weights.matrix([(name + TensorName.textOutput, c.width)], inputs: heads.queryWidth),
                 bias: nil),
-            attentionNorm: try checkpoint.vector(name + TensorName.attentionNorm, shape: [c.width]),
-            gateAndUp: Linear(weights: try checkpoint.matrix(gateAndUp, inputs: c.width), bias: nil),
-            down: Linear(weights: try checkpoint.matrix([(name + TensorName.down, c.width)], inputs: c.mlp), bias: nil))
+            attentionNorm: try weights.vector(name + TensorName.attentionNorm, shape: [c.width]),
+            gateAndUp: Linear(weights: try weights.gatedPair(gateAndUp, inputs: c.width), bias: nil),
+            down: Linear(weights: try weights.matrix([(name + TensorName.down, c.width)], inputs: c.mlp), bias: nil))
     }
 
     /// Embeddings of `tokens`, times sqrt(width), from row `row` of `hidden` on.
@@ -63,34 +69,120 @@ struct LanguageModel: Sendable {
 
     /// All layers over the rows of `sequences`; their caches grow by these rows. `hidden` [rows, width], in place.
     func forward(_ hidden: inout Matrix, _ sequences: [SequenceRows], _ compute: Compute) {
-        var normed = Matrix(rows: hidden.rows, columns: configuration.width)
-        var projections = Matrix(rows: hidden.rows, columns: heads.rowWidth)
-        var attended = Matrix(rows: hidden.rows, columns: heads.queryWidth)
-        let scale = 1 / Float(configuration.headDimension).squareRoot()
-        for (index, layer) in layers.enumerated() {
-            compute.rmsNorm(hidden, weight: layer.inputNorm, epsilon: configuration.epsilon, into: &normed)
-            compute.linear(normed, layer.projections, into: &projections)
-            compute.rotateAndStore(&projections, sequences, heads: heads, rotary: rotary, layer: index)
-            compute.attention(projections, sequences, heads: heads, layer: index, scale: scale, into: &attended)
-            compute.linear(attended, layer.output, into: &hidden, accumulate: true)
-            compute.rmsNorm(hidden, weight: layer.attentionNorm, epsilon: configuration.epsilon, into: &normed)
-            feedForward(normed, layer, into: &hidden, compute)
+        var buffers = Buffers(self, rows: hidden.rows)
+        for index in layers.indices {
+            project(hidden, index, sequences, into: &buffers, compute)
+            finishLayer(&hidden, index, sequences, &buffers, compute)
         }
         for sequence in sequences { sequence.own.advance(by: sequence.rows.count) }
     }
 
-    /// hidden += down(gelu(gate(x)) · up(x)), some rows at a time.
-    private func feedForward(_ x: borrowing Matrix, _ layer: Layer, into hidden: inout Matrix, _ compute: Compute) {
-        for start in stride(from: 0, to: x.rows, by: Self.mlpRows) {
-            let count = min(Self.mlpRows, x.rows - start)
-            var input = Matrix(rows: count, columns: x.columns)
-            input.copyRows(of: x, from: start, count: count)
-            var pair = Matrix(rows: count, columns: 2 * configuration.mlp)
-            compute.linear(input, layer.gateAndUp, into: &pair)
-            var inner = Matrix(rows: count, columns: configuration.mlp)
-            compute.geglu(pair, into: &inner)
-            compute.linear(inner, layer.down, into: &input)
-            hidden.addRows(input, at: start)
+    /// The same, of which only each sequence's last row is wanted: [sequences, width]. The last layer computes keys and values of all rows,
+    /// and the rest of these alone.
+    func forwardToLast(_ hidden: consuming Matrix, _ sequences: [SequenceRows], _ compute: Compute) -> Matrix {
+        var buffers = Buffers(self, rows: hidden.rows)
+        for index in layers.indices.dropLast() {
+            project(hidden, index, sequences, into: &buffers, compute)
+            finishLayer(&hidden, index, sequences, &buffers, compute)
+        }
+        let index = layers.count - 1
+        storeKeys(hidden, index, sequences, into: &buffers, compute)
+        var wanted = Matrix(rows: sequences.count, columns: hidden.columns)
+        for (row, sequence) in sequences.enumerated() {
+            wanted.copyRows(of: hidden, from: sequence.rows.upperBound - 1, to: row, count: 1)
+        }
+        let last = sequences.enumerated().map { $1.last(row: $0) }
+        var few = Buffers(self, rows: wanted.rows)
+        projectQueries(wanted, index, last, into: &few, compute)
+        finishLayer(&wanted, index, last, &few, compute)
+        for sequence in sequences { sequence.own.advance(by: sequence.rows.count) }
+        return wanted
+    }
+
+    /// What a layer computes beside `hidden`.
+    private struct Buffers: ~Copyable {
+        /// [rows, width], normed: the left side of what follows.
+        var normed: Operand
+        /// [rows, queries | keys | values].
+        var projections: Matrix
+        /// [rows, queries].
+        var attended: Operand
+
+        init(_ model: LanguageModel, rows: Int) {
+            let (heads, precision) = (model.heads, model.precision)
+            normed = Operand(rows: rows, columns: model.configuration.width, type: precision.operandType)
+            projections = Matrix(rows: rows, columns: heads.rowWidth)
+            attended = Operand(rows: rows, columns: heads.queryWidth, type: precision.attentionType)
+        }
+    }
+
+    /// norm → queries, keys and values; keys and values go to the caches.
+    private func project(
+        _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], into buffers: inout Buffers,
+        _ compute: Compute
+    ) {
+        let layer = layers[index]
+        compute.rmsNorm(hidden, weight: layer.inputNorm, epsilon: configuration.epsilon, into: &buffers.normed)
+        compute.linear(buffers.normed, layer.projections, into: &buffers.projections)
+        compute.rotateAndStoreKeys(&buffers.projections, sequences, heads: heads, rotary: rotary, layer: index)
+        compute.rotateQueries(&buffers.projections, sequences, heads: heads, rotary: rotary)
+    }
+
+    /// The same without queries (but for those that share a panel with a key).
+    private func storeKeys(
+        _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], into buffers: inout Buffers,
+        _ compute: Compute
+    ) {
+        let layer = layers[index]
+        compute.rmsNorm(hidden, weight: layer.inputNorm, epsilon: configuration.epsilon, into: &buffers.normed)
+        compute.linear(
+            buffers.normed, layer.projections, into: &buffers.projections,
+            panels: heads.queryWidth / Int(GLOSS_PANEL)..<layer.projections.weights.shape.panelCount)
+        compute.rotateAndStoreKeys(&buffers.projections, sequences, heads: heads, rotary: rotary, layer: index)
+    }
+
+    private func projectQueries(
+        _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], into buffers: inout Buffers,
+        _ compute: Compute
+    ) {
+        let (layer, panel) = (layers[index], Int(GLOSS_PANEL))
+        compute.rmsNorm(hidden, weight: layer.inputNorm, epsilon: configuration.epsilon, into: &buffers.normed)
+        compute.linear(
+            buffers.normed, layer.projections, into: &buffers.projections,
+            panels: 0..<(heads.queryWidth + panel - 1) / panel)
+        compute.rotateQueries(&buffers.projections, sequences, heads: heads, rotary: rotary)
+    }
+
+    /// attention → output → norm → MLP, onto the residual stream.
+    private func finishLayer(
+        _ hidden: inout Matrix, _ index: Int, _ sequences: [SequenceRows], _ buffers: inout Buffers, _ compute: Compute
+    ) {
+        let layer = layers[index]
+        compute.attention(
+            buffers.projections, sequences, heads: heads, layer: index,
+            scale: 1 / Float(configuration.headDimension).squareRoot(), into: &buffers.attended)
+        if precision == .int8 {
+            var attended = Operand(rows: hidden.rows, columns: heads.queryWidth, type: GLOSS_INT8)
+            compute.convert(buffers.attended, into: &attended)
+            compute.linear(attended, layer.output, into: &hidden, GLOSS_ADD)
+        } else {
+            compute.linear(buffers.attended, layer.output, into: &hidden, GLOSS_ADD)
+        }
+        feedForward(layer, &hidden, compute)
+    }
+
+    /// hidden += down(gelu(gate(x)) · up(x)), x = norm(hidden), some rows at a time.
+    private func feedForward(_ layer: Layer, _ hidden: inout Matrix, _ compute: Compute) {
+        for start in stride(from: 0, to: hidden.rows, by: Self.mlpRows) {
+            let count = min(Self.mlpRows, hidden.rows - start)
+            var rows = Matrix(rows: count, columns: hidden.columns)
+            rows.copyRows(of: hidden, from: start, count: count)
+            var normed = Operand(rows: count, columns: hidden.columns, type: precision.operandType)
+            compute.rmsNorm(rows, weight: layer.attentionNorm, epsilon: configuration.epsilon, into: &normed)
+            var inner = Operand(rows: count, columns: configuration.mlp, type: precision.operandType)
+            compute.linear(normed, layer.gateAndUp, into: &inner, GLOSS_GEGLU)
+            compute.linear(inner, layer.down, into: &rows, GLOSS_ADD)
+            hidden.copyRows(of: rows, to: start, count: count)
         }
     }
 
@@ -98,7 +190,7 @@ struct LanguageModel: Sendable {
     func logits(_ hidden: borrowing Matrix, rows: [Int], _ compute: Compute) -> Matrix {
         var chosen = Matrix(rows: rows.count, columns: hidden.columns)
         for (index, row) in rows.enumerated() { chosen.copyRows(of: hidden, from: row, to: index, count: 1) }
-        var normed = Matrix(rows: rows.count, columns: hidden.columns)
+        var normed = Operand(rows: rows.count, columns: hidden.columns, type: precision.operandType)
         compute.rmsNorm(chosen, weight: finalNorm, epsilon: configuration.epsilon, into: &normed)
         var logits = Matrix(rows: rows.count, columns: configuration.vocabulary)
         compute.linear(normed, embedding, into: &logits)

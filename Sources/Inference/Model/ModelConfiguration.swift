@@ -63,16 +63,27 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var imageTokenCount: Int { vision.grid * vision.grid }
 
     /// Reads `config.json`; throws what is missing, of another kind or out of range.
-    public init(contentsOf url: URL) throws(InferenceError) {
+    public init(contentsOf url: URL) throws(InferenceError) { try self.init(mapFile(url), path: url.path) }
+
+    /// A `config.json`'s bytes; `path` is named in errors.
+    init(_ json: Data, path: String) throws(InferenceError) {
         let file: ConfigFile
-        do {
-            file = try JSONDecoder().decode(ConfigFile.self, from: mapFile(url))
-        } catch let error as InferenceError {
-            throw error
-        } catch {
-            throw InferenceError(.invalidModel, "\(url.path): not a valid configuration: \(describe(error))")
+        do { file = try JSONDecoder().decode(ConfigFile.self, from: json) } catch {
+            throw InferenceError(.invalidModel, "\(path): not a valid configuration: \(describe(error))")
         }
-        try self.init(file, path: url.path)
+        try self.init(file, path: path)
+    }
+
+    /// PaliGemma 3B for images of 224, 448 or 896 pixels a side.
+    public static func paliGemma3B(imageSize: Int) -> ModelConfiguration {
+        let json = """
+            {"model_type": "paligemma", "text_config": {"num_key_value_heads": 1, "vocab_size": 257216},
+             "vision_config": {"image_size": \(imageSize)}}
+            """
+        // Every other size is Hugging Face's default, which is this model's.
+        do { return try ModelConfiguration(Data(json.utf8), path: "paligemma-3b-\(imageSize)") } catch {
+            preconditionFailure("\(error)")
+        }
     }
 
     private init(_ file: ConfigFile, path: String) throws(InferenceError) {

@@ -43,35 +43,90 @@ public final class PaliGemma: Sendable {
     /// Text to ids and back.
     public let tokenizer: Tokenizer
     /// Identity of the model's files: sha256, hexadecimal.
-    public let digest: String
+    public let fileDigest: String
+    /// What computes: the files and the arithmetic. Answers of models with the same digest are the same.
+    public var digest: String { "\(fileDigest)-\(precision.rawValue)" }
+    /// The arithmetic of the matrix products.
+    public let precision: Precision
     private let vision: VisionTower
     private let language: LanguageModel
     let compute: Compute
 
-    /// Loads a Hugging Face folder: config.json, safetensors, tokenizer.model.
+    /// Loads a Hugging Face folder (config.json, safetensors, tokenizer.model) or a file that `pack` wrote.
     ///
-    /// - Parameter threads: cores to compute on; results do not depend on it.
-    public convenience init(folder: URL, threads: Int = ProcessInfo.processInfo.activeProcessorCount)
-        throws(InferenceError)
-    {
-        try self.init(folder: folder, compute: Compute(threadCount: max(1, threads)))
+    /// - Parameters:
+    ///   - precision: the arithmetic of the matrix products; nil: as packed, or bf16 where all weights are stored so, else f32.
+    ///   - threads: cores to compute on; results do not depend on it.
+    public convenience init(
+        contentsOf url: URL, precision: Precision? = nil, threads: Int = ProcessInfo.processInfo.activeProcessorCount
+    ) throws(InferenceError) {
+        try self.init(contentsOf: url, precision: precision, compute: Compute(threadCount: max(1, threads)))
     }
 
-    init(folder: URL, compute: Compute) throws(InferenceError) {
+    convenience init(contentsOf url: URL, precision: Precision?, compute: Compute) throws(InferenceError) {
+        let (config, tokenizer) = (PackedFile.configName, PackedFile.tokenizerName)
+        if url.isRegularFile {
+            var file = try PackedFile(url)
+            if let precision, precision != file.precision {
+                throw InferenceError(
+                    .invalidModel,
+                    "\(url.path): packed as \(file.precision.rawValue), asked for as \(precision.rawValue)")
+            }
+            try self.init(
+                configuration: ModelConfiguration(file.file(config), path: "\(url.path): \(config)"),
+                tokenizer: Tokenizer(file.file(tokenizer), path: "\(url.path): \(tokenizer)"),
+                weights: &file, fileDigest: file.header.fileDigest, path: url.path, compute: compute)
+        } else {
+            let configuration = try ModelConfiguration(contentsOf: url.appending(path: config))
+            let tokenizer = try Tokenizer(contentsOf: url.appending(path: tokenizer))
+            var checkpoint = try Checkpoint(folder: url, precision: precision)
+            try self.init(
+                configuration: configuration, tokenizer: tokenizer, weights: &checkpoint,
+                fileDigest: modelDigest(folder: url, weightFiles: Checkpoint.fileNames(url)), path: url.path,
+                compute: compute)
+            try checkpoint.finish()
+        }
+    }
+
+    private init(
+        configuration: ModelConfiguration, tokenizer: Tokenizer, weights: inout some WeightSource, fileDigest: String,
+        path: String, compute: Compute
+    ) throws(InferenceError) {
         self.compute = compute
-        configuration = try ModelConfiguration(contentsOf: folder.appending(path: "config.json"))
-        tokenizer = try Tokenizer(contentsOf: folder.appending(path: "tokenizer.model"))
+        self.configuration = configuration
+        self.tokenizer = tokenizer
+        self.fileDigest = fileDigest
+        precision = weights.precision
         guard tokenizer.pieceCount <= configuration.text.vocabulary else {
             throw InferenceError(
                 .invalidModel,
-                "\(folder.path): tokenizer.model has \(tokenizer.pieceCount) pieces, config.json a vocabulary of"
+                "\(path): tokenizer.model has \(tokenizer.pieceCount) pieces, config.json a vocabulary of"
                     + " \(configuration.text.vocabulary)")
         }
-        var checkpoint = try Checkpoint(folder: folder)
-        vision = try VisionTower(configuration, from: &checkpoint)
-        language = try LanguageModel(configuration.text, from: &checkpoint)
-        try checkpoint.finish()
-        digest = try modelDigest(folder: folder, weightFiles: Checkpoint.fileNames(folder))
+        vision = try VisionTower(configuration, from: &weights)
+        language = try LanguageModel(configuration.text, from: &weights)
+    }
+
+    /// Packs the model in `folder` into one file, which loads in a moment and whose pages all daemons of a machine share.
+    ///
+    /// - Parameter url: replaced, at once and only by a complete file.
+    public static func pack(folder: URL, precision: Precision?, to url: URL) throws {
+        let partial = url.deletingLastPathComponent().appending(path: ".\(url.lastPathComponent).partial")
+        try? FileManager.default.removeItem(at: partial)
+        defer { try? FileManager.default.removeItem(at: partial) }
+        let checkpoint = try Checkpoint(folder: folder, precision: precision)
+        var files: [(name: String, data: Data)] = []
+        for name in [PackedFile.configName, PackedFile.tokenizerName] {
+            files.append((name, try mapFile(folder.appending(path: name))))
+        }
+        var writer = try PackedFileWriter(checkpoint, files: files, to: partial)
+        let configuration = try ModelConfiguration(files[0].data, path: folder.appending(path: files[0].name).path)
+        _ = try VisionTower(configuration, from: &writer)
+        _ = try LanguageModel(configuration.text, from: &writer)
+        try writer.finish(fileDigest: modelDigest(folder: folder, weightFiles: Checkpoint.fileNames(folder)))
+        guard rename(partial.path, url.path) == 0 else {
+            throw InferenceError(.invalidModel, "\(url.path): \(String(cString: strerror(errno)))")
+        }
     }
 
     /// Grows while the model computes, many times a second: if it does not, the computation hangs.

@@ -1,3 +1,5 @@
+import CKernels
+
 /// SigLIP's image encoder and the linear projector: pixels to image tokens.
 struct VisionTower: Sendable {
     private struct Layer: Sendable {
@@ -10,56 +12,63 @@ struct VisionTower: Sendable {
     }
 
     let configuration: ModelConfiguration.Vision
+    private let precision: Precision
     private let patches: Linear
     private let positions: [Float]
     private let layers: [Layer]
     private let finalNorm: LayerNorm
     private let projector: Linear
 
-    init(_ c: ModelConfiguration, from checkpoint: inout Checkpoint) throws(InferenceError) {
+    init(_ c: ModelConfiguration, from weights: inout some WeightSource) throws(InferenceError) {
         let v = c.vision
         let (width, patch) = (v.width, v.patchSize)
         configuration = v
-        patches = try checkpoint.biased(
+        precision = weights.precision
+        patches = try weights.biased(
             [TensorName.patchEmbedding], outputs: width, inputs: 3 * patch * patch, shape: [width, 3, patch, patch])
-        positions = try checkpoint.vector(TensorName.positionEmbedding, shape: [c.imageTokenCount, width])
+        positions = try weights.vector(TensorName.positionEmbedding, shape: [c.imageTokenCount, width])
         var layers: [Layer] = []
         for index in 0..<v.layers {
             let name = TensorName.vision(index)
             layers.append(
                 Layer(
-                    firstNorm: try checkpoint.layerNorm(name + TensorName.firstNorm, width: width, epsilon: v.epsilon),
-                    projections: try checkpoint.biased(
+                    firstNorm: try weights.layerNorm(name + TensorName.firstNorm, width: width, epsilon: v.epsilon),
+                    projections: try weights.biased(
                         TensorName.visionProjections.map { name + $0 }, outputs: width, inputs: width),
-                    output: try checkpoint.biased([name + TensorName.visionOutput], outputs: width, inputs: width),
-                    secondNorm: try checkpoint.layerNorm(
+                    output: try weights.biased([name + TensorName.visionOutput], outputs: width, inputs: width),
+                    secondNorm: try weights.layerNorm(
                         name + TensorName.secondNorm, width: width, epsilon: v.epsilon),
-                    fc1: try checkpoint.biased([name + TensorName.fc1], outputs: v.mlp, inputs: width),
-                    fc2: try checkpoint.biased([name + TensorName.fc2], outputs: width, inputs: v.mlp)))
+                    fc1: try weights.biased([name + TensorName.fc1], outputs: v.mlp, inputs: width),
+                    fc2: try weights.biased([name + TensorName.fc2], outputs: width, inputs: v.mlp)))
         }
         self.layers = layers
-        finalNorm = try checkpoint.layerNorm(TensorName.visionNorm, width: width, epsilon: v.epsilon)
-        projector = try checkpoint.biased([TensorName.projector], outputs: c.text.width, inputs: width)
+        finalNorm = try weights.layerNorm(TensorName.visionNorm, width: width, epsilon: v.epsilon)
+        projector = try weights.biased([TensorName.projector], outputs: c.text.width, inputs: width)
     }
 
     /// Image tokens [B·N, text width], N = grid², row-major patches; unscaled.
     func embed(_ images: [PixelValues], _ compute: Compute) -> Matrix {
         let (count, width) = (configuration.grid * configuration.grid, configuration.width)
         var x = embedPatches(images, compute)
-        var normed = Matrix(rows: x.rows, columns: width)
+        var normed = Operand(rows: x.rows, columns: width, type: precision.operandType)
         var projections = Matrix(rows: x.rows, columns: 3 * width)
-        var inner = Matrix(rows: x.rows, columns: configuration.mlp)
+        var attended = Operand(rows: x.rows, columns: width, type: precision.attentionType)
+        var inner = Operand(rows: x.rows, columns: configuration.mlp, type: precision.operandType)
         let scale = 1 / Float(width / configuration.heads).squareRoot()
         for layer in layers {
             compute.layerNorm(x, layer.firstNorm, into: &normed)
             compute.linear(normed, layer.projections, into: &projections)
             compute.fullAttention(
-                projections, images: images.count, heads: configuration.heads, scale: scale, into: &normed)
-            compute.linear(normed, layer.output, into: &x, accumulate: true)
+                projections, images: images.count, heads: configuration.heads, scale: scale, into: &attended)
+            if precision == .int8 {
+                compute.convert(attended, into: &normed)
+                compute.linear(normed, layer.output, into: &x, GLOSS_ADD)
+            } else {
+                compute.linear(attended, layer.output, into: &x, GLOSS_ADD)
+            }
             compute.layerNorm(x, layer.secondNorm, into: &normed)
-            compute.linear(normed, layer.fc1, into: &inner)
-            compute.gelu(&inner)
-            compute.linear(inner, layer.fc2, into: &x, accumulate: true)
+            compute.linear(normed, layer.fc1, into: &inner, GLOSS_GELU)
+            compute.linear(inner, layer.fc2, into: &x, GLOSS_ADD)
         }
         compute.layerNorm(x, finalNorm, into: &normed)
         var tokens = Matrix(rows: images.count * count, columns: projector.weights.outputs)
@@ -77,8 +86,10 @@ struct VisionTower: Sendable {
                     image.patch(row: place / grid, column: place % grid, size: patch), at: index * grid * grid + place)
             }
         }
+        var operand = Operand(rows: rows.rows, columns: rows.columns, type: precision.operandType)
+        compute.convert(rows, into: &operand)
         var x = Matrix(rows: rows.rows, columns: configuration.width)
-        compute.linear(rows, patches, into: &x)
+        compute.linear(operand, patches, into: &x)
         let table = Matrix(rows: grid * grid, columns: configuration.width, values: positions)
         for index in 0..<images.count { x.addRows(table, at: index * grid * grid) }
         return x

@@ -9,13 +9,17 @@ public final class Tokenizer: Sendable {
     public let pieceCount: Int
 
     /// Loads `tokenizer.model`.
-    public init(contentsOf url: URL) throws(InferenceError) {
-        let data = try mapFile(url)
+    public convenience init(contentsOf url: URL) throws(InferenceError) {
+        try self.init(mapFile(url), path: url.path)
+    }
+
+    /// A `tokenizer.model`'s bytes; `path` is named in errors.
+    init(_ data: Data, path: String) throws(InferenceError) {
         var message = [CChar](repeating: 0, count: 512)
         let loaded = data.withUnsafeBytes { gloss_sp_load($0.baseAddress, $0.count, &message, message.count) }
         guard let loaded else {
             let text = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-            throw InferenceError(.invalidModel, "\(url.path): not a SentencePiece model: \(text)")
+            throw InferenceError(.invalidModel, "\(path): not a SentencePiece model: \(text)")
         }
         handle = loaded
         pieceCount = Int(gloss_sp_piece_count(loaded))

@@ -3,12 +3,15 @@ import Foundation
 /// The tensors of a Hugging Face folder, single or sharded, by canonical name.
 ///
 /// Loading takes each tensor once; `finish` reports those that nobody took.
-struct Checkpoint {
+struct Checkpoint: WeightSource {
+    /// How matrices are to be held.
+    let precision: Precision
     private let files: [SafeTensorsFile]
     private let places: [String: (file: Int, name: String)]
     private var taken: Set<String> = []
 
-    init(folder: URL) throws(InferenceError) {
+    /// - Parameter precision: nil: bf16 where all tensors are stored so, else f32.
+    init(folder: URL, precision: Precision?) throws(InferenceError) {
         let names = try Self.fileNames(folder)
         var files: [SafeTensorsFile] = []
         var places: [String: (file: Int, name: String)] = [:]
@@ -27,6 +30,8 @@ struct Checkpoint {
         }
         self.files = files
         self.places = places
+        let isBF16 = places.values.allSatisfy { files[$0.file].entries[$0.name]?.type == .bf16 }
+        self.precision = precision ?? (isBF16 ? .bf16 : .f32)
     }
 
     /// The weight files of a folder: those that the index names, or the single one.
@@ -54,14 +59,10 @@ struct Checkpoint {
     }
 
     /// Matrices with `inputs` columns, stacked in this order into one: [rows of each, added up].
-    mutating func matrix(_ parts: [(name: String, rows: Int)], inputs: Int, shape: [Int]? = nil) throws(InferenceError)
+    mutating func matrix(_ parts: [(name: String, rows: Int)], inputs: Int, shape: [Int]?) throws(InferenceError)
         -> PackedWeights
     {
-        var found: [(SafeTensorsFile, SafeTensorsFile.Entry)] = []
-        for part in parts { found.append(try take(part.name, shape: shape ?? [part.rows, inputs])) }
-        let outputs = parts.reduce(0) { $0 + $1.rows }
-        let packed = PackedWeights(
-            outputs: outputs, inputs: inputs, isBF16: found.allSatisfy { $0.1.type == .bf16 })
+        let (packed, found) = try take(parts, inputs: inputs, shape: shape, isGated: false)
         var row = 0
         for (part, (file, entry)) in zip(parts, found) {
             file.withBytes(of: entry) { packed.fill(at: row, rows: part.rows, from: $0, type: entry.type) }
@@ -70,21 +71,27 @@ struct Checkpoint {
         return packed
     }
 
-    /// `name`.weight [outputs, inputs] and `name`.bias [outputs].
-    mutating func biased(_ names: [String], outputs: Int, inputs: Int, shape: [Int]? = nil) throws(InferenceError)
-        -> Linear
-    {
-        var bias: [Float] = []
-        for name in names { bias += try vector(name + ".bias", shape: [outputs]) }
-        let parts = names.map { (name: $0 + ".weight", rows: outputs) }
-        return Linear(weights: try matrix(parts, inputs: inputs, shape: shape), bias: bias)
+    /// Gate and up, two matrices of one size, interleaved as GEGLU takes them.
+    mutating func gatedPair(_ parts: [(name: String, rows: Int)], inputs: Int) throws(InferenceError) -> PackedWeights {
+        let (packed, found) = try take(parts, inputs: inputs, shape: nil, isGated: true)
+        for (gate, (file, entry)) in found.enumerated() {
+            file.withBytes(of: entry) {
+                packed.fill(at: 0, rows: parts[gate].rows, gate: gate, from: $0, type: entry.type)
+            }
+        }
+        return packed
     }
 
-    /// `name`.weight and `name`.bias of a LayerNorm.
-    mutating func layerNorm(_ name: String, width: Int, epsilon: Float) throws(InferenceError) -> LayerNorm {
-        LayerNorm(
-            weight: try vector(name + ".weight", shape: [width]), bias: try vector(name + ".bias", shape: [width]),
-            epsilon: epsilon)
+    private mutating func take(
+        _ parts: [(name: String, rows: Int)], inputs: Int, shape: [Int]?, isGated: Bool
+    ) throws(InferenceError) -> (PackedWeights, [(SafeTensorsFile, SafeTensorsFile.Entry)]) {
+        var found: [(SafeTensorsFile, SafeTensorsFile.Entry)] = []
+        for part in parts { found.append(try take(part.name, shape: shape ?? [part.rows, inputs])) }
+        let stored: StoredType = found.allSatisfy { $0.1.type == .bf16 } ? .bf16 : .f32
+        let shape = WeightShape(
+            outputs: parts.reduce(0) { $0 + $1.rows }, inputs: inputs, type: precision.weightType(stored),
+            isGated: isGated)
+        return (PackedWeights(shape), found)
     }
 
     /// Refuses tensors that no part of the model took: the checkpoint is of another kind than its configuration says.

@@ -1,0 +1,155 @@
+// The GEMM: rows of an operand times panels of weights, on tiles of 6 × 64 in registers.
+//
+// Operand and weights are read in words of four bytes along k: one number in f32, two in bf16, four in int8. A panel holds 64
+// columns: [word of k][64]. Each output is a fixed sequence over k, whatever is computed beside it.
+
+enum { K_WORDS = 512, TILE_ROWS = 6 };
+
+// A block of k for up to 6 rows, in registers.
+//
+// acc[r][j] += x[r] · w. `next` is read ahead into the second cache, `lines` of 64 bytes a word of k.
+INLINE void tile_words(int rows, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w, int64_t words,
+                       const char *next, int lines, v16 acc[TILE_ROWS][VECTORS]) {
+    for (int64_t i = 0; i < words; i++) {
+        i16 b[VECTORS];
+        for (int j = 0; j < VECTORS; j++) b[j] = *(const i16u *)(w + i * 4 * GLOSS_PANEL + j * 64);
+        for (int p = 0; p < lines; p++) __builtin_prefetch(next + i * 4 * GLOSS_PANEL + p * 64, 0, 2);
+        for (int r = 0; r < rows; r++) {
+            if (arithmetic == GLOSS_F32_BF16) {
+                const float *a = (const float *)(x + r * ldx) + 2 * i;
+                v16 even = splat(a[0]), odd = splat(a[1]);
+                for (int j = 0; j < VECTORS; j++) acc[r][j] = FMA(even, (v16)(b[j] << 16), acc[r][j]);
+                for (int j = 0; j < VECTORS; j++)
+                    acc[r][j] = FMA(odd, (v16)(b[j] & splat_word((int32_t)0xffff0000)), acc[r][j]);
+                continue;
+            }
+            i16 a = splat_word(*(const int32_t *)(x + r * ldx + i * 4));
+            for (int j = 0; j < VECTORS; j++)
+                acc[r][j] = arithmetic == GLOSS_BF16_BF16 ? dot_bf16(acc[r][j], a, b[j]) : FMA((v16)a, (v16)b[j], acc[r][j]);
+        }
+    }
+}
+// The same in int8: each group's exact sum, times the row's scale of that group, is added to acc by one multiply-add.
+INLINE void tile_int8(int rows, const gloss_operand *x, int64_t row, const char *w, int64_t first_word, int64_t words,
+                      const char *next, int lines, float *partial, int64_t column, bool begins) {
+    const int64_t group_words = GLOSS_GROUP / 4;
+    for (int64_t g = 0; g * group_words < words; g++) {
+        int64_t group = first_word / group_words + g, base = g * group_words;
+        int64_t count = words - base < group_words ? words - base : group_words;
+        const char *a = (const char *)x->rows + row * x->stride + (first_word + base) * 4;
+        const int32_t *corrections = x->corrections + row * x->groups + group;
+        i16 acc[TILE_ROWS][VECTORS];
+        for (int r = 0; r < rows; r++)
+            for (int j = 0; j < VECTORS; j++) acc[r][j] = splat_word(corrections[r * x->groups]);
+        for (int64_t i = 0; i < count; i++) {
+            i16 b[VECTORS];
+            for (int j = 0; j < VECTORS; j++) b[j] = *(const i16u *)(w + (base + i) * 4 * GLOSS_PANEL + j * 64);
+            for (int p = 0; p < lines; p++) __builtin_prefetch(next + (base + i) * 4 * GLOSS_PANEL + p * 64, 0, 2);
+            for (int r = 0; r < rows; r++) {
+                i16 v = splat_word(*(const int32_t *)(a + r * x->stride + i * 4));
+                for (int j = 0; j < VECTORS; j++) acc[r][j] = dot_int8(acc[r][j], v, b[j]);
+            }
+        }
+        const float *scales = x->scales + row * x->groups + group;
+        for (int r = 0; r < rows; r++)
+            for (int j = 0; j < VECTORS; j++) {
+                float *p = partial + r * GLOSS_PANEL + column + j * 16;
+                v16 before = begins && g == 0 ? splat(0) : load(p);
+                store(p, FMA(__builtin_convertvector(acc[r][j], v16), splat(scales[r * x->groups]), before));
+            }
+    }
+}
+INLINE void tile(int rows, gloss_arithmetic arithmetic, const gloss_operand *x, int64_t row, const char *w, int64_t first_word,
+                 int64_t words, const char *next, int lines, float *partial, int64_t column) {
+    if (arithmetic == GLOSS_INT8_INT8)
+        return tile_int8(rows, x, row, w, first_word, words, next, lines, partial, column, first_word == 0);
+    v16 acc[TILE_ROWS][VECTORS];
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < VECTORS; j++) acc[r][j] = splat(0);
+    int64_t bytes = arithmetic == GLOSS_F32_BF16 ? 8 : 4;
+    const char *a = (const char *)x->rows + row * x->stride + first_word * bytes;
+    tile_words(rows, arithmetic, a, x->stride, w, words, next, lines, acc);
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < VECTORS; j++) {
+            float *p = partial + r * GLOSS_PANEL + column + j * 16;
+            store(p, first_word == 0 ? acc[r][j] : load(p) + acc[r][j]);
+        }
+}
+
+// What becomes of finished sums [rows][64] of one panel.
+INLINE void finish(const gloss_weights *w, const gloss_output *out, int64_t row, int64_t rows, int64_t panel, float *partial) {
+    bool gated = out->form == GLOSS_GEGLU;
+    int64_t column = panel * GLOSS_PANEL, first = gated ? column / 2 : column, width = gated ? GLOSS_PANEL / 2 : GLOSS_PANEL;
+    int64_t count = out->columns - first < width ? out->columns - first : width;
+    for (int64_t r = row; r < row + rows; r++, partial += GLOSS_PANEL) {
+        for (int64_t j = 0; j < count; j += 16) {
+            int64_t n = count - j;
+            v16 v = load(partial + j);
+            if (w->scales) v *= load(w->scales + column + j);
+            if (w->bias) v += load_n(w->bias + column + j, n);
+            if (out->form == GLOSS_GELU) v = gelu16(v);
+            if (gated) {
+                v16 up = load(partial + width + j);
+                v = gelu16(v) * (w->scales ? up * load(w->scales + column + width + j) : up);
+            }
+            if (out->type == GLOSS_BF16) {
+                store_bf16((uint16_t *)((char *)out->rows + r * out->stride) + first + j, v, n);
+            } else {
+                float *y = (float *)((char *)out->rows + r * out->stride) + first + j;
+                store_n(y, out->form == GLOSS_ADD ? load_n(y, n) + v : v, n);
+            }
+        }
+    }
+}
+
+#define TILE(R)                                                                                                            \
+    case R:                                                                                                                \
+        if (many) tile(R, arithmetic, x, row, wj, word, words, next + j * 4, VECTORS, here, j);                            \
+        else tile(R, arithmetic, x, row, wj, word, words, next, 1, here, j);                                               \
+        break;
+
+// Some rows of one panel, all of k.
+INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
+                       int64_t first, int64_t last, int64_t panel, float *partial) {
+    const int64_t per_word = arithmetic == GLOSS_INT8_INT8 ? 4 : arithmetic == GLOSS_F32_F32 ? 1 : 2;
+    const int64_t total = (w->inputs + per_word - 1) / per_word;
+    const int64_t block = arithmetic == GLOSS_F32_BF16 ? K_WORDS / 2 : K_WORDS;  // as many k as in f32: the same bits
+    const int64_t tiles = (last - first + TILE_ROWS - 1) / TILE_ROWS;
+    const char *panel_base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
+    for (int64_t word = 0; word < total; word += block) {
+        int64_t words = total - word < block ? total - word : block;
+        const char *base = panel_base + word * 4 * GLOSS_PANEL;
+        int64_t row = first;
+        for (int64_t t = 0; t < tiles; t++) {
+            // Rows spread evenly: no tile is left with few, and the block that comes next is read ahead beside the first four.
+            int64_t end = first + (last - first) * (t + 1) / tiles;
+            float *here = partial + (row - first) * GLOSS_PANEL;
+            bool many = tiles < 4;
+            for (int64_t j = 0; j < GLOSS_PANEL && panel * GLOSS_PANEL + j < w->outputs; j += 16 * VECTORS) {
+                const char *wj = base + j * 4;
+                const char *next = base + block * 4 * GLOSS_PANEL + (many ? 0 : t < 4 ? t * 64 : 0);
+                switch (end - row) { TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) }
+            }
+            if (word + block >= total) finish(w, out, row, end - row, panel, here);
+            row = end;
+        }
+    }
+}
+INLINE void gemm(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row,
+                 int64_t last_row, int64_t first_panel, int64_t last_panel) {
+    float partial[GLOSS_ROW_CHUNK * GLOSS_PANEL] __attribute__((aligned(64)));
+    for (int64_t row = first_row; row < last_row; row += GLOSS_ROW_CHUNK) {
+        int64_t end = last_row - row < GLOSS_ROW_CHUNK ? last_row : row + GLOSS_ROW_CHUNK;
+        for (int64_t panel = first_panel; panel < last_panel; panel++)
+            panel_rows(arithmetic, x, w, out, row, end, panel, partial);
+    }
+}
+void NAME(gemm)(const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row, int64_t last_row,
+                int64_t first_panel, int64_t last_panel) {
+    switch (gloss_arithmetic_of(x->type, w->type)) {
+    case GLOSS_F32_F32: return gemm(GLOSS_F32_F32, x, w, out, first_row, last_row, first_panel, last_panel);
+    case GLOSS_F32_BF16: return gemm(GLOSS_F32_BF16, x, w, out, first_row, last_row, first_panel, last_panel);
+    case GLOSS_BF16_BF16: return gemm(GLOSS_BF16_BF16, x, w, out, first_row, last_row, first_panel, last_panel);
+    case GLOSS_INT8_INT8: return gemm(GLOSS_INT8_INT8, x, w, out, first_row, last_row, first_panel, last_panel);
+    }
+}

@@ -1,0 +1,104 @@
+// Sixteen lanes, and what is computed on them: included once for each instruction set.
+#include <math.h>
+#include <string.h>
+#include "CKernels.h"
+
+typedef float v16 __attribute__((vector_size(64)));
+typedef float v16u __attribute__((vector_size(64), aligned(4)));
+typedef int32_t i16 __attribute__((vector_size(64)));
+typedef int32_t i16u __attribute__((vector_size(64), aligned(4)));
+typedef uint32_t u16v __attribute__((vector_size(64)));
+typedef uint16_t h16u __attribute__((vector_size(32), aligned(2)));
+typedef int8_t b16u __attribute__((vector_size(16), aligned(1)));
+typedef double d16 __attribute__((vector_size(128)));
+
+#define INLINE static inline __attribute__((always_inline))
+#define FMA(a, b, c) __builtin_elementwise_fma(a, b, c)
+
+INLINE v16 splat(float x) { return (v16){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
+INLINE i16 splat_word(int32_t x) { return (i16){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}; }
+INLINE v16 load(const float *p) { return *(const v16u *)p; }
+INLINE void store(float *p, v16 v) { *(v16u *)p = v; }
+INLINE v16 load_n(const float *p, int64_t n) {
+    if (n >= 16) return load(p);
+    v16 v = splat(0);
+    memcpy(&v, p, (size_t)n * sizeof(float));
+    return v;
+}
+INLINE void store_n(float *p, v16 v, int64_t n) {
+    if (n >= 16) store(p, v);
+    else memcpy(p, &v, (size_t)n * sizeof(float));
+}
+INLINE v16 widen(const uint16_t *p) { return (v16)(__builtin_convertvector(*(const h16u *)p, u16v) << 16); }
+// To the nearest bf16, ties to even; what is no number stays one.
+INLINE h16u narrow(v16 v) {
+    u16v bits = (u16v)v, rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    u16v nan = (u16v)(v != v);
+    return __builtin_convertvector((nan & (bits >> 16 | 0x40)) | (~nan & rounded), h16u);
+}
+INLINE void store_bf16(uint16_t *p, v16 v, int64_t n) {
+    h16u h = narrow(v);
+    if (n >= 16) *(h16u *)p = h;
+    else memcpy(p, &h, (size_t)n * sizeof(uint16_t));
+}
+// The first n lanes; the others 0.
+INLINE v16 keep(v16 v, int64_t n) {
+    const i16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return n >= 16 ? v : (v16)((i16)v & (lane < splat_word((int32_t)n)));
+}
+
+// A tree over the lanes, always the same.
+INLINE float sum(v16 v) {
+    for (int w = 8; w; w /= 2)
+        for (int i = 0; i < w; i++) v[i] += v[i + w];
+    return v[0];
+}
+INLINE float largest(v16 v) {
+    float m = v[0];
+    for (int i = 1; i < 16; i++) m = v[i] > m ? v[i] : m;
+    return m;
+}
+
+// exp for x ≤ 88; 0 below −87.3. Cephes' expf polynomial, 2 ulp.
+INLINE v16 exp16(v16 x) {
+    const v16 magic = splat(12582912.0f);  // 1.5 · 2^23: adding it rounds to an integer
+    v16 clamped = __builtin_elementwise_max(__builtin_elementwise_min(x, splat(88.0f)), splat(-87.3f));
+    v16 n = FMA(clamped, splat(1.44269504088896341f), magic) - magic;
+    v16 r = FMA(n, splat(-0.693359375f), clamped);
+    r = FMA(n, splat(2.12194440e-4f), r);
+    v16 p = splat(1.9875691500e-4f);
+    p = FMA(p, r, splat(1.3981999507e-3f));
+    p = FMA(p, r, splat(8.3334519073e-3f));
+    p = FMA(p, r, splat(4.1665795894e-2f));
+    p = FMA(p, r, splat(1.6666665459e-1f));
+    p = FMA(p, r, splat(5.0000001201e-1f));
+    p = FMA(p, r * r, r) + splat(1.0f);
+    i16 scale = (__builtin_convertvector(n, i16) + 127) << 23;
+    v16 y = p * (v16)scale;
+    return (v16)((i16)y & (x >= splat(-87.3f)));
+}
+// x · (1 + tanh(u)) / 2 = x / (1 + exp(−2u)), u = sqrt(2/π) (x + 0.044715 x³).
+INLINE v16 gelu16(v16 x) {
+    v16 u = splat(0.79788456080286536f) * FMA(splat(0.044715f) * x * x, x, x);
+    return x / (splat(1.0f) + exp16(splat(-2.0f) * u));
+}
+
+// acc + odd · odd, then + even · even: what VDPBF16PS computes.
+INLINE v16 dot_bf16(v16 acc, i16 x, i16 w) {
+#if defined(BF16_DOT)
+    return (v16)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)x);
+#else
+    const i16 high = splat_word((int32_t)0xffff0000);
+    acc = FMA((v16)(x & high), (v16)(w & high), acc);
+    return FMA((v16)(x << 16), (v16)(w << 16), acc);
+#endif
+}
+// acc + Σ of four products of an unsigned byte of w and a signed one of x.
+INLINE i16 dot_int8(i16 acc, i16 x, i16 w) {
+#if defined(INT8_DOT)
+    return (i16)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)x);
+#else
+    for (int byte = 0; byte < 4; byte++) acc += (w >> (8 * byte) & 0xff) * (x << (24 - 8 * byte) >> 24);
+    return acc;
+#endif
+}
