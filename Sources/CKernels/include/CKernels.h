@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "pool.h"
 
 // Number formats of stored weights.
 typedef enum { GLOSS_F32 = 0, GLOSS_BF16 = 1, GLOSS_F16 = 2 } gloss_dtype;
