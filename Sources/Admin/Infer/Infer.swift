@@ -45,7 +45,8 @@ struct Infer: ParsableCommand {
     var seed: UInt64 = 0
     @Option(help: "Generate nothing; score this response instead.")
     var score: String?
-    @Option(help: "Cores to compute on. Default: all. Results do not depend on it.")
+    @Option(
+        help: "Threads to compute with. Default: one for each processor that it may use. Results do not depend on it.")
     var threads: Int?
     @Option(
         help: ArgumentHelp(
@@ -70,7 +71,7 @@ struct Infer: ParsableCommand {
     private func infer() throws {
         let decoded = try images.map(LocalImage.decode)
         let model = try PaliGemma(
-            folder: try folder(), threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+            folder: try folder(), threads: threads ?? Processors.threadCount())
         let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
         if let dumpStages { try dump(model.stages(images: pixels, prompt: prompt), to: dumpStages) }
         let answers = try answers(model, model.embedImages(pixels))

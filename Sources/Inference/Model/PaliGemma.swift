@@ -50,11 +50,13 @@ public final class PaliGemma: Sendable {
 
     /// Loads a Hugging Face folder: config.json, safetensors, tokenizer.model.
     ///
-    /// - Parameter threads: cores to compute on; results do not depend on it.
-    public convenience init(folder: URL, threads: Int = ProcessInfo.processInfo.activeProcessorCount)
+    /// - Parameters:
+    ///   - threads: to compute with, the caller's included; results do not depend on it.
+    ///   - cpus: where they are kept, the caller's too; empty: wherever the process may run.
+    public convenience init(folder: URL, threads: Int = Processors.threadCount(), cpus: [Int] = [])
         throws(InferenceError)
     {
-        try self.init(folder: folder, compute: Compute(threadCount: max(1, threads)))
+        try self.init(folder: folder, compute: Compute(threadCount: max(1, threads), cpus: cpus))
     }
 
     init(folder: URL, compute: Compute) throws(InferenceError) {
