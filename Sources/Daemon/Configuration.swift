@@ -1,6 +1,7 @@
 import Configuration
 import Foundation
 import Images
+import Inference
 import SystemPackage
 import Yams
 
@@ -13,6 +14,8 @@ struct DaemonConfiguration: Sendable {
     var modelName = ""
     var precision = "auto"
     var threads = 0
+    /// Where to compute; empty: wherever the process may run.
+    var cpus: [Int] = []
     var batchSize = 16
     var prefixesAtOnce = 32
     var pollInterval = Duration.seconds(5)
@@ -27,7 +30,8 @@ struct DaemonConfiguration: Sendable {
 
     /// The keys of the file, dotted.
     static let keys: Set<String> = [
-        "database", "model", "model_name", "precision", "threads", "batch_size", "prefixes_at_once", "poll_seconds",
+        "database", "model", "model_name", "precision", "threads", "cpus", "batch_size", "prefixes_at_once",
+        "poll_seconds",
         "heartbeat_seconds",
         "rescue_seconds", "drain_seconds", "log_level", "health.address", "health.port", "images.max_pixels",
         "fetch.ports",
@@ -63,6 +67,7 @@ struct DaemonConfiguration: Sendable {
             throw reader.error("precision", "is \(precision), expected auto, f32, bf16 or int8")
         }
         threads = try await reader.integer("threads", threads, 0...1024)
+        cpus = try await reader.cpus("cpus")
         batchSize = try await reader.integer("batch_size", batchSize, 1...1024)
         prefixesAtOnce = try await reader.integer("prefixes_at_once", prefixesAtOnce, 1...1024)
         pollInterval = try await reader.seconds("poll_seconds", pollInterval, 0.05...3600)
@@ -192,6 +197,17 @@ private struct SettingsReader {
             throw error(key, "is \(found), expected \(range.lowerBound) to \(range.upperBound)")
         }
         return .seconds(found)
+    }
+
+    func cpus(_ key: String) async throws -> [Int] {
+        let text = try await string(key, "")
+        if text.isEmpty { return [] }
+        guard let cpus = Processors.list(text) else {
+            throw error(key, "is \(text), expected a list of processors such as 0-3,8")
+        }
+        let missing = Set(cpus).subtracting(Processors.allowed()).sorted()
+        guard missing.isEmpty else { throw error(key, "has \(missing): this process may not run there") }
+        return cpus
     }
 
     func strings(_ key: String) async throws -> [String] {

@@ -55,14 +55,15 @@ struct Glossd: AsyncParsableCommand {
     private static func load(_ configuration: DaemonConfiguration, _ logger: Logger) async throws -> PaliGemma {
         Systemd.notify("STATUS=loading the model")
         let folder = URL(filePath: configuration.model)
-        let threads = configuration.threads == 0 ? ProcessInfo.processInfo.activeProcessorCount : configuration.threads
         let precision = Precision(rawValue: configuration.precision)
+        let cpus = configuration.cpus
+        let threads = configuration.threads == 0 ? Processors.threadCount(cpus: cpus) : configuration.threads
         let start = ContinuousClock.now
         let loaded = await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 continuation.resume(
                     returning: Result { () throws(InferenceError) in
-                        try PaliGemma(contentsOf: folder, precision: precision, threads: threads)
+                        try PaliGemma(contentsOf: folder, precision: precision, threads: threads, cpus: cpus)
                     })
             }
         }

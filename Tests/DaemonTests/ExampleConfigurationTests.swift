@@ -1,4 +1,5 @@
 import Foundation
+import Inference
 import Testing
 
 @testable import Daemon
@@ -57,5 +58,26 @@ import Testing
         await #expect(throws: ConfigurationError.self) {
             try await DaemonConfiguration(file: nil, environment: ["GLOSS_MODEL": "/m", "GLOSS_THREAD": "2"])
         }
+    }
+
+    @Test func readsProcessors() async throws {
+        let cpu = try #require(Processors.allowed().first)
+        func read(_ text: String) async throws -> [Int] {
+            try await DaemonConfiguration(file: nil, environment: ["GLOSS_MODEL": "/m", "GLOSS_CPUS": text]).cpus
+        }
+        #expect(try await read("\(cpu)-\(cpu)") == [cpu])
+        #expect(try await read("") == [])
+        for wrong in ["all", "3-1", "1023", "1024"] {
+            await #expect(throws: ConfigurationError.self, "\(wrong)") { try await read(wrong) }
+        }
+    }
+
+    /// YAML takes a 3 without quotation marks for a number.
+    @Test func readsOneProcessorFromAFile() async throws {
+        let cpu = try #require(Processors.allowed().first)
+        let file = FileManager.default.temporaryDirectory.appending(path: "glossd-\(UUID().uuidString).yaml").path
+        try "model: /m\ncpus: \(cpu)\n".write(toFile: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        #expect(try await DaemonConfiguration(file: file, environment: [:]).cpus == [cpu])
     }
 }

@@ -48,7 +48,8 @@ struct Infer: ParsableCommand {
     var score: String?
     @Option(help: "f32, bf16 or int8. Default: bf16 where all weights are stored so, else f32.")
     var precision: Precision?
-    @Option(help: "Cores to compute on. Default: all. Results do not depend on it.")
+    @Option(
+        help: "Threads to compute with. Default: one for each processor that it may use. Results do not depend on it.")
     var threads: Int?
     @Option(
         help: ArgumentHelp(
@@ -73,8 +74,7 @@ struct Infer: ParsableCommand {
     private func infer() throws {
         let decoded = try images.map(LocalImage.decode)
         let model = try PaliGemma(
-            contentsOf: try location(), precision: precision,
-            threads: threads ?? ProcessInfo.processInfo.activeProcessorCount)
+            contentsOf: try location(), precision: precision, threads: threads ?? Processors.threadCount())
         let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
         if let dumpStages { try dump(model.stages(images: pixels, prompt: prompt), to: dumpStages) }
         let answers = try answers(model, model.embedImages(pixels))

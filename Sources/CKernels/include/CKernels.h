@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "pool.h"
 
 // Number formats. F16 is only stored; INT8 weights carry a scale a column, INT8 rows one a group.
 typedef enum { GLOSS_F32 = 0, GLOSS_BF16 = 1, GLOSS_F16 = 2, GLOSS_INT8 = 3 } gloss_dtype;

@@ -1,5 +1,4 @@
 import CKernels
-import Foundation
 import Synchronization
 
 /// Where and how kernels run: instruction set and threads. Neither changes a bit of any result.
@@ -8,27 +7,22 @@ struct Compute: Sendable {
     let threadCount: Int
     /// Counts kernels begun: a watchdog's sign of life.
     let activity = Activity()
+    private let pool: ThreadPool
 
-    init(instructionSet: gloss_isa = gloss_best_isa(), threadCount: Int) {
-        precondition(threadCount > 0)
+    init(instructionSet: gloss_isa = gloss_best_isa(), threadCount: Int, cpus: [Int] = []) {
         self.instructionSet = instructionSet
         self.threadCount = threadCount
+        pool = ThreadPool(threadCount: threadCount, cpus: cpus)
     }
 
     /// Splits 0..<count among the threads when the whole is worth it: `cost` is operations an item.
     func split(_ count: Int, cost: Int, _ body: (Range<Int>) -> Void) {
         activity.count.add(1, ordering: .relaxed)
-        let worthwhile = 400_000  // operations a chunk: some ten microseconds, the price of a hand-over
+        let worthwhile = 100_000  // operations a chunk: a microsecond or more, the price of a hand-over
         let chunks = min(threadCount == 1 ? 1 : threadCount * 4, count, max(1, count * cost / worthwhile))
         if chunks <= 1 { return body(0..<count) }
-        // Chunks write disjoint parts, and none outlives the call.
-        nonisolated(unsafe) let work = body
-        let next = Atomic(0)
-        DispatchQueue.concurrentPerform(iterations: min(threadCount, chunks)) { _ in
-            while case let i = next.add(1, ordering: .relaxed).oldValue, i < chunks {
-                work(count * i / chunks..<count * (i + 1) / chunks)
-            }
-        }
+        // Chunks write disjoint parts.
+        pool.run(chunks: chunks) { body(count * $0 / chunks..<count * ($0 + 1) / chunks) }
     }
 
     /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]; `panels`: some of the outputs, by 64.

@@ -56,11 +56,12 @@ public final class PaliGemma: Sendable {
     ///
     /// - Parameters:
     ///   - precision: the arithmetic of the matrix products; nil: as packed, or bf16 where all weights are stored so, else f32.
-    ///   - threads: cores to compute on; results do not depend on it.
+    ///   - threads: to compute with, the caller's included; results do not depend on it.
+    ///   - cpus: where they are kept, the caller's too; empty: wherever the process may run.
     public convenience init(
-        contentsOf url: URL, precision: Precision? = nil, threads: Int = ProcessInfo.processInfo.activeProcessorCount
+        contentsOf url: URL, precision: Precision? = nil, threads: Int = Processors.threadCount(), cpus: [Int] = []
     ) throws(InferenceError) {
-        try self.init(contentsOf: url, precision: precision, compute: Compute(threadCount: max(1, threads)))
+        try self.init(contentsOf: url, precision: precision, compute: Compute(threadCount: max(1, threads), cpus: cpus))
     }
 
     convenience init(contentsOf url: URL, precision: Precision?, compute: Compute) throws(InferenceError) {
