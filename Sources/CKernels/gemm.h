@@ -113,7 +113,9 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
                        int64_t first, int64_t last, int64_t panel, float *partial) {
     const int64_t per_word = arithmetic == GLOSS_INT8_INT8 ? 4 : arithmetic == GLOSS_F32_F32 ? 1 : 2;
     const int64_t total = (w->inputs + per_word - 1) / per_word;
-    const int64_t block = arithmetic == GLOSS_F32_BF16 ? K_WORDS / 2 : K_WORDS;  // as many k as in f32: the same bits
+    // Blocks of equal size, whole groups of int8, and as many k for bf16 weights as for f32 ones: the same bits.
+    const int64_t most = arithmetic == GLOSS_F32_BF16 ? K_WORDS / 2 : K_WORDS, blocks = (total + most - 1) / most;
+    const int64_t unit = GLOSS_GROUP / 4, block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
     const int64_t tiles = (last - first + TILE_ROWS - 1) / TILE_ROWS;
     const char *panel_base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
     for (int64_t word = 0; word < total; word += block) {

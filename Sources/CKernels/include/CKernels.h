@@ -74,7 +74,7 @@ static inline gloss_arithmetic gloss_arithmetic_of(gloss_dtype x, gloss_dtype w)
     return w == GLOSS_BF16 ? GLOSS_F32_BF16 : GLOSS_F32_F32;
 }
 
-// Rows [first_row, last_row) × panels [first_panel, last_panel). Each output is summed over k in blocks of 512 words, sequentially
+// Rows [first_row, last_row) × panels [first_panel, last_panel). Each output is summed over k in blocks of up to 512 words, sequentially
 // by fused multiply-add inside a block (bf16: the odd number of a word, then the even one; int8: exact sums of groups).
 void gloss_gemm(gloss_isa isa, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row,
                 int64_t last_row, int64_t first_panel, int64_t last_panel);

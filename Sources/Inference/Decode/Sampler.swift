@@ -11,9 +11,11 @@ struct Sampler {
     /// The token of `step` of `sample`, from row `row` of `logits`.
     func token(_ logits: borrowing Matrix, row: Int, sample: Int, step: Int, _ compute: Compute) -> Int {
         if settings.temperature < Self.coldest { return compute.argmax(logits, row: row) }
-        let weights = compute.weights(logits, row: row, temperature: settings.temperature)
         let uniform = Self.uniform(seed: settings.seed, sample: sample, step: step)
-        if settings.topK == 0 && settings.topP == 1 { return Self.draw(weights, weights.indices, uniform) }
+        if settings.topK == 0 && settings.topP == 1 {
+            return compute.draw(logits, row: row, temperature: settings.temperature, uniform: uniform)
+        }
+        let weights = compute.weights(logits, row: row, temperature: settings.temperature)
         return Self.draw(weights, kept(weights), uniform)
     }
 

@@ -128,6 +128,13 @@ struct Compute: Sendable {
         Int(gloss_argmax(instructionSet, logits.base + row * logits.columns, Int64(logits.columns)))
     }
 
+    /// The first index of row `row` where the running sum of the probabilities exceeds `uniform` (0..<1) of their total.
+    func draw(_ logits: borrowing Matrix, row: Int, temperature: Double, uniform: Double) -> Int {
+        Int(
+            gloss_draw(
+                instructionSet, logits.base + row * logits.columns, Int64(logits.columns), temperature, uniform))
+    }
+
     /// exp((x − max) / temperature) of row `row`: unnormalised probabilities.
     func weights(_ logits: borrowing Matrix, row: Int, temperature: Double) -> [Float] {
         let count = logits.columns

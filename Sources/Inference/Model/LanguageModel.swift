@@ -11,6 +11,8 @@ struct LanguageModel: Sendable {
         /// Gate and up in one matrix.
         let gateAndUp: Linear
         let down: Linear
+
+        var matrices: [PackedWeights] { [projections, output, gateAndUp, down].map(\.weights) }
     }
 
     /// Rows of the MLP computed at once: bounds its memory (2 × 16384 columns at 2B), no gain beyond.
@@ -195,6 +197,14 @@ struct LanguageModel: Sendable {
         var logits = Matrix(rows: rows.count, columns: configuration.vocabulary)
         compute.linear(normed, embedding, into: &logits)
         return logits
+    }
+
+    /// Weights of one layer's matrices.
+    var layerParameterCount: Int { layers[0].matrices.reduce(0) { $0 + $1.outputs * $1.inputs } }
+
+    /// Bytes of the packed matrices, the embedding included.
+    var weightByteCount: Int {
+        (layers.flatMap(\.matrices) + [embedding.weights]).reduce(0) { $0 + $1.shape.byteCount }
     }
 
     /// An empty cache for up to `capacity` tokens.

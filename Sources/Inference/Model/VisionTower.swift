@@ -76,6 +76,16 @@ struct VisionTower: Sendable {
         return tokens
     }
 
+    private var matrices: [PackedWeights] {
+        ([patches, projector] + layers.flatMap { [$0.projections, $0.output, $0.fc1, $0.fc2] }).map(\.weights)
+    }
+
+    /// Weights of the matrices.
+    var parameterCount: Int { matrices.reduce(0) { $0 + $1.outputs * $1.inputs } }
+
+    /// Bytes of the packed matrices.
+    var weightByteCount: Int { matrices.reduce(0) { $0 + $1.shape.byteCount } }
+
     /// Patches as rows (channel, y, x), by the convolution's weights, plus positions: [B·N, width].
     private func embedPatches(_ images: [PixelValues], _ compute: Compute) -> Matrix {
         let (grid, patch) = (configuration.grid, configuration.patchSize)

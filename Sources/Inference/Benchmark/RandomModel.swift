@@ -1,0 +1,155 @@
+import Foundation
+
+/// A PaliGemma of random weights, to measure what each stage costs: no file is needed. Its answers mean nothing; its work is a real model's.
+public final class RandomModel {
+    /// What was measured.
+    public struct Cost: Sendable {
+        /// Seconds on the clock.
+        public let seconds: Double
+        /// Multiplications and additions of the matrix products, attention included, and nothing else.
+        public let operations: Double
+        /// Bytes of weights that were read at least once.
+        public let weightBytes: Double
+    }
+
+    /// Prefixes that were computed, to be extended.
+    public struct Prefilled {
+        let caches: [KeyValueCache]
+    }
+
+    /// Sizes.
+    public let configuration: ModelConfiguration
+    /// The arithmetic.
+    public let precision: Precision
+    private let vision: VisionTower
+    private let language: LanguageModel
+    private let compute: Compute
+
+    /// Draws the weights; some seconds at 3B.
+    public init(_ configuration: ModelConfiguration, precision: Precision, threads: Int) throws(InferenceError) {
+        var weights = RandomWeights(precision: precision)
+        self.configuration = configuration
+        self.precision = precision
+        compute = Compute(threadCount: threads)
+        vision = try VisionTower(configuration, from: &weights)
+        language = try LanguageModel(configuration.text, from: &weights)
+    }
+
+    /// Bytes of all packed matrices.
+    public var weightByteCount: Int { vision.weightByteCount + language.weightByteCount }
+
+    /// Bytes of the keys and values of `tokens` tokens.
+    public func cacheByteCount(tokens: Int) -> Int { language.heads.cache.byteCount(capacity: tokens) }
+
+    /// Images through the vision tower and the projector, together.
+    public func embed(images count: Int) -> Cost {
+        let side = configuration.vision.imageSize
+        let rgb = (0..<side * side * 3).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 13) }
+        let pixels = PixelValues(rgb: rgb, width: side, height: side, size: side)
+        let images = [PixelValues](repeating: pixels, count: count)
+        return cost(operations: vision.operations(images: count), weightBytes: vision.weightByteCount) {
+            _ = vision.embed(images, compute)
+        }
+    }
+
+    /// Prefixes of `tokens` tokens each, in one pass; the next token of each is drawn.
+    public func prefill(sequences: Int, tokens: Int) -> (Prefilled, Cost) {
+        let caches = (0..<sequences).map { _ in language.makeCache(capacity: tokens) }
+        let rows = sequences * tokens
+        let operations =
+            language.operations(rows: rows, attended: Double(rows) * Double(tokens))
+            - language.trimmed(
+                rows: rows - sequences, tokens: tokens) + language.headOperations(rows: sequences)
+        let cost = cost(operations: operations, weightBytes: language.weightByteCount) {
+            let parts = caches.enumerated().map { index, cache in
+                SequenceRows(
+                    shared: nil, own: cache, rows: index * tokens..<(index + 1) * tokens, bidirectional: tokens)
+            }
+            draw(language.forwardToLast(noise(rows: rows), parts, compute))
+        }
+        return (Prefilled(caches: caches), cost)
+    }
+
+    /// One token for each of `samples` answers of each prefix, `steps` times; the next tokens are drawn at temperature 1. The cost of
+    /// one step.
+    public func extend(_ prefilled: Prefilled, samples: Int, steps: Int) -> Cost {
+        let rows = prefilled.caches.count * samples
+        let own = (0..<rows).map { _ in language.makeCache(capacity: steps) }
+        let seen = Double(prefilled.caches.first?.count ?? 0) + Double(steps) / 2
+        let operations = language.operations(rows: rows, attended: Double(rows) * seen)
+        let all = cost(
+            operations: (operations + language.headOperations(rows: rows)) * Double(steps),
+            weightBytes: language.weightByteCount * steps
+        ) {
+            for _ in 0..<steps {
+                let parts = (0..<rows).map {
+                    SequenceRows(
+                        shared: prefilled.caches[$0 / samples], own: own[$0], rows: $0..<$0 + 1, bidirectional: 0)
+                }
+                draw(language.forwardToLast(noise(rows: rows), parts, compute))
+            }
+        }
+        return Cost(
+            seconds: all.seconds / Double(steps), operations: all.operations / Double(steps),
+            weightBytes: all.weightBytes / Double(steps))
+    }
+
+    private func noise(rows: Int) -> Matrix {
+        let values = (0..<1031).map { Float(sin(Double($0 * $0))) }
+        var hidden = Matrix(rows: rows, columns: configuration.text.width)
+        for row in 0..<rows {
+            hidden.setRows((0..<hidden.columns).map { values[($0 + 37 * row) % values.count] }, at: row)
+        }
+        return hidden
+    }
+
+    private func draw(_ hidden: borrowing Matrix) {
+        for start in stride(from: 0, to: hidden.rows, by: 64) {
+            let rows = start..<min(start + 64, hidden.rows)
+            let logits = language.logits(hidden, rows: Array(rows), compute)
+            let sampler = Sampler(settings: DecodeSettings(temperature: 1))
+            compute.split(logits.rows, cost: 8 * logits.columns) { range in
+                for row in range {
+                    _ = sampler.token(logits, row: row, sample: row, step: 0, compute)
+                    _ = compute.logSumExp(logits, row: row)
+                }
+            }
+        }
+    }
+
+    private func cost(operations: Double, weightBytes: Int, _ work: () -> Void) -> Cost {
+        let start = ContinuousClock.now
+        work()
+        return Cost(
+            seconds: (.now - start) / .seconds(1), operations: operations, weightBytes: Double(weightBytes))
+    }
+}
+
+extension VisionTower {
+    /// Multiplications and additions: patches, layers with full attention, projector.
+    fileprivate func operations(images: Int) -> Double {
+        let (rows, width) = (Double(configuration.grid * configuration.grid), Double(configuration.width))
+        let matrices = rows * Double(parameterCount) * 2
+        return Double(images) * (matrices + 4 * rows * rows * width * Double(configuration.layers))
+    }
+}
+
+extension LanguageModel {
+    /// Of all layers for `rows` rows that attend to `attended` tokens in all.
+    fileprivate func operations(rows: Int, attended: Double) -> Double {
+        let layer = 2 * Double(rows) * Double(layerParameterCount) + 4 * attended * Double(heads.queryWidth)
+        return layer * Double(configuration.layers)
+    }
+
+    /// What the last layer does not compute for `rows` rows that see `tokens` tokens: all but keys and values.
+    fileprivate func trimmed(rows: Int, tokens: Int) -> Double {
+        let keys = configuration.width * 2 * heads.keyWidth
+        return 2 * Double(rows) * Double(layerParameterCount - keys) + 4 * Double(rows) * Double(tokens)
+            * Double(heads.queryWidth)
+    }
+
+    /// Of the logits.
+    fileprivate func headOperations(rows: Int) -> Double {
+        2 * Double(rows) * Double(configuration.width) * Double(configuration.vocabulary)
+    }
+}
