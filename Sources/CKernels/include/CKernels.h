@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "peaks.h"
 #include "pool.h"
 
 // Number formats. F16 is only stored; INT8 weights carry a scale a column, INT8 rows one a group.

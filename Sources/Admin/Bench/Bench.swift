@@ -1,0 +1,17 @@
+import ArgumentParser
+
+/// `glossctl bench`
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measures how fast this machine computes.",
+        discussion: """
+            On a machine that has nothing else to do; absolute times move with it by some percent, so compare within \
+            one run.
+
+            EXAMPLES
+              glossctl bench peaks
+
+            \(ExitStatus.help)
+            """,
+        subcommands: [BenchPeaks.self])
+}

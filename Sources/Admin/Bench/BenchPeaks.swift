@@ -1,0 +1,77 @@
+import ArgumentParser
+import Inference
+
+/// `glossctl bench peaks`
+struct BenchPeaks: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "peaks",
+        abstract: "What the machine can do at best: arithmetic and memory.",
+        discussion: """
+            A multiply-add counts as two operations. Arithmetic is register to register; memory is 1 GiB read once, in \
+            the fastest of several ways. All threads together, medians.
+
+            EXAMPLES
+              glossctl bench peaks
+              glossctl bench peaks --threads 1 --json
+
+            \(ExitStatus.help)
+            """)
+
+    @OptionGroup var format: FormatOptions
+
+    @Option(help: "Threads to measure with. Default: one for each processor that it may use.")
+    var threads: Int?
+    @Option(help: "Seconds that it takes, about.")
+    var seconds = 6.0
+
+    func validate() throws {
+        if let threads, !(1...1024 ~= threads) {
+            throw ValidationError("--threads must be 1 to 1024, not \(threads).")
+        }
+        guard 0...3600 ~= seconds else { throw ValidationError("--seconds must be 0 to 3600, not \(seconds).") }
+    }
+
+    func run() throws {
+        let peaks = MachinePeaks.measure(threads: threads ?? Processors.threadCount(), seconds: seconds)
+        if format.json { return try JSONText.say(PeaksAnswer(peaks)) }
+        var table = Table([.text("PEAK"), .number("PER SECOND"), .text("")])
+        for (name, value) in [
+            ("f32 AVX-512", peaks.f32AVX512), ("f32 AVX2", peaks.f32AVX2), ("f32 generic", peaks.f32Generic),
+            ("bf16 VDPBF16PS", peaks.bf16), ("int8 VPDPBUSD", peaks.int8),
+        ] {
+            table.add([Table.Cell(name), Self.giga(value), "G operations"])
+        }
+        let (streams, distance) = (peaks.reading.streams, peaks.reading.prefetchDistance)
+        let how = distance > 0 ? "prefetched \(distance) bytes ahead" : "not prefetched"
+        table.add([
+            "memory, read", Self.giga(peaks.memory), Table.Cell("GB, \(streams) a thread side by side, \(how)"),
+        ])
+        table.lines(width: nil, palette: .output).forEach(Console.say)
+        Console.say("\(peaks.threadCount) thread\(peaks.threadCount == 1 ? "" : "s")")
+    }
+
+    private static func giga(_ value: Double?) -> Table.Cell {
+        Table.Cell(value.map { Formats.fixed($0 / 1e9, 1) } ?? "–")
+    }
+}
+
+/// Peaks as `--json` gives them: operations/s and bytes/s; without those that this CPU has not.
+private struct PeaksAnswer: Encodable {
+    let threads: Int
+    let f32, f32Generic: Double
+    let f32AVX512, f32AVX2, bf16, int8, memory: Double?
+
+    init(_ peaks: MachinePeaks) {
+        (threads, f32, f32Generic) = (peaks.threadCount, peaks.f32, peaks.f32Generic)
+        (f32AVX512, f32AVX2) = (peaks.f32AVX512, peaks.f32AVX2)
+        (bf16, int8, memory) = (peaks.bf16, peaks.int8, peaks.memory)
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case threads, f32, bf16, int8
+        case f32Generic = "f32_generic"
+        case f32AVX512 = "f32_avx512"
+        case f32AVX2 = "f32_avx2"
+        case memory = "memory_bytes"
+    }
+}

@@ -1,0 +1,119 @@
+// Microbenchmarks: as many independent accumulators as the registers hold, so that neither latency nor loads limit.
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "CKernels.h"
+#include "peaks.h"
+
+// rounds × `count` times acc[i] = step(acc[i]), all in registers.
+#define PEAK(name, vector, count, start, step, sum)                        \
+    static double name(int64_t rounds) {                                   \
+        vector acc[count];                                                 \
+        for (int i = 0; i < count; i++) acc[i] = start;                    \
+        for (int64_t round = 0; round < rounds; round++) {                 \
+            _Pragma("unroll") for (int i = 0; i < count; i++) step;        \
+        }                                                                  \
+        double total = 0;                                                  \
+        for (int i = 0; i < count; i++) total += sum;                      \
+        return total;                                                      \
+    }
+// A sum over 64-byte vectors, which the compiler makes of what registers the instruction set has.
+#define READ(name)                                                                                          \
+    static uint64_t name(const char *p, int64_t part, int64_t streams, int64_t distance) {                  \
+        words sums[4] = {{0}};                                                                              \
+        for (int64_t at = 0; at < part; at += 256) {                                                        \
+            for (int64_t s = 0; s < streams; s++) {                                                         \
+                const char *line = p + s * part + at;                                                       \
+                if (distance)                                                                               \
+                    for (int i = 0; i < 4; i++) __builtin_prefetch(line + distance + 64 * i, 0, 3);         \
+                for (int i = 0; i < 4; i++) sums[i] += *(const words *)(line + 64 * i);                     \
+            }                                                                                               \
+        }                                                                                                   \
+        words sum = sums[0] + sums[1] + sums[2] + sums[3];                                                  \
+        uint64_t total = 0;                                                                                 \
+        for (int i = 0; i < 8; i++) total += sum[i];                                                        \
+        return total;                                                                                       \
+    }
+
+enum { GENERIC_COUNT = 12, AVX2_COUNT = 12, AVX512_COUNT = 24 };
+typedef uint64_t words __attribute__((vector_size(64)));
+typedef float quad __attribute__((vector_size(16)));
+
+static const quad quad_factor = {1e-3f, 1e-3f, 1e-3f, 1e-3f}, quad_term = {1, 1, 1, 1};
+#if defined(__aarch64__)
+PEAK(f32_generic, quad, GENERIC_COUNT, quad_term * (float)i, acc[i] = __builtin_elementwise_fma(acc[i], quad_factor, quad_term), acc[i][0])
+#else
+PEAK(f32_generic, quad, GENERIC_COUNT, quad_term * (float)i, acc[i] = acc[i] * quad_factor + quad_term, acc[i][0])
+#endif
+READ(read_generic)
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+PEAK(f32_avx2, __m256, AVX2_COUNT, _mm256_set1_ps((float)i),
+     acc[i] = _mm256_fmadd_ps(acc[i], _mm256_set1_ps(1e-3f), _mm256_set1_ps(1)), acc[i][0])
+READ(read_avx2)
+#pragma clang attribute pop
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+PEAK(f32_avx512, __m512, AVX512_COUNT, _mm512_set1_ps((float)i),
+     acc[i] = _mm512_fmadd_ps(acc[i], _mm512_set1_ps(1e-3f), _mm512_set1_ps(1)), acc[i][0])
+READ(read_avx512)
+#pragma clang attribute pop
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni"))), apply_to = function)
+PEAK(bf16, __m512, AVX512_COUNT, _mm512_set1_ps((float)i),
+     acc[i] = _mm512_dpbf16_ps(acc[i], (__m512bh)_mm512_set1_epi16(0x3f80), (__m512bh)_mm512_set1_epi16(0x3c00)), acc[i][0])
+PEAK(int8, __m512i, AVX512_COUNT, _mm512_set1_epi32(i),
+     acc[i] = _mm512_dpbusd_epi32(acc[i], _mm512_set1_epi8(3), _mm512_set1_epi8(-1)), (double)acc[i][0])
+#pragma clang attribute pop
+#endif
+
+int64_t gloss_peak_operations(gloss_peak peak) {
+#if defined(__x86_64__)
+    gloss_isa isa = gloss_best_isa();
+    switch (peak) {
+    case GLOSS_PEAK_F32_AVX2: return isa >= GLOSS_AVX2 ? 8 * 2 * AVX2_COUNT : 0;
+    case GLOSS_PEAK_F32_AVX512: return isa >= GLOSS_AVX512 ? 16 * 2 * AVX512_COUNT : 0;
+    case GLOSS_PEAK_BF16: return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512bf16") ? 32 * 2 * AVX512_COUNT : 0;
+    case GLOSS_PEAK_INT8: return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512vnni") ? 64 * 2 * AVX512_COUNT : 0;
+    default: break;
+    }
+#endif
+    return peak == GLOSS_PEAK_F32_GENERIC ? 4 * 2 * GENERIC_COUNT : 0;
+}
+
+double gloss_peak_run(gloss_peak peak, int64_t rounds) {
+    switch (peak) {
+#if defined(__x86_64__)
+    case GLOSS_PEAK_F32_AVX2: return f32_avx2(rounds);
+    case GLOSS_PEAK_F32_AVX512: return f32_avx512(rounds);
+    case GLOSS_PEAK_BF16: return bf16(rounds);
+    case GLOSS_PEAK_INT8: return int8(rounds);
+#endif
+    default: return f32_generic(rounds);
+    }
+}
+
+void *gloss_peak_memory(int64_t bytes) {
+    void *memory = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+#if defined(MADV_HUGEPAGE)
+    madvise(memory, (size_t)bytes, MADV_HUGEPAGE);
+#endif
+    memset(memory, 1, (size_t)bytes);
+    return memory;
+}
+
+void gloss_peak_release(void *memory, int64_t bytes) { munmap(memory, (size_t)bytes); }
+
+uint64_t gloss_peak_read(const void *memory, int64_t bytes, int64_t streams, int64_t distance) {
+    int64_t part = bytes / streams;
+#if defined(__x86_64__)
+    gloss_isa isa = gloss_best_isa();
+    if (isa >= GLOSS_AVX512) return read_avx512(memory, part, streams, distance);
+    if (isa >= GLOSS_AVX2) return read_avx2(memory, part, streams, distance);
+#endif
+    return read_generic(memory, part, streams, distance);
+}
