@@ -1,4 +1,4 @@
-"""Times llama.cpp (through llama-cpp-python, CPU) on a Gemma of PaliGemma's text sizes with random weights; prints one JSON object.
+"""Times llama.cpp (llama-cpp-python, CPU) on a Gemma of PaliGemma's sizes with random weights; prints one JSON object.
 
     python llamacpp.py FILE.gguf --write bf16|q8_0 [--layers 18]      # writes the file: 5.0 or 2.7 GB
     python llamacpp.py FILE.gguf [--threads 2] [--seconds 12]
