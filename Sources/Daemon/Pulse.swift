@@ -60,7 +60,7 @@ struct Pulse: Service {
 
     private func beat() async throws {
         let reply = try await store.heartbeat(
-            incarnation.worker, holding: leases.all, stages: [:])
+            incarnation.worker, holding: leases.all, stages: metrics.stages)
         if !reply.lostLeases.isEmpty {
             leases.lose(reply.lostLeases)
             logger.warning(
