@@ -20,7 +20,6 @@ let package = Package(
     dependencies: [
         // Why each: docs/dependencies.md.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.1.4"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: [.defaults, "YAML"]),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -59,7 +58,6 @@ let package = Package(
             dependencies: [
                 "Images", "Inference", "Queue", "Storage", "CSystemd",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
                 .product(name: "FlyingSocks", package: "FlyingFox"),
@@ -81,8 +79,11 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Storage", "Queue"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
-            name: "DaemonTests", dependencies: ["Daemon", "Inference", "Queue", "Storage", "TestSupport"],
-            swiftSettings: strict),
+            name: "DaemonTests",
+            dependencies: [
+                "Daemon", "Images", "Inference", "Queue", "Storage", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "AdminTests", dependencies: ["Admin", "Queue", "Storage", "TestSupport"], swiftSettings: strict),

@@ -134,7 +134,8 @@ create table gloss.incarnation (
     started_at   timestamptz not null default now(),
     heartbeat_at timestamptz not null default now(),
     stopped_at   timestamptz,             -- said goodbye, or was taken for dead
-    lost         boolean not null default false
+    lost         boolean not null default false,
+    stages       jsonb                    -- what it did since it started: {stage: {seconds, units, rows}}
 ) with (fillfactor = 50);
 
 -- A row pauses a task; a row without a task pauses everything.

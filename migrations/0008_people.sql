@@ -40,8 +40,16 @@ select i.id as worker, i.host, i.pid, i.version, i.models, i.started_at,
        extract(epoch from now() - i.heartbeat_at)::float8 as silent_seconds,
        (select count(*) from gloss.leased l where l.worker = i.id) as running,
        i.stopped_at is null and i.heartbeat_at > now() - interval '15 seconds' as alive,
-       i.stopped_at, i.lost
+       i.stopped_at, i.lost, i.stages
 from gloss.incarnation i;
+
+-- Where the time of the workers that are alive went, since each of them started.
+create view gloss.stage as
+select s.stage, count(*) as workers, sum((s.totals ->> 'seconds')::float8) as seconds,
+       sum((s.totals ->> 'units')::bigint)::bigint as units, sum((s.totals ->> 'rows')::bigint)::bigint as rows
+from gloss.worker w cross join jsonb_each(w.stages) s (stage, totals)
+where w.alive
+group by s.stage;
 
 create view gloss.host as
 select host, until as parked_until, extract(epoch from until - now())::float8 as seconds_left, reason, parked_at

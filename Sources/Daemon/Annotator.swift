@@ -2,61 +2,16 @@ import Foundation
 import Inference
 import Queue
 
-/// A question to the model: one prompt about one image, or about several together.
-struct Query: Sendable {
-    let job: Int
-    /// View of a multiview job; 0 for the others.
-    let view: Int
-    /// Question of a multiview job; 0 for the others.
-    let question: Int
-    let images: [PreparedImage]
-    let prompt: String
-    let settings: Inference.DecodeSettings
-}
-
-/// What came of a query.
-struct Answered: Sendable {
-    let query: Query
-    let result: Result<[Generation], InferenceError>
-    /// Its share of the time that its batch took.
-    let seconds: Double
-}
-
-/// The model at work: embedImage → prefill → extend → parse.
+/// What the model's answers mean, and where they come from: parse.
 struct Annotator: Sendable {
-    let model: PaliGemma
     let modelName: String
-    let metrics: Metrics
+    let modelDigest: String
     private let parser: DetectionParser
 
-    init(model: PaliGemma, modelName: String, metrics: Metrics) {
-        self.model = model
+    init(model: PaliGemma, modelName: String) {
         self.modelName = modelName
-        self.metrics = metrics
+        modelDigest = model.digest
         parser = DetectionParser(tokenizer: model.tokenizer)
-    }
-
-    /// Answers queries together. Each distinct image goes through the vision tower once.
-    func answer(_ queries: [Query]) -> [Answered] {
-        let clock = ContinuousClock()
-        let start = clock.now
-        var distinct: [String: PixelValues] = [:]
-        for image in queries.flatMap(\.images) { distinct[image.id] = image.pixels }
-        let names = distinct.keys.sorted()
-        let tokens = Dictionary(uniqueKeysWithValues: zip(names, model.embedImages(names.map { distinct[$0]! })))
-        let seen = clock.now
-        let requests = queries.map { query in
-            GenerationRequest(
-                images: query.images.map { tokens[$0.id]! }, prompt: query.prompt,
-                settings: query.settings)
-        }
-        let results = model.generate(requests)
-        let end = clock.now
-        metrics.inferred(
-            images: names.count, queries: queries.count, visionSeconds: (seen - start) / .seconds(1),
-            languageSeconds: (end - seen) / .seconds(1))
-        let share = (end - start) / .seconds(1) / Double(max(queries.count, 1))
-        return zip(queries, results).map { Answered(query: $0, result: $1, seconds: share) }
     }
 
     /// Boxes of a detection's answer.
@@ -73,7 +28,7 @@ struct Annotator: Sendable {
         _ spec: JobSpec, sha256: [String], finalURLs: [String], timings: [String: Double]
     ) -> Provenance {
         Provenance(
-            model: modelName, modelDigest: model.digest, version: glossVersion, prompts: spec.prompts,
+            model: modelName, modelDigest: modelDigest, version: glossVersion, prompts: spec.prompts,
             settings: spec.settings, imageSHA256: sha256, finalURLs: finalURLs, timings: timings)
     }
 }

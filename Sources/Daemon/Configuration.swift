@@ -16,8 +16,9 @@ struct DaemonConfiguration: Sendable {
     var threads = 0
     /// Where to compute; empty: wherever the process may run.
     var cpus: [Int] = []
-    var batchSize = 16
-    var prefixesAtOnce = 32
+    var batchSize = 64
+    var kvCacheMB = 0
+    var imageCacheMB = 64
     var pollInterval = Duration.seconds(5)
     var heartbeatInterval = Duration.seconds(3)
     var rescueAfter = Duration.seconds(15)
@@ -30,10 +31,10 @@ struct DaemonConfiguration: Sendable {
 
     /// The keys of the file, dotted.
     static let keys: Set<String> = [
-        "database", "model", "model_name", "precision", "threads", "cpus", "batch_size", "prefixes_at_once",
-        "poll_seconds",
-        "heartbeat_seconds",
-        "rescue_seconds", "drain_seconds", "log_level", "health.address", "health.port", "images.max_pixels",
+        "database", "model", "model_name", "precision", "threads", "cpus", "batch_size", "kv_cache_mb",
+        "image_cache_mb",
+        "poll_seconds", "heartbeat_seconds", "rescue_seconds", "drain_seconds", "log_level", "health.address",
+        "health.port", "images.max_pixels",
         "fetch.ports",
         "fetch.networks", "fetch.max_bytes", "fetch.timeout_seconds", "fetch.connect_timeout_seconds",
         "fetch.min_bytes_per_second", "fetch.max_redirects", "fetch.concurrency", "fetch.per_host_concurrency",
@@ -69,7 +70,8 @@ struct DaemonConfiguration: Sendable {
         threads = try await reader.integer("threads", threads, 0...1024)
         cpus = try await reader.cpus("cpus")
         batchSize = try await reader.integer("batch_size", batchSize, 1...1024)
-        prefixesAtOnce = try await reader.integer("prefixes_at_once", prefixesAtOnce, 1...1024)
+        kvCacheMB = try await reader.integer("kv_cache_mb", kvCacheMB, 0...1 << 20)
+        imageCacheMB = try await reader.integer("image_cache_mb", imageCacheMB, 0...1 << 20)
         pollInterval = try await reader.seconds("poll_seconds", pollInterval, 0.05...3600)
         heartbeatInterval = try await reader.seconds("heartbeat_seconds", heartbeatInterval, 0.05...60)
         rescueAfter = try await reader.seconds("rescue_seconds", rescueAfter, 1...3600)

@@ -18,8 +18,8 @@ struct Glossd: AsyncParsableCommand {
         discussion: """
             Settings come from a YAML file and, above it, from environment variables: health.port is GLOSS_HEALTH_PORT.
 
-            SIGTERM and SIGINT stop it: what is being computed is finished and recorded, within drain_seconds; the rest
-            goes back to the queue.
+            SIGTERM and SIGINT stop it: jobs that the model has begun are finished and recorded, within drain_seconds; the
+            rest goes back to the queue at once.
 
             Exit codes: 0 stopped as told, 64 wrong arguments, 69 the database refuses for good (schema, rights),
             70 the model can't be loaded, 78 wrong configuration.
@@ -91,15 +91,18 @@ struct Glossd: AsyncParsableCommand {
             models: [configuration.modelName, model.fileDigest, model.digest])
         let fetcher = try ImageFetcher(policy: configuration.fetch)
         let incarnation = Incarnation(try await register(description, store, logger))
-        let (thread, leases, drain) = (InferenceThread(), HeldLeases(), Drain(timeout: configuration.drainTimeout))
+        let drain = Drain(timeout: configuration.drainTimeout)
+        let (events, inbox) = AsyncStream.makeStream(of: JobEvent.self)
+        let leases = HeldLeases(onLoss: { inbox.yield(.lost($0)) })
+        let thread = InferenceThread(
+            model: model, limits: limits(configuration, logger), metrics: metrics, deliver: { inbox.yield($0) })
+        let size = model.configuration.vision.imageSize
         let pipeline = Pipeline(
             store: store,
-            images: ImageSource(
-                fetcher: fetcher, maxPixels: configuration.maxPixels, size: model.configuration.vision.imageSize,
-                metrics: metrics),
-            annotator: Annotator(model: model, modelName: configuration.modelName, metrics: metrics), thread: thread,
-            hosts: HostHealth(), leases: leases, metrics: metrics, logger: logger,
-            prefixesAtOnce: configuration.prefixesAtOnce)
+            images: ImageSource(fetcher: fetcher, maxPixels: configuration.maxPixels, size: size, metrics: metrics),
+            room: ImageRoom(limit: max(1, decodedBytes / (3 * size * size * MemoryLayout<Float>.stride))),
+            annotator: Annotator(model: model, modelName: configuration.modelName), thread: thread,
+            hosts: HostHealth(), leases: leases, metrics: metrics, logger: logger)
         // Told to stop, services end from the last to the first: the heart beats until the work is recorded.
         var services: [any Service] = [
             Pulse(
@@ -117,8 +120,9 @@ struct Glossd: AsyncParsableCommand {
         }
         services.append(
             Worker(
-                pipeline: pipeline, incarnation: incarnation, batchSize: configuration.batchSize,
-                pollInterval: configuration.pollInterval, drain: drain, logger: logger))
+                pipeline: pipeline, incarnation: incarnation, events: events, inbox: inbox,
+                batchSize: configuration.batchSize, pollInterval: configuration.pollInterval, drain: drain,
+                logger: logger))
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
         let group = ServiceGroup(
@@ -133,6 +137,16 @@ struct Glossd: AsyncParsableCommand {
         await store.close()
         if let failure { throw failure }
         logger.info("stopped", metadata: ["status": "\(metrics.statusLine)"])
+    }
+
+    /// Bytes of decoded images that wait for the model.
+    private static let decodedBytes = 256 << 20
+
+    private static func limits(_ configuration: DaemonConfiguration, _ logger: Logger) -> Scheduler.Limits {
+        let automatic = FreeMemory.keyValueBytes()
+        let bytes = configuration.kvCacheMB == 0 ? automatic : configuration.kvCacheMB << 20
+        logger.info("memory for keys and values", metadata: ["MB": "\(bytes >> 20)"])
+        return Scheduler.Limits(keyValueBytes: bytes, imageBytes: configuration.imageCacheMB << 20)
     }
 
     /// Registers, waiting for a database that is away.

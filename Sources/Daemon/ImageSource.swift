@@ -1,21 +1,22 @@
-import Dispatch
 import Foundation
 import Images
 import Inference
 import Queue
 
-/// An image that is ready for the vision tower, and where it came from.
-struct PreparedImage: Sendable {
-    let pixels: PixelValues
+/// Where an image came from.
+struct ImageOrigin: Sendable {
     let sha256: String
-    /// The colour under transparent pixels, 0xRRGGBB.
-    let background: UInt32
     let finalURL: String
     let fetchSeconds: Double
     let decodeSeconds: Double
+}
 
-    /// Two images with the same id have the same pixels.
-    var id: String { "\(sha256)/\(background)" }
+/// An image that is ready for the vision tower.
+struct PreparedImage: Sendable {
+    let pixels: PixelValues
+    /// Two images with the same key have the same pixels: the file's SHA-256, and the colour under transparent pixels.
+    let key: String
+    let origin: ImageOrigin
 }
 
 /// Where images come from: fetched, decoded, resized and normalised.
@@ -25,14 +26,16 @@ struct ImageSource: Sendable {
     /// Side of the model's images, pixels.
     let size: Int
     let metrics: Metrics
-    /// Decoding blocks for up to a second: not on the cooperative pool.
-    private let decoding = DispatchQueue(label: "gloss.decode", attributes: .concurrent)
+    /// Decoding blocks for up to a second: not on the cooperative pool. No more at a time than there are cores: each may need 3 bytes
+    /// for every pixel of its original.
+    private let decoding = OperationQueue()
 
     init(fetcher: ImageFetcher, maxPixels: Int, size: Int, metrics: Metrics) {
         self.fetcher = fetcher
         self.maxPixels = maxPixels
         self.size = size
         self.metrics = metrics
+        decoding.maxConcurrentOperationCount = ProcessInfo.processInfo.activeProcessorCount
     }
 
     /// fetch → decode → resize → normalise.
@@ -41,7 +44,7 @@ struct ImageSource: Sendable {
             let fetched = try await fetcher.fetch(url)
             metrics.fetched(bytes: fetched.bytes.count, seconds: fetched.seconds)
             return await withCheckedContinuation { continuation in
-                decoding.async { continuation.resume(returning: decode(fetched, background: background)) }
+                decoding.addOperation { continuation.resume(returning: decode(fetched, background: background)) }
             }
         } catch {
             return .failure(error)
@@ -57,12 +60,13 @@ struct ImageSource: Sendable {
             let image = try ImageDecoder.decode(fetched.bytes, limits: limits)
             let pixels = PixelValues(rgb: image.pixels, width: image.width, height: image.height, size: size)
             let seconds = (clock.now - start) / .seconds(1)
-            metrics.decoded(seconds: seconds)
+            metrics.spent(.decode, seconds: seconds)
             return .success(
                 PreparedImage(
-                    pixels: pixels, sha256: fetched.sha256, background: background ?? 0xFFFFFF,
-                    finalURL: fetched.finalURL, fetchSeconds: fetched.seconds,
-                    decodeSeconds: seconds))
+                    pixels: pixels, key: "\(fetched.sha256)/\(background ?? 0xFFFFFF)",
+                    origin: ImageOrigin(
+                        sha256: fetched.sha256, finalURL: fetched.finalURL, fetchSeconds: fetched.seconds,
+                        decodeSeconds: seconds)))
         } catch {
             return .failure(error)
         }

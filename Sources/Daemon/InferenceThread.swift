@@ -1,24 +1,95 @@
-import Dispatch
 import Foundation
+import Inference
 import Synchronization
 
-/// The one thread that computes: blocking, and away from the cooperative pool.
+/// The one thread that computes, with the scheduler on it: blocking, and away from the cooperative pool.
+///
+/// embedImage → prefill → extend happen here, a pass at a time; between two passes it looks for new queries and for those that are
+/// no longer wanted.
 final class InferenceThread: Sendable {
-    private let queue = DispatchQueue(label: "gloss.inference", qos: .userInitiated)
-    private let startedAt = Mutex<ContinuousClock.Instant?>(nil)
+    private enum Command {
+        case submit([Scheduler.Query])
+        case cancel([Int])
+        case tellWaiting
+    }
 
-    /// Runs `work` after what was handed in before.
-    func run<R: Sendable>(_ work: @escaping @Sendable () -> R) async -> R {
-        await withCheckedContinuation { continuation in
-            queue.async {
-                self.startedAt.withLock { $0 = .now }
-                let result = work()
-                self.startedAt.withLock { $0 = nil }
-                continuation.resume(returning: result)
+    private struct State {
+        var commands: [Command] = []
+        var isStopped = false
+        var passBegan: ContinuousClock.Instant?
+    }
+
+    private let model: PaliGemma
+    private let limits: Scheduler.Limits
+    private let metrics: Metrics
+    private let deliver: @Sendable (JobEvent) -> Void
+    private let state = Mutex(State())
+    private let wake = DispatchSemaphore(value: 0)
+
+    /// `deliver` gets `answered` and `waiting`, and must not block.
+    init(
+        model: PaliGemma, limits: Scheduler.Limits, metrics: Metrics, deliver: @escaping @Sendable (JobEvent) -> Void
+    ) {
+        (self.model, self.limits, self.metrics, self.deliver) = (model, limits, metrics, deliver)
+    }
+
+    func start() {
+        let thread = Thread { self.work() }
+        thread.name = "inference"
+        thread.start()
+    }
+
+    /// Ends the thread after the present pass. Nothing is delivered after that pass.
+    func stop() {
+        state.withLock { $0.isStopped = true }
+        wake.signal()
+    }
+
+    func submit(_ queries: [Scheduler.Query]) { send(.submit(queries)) }
+
+    func cancel(_ queries: [Int]) { send(.cancel(queries)) }
+
+    /// Asks which queries have not begun: the answer is a `waiting`.
+    func tellWaiting() { send(.tellWaiting) }
+
+    /// How long the present pass has been running.
+    var busyFor: Duration { state.withLock { $0.passBegan.map { .now - $0 } ?? .zero } }
+
+    private func send(_ command: Command) {
+        state.withLock { $0.commands.append(command) }
+        wake.signal()
+    }
+
+    private func work() {
+        var scheduler = Scheduler(model: model, limits: limits)
+        while let commands = takeCommands() {
+            for command in commands { obey(command, &scheduler) }
+            if scheduler.isIdle {
+                // The time-out is for the metrics: idleness counts while it lasts.
+                metrics.timed(.idle) { _ = wake.wait(timeout: .now() + 1) }
+            } else {
+                state.withLock { $0.passBegan = .now }
+                let ended = scheduler.step()
+                state.withLock { $0.passBegan = nil }
+                metrics.computed(scheduler.statistics)
+                for completion in ended { deliver(.answered(completion)) }
             }
         }
     }
 
-    /// How long the present piece of work has been running.
-    var busyFor: Duration { startedAt.withLock { $0.map { .now - $0 } ?? .zero } }
+    /// Nil: stop.
+    private func takeCommands() -> [Command]? {
+        state.withLock { state in
+            defer { state.commands = [] }
+            return state.isStopped ? nil : state.commands
+        }
+    }
+
+    private func obey(_ command: Command, _ scheduler: inout Scheduler) {
+        switch command {
+        case .submit(let queries): for query in queries { scheduler.submit(query) }
+        case .cancel(let ids): for id in ids { scheduler.cancel(id) }
+        case .tellWaiting: deliver(.waiting(Set(scheduler.waitingQueries)))
+        }
+    }
 }

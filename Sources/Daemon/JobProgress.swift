@@ -2,78 +2,70 @@ import Foundation
 import Inference
 import Queue
 
-/// One job on its way through the model: which queries it has, what was answered, and when it is done. No I/O.
+/// One job on its way through the model: what was answered, and when it is done. No I/O.
 struct JobProgress: Sendable {
     let job: ClaimedJob
-    private let images: [Int: PreparedImage]
+    private let origins: [Int: ImageOrigin]
     private let modelDigest: String
     /// [view][question] → its samples.
     private var responses: [Int: [Int: [Generation]]] = [:]
     private var savedViews: Set<Int>
     private var failure: InferenceError?
-    private var seconds = 0.0
-    private(set) var isReported = false
+    private var seconds = Scheduler.StageSeconds()
 
     /// `modelDigest`: of the model that answers; the job's finished views must be of the same.
-    init(_ job: ClaimedJob, _ images: [Int: PreparedImage], modelDigest: String) {
+    init(_ job: ClaimedJob, _ origins: [Int: ImageOrigin], modelDigest: String) {
         self.job = job
         self.modelDigest = modelDigest
-        self.images = images
+        self.origins = origins
         savedViews = Set(job.doneViews.map(\.view))
     }
 
     private var spec: JobSpec { job.spec }
     private var isMultiview: Bool { spec.task == .multiview }
 
-    /// The questions that are still to be asked. `job` is this job's index in the batch.
-    func queries(job index: Int) -> [Query] {
-        func query(_ view: Int, _ question: Int, _ images: [PreparedImage]) -> Query {
-            Query(
-                job: index, view: view, question: question, images: images, prompt: spec.prompts[question],
-                settings: Inference.DecodeSettings(spec.settings, view: view, question: question))
-        }
-        guard isMultiview else { return [query(0, 0, images.keys.sorted().map { images[$0]! })] }
-        return images.keys.sorted().flatMap { view in
-            spec.prompts.indices.map { query(view, $0, [images[view]!]) }
-        }
-    }
+    /// Images that were fetched for it.
+    var imageCount: Int { origins.count }
+    var hasAnswers: Bool { !responses.isEmpty }
 
-    mutating func take(_ answered: Answered) {
-        seconds += answered.seconds
-        switch answered.result {
-        case .success(let samples): responses[answered.query.view, default: [:]][answered.query.question] = samples
+    mutating func take(_ answer: Scheduler.Completion, view: Int, question: Int) {
+        seconds.vision += answer.seconds.vision
+        seconds.prefill += answer.seconds.prefill
+        seconds.extend += answer.seconds.extend
+        switch answer.result {
+        case .success(let samples): responses[view, default: [:]][question] = samples
         case .failure(let error): failure = failure ?? error
         }
     }
 
     /// Views that are complete and not kept yet, as long as the job itself is not done.
     mutating func takeUnsavedViews() -> [ViewResponses] {
-        guard isMultiview, !isReported, failure == nil, !isComplete else { return [] }
+        guard isMultiview, failure == nil, !isComplete else { return [] }
         let views = responses.keys.sorted().filter { isComplete(view: $0) && !savedViews.contains($0) }
         savedViews.formUnion(views)
         return views.map(viewResponses)
     }
 
-    /// The report, once: when all is answered, or a query failed for good.
-    mutating func end(_ annotator: Annotator) -> JobReport? {
-        guard !isReported, failure != nil || isComplete else { return nil }
-        isReported = true
-        if let failure { return JobReport(job, .failed(Failure(failure))) }
-        return JobReport(job, outcome(annotator))
+    /// Whether all is answered, or a query failed for good.
+    var hasEnded: Bool { failure != nil || isComplete }
+
+    /// parse → aggregate: the report of a job that has ended.
+    func report(_ annotator: Annotator) -> JobReport {
+        JobReport(job, failure.map { .failed(Failure($0)) } ?? outcome(annotator))
     }
 
     private func isComplete(view: Int) -> Bool { responses[view]?.count == spec.prompts.count }
 
     private var isComplete: Bool {
         guard isMultiview else { return isComplete(view: 0) }
-        return images.keys.allSatisfy { isComplete(view: $0) }
+        return origins.keys.allSatisfy { isComplete(view: $0) }
     }
 
     private func outcome(_ annotator: Annotator) -> Outcome {
-        let inOrder = images.keys.sorted().map { images[$0]! }
+        let inOrder = origins.keys.sorted().map { origins[$0]! }
         let timings = [
             "fetch": inOrder.reduce(0) { $0 + $1.fetchSeconds }, "decode": inOrder.reduce(0) { $0 + $1.decodeSeconds },
-            "inference": seconds,
+            "vision": seconds.vision, "prefill": seconds.prefill, "extend": seconds.extend,
         ]
         if isMultiview { return aggregate(annotator, timings) }
         let samples = (responses[0]?[0] ?? []).sorted { $0.sumLogProbability > $1.sumLogProbability }
@@ -113,6 +105,15 @@ struct JobProgress: Sendable {
         let questions = responses[view] ?? [:]
         return ViewResponses(
             view: view, responses: questions.keys.sorted().map { questions[$0]!.map(ScoredText.init) },
-            imageSHA256: images[view]?.sha256 ?? "", finalURL: images[view]?.finalURL ?? "", modelDigest: modelDigest)
+            imageSHA256: origins[view]?.sha256 ?? "", finalURL: origins[view]?.finalURL ?? "", modelDigest: modelDigest)
+    }
+}
+
+extension ClaimedJob {
+    /// What it asks about its images (by their index), in order: view, question, and the images that go together.
+    func queries(_ images: [Int: PreparedImage]) -> [(view: Int, question: Int, images: [PreparedImage])] {
+        let views = images.keys.sorted()
+        guard spec.task == .multiview else { return [(0, 0, views.map { images[$0]! })] }
+        return views.flatMap { view in spec.prompts.indices.map { (view, $0, [images[view]!]) } }
     }
 }

@@ -1,11 +1,20 @@
 import Foundation
+import Inference
 import Queue
 import Synchronization
+
+/// The stations of a job's way, as time is counted.
+enum Stage: String, CaseIterable {
+    case claim, fetch, decode, vision, prefill, extend, parse, record
+    /// The inference thread had nothing to do.
+    case idle
+}
 
 /// Everything that the daemon counts, and its text for Prometheus. docs/operating.md lists each with its unit.
 final class Metrics: Sendable {
     private struct State {
         var counters: [String: Double] = [:]
+        var stages: [Stage: StageTotals] = [:]
         var databaseUp = true
     }
 
@@ -19,12 +28,18 @@ final class Metrics: Sendable {
         ("gloss_stale_reports_total", "counter", "Reports whose lease was lost: nothing was written."),
         ("gloss_images_fetched_total", "counter", "Images fetched."),
         ("gloss_fetched_bytes_total", "counter", "Bytes of images fetched."),
-        ("gloss_images_embedded_total", "counter", "Distinct images through the vision tower."),
-        ("gloss_queries_total", "counter", "Prompts prefilled."),
+        ("gloss_queries_total", "counter", "Prompts answered."),
+        ("gloss_answer_tokens_total", "counter", "Tokens of the answers."),
+        ("gloss_vision_cache_hits_total", "counter", "Images of prompts that needed no pass of their own."),
+        ("gloss_vision_cache_misses_total", "counter", "Images through the vision tower."),
+        ("gloss_prefills_shared_total", "counter", "Prompts that used the prefill of another."),
         (
             "gloss_stage_seconds_total", "counter",
             "Seconds spent, by stage; fetch and decode add up over parallel work."
         ),
+        ("gloss_stage_units_total", "counter", "What these seconds were spent on, by stage."),
+        ("gloss_stage_rows_total", "counter", "Tokens computed, by stage."),
+        ("gloss_engine_idle_seconds_total", "counter", "Seconds in which the model had nothing to do."),
         ("gloss_jobs_rescued_total", "counter", "Jobs taken back from daemons that died."),
         ("gloss_jobs_poisoned_total", "counter", "Jobs quarantined after three daemons died with them."),
         ("gloss_database_errors_total", "counter", "Statements that failed because the database was away."),
@@ -37,16 +52,50 @@ final class Metrics: Sendable {
     func fetched(bytes: Int, seconds: Double) {
         add("gloss_images_fetched_total", 1)
         add("gloss_fetched_bytes_total", Double(bytes))
-        add("gloss_stage_seconds_total{stage=\"fetch\"}", seconds)
+        spent(.fetch, seconds: seconds)
     }
 
-    func decoded(seconds: Double) { add("gloss_stage_seconds_total{stage=\"decode\"}", seconds) }
+    func answered(_ answer: Scheduler.Completion) {
+        add("gloss_queries_total", 1)
+        let generations = (try? answer.result.get()) ?? []
+        add("gloss_answer_tokens_total", Double(generations.reduce(0) { $0 + $1.tokens.count }))
+    }
 
-    func inferred(images: Int, queries: Int, visionSeconds: Double, languageSeconds: Double) {
-        add("gloss_images_embedded_total", Double(images))
-        add("gloss_queries_total", Double(queries))
-        add("gloss_stage_seconds_total{stage=\"vision\"}", visionSeconds)
-        add("gloss_stage_seconds_total{stage=\"language\"}", languageSeconds)
+    /// What the inference thread has done since its start.
+    func computed(_ statistics: Scheduler.Statistics) {
+        state.withLock { state in
+            state.stages[.vision] = StageTotals(seconds: statistics.seconds.vision, units: statistics.imageCount)
+            state.stages[.prefill] = StageTotals(
+                seconds: statistics.seconds.prefill, units: statistics.prefillCount, rows: statistics.prefillTokenCount)
+            state.stages[.extend] = StageTotals(
+                seconds: statistics.seconds.extend, units: statistics.extendCount, rows: statistics.extendRowCount)
+            state.counters["gloss_vision_cache_hits_total"] = Double(statistics.imageHitCount)
+            state.counters["gloss_vision_cache_misses_total"] = Double(statistics.imageCount)
+            state.counters["gloss_prefills_shared_total"] = Double(statistics.sharedPrefillCount)
+        }
+    }
+
+    func spent(_ stage: Stage, seconds: Double) {
+        state.withLock { state in
+            state.stages[stage, default: StageTotals()].seconds += seconds
+            state.stages[stage, default: StageTotals()].units += 1
+        }
+    }
+
+    func spent(_ stage: Stage, since start: ContinuousClock.Instant) {
+        spent(stage, seconds: (ContinuousClock.now - start) / .seconds(1))
+    }
+
+    func timed<R>(_ stage: Stage, _ work: () -> R) -> R {
+        let start = ContinuousClock.now
+        defer { spent(stage, since: start) }
+        return work()
+    }
+
+    /// Since the start, by the stage's name.
+    var stages: [String: StageTotals] {
+        let stages = state.withLock { $0.stages }
+        return Dictionary(uniqueKeysWithValues: stages.map { ($0.key.rawValue, $0.value) })
     }
 
     func rescued(_ count: Int, poisoned: Int) {
@@ -87,8 +136,13 @@ final class Metrics: Sendable {
 
     /// The Prometheus text format, version 0.0.4.
     var text: String {
-        let (counters, up) = state.withLock { ($0.counters, $0.databaseUp) }
-        var values = counters
+        var (values, stages, up) = state.withLock { ($0.counters, $0.stages, $0.databaseUp) }
+        values["gloss_engine_idle_seconds_total"] = stages.removeValue(forKey: .idle)?.seconds
+        for (stage, totals) in stages {
+            values["gloss_stage_seconds_total{stage=\"\(stage)\"}"] = totals.seconds
+            values["gloss_stage_units_total{stage=\"\(stage)\"}"] = Double(totals.units)
+            if totals.rows > 0 { values["gloss_stage_rows_total{stage=\"\(stage)\"}"] = Double(totals.rows) }
+        }
         values["gloss_database_up"] = up ? 1 : 0
         values["gloss_uptime_seconds"] = Date().timeIntervalSince(startedAt)
         var lines: [String] = []

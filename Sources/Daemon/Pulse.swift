@@ -59,7 +59,8 @@ struct Pulse: Service {
     }
 
     private func beat() async throws {
-        let reply = try await store.heartbeat(incarnation.worker, holding: leases.all)
+        let reply = try await store.heartbeat(
+            incarnation.worker, holding: leases.all, stages: metrics.stages)
         if !reply.lostLeases.isEmpty {
             leases.lose(reply.lostLeases)
             logger.warning(

@@ -1,60 +1,94 @@
-import AsyncAlgorithms
 import Logging
 import Queue
 import ServiceLifecycle
 import Storage
 import Synchronization
 
-/// The loop around the pipeline: while the model computes one batch, the next is claimed and fetched, and the one before is recorded.
+/// The loops around the pipeline: one claims and fetches, one follows the jobs through the model, one records. They run side by side,
+/// and each job moves at its own pace.
 struct Worker: Service {
     let pipeline: Pipeline
     let incarnation: Incarnation
+    let events: AsyncStream<JobEvent>
+    let inbox: AsyncStream<JobEvent>.Continuation
+    /// The most jobs held at a time.
     let batchSize: Int
     let pollInterval: Duration
     let drain: Drain
     let logger: Logger
 
     func run() async throws {
-        let fetched = AsyncChannel<[Pipeline.FetchedJob]>()
-        let reports = AsyncChannel<[JobReport]>()
+        pipeline.thread.start()
+        defer { pipeline.thread.stop() }
         try await withGracefulShutdownHandler {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await claimAndFetch(into: fetched) }
-                group.addTask {
-                    for await batch in fetched {
-                        await pipeline.annotate(batch, isOver: { drain.isOver || Task.isCancelled }) {
-                            await reports.send($0)
-                        }
-                    }
-                    reports.finish()
-                }
-                group.addTask { for await ended in reports { try await record(ended) } }
-                // Not waitForAll: the first error must end the others, which wait for each other.
-                while try await group.next() != nil {}
+            try await withThrowingTaskGroup(of: Bool.self) { group in
+                group.addTask { try await claimAndFetch() }
+                group.addTask { await followJobs() }
+                group.addTask { await endDrain() }
+                group.addTask { try await record() }
+                // Not waitForAll: the first error must end the others, which wait for each other; so must the last record.
+                while let isDone = try await group.next() { if isDone { group.cancelAll() } }
             }
         } onGracefulShutdown: {
             drain.begin()
+            inbox.yield(.drainBegan)
             Systemd.notify("STOPPING=1\nSTATUS=finishing what is being computed")
         }
     }
 
-    private func claimAndFetch(into fetched: AsyncChannel<[Pipeline.FetchedJob]>) async throws {
-        defer { fetched.finish() }
-        var isUncertain = false
-        while !drain.hasBegun && !Task.isCancelled {
-            let jobs = try await claim(isUncertain: &isUncertain)
-            if jobs.isEmpty {
-                try await cancelWhenGracefulShutdown { try await pipeline.store.waitForWork(timeout: pollInterval) }
-                continue
+    /// Claims when a quarter of the room is free, and starts fetching each job at once. What is still being fetched when the daemon is
+    /// told to stop goes back to the queue.
+    private func claimAndFetch() async throws -> Bool {
+        try await withThrowingDiscardingTaskGroup { fetches in
+            var isUncertain = false
+            while !drain.hasBegun && !Task.isCancelled {
+                let room = await cancelWhenGracefulShutdown { await waitForRoom() }
+                let jobs = room > 0 ? try await claim(limit: room, isUncertain: &isUncertain) : []
+                for job in jobs {
+                    fetches.addTask {
+                        let fetched = await cancelWhenGracefulShutdown { await pipeline.fetch(job) }
+                        inbox.yield(.fetched(fetched))
+                    }
+                }
+                if jobs.isEmpty {
+                    try await cancelWhenGracefulShutdown { try await pipeline.store.waitForWork(timeout: pollInterval) }
+                }
             }
-            // What is still being fetched when the daemon is told to stop goes back to the queue.
-            let batch = await cancelWhenGracefulShutdown { await pipeline.fetch(jobs) }
-            await fetched.send(batch)
         }
+        inbox.yield(.fetchingEnded)
+        return false
+    }
+
+    /// How many jobs may be claimed, once that is a quarter of all that may be held; 0 if the task is cancelled first.
+    private func waitForRoom() async -> Int {
+        func free() -> Int { batchSize - pipeline.leases.count }
+        let enough = max(1, batchSize / 4)
+        if free() >= enough { return free() }
+        for await _ in pipeline.leases.removals where free() >= enough { return free() }
+        return 0
+    }
+
+    private func followJobs() async -> Bool {
+        var loop = JobLoop(pipeline: pipeline)
+        await loop.run(events)
+        pipeline.outbox.finish()
+        return false
+    }
+
+    private func endDrain() async -> Bool {
+        // Cancelled, all is recorded already.
+        try? await gracefulShutdown()
+        if (try? await Task.sleep(for: drain.timeout)) != nil { inbox.yield(.drainEnded) }
+        return false
+    }
+
+    private func record() async throws -> Bool {
+        while let reports = await pipeline.outbox.take() { try await record(reports) }
+        return true
     }
 
     /// Jobs for this daemon; none while the database is away. After a failure, what a lost answer may have leased goes back first.
-    private func claim(isUncertain: inout Bool) async throws -> [ClaimedJob] {
+    private func claim(limit: Int, isUncertain: inout Bool) async throws -> [ClaimedJob] {
         do {
             if isUncertain {
                 let count = try await pipeline.store.releaseUnheld(incarnation.worker, holding: pipeline.leases.all)
@@ -63,7 +97,9 @@ struct Worker: Service {
                 }
                 isUncertain = false
             }
-            let jobs = try await pipeline.store.claim(limit: batchSize, by: incarnation.worker)
+            let start = ContinuousClock.now
+            let jobs = try await pipeline.store.claim(limit: limit, by: incarnation.worker)
+            pipeline.metrics.spent(.claim, since: start)
             pipeline.leases.add(jobs.map(\.lease))
             pipeline.metrics.claimed(jobs.count)
             return jobs
@@ -80,7 +116,9 @@ struct Worker: Service {
         var pause = Duration.milliseconds(200)
         while true {
             do {
+                let start = ContinuousClock.now
                 let receipts = try await pipeline.store.record(reports)
+                pipeline.metrics.spent(.record, since: start)
                 pipeline.leases.remove(reports.map(\.lease))
                 for (report, receipt) in zip(reports, receipts) { log(report, receipt) }
                 return
@@ -107,7 +145,7 @@ struct Worker: Service {
         switch report.outcome {
         case .completed(let record):
             metadata["result"] = "\(record.payload.summary)"
-            metadata["seconds"] = "\(record.provenance.timings["inference"] ?? 0)"
+            metadata["seconds"] = "\(record.provenance.modelSeconds)"
             logger.info("done", metadata: metadata)
         case .failed(let failure):
             metadata["code"] = "\(failure.code)"
@@ -123,7 +161,7 @@ struct Worker: Service {
 
 /// When the daemon was told to stop, and until when it may finish what it holds.
 final class Drain: Sendable {
-    private let timeout: Duration
+    let timeout: Duration
     private let deadline = Mutex<ContinuousClock.Instant?>(nil)
 
     init(timeout: Duration) { self.timeout = timeout }
@@ -133,6 +171,13 @@ final class Drain: Sendable {
     var hasBegun: Bool { deadline.withLock { $0 != nil } }
 
     var isOver: Bool { deadline.withLock { $0.map { .now >= $0 } ?? false } }
+}
+
+extension Provenance {
+    /// The model's share.
+    fileprivate var modelSeconds: Double {
+        ["vision", "prefill", "extend"].reduce(0) { $0 + (timings[$1] ?? 0) }
+    }
 }
 
 extension AnnotationPayload {

@@ -150,7 +150,7 @@ public struct Provenance: Hashable, Sendable {
     public var imageSHA256: [String]
     /// One URL per image, after redirects.
     public var finalURLs: [String]
-    /// Seconds per stage: `fetch`, `decode`, `inference` (its share of the batches that it was computed in).
+    /// Seconds per stage: `fetch`, `decode`, and `vision`, `prefill`, `extend`, its share of the passes that it was part of.
     public var timings: [String: Double]
 
     /// Everything to run the job again.

@@ -75,8 +75,10 @@ public protocol JobStore: Sendable {
     /// the queue is paused, or when the worker is not registered any more (the next heartbeat says so).
     func claim(limit: Int, by worker: WorkerID) async throws -> [ClaimedJob]
 
-    /// Says that the worker lives and holds `leases`.
-    func heartbeat(_ worker: WorkerID, holding leases: [Lease]) async throws -> HeartbeatReply
+    /// Says that the worker lives and holds `leases`, and what it has done since it started, by stage; none leaves what was said before.
+    func heartbeat(
+        _ worker: WorkerID, holding leases: [Lease], stages: [String: StageTotals]
+    ) async throws -> HeartbeatReply
 
     /// Keeps a finished view of a multiview job, so that a crash does not repeat it.
     /// - Returns: whether the lease still holds; if not, nothing was written.

@@ -68,6 +68,20 @@ public struct WorkerRow: Sendable, Codable, Equatable {
     public var alive: Bool
 }
 
+/// A row of `gloss.stage`: one stage of all workers that are alive, since each of them started.
+public struct StageRow: Sendable, Codable, Equatable {
+    /// `claim`, `fetch`, `decode`, `vision`, `prefill`, `extend`, `parse` or `record`; `idle` is a model with nothing to do.
+    public var stage: String
+    /// Workers that said something of it.
+    public var workers: Int
+    /// Seconds spent; those of fetch and decode add up over what runs side by side.
+    public var seconds: Double
+    /// What they were spent on: statements, images, prefixes, steps, jobs.
+    public var units: Int
+    /// Tokens computed by prefill and extend.
+    public var rows: Int
+}
+
 /// A row of `gloss.host`: a host whose images are not fetched for now.
 public struct HostRow: Sendable, Codable, Equatable {
     /// The host's name.

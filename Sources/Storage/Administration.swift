@@ -140,6 +140,16 @@ public struct Administration: Sendable {
             [SQLValue(all), SQLValue(limit)], context: "workers")
     }
 
+    /// Where the workers' time went: the stages in the order of a job's way, then `idle`.
+    public func stages() async throws -> [StageRow] {
+        try await session.rows(
+            StageRow.self,
+            """
+            select * from gloss.stage order by array_position(array['claim', 'fetch', 'decode', 'vision', 'prefill', \
+            'extend', 'parse', 'record', 'idle'], stage)
+            """, context: "stages")
+    }
+
     /// Parked hosts.
     public func hosts() async throws -> [HostRow] {
         try await session.rows(HostRow.self, "select * from gloss.host order by host", context: "hosts")

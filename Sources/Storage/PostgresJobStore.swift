@@ -47,11 +47,14 @@ public struct PostgresJobStore: JobStore {
     }
 
     /// Says that the worker lives.
-    public func heartbeat(_ worker: WorkerID, holding leases: [Lease]) async throws -> HeartbeatReply {
+    public func heartbeat(
+        _ worker: WorkerID, holding leases: [Lease], stages: [String: StageTotals]
+    ) async throws -> HeartbeatReply {
         let answer = try await pulse.query(
-            "select registered, array_to_json(lost) from gloss.heartbeat($1, $2::bigint[], $3::bigint[])",
+            "select registered, array_to_json(lost) from gloss.heartbeat($1, $2::bigint[], $3::bigint[], $4::jsonb)",
             [
                 SQLValue(worker.rawValue), SQLValue(leases.map(\.job.rawValue)), SQLValue(leases.map(\.fence)),
+                stages.isEmpty ? nil : try JSON.encode(stages, context: "heartbeat"),
             ], context: "heartbeat")
         guard let row = answer.rows.first, row.count == 2 else { throw StorageError.unexpected("heartbeat") }
         let lost = Set(try JSON.decode([Int64].self, from: row[1] ?? "[]", context: "heartbeat"))

@@ -148,6 +148,65 @@ import Testing
         #expect(left.rows == [["0", "3000", "0", "0"]])
     }
 
+    /// A host that does not answer holds up its own job, and no other.
+    @Test(.timeLimit(.minutes(2))) func aSlowHostHoldsUpNobodyElse() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let server = try Self.imageServer()
+        let (gate, bytes) = (DispatchSemaphore(value: 0), Self.fixture("photo.jpg"))
+        let slow = try LoopbackServer(
+            host: "127.0.0.2",
+            [
+                "/photo.jpg": { exchange in
+                    gate.wait()
+                    exchange.answer(200, bytes)
+                }
+            ])
+        try await database.query(
+            """
+            select gloss.enqueue_caption('\(slow.url("/photo.jpg"))', key => 'slow', max_tokens => 4);
+            """)
+        try await database.query(
+            """
+            select count(gloss.enqueue_caption('\(server.url("/rgb.png"))', key => i::text, max_tokens => 4))
+            from generate_series(1, 60) i
+            """)
+        var settings = GlossdProcess.settings(database, ports: [server.port, slow.port])
+        settings["GLOSS_BATCH_SIZE"] = "8"
+        let daemon = try GlossdProcess(settings)
+        defer { gate.signal() }  // also when it fails: the server's thread waits
+        try await eventually("select count(*) = 60 from gloss.result", in: database, [daemon])
+        #expect(try await database.query("select state from gloss.job_state where key = 'slow'").scalar == "leased")
+        gate.signal()
+        try await eventually("select count(*) = 61 from gloss.result", in: database, [daemon])
+        daemon.signal(SIGTERM)
+        #expect(await daemon.wait() == 0)
+    }
+
+    /// When the time to stop is over, nobody waits for what is being computed: here, minutes of it.
+    @Test(.timeLimit(.minutes(1))) func theEndOfADrainIsPrompt() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let server = try Self.imageServer()
+        try await database.query(
+            """
+            select count(gloss.enqueue_caption('\(server.url("/rgb.png"))', key => i::text, max_tokens => 200,
+                samples => 64, temperature => 2)) from generate_series(1, 300) i
+            """)
+        var settings = GlossdProcess.settings(database, ports: [server.port])
+        settings["GLOSS_DRAIN_SECONDS"] = "0"
+        let daemon = try GlossdProcess(settings)
+        try await eventually(
+            "select coalesce(sum((stages -> 'prefill' ->> 'units')::int), 0) > 0 from gloss.worker", in: database,
+            [daemon])
+        daemon.signal(SIGTERM)
+        #expect(await daemon.wait() == 0, "\(daemon.output.suffix(2000))")
+        let left = try await database.query(
+            """
+            select (select count(*) from gloss.leased), (select count(*) from gloss.result) < 300,
+                (select count(*) from gloss.misplaced_job), (select max(attempts) from gloss.ready)
+            """)
+        #expect(left.rows == [["0", "t", "0", "0"]])
+    }
+
     @Test func startUpErrorsSayWhatAndWhy() async throws {
         let model = GlossdProcess.fixtures.appending(path: "tiny/model").path
         let wrong: [(settings: [String: String], status: Int32, words: [String])] = [
@@ -221,7 +280,12 @@ import Testing
         #expect(health.contains("1 jobs done"))
         let metrics = try await Self.get("http://127.0.0.1:\(port)/metrics", until: "gloss_database_up 1.0")
         #expect(metrics.contains("gloss_jobs_ended_total{outcome=\"done\"} 1.0"))
-        #expect(metrics.contains("# TYPE gloss_stage_seconds_total counter"))
+        for stage in ["claim", "fetch", "decode", "vision", "prefill", "extend", "parse", "record"] {
+            #expect(metrics.contains("gloss_stage_units_total{stage=\"\(stage)\"}"), "\(metrics)")
+        }
+        #expect(metrics.contains("gloss_vision_cache_misses_total 1.0"))
+        try await eventually(
+            "select count(*) >= 8 and min(workers) = 1 from gloss.stage where units > 0", in: database, [daemon])
         daemon.signal(SIGTERM)
         #expect(await daemon.wait() == 0)
     }

@@ -1,6 +1,7 @@
 import Foundation
-import Inference
+@testable import Inference
 import Queue
+import TestSupport
 import Testing
 
 @testable import Daemon
@@ -29,6 +30,30 @@ import Testing
         #expect(hosts.pause(of: "a", at: start + .seconds(15)) == nil)
     }
 
+    /// Only what waits for that host is given up.
+    @Test func fetchesOfAParkedHostAreGivenUp() async {
+        let fetches = HostFetches()
+        let (started, start) = AsyncStream.makeStream(of: Void.self)
+        func fetch(_ host: String, until gate: AsyncStream<Void>) -> Task<Bool, Never> {
+            Task {
+                await fetches.run(host) {
+                    start.yield()
+                    for await _ in gate {}
+                    return Task.isCancelled
+                }
+            }
+        }
+        let (never, _) = AsyncStream.makeStream(of: Void.self)
+        let (gate, end) = AsyncStream.makeStream(of: Void.self)
+        let (slow, other) = (fetch("a", until: never), fetch("b", until: gate))
+        var begun = started.makeAsyncIterator()
+        for _ in 0..<2 { await begun.next() }
+        fetches.cancel("a")
+        #expect(await slow.value)
+        end.finish()
+        #expect(await !other.value)
+    }
+
     @Test func parkingDoublesUpToAQuarterOfAnHourAndHonoursRetryAfter() {
         let hosts = HostHealth()
         var now = ContinuousClock.now
@@ -44,22 +69,6 @@ import Testing
         #expect((0..<3).compactMap { _ in hosts.failed("a", retryAfter: .seconds(3000), at: now) } == [.seconds(3000)])
     }
 
-    /// The questions about a view stay together; answers are bounded as well as prompts.
-    @Test func chunksKeepViewsTogether() {
-        func query(_ job: Int, _ view: Int, _ question: Int, samples: Int = 1) -> Query {
-            Query(
-                job: job, view: view, question: question, images: [], prompt: "", settings: .init(samples: samples))
-        }
-        func sizes(_ queries: [Query], _ limit: Int) -> [Int] { chunks(queries, limit: limit).map(\.count) }
-        let object = (0..<8).flatMap { view in (0..<4).map { query(1, view, $0, samples: 5) } }
-        #expect(sizes(object, 32) == [32])
-        #expect(sizes([query(0, 0, 0)] + object, 32) == [29, 4])
-        #expect(sizes(object, 3) == Array(repeating: [3, 1], count: 8).flatMap(\.self))
-        #expect(sizes((0..<6).map { query($0, 0, 0, samples: 64) }, 32) == [4, 2])
-        #expect(sizes([], 32) == [])
-        #expect(chunks(object, limit: 10).flatMap(\.self).map(\.question) == object.map(\.question))
-    }
-
     @Test func onlyHeldLeasesAreLost() {
         let leases = HeldLeases()
         let (a, b) = (Lease(job: JobID(rawValue: 1), fence: 1), Lease(job: JobID(rawValue: 2), fence: 2))
@@ -68,6 +77,57 @@ import Testing
         #expect(leases.isLost(a) && !leases.isLost(b))
         leases.remove([a])
         #expect(!leases.isLost(a) && leases.all.isEmpty)
+    }
+
+    @Test func leasesThatAreLostAreTold() async {
+        let (losses, loss) = AsyncStream.makeStream(of: [Lease].self)
+        let leases = HeldLeases(onLoss: { loss.yield($0) })
+        let held = Lease(job: JobID(rawValue: 1), fence: 1)
+        leases.add([held])
+        leases.lose([held, Lease(job: JobID(rawValue: 2), fence: 2)])
+        #expect(await losses.first { _ in true } == [held])
+        leases.remove([held])
+        #expect(await leases.removals.first { _ in true } != nil)
+        #expect(leases.count == 0)
+    }
+
+    @Test func imagesWaitInOrderForRoom() async {
+        let room = ImageRoom(limit: 10)
+        #expect(await room.enter(20), "more than there is, but alone")
+        let next = Task { await room.enter(9) }
+        room.leave(20)
+        #expect(await next.value)
+        let given = Task { await room.enter(2) }
+        given.cancel()
+        #expect(await !given.value)
+        #expect(await room.enter(1))
+        room.leave(10)
+        #expect(await room.enter(10))
+    }
+
+    @Test func reportsAreTakenTogetherUntilTheEnd() async {
+        let outbox = Outbox()
+        let job = ClaimedJob(lease: Lease(job: JobID(rawValue: 1), fence: 1), spec: Samples.caption())
+        let report = JobReport(job, Samples.completed())
+        outbox.put([report])
+        outbox.put([report, report])
+        #expect(await outbox.take()?.count == 3)
+        outbox.put([report])
+        outbox.finish()
+        #expect(await outbox.take()?.count == 1)
+        #expect(await outbox.take() == nil)
+    }
+
+    @Test func freeMemoryIsThatOfTheControlGroup() {
+        #expect(FreeMemory.groupPath("1:cpu:/old\n0::/system.slice/glossd.service\n") == "/system.slice/glossd.service")
+        #expect(FreeMemory.groupPath("") == "/")
+        let stat = "anon 5\ninactive_file 300\nactive_file 7\n"
+        #expect(FreeMemory.left(limit: "1000\n", used: "800\n", stat: stat) == 500)
+        #expect(FreeMemory.left(limit: "700\n", used: "1100\n", stat: stat) == 0)
+        #expect(FreeMemory.left(limit: "max\n", used: "800\n", stat: stat) == nil)
+        #expect(FreeMemory.kilobytes("MemAvailable", in: "MemFree:  1 kB\nMemAvailable:   77 kB\n") == 77)
+        #expect(FreeMemory.bytes() > 0 && FreeMemory.bytes() < 1 << 50)
+        #expect((64 << 20...4 << 30).contains(FreeMemory.keyValueBytes()))
     }
 
     @Test func drainingEnds() {
@@ -85,6 +145,13 @@ import Testing
         metrics.fetched(bytes: 10, seconds: 0.5)
         let failure = Failure(code: "http_404", reason: "gone", disposition: .permanent)
         metrics.reported(.failed(failure), .recorded)
+        var statistics = Scheduler.Statistics()
+        (statistics.seconds.extend, statistics.extendCount, statistics.extendRowCount) = (2, 10, 300)
+        metrics.computed(statistics)
+        metrics.spent(.idle, seconds: 4)
+        #expect(metrics.stages["extend"] == StageTotals(seconds: 2, units: 10, rows: 300))
+        #expect(metrics.text.contains("gloss_stage_rows_total{stage=\"extend\"} 300.0"))
+        #expect(metrics.text.contains("gloss_engine_idle_seconds_total 4.0"))
         for line in metrics.text.split(separator: "\n") where !line.hasPrefix("#") {
             #expect(line.wholeMatch(of: /gloss_[a-z_]+(\{[a-z]+="[a-z0-9_]+"\})? [0-9.e+-]+/) != nil, "\(line)")
         }

@@ -99,11 +99,23 @@ import Testing
         #expect(batch.percent == 25 && (batch.eta_seconds ?? 0) > 0)
         let errors = try await admin.errors()
         #expect(errors.map(\.code) == ["http_404"] && errors.map(\.count) == [1])
+        #expect(try await admin.stages().isEmpty)
+        let stages = [
+            "extend": StageTotals(seconds: 2.5, units: 4, rows: 70), "claim": StageTotals(seconds: 1, units: 1),
+        ]
+        _ = try await store.heartbeat(worker, holding: [], stages: stages)
+        _ = try await store.heartbeat(worker, holding: [], stages: [:])
+        let other = try await store.register(Samples.worker())
+        _ = try await store.heartbeat(other, holding: [], stages: stages)
+        let sums = try await admin.stages()
+        #expect(sums.map(\.stage) == ["claim", "extend"] && sums.map(\.workers) == [2, 2])
+        #expect(sums.map(\.seconds) == [2, 5] && sums.map(\.units) == [2, 8] && sums.map(\.rows) == [0, 140])
+        try await store.deregister(other)
         let workers = try await admin.workers()
         #expect(workers.map(\.running) == [1] && workers.map(\.host) == ["test"])
         try await store.deregister(worker)
         #expect(try await admin.workers().isEmpty)
-        #expect(try await admin.workers(all: true).count == 1)
+        #expect(try await admin.workers(all: true).count == 2)
         let detail = try #require(try await admin.job(jobs[1].id))
         #expect(detail.attempts.map(\.outcome) == ["failed"] && detail.imageURLs == ["https://example.org/a.jpg"])
     }

@@ -116,7 +116,9 @@ public actor MemoryJobStore: JobStore {
     }
 
     /// Says that a worker lives.
-    public func heartbeat(_ worker: WorkerID, holding leases: [Lease]) throws -> HeartbeatReply {
+    public func heartbeat(
+        _ worker: WorkerID, holding leases: [Lease], stages: [String: StageTotals]
+    ) throws -> HeartbeatReply {
         try failIfAsked()
         let isAlive = workers[worker]?.isAlive ?? false
         if isAlive { workers[worker]?.heartbeat = now }

@@ -5,7 +5,7 @@ import Storage
 /// `glossctl status`
 struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Shows the queue: its depth, batches, workers, parked hosts, and what fails most.",
+        abstract: "Shows the queue: its depth, batches, workers, stages, parked hosts, and what fails most.",
         discussion: """
             EXAMPLES
               glossctl status
@@ -59,6 +59,7 @@ struct QueueStatus: Encodable {
     var depth: [DepthRow] = []
     var batches: [BatchRow] = []
     var workers: [WorkerRow] = []
+    var stages: [StageRow] = []
     var hosts: [HostRow] = []
     var errors: [ErrorRow] = []
 
@@ -69,6 +70,7 @@ struct QueueStatus: Encodable {
         depth = try await administration.depth()
         batches = try await administration.batches(limit: limit)
         workers = try await administration.workers()
+        stages = try await administration.stages()
         hosts = try await administration.hosts()
         errors = try await administration.errors(limit: limit)
     }
@@ -80,6 +82,7 @@ struct QueueStatus: Encodable {
         lines += section("BATCHES", batchTable(width: width), width, palette)
         lines += section("WORKERS", workerTable, width, palette)
         if workers.isEmpty { lines += ["", palette.paint("No worker is alive: is glossd running?", .yellow)] }
+        lines += section("STAGES of these workers, since they started", stageTable, width, palette)
         lines += section("PARKED HOSTS", hostTable, width, palette)
         lines += section("ERRORS of the last 10,000 failed attempts", errorTable, width, palette)
         return Array(lines.drop { $0.isEmpty })
@@ -135,6 +138,22 @@ struct QueueStatus: Encodable {
                 Table.Cell("\(row.worker)"), Table.Cell(row.host), Table.Cell("\(row.pid)"), Table.Cell(row.version),
                 Table.Cell(row.models.map { $0.count == 64 ? String($0.prefix(12)) : $0 }.joined(separator: " ")),
                 Table.Cell(Formats.count(row.running)), Table.Cell(Formats.duration(seconds: row.silent_seconds)),
+            ])
+        }
+        return table
+    }
+
+    /// The mean is of the time of one unit; rows a unit show how full the engine's passes are.
+    private var stageTable: Table {
+        var table = Table([
+            .text("STAGE"), .number("SECONDS"), .number("UNITS"), .number("MS/UNIT"), .number("TOKENS/UNIT"),
+        ])
+        for row in stages {
+            let units = Double(max(row.units, 1))
+            table.add([
+                Table.Cell(row.stage), Table.Cell(Formats.fixed(row.seconds, 1)), Table.Cell(Formats.count(row.units)),
+                Table.Cell(Formats.fixed(1000 * row.seconds / units, 2)),
+                Table.Cell(row.rows > 0 ? Formats.fixed(Double(row.rows) / units, 1) : ""),
             ])
         }
         return table

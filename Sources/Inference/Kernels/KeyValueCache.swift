@@ -21,6 +21,9 @@ final class KeyValueCache {
 
     deinit { free(storage) }
 
+    /// Bytes that it takes.
+    var byteCount: Int { layout.byteCount(capacity: capacity) }
+
     private func base(layer: Int, head: Int) -> UnsafeMutableRawPointer {
         storage + (layer * layout.heads + head) * layout.headByteCount(capacity: capacity)
     }

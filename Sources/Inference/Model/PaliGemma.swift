@@ -48,8 +48,8 @@ public final class PaliGemma: Sendable {
     public var digest: String { "\(fileDigest)-\(precision.rawValue)" }
     /// The arithmetic of the matrix products.
     public let precision: Precision
-    private let vision: VisionTower
-    private let language: LanguageModel
+    let vision: VisionTower
+    let language: LanguageModel
     let compute: Compute
 
     /// Loads a Hugging Face folder (config.json, safetensors, tokenizer.model) or a file that `pack` wrote.
@@ -138,13 +138,10 @@ public final class PaliGemma: Sendable {
         PixelValues(rgb: rgb, width: width, height: height, size: configuration.vision.imageSize)
     }
 
-    /// Patches of one pass of the vision tower: bounds activations (some 40 KB a row at 3B), no gain beyond.
-    private static let visionRows = 4096
-
-    /// The vision tower and the projector, images together.
+    /// The vision tower and the projector, some images together.
     public func embedImages(_ images: [PixelValues]) -> [ImageTokens] {
         let count = configuration.imageTokenCount
-        let atOnce = max(1, Self.visionRows / count)
+        let atOnce = max(1, Scheduler.passRows / count)
         return stride(from: 0, to: images.count, by: atOnce).flatMap { start in
             let pass = Array(images[start..<min(start + atOnce, images.count)])
             let tokens = vision.embed(pass, compute)
@@ -156,27 +153,41 @@ public final class PaliGemma: Sendable {
 
     /// Answers to each request, computed together: [request][sample]. One that can't be served does not touch the others.
     public func generate(_ requests: [GenerationRequest]) -> [Result<[Generation], InferenceError>] {
-        let prefixes = requests.map { request in Result { () throws(InferenceError) in try prefix(of: request) } }
-        var valid: [(prefix: Prefix, settings: DecodeSettings)] = []
-        for case (.success(let prefix), let request) in zip(prefixes, requests) {
-            valid.append((prefix, request.settings))
+        var scheduler = Scheduler(model: self)
+        for (id, request) in requests.enumerated() {
+            let images = request.images.map { Scheduler.Image($0) }
+            scheduler.submit(
+                Scheduler.Query(id: id, images: images, prompt: request.prompt, settings: request.settings))
         }
-        var answers = decoder.generate(valid).makeIterator()
-        return prefixes.map { prefix in
-            prefix.flatMap { prefix in
-                let samples = answers.next() ?? []
-                return Result { () throws(InferenceError) in
-                    try samples.map { sample throws(InferenceError) in try generation(sample, prefix.count) }
-                }
-            }
+        var results: [Int: Result<[Generation], InferenceError>] = [:]
+        while !scheduler.isIdle {
+            for completion in scheduler.step() { results[completion.id] = completion.result }
         }
+        return requests.indices.map { results[$0]! }
     }
 
-    private func prefix(of request: GenerationRequest) throws(InferenceError) -> Prefix {
-        try request.settings.validate()
-        let prefix = try prefix(request.images, request.prompt)
-        try checkLength(prefix.count + request.settings.maxTokens)
-        return prefix
+    /// What a query asks of a prefill. Throws what this model can't serve.
+    func waitingPrefix(of query: Scheduler.Query) throws(InferenceError) -> WaitingPrefix {
+        try query.settings.validate()
+        var count = 0
+        for image in query.images { count += try tokenCount(of: image) }
+        let ids = try prefixIDs(query.prompt)
+        try checkLength(count + ids.count + query.settings.maxTokens)
+        return WaitingPrefix(
+            key: WaitingPrefix.Key(images: query.images.map(\.key), prompt: query.prompt), ids: ids,
+            count: count + ids.count, queries: [(query.id, query.settings)])
+    }
+
+    private func tokenCount(of image: Scheduler.Image) throws(InferenceError) -> Int {
+        switch image.content {
+        case .tokens(let tokens): return tokens.count
+        case .pixels(let pixels):
+            guard pixels.size == configuration.vision.imageSize else {
+                let size = configuration.vision.imageSize
+                throw InferenceError(.invalidRequest, "an image has a side of \(pixels.size) pixels, expected \(size)")
+            }
+            return configuration.imageTokenCount
+        }
     }
 
     /// Log-probabilities of `suffix` and `<eos>` after the prompt, in one pass.
@@ -185,9 +196,9 @@ public final class PaliGemma: Sendable {
         let suffix = try tokenizer.encode(suffix) + [configuration.endToken]
         try checkLength(prefix.count + suffix.count)
         let whole = Prefix(images: images, ids: prefix.ids + suffix)
-        let hidden = decoder.forward(whole, bidirectional: prefix.count)
+        let hidden = language.forward(whole, bidirectional: prefix.count, compute)
         let logits = language.logits(hidden, rows: suffix.indices.map { prefix.count - 1 + $0 }, compute)
-        let scores = suffix.enumerated().map { decoder.logProbability(of: $1, logits, row: $0) }
+        let scores = suffix.enumerated().map { compute.logProbability(of: $1, logits, row: $0) }
         return try generation(
             ScoredTokens(tokens: suffix, logProbabilities: scores, finishReason: .eos), prefix.count)
     }
@@ -197,7 +208,7 @@ public final class PaliGemma: Sendable {
         let features = embedImages(images)
         let prefix = try prefix(features, prompt)
         try checkLength(prefix.count)
-        let hidden = decoder.forward(prefix, bidirectional: prefix.count)
+        let hidden = language.forward(prefix, bidirectional: prefix.count, compute)
         let logits = language.logits(hidden, rows: Array(0..<prefix.count), compute)
         return Stages(
             pixelValues: images, imageFeatures: features,
@@ -213,10 +224,10 @@ public final class PaliGemma: Sendable {
             var (tokens, scores): ([Int], [Double]) = ([], [])
             while tokens.last != configuration.endToken, tokens.count < request.settings.maxTokens {
                 let whole = Prefix(images: prefix.images, ids: prefix.ids + tokens)
-                let hidden = decoder.forward(whole, bidirectional: prefix.count)
+                let hidden = language.forward(whole, bidirectional: prefix.count, compute)
                 let logits = language.logits(hidden, rows: [whole.count - 1], compute)
                 tokens.append(sampler.token(logits, row: 0, sample: sample, step: tokens.count, compute))
-                scores.append(decoder.logProbability(of: tokens.last!, logits, row: 0))
+                scores.append(compute.logProbability(of: tokens.last!, logits, row: 0))
             }
             let reason: Generation.FinishReason = tokens.last == configuration.endToken ? .eos : .length
             let answer = ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: reason)
@@ -225,12 +236,12 @@ public final class PaliGemma: Sendable {
         return answers
     }
 
-    private var decoder: BatchDecoder {
-        BatchDecoder(model: language, compute: compute, endToken: configuration.endToken)
+    private func prefix(_ images: [ImageTokens], _ prompt: String) throws(InferenceError) -> Prefix {
+        Prefix(images: images, ids: try prefixIDs(prompt))
     }
 
-    private func prefix(_ images: [ImageTokens], _ prompt: String) throws(InferenceError) -> Prefix {
-        Prefix(images: images, ids: [configuration.beginToken] + (try tokenizer.encode(prompt + "\n")))
+    private func prefixIDs(_ prompt: String) throws(InferenceError) -> [Int] {
+        [configuration.beginToken] + (try tokenizer.encode(prompt + "\n"))
     }
 
     private func checkLength(_ count: Int) throws(InferenceError) {
@@ -241,7 +252,7 @@ public final class PaliGemma: Sendable {
         }
     }
 
-    private func generation(_ answer: ScoredTokens, _ prefixCount: Int) throws(InferenceError) -> Generation {
+    func generation(_ answer: ScoredTokens, _ prefixCount: Int) throws(InferenceError) -> Generation {
         guard answer.logProbabilities.allSatisfy(\.isFinite) else {
             throw InferenceError(.notFinite, "the model computed a log-probability that is not a number")
         }

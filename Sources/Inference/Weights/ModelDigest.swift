@@ -11,10 +11,15 @@ func modelDigest(folder: URL, weightFiles: [String]) throws(InferenceError) -> S
     return sha256(Data(lines.utf8))
 }
 
+/// SHA-256 of values as they lie in memory.
+func sha256(_ values: [Float]) -> String { values.withUnsafeBytes { sha256($0) } }
+
+private func sha256(_ data: Data) -> String { data.withUnsafeBytes { sha256($0) } }
+
 /// SHA-256 in lower-case hexadecimal.
-private func sha256(_ data: Data) -> String {
+private func sha256(_ bytes: UnsafeRawBufferPointer) -> String {
     var digest = [UInt8](repeating: 0, count: 32)
-    let done = data.withUnsafeBytes { gloss_sha256($0.baseAddress, $0.count, &digest) }
+    let done = gloss_sha256(bytes.baseAddress, bytes.count, &digest)
     precondition(done == 1, "libcrypto has no SHA-256")
     return digest.map { String(format: "%02x", $0) }.joined()
 }

@@ -1,0 +1,140 @@
+import Synchronization
+
+/// Tokens before an answer: image tokens first, then ids.
+struct Prefix {
+    let images: [ImageTokens]
+    let ids: [Int]
+
+    var count: Int { images.reduce(ids.count) { $0 + $1.count } }
+}
+
+/// One answer in the making.
+struct LiveSequence {
+    /// The query that it answers, and which of its samples it is.
+    let query: Int
+    let sample: Int
+    /// Shared by all answers of one prefill.
+    let prefix: KeyValueCache
+    let own: KeyValueCache
+    let sampler: Sampler
+    var tokens: [Int] = []
+    var logProbabilities: [Double] = []
+
+    func finished(endToken: Int) -> Generation.FinishReason? {
+        if tokens.last == endToken { return .eos }
+        return tokens.count >= sampler.settings.maxTokens ? .length : nil
+    }
+}
+
+/// An answer before it is text.
+struct ScoredTokens {
+    let tokens: [Int]
+    let logProbabilities: [Double]
+    let finishReason: Generation.FinishReason
+}
+
+/// Passes over sequences of different lengths. No padding exists: rows of all sequences stand under each other, and each row's
+/// arithmetic is its own.
+extension LanguageModel {
+    /// Fills the empty caches of the prefixes: hidden states of their last tokens [prefixes, width].
+    func prefill(_ prefixes: [Prefix], _ caches: [KeyValueCache], _ compute: Compute) -> Matrix {
+        let sequences = prefixes.map { ($0, $0.count) }
+        return forwardToLast(embed(prefixes), rows(sequences, caches), compute)
+    }
+
+    /// One token more for each sequence: hidden states at it [sequences, width].
+    func extend(_ live: [LiveSequence], _ compute: Compute) -> Matrix {
+        var hidden = Matrix(rows: live.count, columns: configuration.width)
+        for (row, sequence) in live.enumerated() { embed([sequence.tokens.last!], into: &hidden, at: row) }
+        let rows = live.enumerated().map { row, sequence in
+            SequenceRows(shared: sequence.prefix, own: sequence.own, rows: row..<row + 1, bidirectional: 0)
+        }
+        return forwardToLast(hidden, rows, compute)
+    }
+
+    /// One pass over a whole sequence: hidden states of all tokens, [tokens, width]. The first `bidirectional` tokens see each other, later
+    /// ones are causal. The slow twin of extend, and the way to score a given suffix.
+    func forward(_ tokens: Prefix, bidirectional: Int, _ compute: Compute) -> Matrix {
+        var hidden = embed([tokens])
+        forward(&hidden, rows([(tokens, bidirectional)], [makeCache(capacity: tokens.count)]), compute)
+        return hidden
+    }
+
+    private func embed(_ prefixes: [Prefix]) -> Matrix {
+        var hidden = Matrix(rows: prefixes.reduce(0) { $0 + $1.count }, columns: configuration.width)
+        var row = 0
+        for prefix in prefixes {
+            for image in prefix.images {
+                hidden.setRows(image.values, at: row)
+                row += image.count
+            }
+            embed(prefix.ids, into: &hidden, at: row)
+            row += prefix.ids.count
+        }
+        return hidden
+    }
+
+    private func rows(_ sequences: [(tokens: Prefix, bidirectional: Int)], _ caches: [KeyValueCache]) -> [SequenceRows]
+    {
+        var start = 0
+        return zip(sequences, caches).map { sequence, cache in
+            defer { start += sequence.tokens.count }
+            return SequenceRows(
+                shared: nil, own: cache, rows: start..<start + sequence.tokens.count,
+                bidirectional: sequence.bidirectional)
+        }
+    }
+}
+
+extension LanguageModel {
+    /// Bytes of the keys and values of a prefix and of all its answers at their full length.
+    func cacheBytes(of prefix: WaitingPrefix) -> Int {
+        prefix.queries.reduce(heads.cache.byteCount(capacity: prefix.count)) { bytes, query in
+            bytes + query.settings.samples * heads.cache.byteCount(capacity: query.settings.maxTokens)
+        }
+    }
+
+    /// Rows of logits at once: 66 MB at a vocabulary of 257,216, and enough for the speed of a product.
+    private static let logitRows = 64
+
+    /// Each sequence's next token, drawn from the logits of its row of `hidden` [rows, width]. `rows` names a row for each, in order; several
+    /// may share one.
+    func draw(
+        _ hidden: borrowing Matrix, rows: [Int], for sequences: inout ArraySlice<LiveSequence>, _ compute: Compute
+    ) {
+        var first = 0
+        for start in stride(from: 0, to: hidden.rows, by: Self.logitRows) {
+            let part = start..<min(start + Self.logitRows, hidden.rows)
+            let end = rows[first...].firstIndex { $0 >= part.upperBound } ?? rows.count
+            let logits = logits(hidden, rows: Array(part), compute)
+            let range = sequences.startIndex + first..<sequences.startIndex + end
+            compute.draw(logits, rows: rows[first..<end].map { $0 - start }, for: &sequences[range])
+            first = end
+        }
+    }
+}
+
+extension Compute {
+    /// Log-probability of `token` under the raw logits of `row`.
+    func logProbability(of token: Int, _ logits: borrowing Matrix, row: Int) -> Double {
+        Double(logits[row, token]) - logSumExp(logits, row: row)
+    }
+
+    /// Each sequence's next token, drawn from its row of `logits`. `rows` names a row for each; several may share one.
+    func draw(_ logits: borrowing Matrix, rows: [Int], for sequences: inout ArraySlice<LiveSequence>) {
+        let drawn = Mutex<[(index: Int, token: Int, logProbability: Double)]>([])
+        let drawers = sequences.map { ($0.sampler, $0.sample, $0.tokens.count) }
+        split(rows.count, cost: 8 * logits.columns) { range in
+            let part = range.map { index in
+                let (sampler, sample, step) = drawers[index]
+                let token = sampler.token(logits, row: rows[index], sample: sample, step: step, self)
+                return (index, token, logProbability(of: token, logits, row: rows[index]))
+            }
+            drawn.withLock { $0 += part }
+        }
+        for (index, token, logProbability) in drawn.withLock({ $0 }) {
+            sequences[sequences.startIndex + index].tokens.append(token)
+            sequences[sequences.startIndex + index].logProbabilities.append(logProbability)
+        }
+    }
+}

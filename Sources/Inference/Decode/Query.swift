@@ -1,0 +1,106 @@
+extension Scheduler {
+    /// An image and the name by which it is known again.
+    public struct Image: Sendable {
+        enum Content: Sendable {
+            case pixels(PixelValues)
+            case tokens(ImageTokens)
+        }
+
+        /// Two images with the same key have the same pixels.
+        public let key: String
+        let content: Content
+
+        /// An image for the vision tower. Without a key it is known by the SHA-256 of its pixels.
+        public init(_ pixels: PixelValues, key: String? = nil) {
+            self.key = key ?? "pixels \(sha256(pixels.values))"
+            content = .pixels(pixels)
+        }
+
+        /// An image that went through the vision tower.
+        init(_ tokens: ImageTokens) {
+            key = "tokens \(sha256(tokens.values))"
+            content = .tokens(tokens)
+        }
+    }
+
+    /// A prompt about an image, or about several together.
+    public struct Query: Sendable {
+        /// Chosen by the caller; no two queries under way have the same.
+        public let id: Int
+        /// In order; their tokens stand before the prompt with nothing between.
+        public let images: [Image]
+        /// The task's prompt, without newline.
+        public let prompt: String
+        /// How to answer.
+        public let settings: DecodeSettings
+
+        /// A query; nothing is checked yet.
+        public init(id: Int, images: [Image], prompt: String, settings: DecodeSettings) {
+            self.id = id
+            self.images = images
+            self.prompt = prompt
+            self.settings = settings
+        }
+    }
+
+    /// What came of a query.
+    public struct Completion: Sendable {
+        /// The query's.
+        public let id: Int
+        /// An answer for each sample.
+        public let result: Result<[Generation], InferenceError>
+        /// Its share of the passes that it was part of.
+        public let seconds: StageSeconds
+    }
+
+    /// Seconds on the clock, by stage.
+    public struct StageSeconds: Sendable, Equatable {
+        /// Vision tower and projector.
+        public var vision = 0.0
+        /// Prefixes through the language model, first tokens drawn.
+        public var prefill = 0.0
+        /// Further tokens.
+        public var extend = 0.0
+
+        /// Nothing yet.
+        public init() {}
+
+        /// All stages.
+        public var total: Double { vision + prefill + extend }
+    }
+
+    /// How much at once. Results do not depend on it.
+    public struct Limits: Sendable {
+        /// Bytes of keys and values. What a query needs at worst is reserved when its prefill begins: its prefix, and every sample at
+        /// its full length. A query that needs more than all of it is computed alone.
+        public var keyValueBytes: Int
+        /// Bytes of image tokens kept for queries about the same images.
+        public var imageBytes: Int
+        /// No prefill begins while so many answers are being extended.
+        public var rows: Int
+
+        /// Limits; 160 rows are those of an object with 8 views, 4 questions and 5 samples.
+        public init(keyValueBytes: Int = .max, imageBytes: Int = 64 << 20, rows: Int = 160) {
+            precondition(rows > 0)
+            self.keyValueBytes = keyValueBytes
+            self.imageBytes = imageBytes
+            self.rows = rows
+        }
+    }
+
+    /// What was done since the scheduler was made.
+    public struct Statistics: Sendable, Equatable {
+        /// Seconds of all passes.
+        public var seconds = StageSeconds()
+        /// Images through the vision tower.
+        public var imageCount = 0
+        /// Images of queries that needed no pass of their own: cached, or on their way for another query.
+        public var imageHitCount = 0
+        /// Prefixes computed, and their tokens.
+        public var prefillCount = 0, prefillTokenCount = 0
+        /// Queries that used the prefill of another.
+        public var sharedPrefillCount = 0
+        /// Steps, and their rows: one token of one answer each.
+        public var extendCount = 0, extendRowCount = 0
+    }
+}

@@ -1,0 +1,140 @@
+/// Decides what the model computes next, and computes it: queries in, answers out, a pass at a time.
+///
+/// It holds queries of any number of jobs at once. Each distinct image goes through the vision tower once; queries with the same
+/// images and prompt that wait together share a prefill; and all answers are extended together, whatever their lengths and settings:
+/// they leave when they end, and others join. What a query is answered does not depend on the others, nor on the limits.
+///
+/// Prefixes are admitted in the order of their arrival, as memory allows, so that none waits for ever. It belongs to one thread,
+/// which it blocks while it computes.
+public struct Scheduler: ~Copyable {
+    /// A query that has not ended.
+    struct Pending {
+        let settings: DecodeSettings
+        let prefixCount: Int
+        var answers: [ScoredTokens?]
+        var seconds = StageSeconds()
+    }
+
+    /// Rows of one pass of the vision tower or of prefills: bounds activations (some 60 KB a row at 3B) and how long a pass lasts; no
+    /// gain beyond.
+    static let passRows = 1024
+
+    let model: PaliGemma
+    let limits: Limits
+    var images: ImageCache
+    var waiting = WaitingLine()
+    var live: [LiveSequence] = []
+    var pending: [Int: Pending] = [:]
+    var ended: [Completion] = []
+    /// What was done so far.
+    public internal(set) var statistics = Statistics()
+
+    /// A scheduler with nothing to do.
+    public init(model: PaliGemma, limits: Limits = Limits()) {
+        self.model = model
+        self.limits = limits
+        images = ImageCache(byteLimit: limits.imageBytes)
+    }
+
+    /// Whether there is nothing to do and nothing to hand over.
+    public var isIdle: Bool { waiting.isEmpty && live.isEmpty && ended.isEmpty }
+
+    /// Answers being extended.
+    public var liveCount: Int { live.count }
+
+    /// Bytes of keys and values that the live answers may need at worst.
+    public var reservedBytes: Int {
+        var bytes = 0
+        var prefix: KeyValueCache?
+        for sequence in live {
+            bytes += sequence.own.byteCount
+            // Answers of one prefill stand side by side.
+            if sequence.prefix !== prefix { bytes += sequence.prefix.byteCount }
+            prefix = sequence.prefix
+        }
+        return bytes
+    }
+
+    /// Queries of which nothing but their images was computed.
+    public var waitingQueries: [Int] { waiting.prefixes.flatMap { $0.queries.map(\.id) } }
+
+    /// Takes a query in. One that can't be served is handed back by the next step, and touches no other.
+    public mutating func submit(_ query: Query) {
+        precondition(pending[query.id] == nil, "two queries with the same number")
+        let prefix: WaitingPrefix
+        do { prefix = try model.waitingPrefix(of: query) } catch {
+            ended.append(Completion(id: query.id, result: .failure(error), seconds: StageSeconds()))
+            return
+        }
+        let answers = [ScoredTokens?](repeating: nil, count: query.settings.samples)
+        pending[query.id] = Pending(settings: query.settings, prefixCount: prefix.count, answers: answers)
+        for image in query.images where images.retain(image) { statistics.imageHitCount += 1 }
+        let (language, limits) = (model.language, limits)
+        let shares = waiting.add(prefix) {
+            $0.answerCount <= limits.rows && language.cacheBytes(of: $0) <= limits.keyValueBytes
+        }
+        if shares { statistics.sharedPrefillCount += 1 }
+    }
+
+    /// Drops a query, wherever it is. Nothing is handed over for it.
+    public mutating func cancel(_ id: Int) {
+        ended.removeAll { $0.id == id }
+        guard pending.removeValue(forKey: id) != nil else { return }
+        live.removeAll { $0.query == id }
+        if let key = waiting.remove(query: id) { key.images.forEach { images.release($0) } }
+    }
+
+    /// Does one pass, if there is something to do: images, prefills, or the next token of every live answer. What ended by it.
+    ///
+    /// Prefills come first, until enough answers are live: a step costs little more for many than for few.
+    public mutating func step() -> [Completion] {
+        if ended.isEmpty { pass() }
+        defer { ended = [] }
+        return ended
+    }
+
+    private mutating func pass() {
+        let admitted = admitted()
+        if admitted.contains(where: { !isReady($0) }), case let missing = missingImages(), !missing.isEmpty {
+            return embed(missing)
+        }
+        let ready = admitted.prefix { isReady($0) }
+        if !ready.isEmpty { return prefill(count: ready.count) }
+        if !live.isEmpty { extend() }
+    }
+
+    /// The first prefixes in line that one pass may prefill now.
+    private func admitted() -> ArraySlice<WaitingPrefix> {
+        var (rows, answers, bytes) = (0, live.count, reservedBytes)
+        return waiting.prefixes.prefix { prefix in
+            let need = model.language.cacheBytes(of: prefix)
+            let isAlone = answers == 0
+            guard answers < limits.rows, rows == 0 || rows + prefix.count <= Self.passRows,
+                isAlone || bytes + need <= limits.keyValueBytes
+            else { return false }
+            rows += prefix.count
+            answers += prefix.answerCount
+            bytes += need
+            return true
+        }
+    }
+
+    private func isReady(_ prefix: WaitingPrefix) -> Bool { prefix.key.images.allSatisfy { images.tokens($0) != nil } }
+
+    /// Images of one pass of the vision tower, first in line first: no more than the cache has room for, but all of the first prefix
+    /// whatever the limit.
+    private func missingImages() -> [String] {
+        let count = model.configuration.imageTokenCount
+        let bytes = count * model.configuration.text.width * MemoryLayout<Float>.stride
+        var room = min(images.roomBytes / bytes, max(1, Self.passRows / count))
+        var missing: [String] = []
+        for (index, prefix) in waiting.prefixes.enumerated() {
+            for key in Set(prefix.key.images).sorted() where images.pixels(key) != nil && !missing.contains(key) {
+                guard index == 0 || room > 0 else { return missing }
+                missing.append(key)
+                room -= 1
+            }
+        }
+        return missing
+    }
+}
