@@ -8,29 +8,29 @@ enum { K_WORDS = 512, TILE_ROWS = 6 };
 // A block of k for up to 6 rows, in registers.
 //
 // acc[r][j] += x[r] · w. `next` is read ahead into the second cache, `lines` of 64 bytes a word of k.
-INLINE void tile_words(int rows, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w, int64_t words,
-                       const char *next, int lines, v16 acc[TILE_ROWS][VECTORS]) {
+INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
+                       int64_t words, const char *next, int lines, v16 acc[TILE_ROWS][VECTORS]) {
     for (int64_t i = 0; i < words; i++) {
         i16 b[VECTORS];
-        for (int j = 0; j < VECTORS; j++) b[j] = *(const i16u *)(w + i * 4 * GLOSS_PANEL + j * 64);
+        for (int j = 0; j < vectors; j++) b[j] = *(const i16u *)(w + i * 4 * GLOSS_PANEL + j * 64);
         for (int p = 0; p < lines; p++) __builtin_prefetch(next + i * 4 * GLOSS_PANEL + p * 64, 0, 2);
         for (int r = 0; r < rows; r++) {
             if (arithmetic == GLOSS_F32_BF16) {
                 const float *a = (const float *)(x + r * ldx) + 2 * i;
                 v16 even = splat(a[0]), odd = splat(a[1]);
-                for (int j = 0; j < VECTORS; j++) acc[r][j] = FMA(even, (v16)(b[j] << 16), acc[r][j]);
-                for (int j = 0; j < VECTORS; j++)
+                for (int j = 0; j < vectors; j++) acc[r][j] = FMA(even, (v16)(b[j] << 16), acc[r][j]);
+                for (int j = 0; j < vectors; j++)
                     acc[r][j] = FMA(odd, (v16)(b[j] & splat_word((int32_t)0xffff0000)), acc[r][j]);
                 continue;
             }
             i16 a = splat_word(*(const int32_t *)(x + r * ldx + i * 4));
-            for (int j = 0; j < VECTORS; j++)
+            for (int j = 0; j < vectors; j++)
                 acc[r][j] = arithmetic == GLOSS_BF16_BF16 ? dot_bf16(acc[r][j], a, b[j]) : FMA((v16)a, (v16)b[j], acc[r][j]);
         }
     }
 }
 // The same in int8: each group's exact sum, times the row's scale of that group, is added to acc by one multiply-add.
-INLINE void tile_int8(int rows, const gloss_operand *x, int64_t row, const char *w, int64_t first_word, int64_t words,
+INLINE void tile_int8(int rows, int vectors, const gloss_operand *x, int64_t row, const char *w, int64_t first_word, int64_t words,
                       const char *next, int lines, float *partial, int64_t column, bool begins) {
     const int64_t group_words = GLOSS_GROUP / 4;
     for (int64_t g = 0; g * group_words < words; g++) {
@@ -40,37 +40,37 @@ INLINE void tile_int8(int rows, const gloss_operand *x, int64_t row, const char 
         const int32_t *corrections = x->corrections + row * x->groups + group;
         i16 acc[TILE_ROWS][VECTORS];
         for (int r = 0; r < rows; r++)
-            for (int j = 0; j < VECTORS; j++) acc[r][j] = splat_word(corrections[r * x->groups]);
+            for (int j = 0; j < vectors; j++) acc[r][j] = splat_word(corrections[r * x->groups]);
         for (int64_t i = 0; i < count; i++) {
             i16 b[VECTORS];
-            for (int j = 0; j < VECTORS; j++) b[j] = *(const i16u *)(w + (base + i) * 4 * GLOSS_PANEL + j * 64);
+            for (int j = 0; j < vectors; j++) b[j] = *(const i16u *)(w + (base + i) * 4 * GLOSS_PANEL + j * 64);
             for (int p = 0; p < lines; p++) __builtin_prefetch(next + (base + i) * 4 * GLOSS_PANEL + p * 64, 0, 2);
             for (int r = 0; r < rows; r++) {
                 i16 v = splat_word(*(const int32_t *)(a + r * x->stride + i * 4));
-                for (int j = 0; j < VECTORS; j++) acc[r][j] = dot_int8(acc[r][j], v, b[j]);
+                for (int j = 0; j < vectors; j++) acc[r][j] = dot_int8(acc[r][j], v, b[j]);
             }
         }
         const float *scales = x->scales + row * x->groups + group;
         for (int r = 0; r < rows; r++)
-            for (int j = 0; j < VECTORS; j++) {
+            for (int j = 0; j < vectors; j++) {
                 float *p = partial + r * GLOSS_PANEL + column + j * 16;
                 v16 before = begins && g == 0 ? splat(0) : load(p);
                 store(p, FMA(__builtin_convertvector(acc[r][j], v16), splat(scales[r * x->groups]), before));
             }
     }
 }
-INLINE void tile(int rows, gloss_arithmetic arithmetic, const gloss_operand *x, int64_t row, const char *w, int64_t first_word,
+INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const gloss_operand *x, int64_t row, const char *w, int64_t first_word,
                  int64_t words, const char *next, int lines, float *partial, int64_t column) {
     if (arithmetic == GLOSS_INT8_INT8)
-        return tile_int8(rows, x, row, w, first_word, words, next, lines, partial, column, first_word == 0);
+        return tile_int8(rows, vectors, x, row, w, first_word, words, next, lines, partial, column, first_word == 0);
     v16 acc[TILE_ROWS][VECTORS];
     for (int r = 0; r < rows; r++)
-        for (int j = 0; j < VECTORS; j++) acc[r][j] = splat(0);
+        for (int j = 0; j < vectors; j++) acc[r][j] = splat(0);
     int64_t bytes = arithmetic == GLOSS_F32_BF16 ? 8 : 4;
     const char *a = (const char *)x->rows + row * x->stride + first_word * bytes;
-    tile_words(rows, arithmetic, a, x->stride, w, words, next, lines, acc);
+    tile_words(rows, vectors, arithmetic, a, x->stride, w, words, next, lines, acc);
     for (int r = 0; r < rows; r++)
-        for (int j = 0; j < VECTORS; j++) {
+        for (int j = 0; j < vectors; j++) {
             float *p = partial + r * GLOSS_PANEL + column + j * 16;
             store(p, first_word == 0 ? acc[r][j] : load(p) + acc[r][j]);
         }
@@ -102,10 +102,11 @@ INLINE void finish(const gloss_weights *w, const gloss_output *out, int64_t row,
     }
 }
 
-#define TILE(R)                                                                                                            \
-    case R:                                                                                                                \
-        if (many) tile(R, arithmetic, x, row, wj, word, words, next + j * 4, VECTORS, here, j);                            \
-        else tile(R, arithmetic, x, row, wj, word, words, next, 1, here, j);                                               \
+#define TILE(R)                                                                                                               \
+    case R:                                                                                                                   \
+        if (narrow) tile(R, 1, arithmetic, x, row, wj, word, words, next, 1, here, j);                                        \
+        else if (many) tile(R, VECTORS, arithmetic, x, row, wj, word, words, next + j * 4, VECTORS, here, j);                 \
+        else tile(R, VECTORS, arithmetic, x, row, wj, word, words, next, 1, here, j);                                         \
         break;
 
 // Some rows of one panel, all of k.
@@ -116,6 +117,7 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     // Blocks of equal size, whole groups of int8, and as many k for bf16 weights as for f32 ones: the same bits.
     const int64_t most = arithmetic == GLOSS_F32_BF16 ? K_WORDS / 2 : K_WORDS, blocks = (total + most - 1) / most;
     const int64_t unit = GLOSS_GROUP / 4, block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
+    const bool narrow = VECTORS > 1 && w->outputs - panel * GLOSS_PANEL <= 16;  // the last panel of an image head's 72 values
     const int64_t tiles = (last - first + TILE_ROWS - 1) / TILE_ROWS;
     const char *panel_base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
     for (int64_t word = 0; word < total; word += block) {
@@ -123,13 +125,14 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
         const char *base = panel_base + word * 4 * GLOSS_PANEL;
         int64_t row = first;
         for (int64_t t = 0; t < tiles; t++) {
-            // Rows spread evenly: no tile is left with few, and the block that comes next is read ahead beside the first four.
+            // Rows spread evenly: no tile is left with few. The block that comes next is read ahead beside the first four; a single
+            // tile, which waits for memory alone, reads 4 KiB ahead.
             int64_t end = first + (last - first) * (t + 1) / tiles;
             float *here = partial + (row - first) * GLOSS_PANEL;
             bool many = tiles < 4;
             for (int64_t j = 0; j < GLOSS_PANEL && panel * GLOSS_PANEL + j < w->outputs; j += 16 * VECTORS) {
                 const char *wj = base + j * 4;
-                const char *next = base + block * 4 * GLOSS_PANEL + (many ? 0 : t < 4 ? t * 64 : 0);
+                const char *next = tiles == 1 ? base + 4096 : base + block * 4 * GLOSS_PANEL + (many || t >= 4 ? 0 : t * 64);
                 switch (end - row) { TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) }
             }
             if (word + block >= total) finish(w, out, row, end - row, panel, here);

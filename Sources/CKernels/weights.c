@@ -94,22 +94,27 @@ void gloss_unpack(const gloss_weights *w, int64_t column, float scale, float *ou
 }
 
 void gloss_store_key(const float *key, int64_t d, void *keys, gloss_dtype type, int64_t token) {
-    const int64_t per_word = numbers_a_word(type), words = gloss_words(type, d);
-    int64_t base = token / GLOSS_PANEL * words * GLOSS_PANEL * per_word + token % GLOSS_PANEL * per_word;
-    for (int64_t i = 0; i < d; i++) {
-        int64_t at = base + i / per_word * GLOSS_PANEL * per_word + i % per_word;
-        if (type == GLOSS_F32) ((float *)keys)[at] = key[i];
-        else ((uint16_t *)keys)[at] = narrow(key[i]);
+    const int64_t words = gloss_words(type, d);
+    uint32_t *column = (uint32_t *)keys + token / GLOSS_PANEL * words * GLOSS_PANEL + token % GLOSS_PANEL;
+    if (type == GLOSS_F32) {
+        for (int64_t i = 0; i < d; i++) memcpy(column + i * GLOSS_PANEL, key + i, 4);
+        return;
     }
+    for (int64_t w = 0; w < d / 2; w++)
+        column[w * GLOSS_PANEL] = narrow(key[2 * w]) | (uint32_t)narrow(key[2 * w + 1]) << 16;
+    if (d % 2) column[d / 2 * GLOSS_PANEL] = narrow(key[d - 1]);
 }
 
 void gloss_store_value(const float *value, int64_t d, void *values, gloss_dtype type, int64_t token, int64_t capacity) {
-    const int64_t per_word = numbers_a_word(type), words = gloss_words(type, capacity);
-    for (int64_t i = 0; i < d; i++) {
-        int64_t word = i / GLOSS_PANEL * words + token / per_word;
-        int64_t at = (word * GLOSS_PANEL + i % GLOSS_PANEL) * per_word + token % per_word;
-        if (type == GLOSS_F32) ((float *)values)[at] = value[i];
-        else ((uint16_t *)values)[at] = narrow(value[i]);
+    const int64_t words = gloss_words(type, capacity);
+    for (int64_t i = 0; i < d; i += GLOSS_PANEL) {
+        int64_t n = d - i < GLOSS_PANEL ? d - i : GLOSS_PANEL, panel = i / GLOSS_PANEL * words * GLOSS_PANEL;
+        if (type == GLOSS_F32) {
+            memcpy((float *)values + panel + token * GLOSS_PANEL, value + i, (size_t)n * sizeof(float));
+        } else {
+            uint16_t *row = (uint16_t *)values + 2 * (panel + token / 2 * GLOSS_PANEL) + token % 2;
+            for (int64_t j = 0; j < n; j++) row[2 * j] = narrow(value[i + j]);
+        }
     }
 }
 

@@ -10,8 +10,9 @@ struct Bench: ParsableCommand {
 
             EXAMPLES
               glossctl bench peaks
+              glossctl bench object --dtype int8
 
             \(ExitStatus.help)
             """,
-        subcommands: [BenchPeaks.self])
+        subcommands: [BenchPeaks.self, BenchObject.self, BenchTable5.self, BenchGemm.self])
 }

@@ -10,11 +10,35 @@ public final class RandomModel {
         public let operations: Double
         /// Bytes of weights that were read at least once.
         public let weightBytes: Double
+
+        /// What costs nothing.
+        public static let nothing = Cost(seconds: 0, operations: 0, weightBytes: 0)
+
+        /// One after the other.
+        public static func + (a: Cost, b: Cost) -> Cost {
+            Cost(
+                seconds: a.seconds + b.seconds, operations: a.operations + b.operations,
+                weightBytes: a.weightBytes + b.weightBytes)
+        }
+
+        /// So many times the same.
+        public func scaled(by factor: Double) -> Cost {
+            Cost(seconds: seconds * factor, operations: operations * factor, weightBytes: weightBytes * factor)
+        }
     }
 
     /// Prefixes that were computed, to be extended.
     public struct Prefilled {
         let caches: [KeyValueCache]
+
+        /// Both.
+        public static func + (a: Prefilled, b: Prefilled) -> Prefilled { Prefilled(caches: a.caches + b.caches) }
+
+        /// The first few.
+        public func first(_ count: Int) -> Prefilled { Prefilled(caches: Array(caches.prefix(count))) }
+
+        /// Bytes of keys and values.
+        public var byteCount: Int { caches.reduce(0) { $0 + $1.byteCount } }
     }
 
     /// Sizes.
@@ -34,6 +58,9 @@ public final class RandomModel {
         vision = try VisionTower(configuration, from: &weights)
         language = try LanguageModel(configuration.text, from: &weights)
     }
+
+    /// Sizes of the language model's products, and those of the vision tower: name, inputs and outputs.
+    public var products: [(name: String, inputs: Int, outputs: Int)] { language.products + vision.products }
 
     /// Bytes of all packed matrices.
     public var weightByteCount: Int { vision.weightByteCount + language.weightByteCount }
@@ -65,9 +92,20 @@ public final class RandomModel {
                 SequenceRows(
                     shared: nil, own: cache, rows: index * tokens..<(index + 1) * tokens, bidirectional: tokens)
             }
-            draw(language.forwardToLast(noise(rows: rows), parts, compute))
+            draw(language.forwardToLast(noise(rows: rows), parts, compute), from: caches)
         }
         return (Prefilled(caches: caches), cost)
+    }
+
+    /// Prefixes of noise, as if they were computed: to extend many at no cost.
+    public func prefixes(_ count: Int, tokens: Int) -> Prefilled {
+        Prefilled(
+            caches: (0..<count).map { _ in
+                let cache = language.makeCache(capacity: tokens)
+                cache.fillRandomly()
+                cache.advance(by: tokens)
+                return cache
+            })
     }
 
     /// One token for each of `samples` answers of each prefix, `steps` times; the next tokens are drawn at temperature 1. The cost of
@@ -86,12 +124,36 @@ public final class RandomModel {
                     SequenceRows(
                         shared: prefilled.caches[$0 / samples], own: own[$0], rows: $0..<$0 + 1, bidirectional: 0)
                 }
-                draw(language.forwardToLast(noise(rows: rows), parts, compute))
+                draw(language.forwardToLast(noise(rows: rows), parts, compute), from: prefilled.caches)
             }
         }
         return Cost(
             seconds: all.seconds / Double(steps), operations: all.operations / Double(steps),
             weightBytes: all.weightBytes / Double(steps))
+    }
+
+    /// One product of `rows` rows with weights of the given size, over copies of them that no cache holds; the cost of one.
+    public func product(rows: Int, inputs: Int, outputs: Int, seconds: Double) -> Cost {
+        let shape = WeightShape(outputs: outputs, inputs: inputs, type: precision.weightType(.bf16))
+        let copies = (0..<max(1, 400_000_000 / shape.byteCount)).map { index in
+            let weights = PackedWeights(shape)
+            weights.fillRandomly(seed: UInt64(index))
+            return Linear(weights: weights, bias: nil)
+        }
+        var x = Operand(rows: rows, columns: inputs, type: precision.operandType)
+        compute.convert(
+            Matrix(rows: rows, columns: inputs, values: [Float](repeating: 0.1, count: rows * inputs)), into: &x)
+        var y = Matrix(rows: rows, columns: outputs)
+        for copy in copies.prefix(2) { compute.linear(x, copy, into: &y) }
+        var count = 0
+        let start = ContinuousClock.now
+        repeat {
+            compute.linear(x, copies[count % copies.count], into: &y)
+            count += 1
+        } while (.now - start) / .seconds(1) < seconds
+        return Cost(
+            seconds: (.now - start) / .seconds(1) / Double(count),
+            operations: 2 * Double(rows) * Double(inputs) * Double(outputs), weightBytes: Double(shape.byteCount))
     }
 
     private func noise(rows: Int) -> Matrix {
@@ -103,18 +165,13 @@ public final class RandomModel {
         return hidden
     }
 
-    private func draw(_ hidden: borrowing Matrix) {
-        for start in stride(from: 0, to: hidden.rows, by: 64) {
-            let rows = start..<min(start + 64, hidden.rows)
-            let logits = language.logits(hidden, rows: Array(rows), compute)
-            let sampler = Sampler(settings: DecodeSettings(temperature: 1))
-            compute.split(logits.rows, cost: 8 * logits.columns) { range in
-                for row in range {
-                    _ = sampler.token(logits, row: row, sample: row, step: 0, compute)
-                    _ = compute.logSumExp(logits, row: row)
-                }
-            }
+    private func draw(_ hidden: borrowing Matrix, from prefixes: [KeyValueCache]) {
+        let (own, settings) = (language.makeCache(capacity: 1), DecodeSettings(temperature: 1))
+        let live = (0..<hidden.rows).map { row in
+            LiveSequence(query: row, sample: row, prefix: prefixes[0], own: own, sampler: Sampler(settings: settings))
         }
+        var sequences = live[...]
+        language.draw(hidden, rows: Array(live.indices), for: &sequences, compute)
     }
 
     private func cost(operations: Double, weightBytes: Int, _ work: () -> Void) -> Cost {

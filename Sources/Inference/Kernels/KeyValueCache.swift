@@ -45,6 +45,9 @@ final class KeyValueCache {
             key: key, value: value, in: base(layer: layer, head: head), at: index, capacity: capacity)
     }
 
+    /// Noise, for benchmarks.
+    func fillRandomly() { gloss_fill_random(storage, byteCount, layout.type, UInt64(capacity)) }
+
     /// Counts tokens whose keys and values every layer has written.
     func advance(by tokens: Int) {
         precondition(count + tokens <= capacity)

@@ -1,0 +1,103 @@
+import ArgumentParser
+import Inference
+
+/// `glossctl bench object`
+struct BenchObject: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "object",
+        abstract: "One multiview object: 8 views, 4 questions, 5 samples of 5 tokens.",
+        discussion: """
+            8 images through the vision tower, 32 prefills, 4 steps of 160 answers, as the scheduler runs them; each stage \
+            and the whole beside the least time that the machine's peaks, measured in the same run, allow. OF PEAK is the \
+            share of the arithmetic's peak, OF LIMIT that of the nearer limit, arithmetic or memory.
+
+            EXAMPLES
+              glossctl bench object --random-weights --config paligemma-3b-224 --dtype bf16
+              glossctl bench object --dtype int8 --json
+
+            \(ExitStatus.help)
+            """)
+
+    @OptionGroup var options: BenchOptions
+    @Option(help: "Tokens of each prompt, its end of line and <bos> included.")
+    var promptTokens = 10
+
+    private static let (views, questions, samples, steps) = (8, 4, 5, 4)
+    /// Rows of one pass, as in the scheduler.
+    private static let passRows = 1024
+
+    func validate() throws {
+        guard 1...4096 ~= promptTokens else {
+            throw ValidationError("--prompt-tokens must be 1 to 4096, not \(promptTokens).")
+        }
+    }
+
+    func run() throws {
+        let (model, limits) = try options.prepare()
+        Console.note("running it")
+        _ = model.embed(images: 1)
+        let imageTokens = model.configuration.imageTokenCount
+        let vision = passes(of: Self.views, rows: imageTokens) { model.embed(images: $0) }
+        var prefilled: RandomModel.Prefilled?
+        let prefill = passes(of: Self.views * Self.questions, rows: imageTokens + promptTokens) { count in
+            let (prefixes, cost) = model.prefill(sequences: count, tokens: imageTokens + promptTokens)
+            prefilled = prefilled.map { $0 + prefixes } ?? prefixes
+            return cost
+        }
+        let step = model.extend(prefilled!, samples: Self.samples, steps: Self.steps)
+        let peak = MemoryUse.peakResident
+        let single = model.extend(prefilled!.first(1), samples: 1, steps: Self.steps)
+        let extend = step.scaled(by: Double(Self.steps))
+        let whole = vision + prefill + extend
+        let limit = [vision, prefill, extend].reduce(0) { $0 + limits.seconds($1) }
+        let rows = [
+            BenchRow("vision, \(Self.views) images", vision, limits),
+            BenchRow("prefill, \(Self.views * Self.questions) × \(imageTokens + promptTokens)", prefill, limits),
+            BenchRow("extend, \(Self.steps) × \(Self.views * Self.questions * Self.samples)", extend, limits),
+            BenchRow("object", whole, limits), BenchRow("extend, 1 × 1", single, limits),
+        ]
+        let answer = Answer(
+            config: options.config.rawValue, dtype: options.dtype.rawValue, threads: options.threadCount,
+            seconds: whole.seconds, limitSeconds: limit, ratio: whole.seconds / limit, stages: rows,
+            peakOperationsPerSecond: limits.operations, memoryBytesPerSecond: limits.memory,
+            weightBytes: model.weightByteCount,
+            keyValueBytes: prefilled!.byteCount + 160 * model.cacheByteCount(tokens: Self.steps), residentBytes: peak)
+        try options.format.json ? JSONText.say(answer) : say(answer)
+    }
+
+    private func passes(of count: Int, rows: Int, _ run: (Int) -> RandomModel.Cost) -> RandomModel.Cost {
+        let atOnce = max(1, Self.passRows / rows)
+        return stride(from: 0, to: count, by: atOnce).map { run(min(atOnce, count - $0)) }.reduce(.nothing, +)
+    }
+
+    private func say(_ answer: Answer) {
+        BenchRow.say(answer.stages)
+        let gigabytes = { (bytes: Int) in Formats.fixed(Double(bytes) / 1e9, 2) }
+        Console.say(
+            "The object takes \(Formats.fixed(answer.ratio, 3)) times the limit of \(Formats.fixed(answer.limitSeconds, 1)) s."
+        )
+        Console.say(
+            "Memory: \(gigabytes(answer.residentBytes)) GB at most; weights \(gigabytes(answer.weightBytes)), keys and values"
+                + " \(gigabytes(answer.keyValueBytes)), the rest"
+                + " \(gigabytes(answer.residentBytes - answer.weightBytes - answer.keyValueBytes)).")
+    }
+
+    private struct Answer: Encodable {
+        let config, dtype: String
+        let threads: Int
+        let seconds, limitSeconds, ratio: Double
+        let stages: [BenchRow]
+        let peakOperationsPerSecond, memoryBytesPerSecond: Double
+        let weightBytes, keyValueBytes, residentBytes: Int
+
+        enum CodingKeys: String, CodingKey {
+            case config, dtype, threads, seconds, ratio, stages
+            case limitSeconds = "limit_seconds"
+            case peakOperationsPerSecond = "peak_operations_per_second"
+            case memoryBytesPerSecond = "memory_bytes_per_second"
+            case weightBytes = "weight_bytes"
+            case keyValueBytes = "key_value_bytes"
+            case residentBytes = "resident_bytes"
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import ArgumentParser
+import Inference
+
+/// What the benchmarks of the engine share: a model of random weights.
+struct BenchOptions: ParsableArguments {
+    /// Sizes that are known by name.
+    enum Config: String, CaseIterable, ExpressibleByArgument {
+        case small = "paligemma-3b-224"
+        case medium = "paligemma-3b-448"
+        case large = "paligemma-3b-896"
+
+        var configuration: ModelConfiguration {
+            switch self {
+            case .small: .paliGemma3B(imageSize: 224)
+            case .medium: .paliGemma3B(imageSize: 448)
+            case .large: .paliGemma3B(imageSize: 896)
+            }
+        }
+    }
+
+    @OptionGroup var format: FormatOptions
+
+    @Option(help: "The sizes: paligemma-3b-224, paligemma-3b-448 or paligemma-3b-896.")
+    var config = Config.small
+    @Flag(inversion: .prefixedNo, help: "Weights by chance: no file is needed. There is no other way yet.")
+    var randomWeights = true
+    @Option(help: "f32, bf16 or int8.")
+    var dtype = Precision.bf16
+    @Option(help: "Threads. Default: one for each processor that it may use.")
+    var threads: Int?
+
+    var threadCount: Int { threads ?? Processors.threadCount() }
+
+    func validate() throws {
+        guard randomWeights else { throw ValidationError("There are only random weights to measure with.") }
+        if let threads, !(1...1024 ~= threads) {
+            throw ValidationError("--threads must be 1 to 1024, not \(threads).")
+        }
+    }
+
+    /// Draws the weights, and measures the peaks that the figures are held against, in the same run.
+    func prepare() throws -> (model: RandomModel, limits: BenchLimits) {
+        Console.note("measuring the machine's peaks")
+        let peaks = MachinePeaks.measure(threads: threadCount, seconds: 6)
+        Console.note("drawing the weights of \(config.rawValue) in \(dtype.rawValue)")
+        let model = try RandomModel(config.configuration, precision: dtype, threads: threadCount)
+        return (model, BenchLimits(peaks, dtype))
+    }
+}
+
+/// The peaks of the arithmetic that is measured.
+struct BenchLimits {
+    /// Operations/s.
+    let operations: Double
+    /// Bytes/s.
+    let memory: Double
+
+    init(_ peaks: MachinePeaks, _ precision: Precision) {
+        operations =
+            switch precision {
+            case .f32: peaks.f32
+            case .bf16: peaks.bf16 ?? peaks.f32
+            case .int8: peaks.int8 ?? peaks.f32
+            }
+        memory = peaks.memory ?? .infinity
+    }
+
+    /// The least seconds that something can take: by its operations, or by its weights.
+    func seconds(_ cost: RandomModel.Cost) -> Double {
+        max(cost.operations / operations, cost.weightBytes / memory)
+    }
+}
+
+/// One line of a benchmark, as `--json` gives it. Seconds, operations/s and bytes/s; utilisation is the share of the arithmetic's peak,
+/// of_limit that of the nearer limit, arithmetic or memory.
+struct BenchRow: Encodable {
+    let name: String
+    let seconds: Double
+    let operationsPerSecond: Double
+    let weightBytesPerSecond: Double
+    let utilisation: Double
+    let ofLimit: Double
+
+    init(_ name: String, _ cost: RandomModel.Cost, _ limits: BenchLimits) {
+        self.name = name
+        seconds = cost.seconds
+        operationsPerSecond = cost.operations / cost.seconds
+        weightBytesPerSecond = cost.weightBytes / cost.seconds
+        utilisation = operationsPerSecond / limits.operations
+        ofLimit = limits.seconds(cost) / cost.seconds
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case name, seconds, utilisation
+        case operationsPerSecond = "operations_per_second"
+        case weightBytesPerSecond = "weight_bytes_per_second"
+        case ofLimit = "of_limit"
+    }
+
+    static let columns: [Table.Column] = [
+        .text("WHAT"), .number("SECONDS"), .number("G OP/S"), .number("GB/S"), .number("OF PEAK"), .number("OF LIMIT"),
+    ]
+
+    var cells: [Table.Cell] {
+        [
+            Table.Cell(name), Table.Cell(seconds < 0.1 ? Formats.fixed(seconds, 5) : Formats.fixed(seconds, 3)),
+            Table.Cell(Formats.fixed(operationsPerSecond / 1e9, 1)),
+            Table.Cell(Formats.fixed(weightBytesPerSecond / 1e9, 1)), Table.Cell(Formats.fixed(utilisation, 3)),
+            Table.Cell(Formats.fixed(ofLimit, 3)),
+        ]
+    }
+
+    static func say(_ rows: [BenchRow]) {
+        var table = Table(columns)
+        rows.forEach { table.add($0.cells) }
+        table.lines(width: nil, palette: .output).forEach(Console.say)
+    }
+}
