@@ -116,7 +116,6 @@ struct DaemonConfiguration: Sendable {
         let authorities = try await reader.string("fetch.certificate_authorities", "")
         fetch.certificateAuthorities = authorities.isEmpty ? nil : authorities
         fetch.localRoots = try await reader.strings("fetch.local_roots")
-        if !fetch.localRoots.isEmpty { fetch.allowedSchemes.insert("file") }
         fetch.allowDataURLs = try await reader.boolean("fetch.data_urls", fetch.allowDataURLs)
     }
 

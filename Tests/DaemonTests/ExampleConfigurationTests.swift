@@ -1,4 +1,5 @@
 import Foundation
+import Images
 import Inference
 import Testing
 
@@ -52,6 +53,14 @@ import Testing
                 "\($0.label ?? ""): \($0.value), default \($1.value)"
             }
         #expect(differences.isEmpty)
+    }
+
+    /// What the daemon accepts, the fetcher accepts too.
+    @Test func localRootsMakeAPolicy() async throws {
+        let configuration = try await DaemonConfiguration(
+            file: nil, environment: ["GLOSS_MODEL": "/m", "GLOSS_FETCH_LOCAL_ROOTS": "/srv/images,/srv/more"])
+        #expect(configuration.fetch.localRoots == ["/srv/images", "/srv/more"])
+        try configuration.fetch.validate()
     }
 
     @Test func namesWhatItDoesNotKnow() async throws {
