@@ -3,13 +3,13 @@
 // Operand and weights are read in words of four bytes along k: one number in f32, two in bf16, four in int8. A panel holds 64
 // columns: [word of k][64]. Each output is a fixed sequence over k, whatever is computed beside it.
 
-enum { K_WORDS = 512, TILE_ROWS = 6 };
+enum { K_WORDS = 512 };
 
 // A block of k for up to 6 rows, in registers.
 //
 // acc[r][j] += x[r] · w. `next` is read ahead into the second cache, `lines` of 64 bytes a word of k.
 INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
-                       int64_t words, const char *next, int lines, v16 acc[TILE_ROWS][VECTORS]) {
+                       int64_t words, const char *next, int lines, v16 acc[GLOSS_TILE_ROWS][VECTORS]) {
     for (int64_t i = 0; i < words; i++) {
         i16 b[VECTORS];
         for (int j = 0; j < vectors; j++) b[j] = *(const i16u *)(w + i * 4 * GLOSS_PANEL + j * 64);
@@ -38,7 +38,7 @@ INLINE void tile_int8(int rows, int vectors, const gloss_operand *x, int64_t row
         int64_t count = words - base < group_words ? words - base : group_words;
         const char *a = (const char *)x->rows + row * x->stride + (first_word + base) * 4;
         const int32_t *corrections = x->corrections + row * x->groups + group;
-        i16 acc[TILE_ROWS][VECTORS];
+        i16 acc[GLOSS_TILE_ROWS][VECTORS];
         for (int r = 0; r < rows; r++)
             for (int j = 0; j < vectors; j++) acc[r][j] = splat_word(corrections[r * x->groups]);
         for (int64_t i = 0; i < count; i++) {
@@ -63,7 +63,7 @@ INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const gloss
                  int64_t words, const char *next, int lines, float *partial, int64_t column) {
     if (arithmetic == GLOSS_INT8_INT8)
         return tile_int8(rows, vectors, x, row, w, first_word, words, next, lines, partial, column, first_word == 0);
-    v16 acc[TILE_ROWS][VECTORS];
+    v16 acc[GLOSS_TILE_ROWS][VECTORS];
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vectors; j++) acc[r][j] = splat(0);
     int64_t bytes = arithmetic == GLOSS_F32_BF16 ? 8 : 4;
@@ -118,7 +118,7 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     const int64_t most = arithmetic == GLOSS_F32_BF16 ? K_WORDS / 2 : K_WORDS, blocks = (total + most - 1) / most;
     const int64_t unit = GLOSS_GROUP / 4, block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
     const bool narrow = VECTORS > 1 && w->outputs - panel * GLOSS_PANEL <= 16;  // the last panel of an image head's 72 values
-    const int64_t tiles = (last - first + TILE_ROWS - 1) / TILE_ROWS;
+    const int64_t tiles = (last - first + GLOSS_TILE_ROWS - 1) / GLOSS_TILE_ROWS;
     const char *panel_base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
     for (int64_t word = 0; word < total; word += block) {
         int64_t words = total - word < block ? total - word : block;

@@ -16,8 +16,8 @@ typedef enum { GLOSS_F32 = 0, GLOSS_BF16 = 1, GLOSS_F16 = 2, GLOSS_INT8 = 3 } gl
 
 // Columns of one packed weight panel, and numbers of a row that share a scale in int8.
 enum { GLOSS_PANEL = 64, GLOSS_GROUP = 128 };
-// Rows that the GEMM takes at a time.
-enum { GLOSS_ROW_CHUNK = 240 };
+// Rows of a register tile, and those that the GEMM takes at a time.
+enum { GLOSS_TILE_ROWS = 6, GLOSS_ROW_CHUNK = 96 };
 
 // Instruction sets, slowest first; all give the same bits.
 typedef enum { GLOSS_GENERIC = 0, GLOSS_AVX2 = 1, GLOSS_AVX512 = 2, GLOSS_AVX512_DOT = 3 } gloss_isa;

@@ -19,7 +19,7 @@ struct Compute: Sendable {
     func split(_ count: Int, cost: Int, _ body: (Range<Int>) -> Void) {
         activity.count.add(1, ordering: .relaxed)
         let worthwhile = 100_000  // operations a chunk: a microsecond or more, the price of a hand-over
-        let chunks = min(threadCount == 1 ? 1 : threadCount * 4, count, max(1, count * cost / worthwhile))
+        let chunks = min(threadCount == 1 ? 1 : threadCount * 16, count, max(1, count * cost / worthwhile))
         if chunks <= 1 { return body(0..<count) }
         // Chunks write disjoint parts.
         pool.run(chunks: chunks) { body(count * $0 / chunks..<count * ($0 + 1) / chunks) }
@@ -48,20 +48,22 @@ struct Compute: Sendable {
     ) {
         let w = layer.weights
         precondition(x.columns == w.inputs)
-        // Rows are taken some hundred at a time, so that they stay in the second cache beside a panel.
-        let rowChunks = (x.rows + Int(GLOSS_ROW_CHUNK) - 1) / max(Int(GLOSS_ROW_CHUNK), 1)
+        // Rows are taken some hundred at a time, so that they stay in the second cache beside a panel, in whole tiles.
+        let tile = Int(GLOSS_TILE_ROWS)
+        let atMost = (x.rows + Int(GLOSS_ROW_CHUNK) - 1) / Int(GLOSS_ROW_CHUNK)
+        let rowsAtOnce = max(tile, (x.rows + atMost * tile - 1) / max(atMost * tile, 1) * tile)
+        let rowChunks = (x.rows + rowsAtOnce - 1) / rowsAtOnce
         let (rows, operand, all) = (x.rows, x.operand, panels ?? 0..<w.shape.panelCount)
-        let cost = 2 * rows * w.inputs * Int(GLOSS_PANEL) / max(rowChunks, 1)
         withOptionalPointer(layer.bias) { bias in
             let kernel = w.kernel(bias: bias)
-            split(rowChunks * all.count, cost: cost) { items in
+            split(rowChunks * all.count, cost: 2 * min(rows, rowsAtOnce) * w.inputs * Int(GLOSS_PANEL)) { items in
                 var (operand, kernel, output) = (operand, kernel, output)
                 for chunk in items.lowerBound / all.count...(items.upperBound - 1) / all.count {
                     let inside = items.clamped(to: chunk * all.count..<(chunk + 1) * all.count)
                     let first = all.lowerBound - chunk * all.count
                     gloss_gemm(
-                        instructionSet, &operand, &kernel, &output, Int64(rows * chunk / rowChunks),
-                        Int64(rows * (chunk + 1) / rowChunks), Int64(first + inside.lowerBound),
+                        instructionSet, &operand, &kernel, &output, Int64(rowsAtOnce * chunk),
+                        Int64(min(rowsAtOnce * (chunk + 1), rows)), Int64(first + inside.lowerBound),
                         Int64(first + inside.upperBound))
                 }
             }
