@@ -14,5 +14,7 @@ struct Bench: ParsableCommand {
 
             \(ExitStatus.help)
             """,
-        subcommands: [BenchPeaks.self, BenchObject.self, BenchTable5.self, BenchGemm.self])
+        subcommands: [
+            BenchPeaks.self, BenchObject.self, BenchTable5.self, BenchGemm.self, BenchEngine.self,
+        ])
 }
