@@ -55,9 +55,10 @@ struct ImageCache {
     var roomBytes: Int { byteLimit - entries.values.reduce(0) { $1.pins > 0 ? $0 + ($1.tokens?.byteCount ?? 0) : $0 } }
 
     private mutating func evict() {
-        guard byteCount > byteLimit else { return }
-        let idle = entries.filter { $0.value.pins == 0 }.sorted { $0.value.lastUse < $1.value.lastUse }
-        for (key, entry) in idle where byteCount > byteLimit {
+        while byteCount > byteLimit {
+            // No sorting: in the long run one goes for each that comes, and images of a small model are here by the thousand.
+            let idle = entries.lazy.filter { $0.value.pins == 0 }
+            guard let (key, entry) = idle.min(by: { $0.value.lastUse < $1.value.lastUse }) else { return }
             byteCount -= entry.tokens?.byteCount ?? 0
             entries[key] = nil
         }
