@@ -71,14 +71,16 @@ void gloss_pack_int8(const void *source, gloss_dtype source_type, int64_t n, int
         float top = 0;
         for (int64_t i = 0; i < k; i++) {
             float v = gloss_load(source, source_type, r * k + i), magnitude = v < 0 ? -v : v;
-            if (!(magnitude <= top)) top = magnitude;
+            if (!(magnitude <= top) && top == top) top = magnitude;  // what is no number stays
         }
         scales[column] = top / 127.0f;
         float inverse = top > 0 ? 127.0f / top : 0;
         for (int64_t i = 0; i < words * 4; i++) {
             float v = i < k ? gloss_load(source, source_type, r * k + i) * inverse : 0;
-            int32_t q = v != v ? 0 : (int32_t)((v + 12582912.0f) - 12582912.0f);  // + 1.5 · 2^23 rounds, ties to even
-            out[i / 4 * GLOSS_PANEL * 4 + i % 4] = (uint8_t)(128 + (q > 127 ? 127 : q < -127 ? -127 : q));
+            if (v != v) v = 0;
+            v = v > 127 ? 127 : v < -127 ? -127 : v;  // infinite where `top` is next to nothing
+            int32_t q = (int32_t)((v + 12582912.0f) - 12582912.0f);  // + 1.5 · 2^23 rounds, ties to even
+            out[i / 4 * GLOSS_PANEL * 4 + i % 4] = (uint8_t)(128 + q);
         }
     }
 }

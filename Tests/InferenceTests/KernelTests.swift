@@ -135,6 +135,23 @@ struct Noise {
         }
     }
 
+    /// A column that has a weight which is no number gives none, wherever it stands; no other column is touched.
+    @Test(arguments: Precision.allCases, [Float.nan, .infinity]) func weightsThatAreNoNumbers(
+        precision: Precision, odd: Float
+    ) {
+        let (k, n) = (130, 8)
+        var noise = Noise(8)
+        var w = noise.values(n * k)
+        for (column, i) in [(0, 0), (3, 64), (7, k - 1)] { w[column * k + i] = odd }
+        for i in 0..<k { w[5 * k + i] = (i % 2 == 0 ? 1 : -1) * .leastNormalMagnitude / 8 }
+        let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
+        StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
+        let x = [Float](repeating: 1, count: k)
+        let y = run(x, Linear(weights: packed, bias: nil), rows: 1, precision, GLOSS_STORE, Compute(threadCount: 1))
+        for column in 0..<n { #expect(y[column].isFinite == ![0, 3, 7].contains(column), "\(column)") }
+        #expect(y[5] == 0, "no bits of it, and its signs cancel out")
+    }
+
     @Test(arguments: Precision.allCases, [1, 31, 32, 33, 100]) func gatedPair(precision: Precision, mlp: Int) {
         var noise = Noise(5)
         let (k, m) = (96, 9)

@@ -166,6 +166,66 @@ import Testing
         #expect(scheduler.step().isEmpty)
     }
 
+    private func query(
+        _ id: Int, _ prompt: String, images: [Scheduler.Image]? = nil, _ settings: DecodeSettings
+    ) -> Scheduler.Query {
+        Scheduler.Query(id: id, images: images ?? [self.images[0]], prompt: prompt, settings: settings)
+    }
+
+    /// Answers of one token end with their prefill and are never live; they must not keep the live ones waiting.
+    @Test func shortAnswersDoNotStarveLongOnes() {
+        var scheduler = Scheduler(model: model, limits: Scheduler.Limits(rows: 4))
+        scheduler.submit(query(0, "answer en 0", DecodeSettings(maxTokens: 6)))
+        var ended: Set<Int> = []
+        for id in 1...60 where !ended.contains(0) {
+            scheduler.submit(query(id, "answer en \(id)", DecodeSettings(maxTokens: 1)))
+            ended.formUnion(scheduler.step().map(\.id))
+        }
+        #expect(ended.contains(0))
+    }
+
+    /// One letter with an accent, and a letter and an accent: equal strings, other tokens.
+    @Test func equalTextOfOtherTokensSharesNothing() throws {
+        let both = [query(0, "caf\u{e9}", DecodeSettings()), query(1, "cafe\u{301}", DecodeSettings())]
+        try #require(both[0].prompt == both[1].prompt)
+        try #require(try model.tokenizer.encode(both[0].prompt) != model.tokenizer.encode(both[1].prompt))
+        let expected = try both.map(alone)
+        var scheduler = Scheduler(model: model)
+        both.forEach { scheduler.submit($0) }
+        let answers = scheduler.finish()
+        for query in both { #expect(try answers[query.id]?.get() == expected[query.id]) }
+        #expect(scheduler.statistics.sharedPrefillCount == 0)
+    }
+
+    @Test func extremesOfWhatMayBeAsked() throws {
+        let many = DecodeSettings(maxTokens: 2, samples: 1024, temperature: 1)
+        let few = DecodeSettings(maxTokens: 2, samples: 3, temperature: 1)
+        var scheduler = Scheduler(model: model, limits: Scheduler.Limits(keyValueBytes: 1, imageBytes: 0, rows: 1))
+        scheduler.submit(query(0, "ocr", many))
+        scheduler.submit(query(1, "ocr", few))
+        scheduler.submit(query(2, "ocr", images: [], DecodeSettings(maxTokens: 1)))
+        let answers = scheduler.finish()
+        let sampled = try #require(answers[0]).get()
+        #expect(sampled.count == 1024)
+        #expect(try answers[1]?.get() == Array(sampled.prefix(3)))
+        let blind = try #require(answers[2]).get()
+        #expect(blind[0].tokens.count == 1 && blind[0].prefixTokenCount < model.configuration.imageTokenCount)
+    }
+
+    @Test func aNumberMayBeUsedAgainOnceItIsCancelled() throws {
+        var scheduler = Scheduler(model: model)
+        for steps in 0..<4 {
+            scheduler.submit(query(0, "ocr", DecodeSettings(maxTokens: 8)))
+            for _ in 0..<steps { #expect(scheduler.step().isEmpty) }
+            scheduler.cancel(0)
+            #expect(scheduler.isIdle == true)
+        }
+        scheduler.submit(query(0, "caption en", DecodeSettings()))
+        #expect(try scheduler.finish()[0]?.get() == alone(query(0, "caption en", DecodeSettings())))
+        let (room, limit) = (scheduler.images.roomBytes, scheduler.limits.imageBytes)
+        #expect(room == limit, "no pin is left")
+    }
+
     /// Every second of a pass is somebody's.
     @Test func secondsAreSharedOut() {
         var scheduler = Scheduler(model: model)

@@ -76,7 +76,7 @@ extension Scheduler {
         public var keyValueBytes: Int
         /// Bytes of image tokens kept for queries about the same images.
         public var imageBytes: Int
-        /// No prefill begins while so many answers are being extended.
+        /// No prefill begins while so many answers are being extended, or after so many were begun between two extensions.
         public var rows: Int
 
         /// Limits; 160 rows are those of an object with 8 views, 4 questions and 5 samples.

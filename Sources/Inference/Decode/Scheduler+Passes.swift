@@ -19,9 +19,10 @@ extension Scheduler {
     mutating func prefill(count: Int) {
         let start = ContinuousClock.now
         let first = waiting.removeFirst(count)
-        let prefixes = first.map { Prefix(images: $0.key.images.map { images.tokens($0)! }, ids: $0.ids) }
+        let prefixes = first.map { Prefix(images: $0.key.images.map { images.tokens($0)! }, ids: $0.key.ids) }
         let caches = first.map { model.language.makeCache(capacity: $0.count) }
         let hidden = model.language.prefill(prefixes, caches, model.compute)
+        begunCount = first.reduce(live.isEmpty ? 0 : begunCount) { $0 + $1.answerCount }
         let (before, rows) = (live.count, first.indices.flatMap { begin(first[$0], caches[$0], row: $0) })
         model.language.draw(hidden, rows: rows, for: &live[before...], model.compute)
         for prefix in first { for _ in prefix.queries { prefix.key.images.forEach { images.release($0) } } }
@@ -54,6 +55,7 @@ extension Scheduler {
     /// The next token of every live answer.
     mutating func extend() {
         let start = ContinuousClock.now
+        begunCount = 0
         let hidden = model.language.extend(live, model.compute)
         model.language.draw(hidden, rows: Array(live.indices), for: &live[...], model.compute)
         let seconds = start.secondsAgo

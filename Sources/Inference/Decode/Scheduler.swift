@@ -4,7 +4,8 @@
 /// images and prompt that wait together share a prefill; and all answers are extended together, whatever their lengths and settings:
 /// they leave when they end, and others join. What a query is answered does not depend on the others, nor on the limits.
 ///
-/// Prefixes are admitted in the order of their arrival, as memory allows, so that none waits for ever. It belongs to one thread,
+/// Prefixes are admitted in the order of their arrival, as memory allows, and live answers get their turn however many short ones
+/// keep coming, so that none waits for ever. It belongs to one thread,
 /// which it blocks while it computes.
 public struct Scheduler: ~Copyable {
     /// A query that has not ended.
@@ -24,6 +25,8 @@ public struct Scheduler: ~Copyable {
     var images: ImageCache
     var waiting = WaitingLine()
     var live: [LiveSequence] = []
+    /// Answers begun since live ones had their turn; those that ended with their first token too.
+    var begunCount = 0
     var pending: [Int: Pending] = [:]
     var ended: [Completion] = []
     /// What was done so far.
@@ -105,7 +108,8 @@ public struct Scheduler: ~Copyable {
 
     /// The first prefixes in line that one pass may prefill now.
     private func admitted() -> ArraySlice<WaitingPrefix> {
-        var (rows, answers, bytes) = (0, live.count, reservedBytes)
+        var (rows, bytes) = (0, reservedBytes)
+        var answers = live.isEmpty ? 0 : max(live.count, begunCount)
         return waiting.prefixes.prefix { prefix in
             let need = model.language.cacheBytes(of: prefix)
             let isAlone = answers == 0

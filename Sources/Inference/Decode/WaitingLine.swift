@@ -1,14 +1,14 @@
 /// One prefill to come, and the queries that it is for.
 struct WaitingPrefix {
-    /// Two queries with the same images and prompt have the same prefix.
+    /// Two queries with the same images and prompt have the same prefix. Not the prompt's text: strings are equal that differ in how
+    /// their accents are composed, and the tokens of these differ.
     struct Key: Hashable {
         let images: [String]
-        let prompt: String
+        /// Tokens after those of the images.
+        let ids: [Int]
     }
 
     let key: Key
-    /// Tokens after those of the images.
-    let ids: [Int]
     /// Tokens in all.
     let count: Int
     /// Queries, and the answers that each wants.

@@ -174,8 +174,8 @@ public final class PaliGemma: Sendable {
         let ids = try prefixIDs(query.prompt)
         try checkLength(count + ids.count + query.settings.maxTokens)
         return WaitingPrefix(
-            key: WaitingPrefix.Key(images: query.images.map(\.key), prompt: query.prompt), ids: ids,
-            count: count + ids.count, queries: [(query.id, query.settings)])
+            key: WaitingPrefix.Key(images: query.images.map(\.key), ids: ids), count: count + ids.count,
+            queries: [(query.id, query.settings)])
     }
 
     private func tokenCount(of image: Scheduler.Image) throws(InferenceError) -> Int {
