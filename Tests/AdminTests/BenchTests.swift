@@ -14,7 +14,16 @@ import Testing
     }
 
     @Test func refusesNonsense() async throws {
-        #expect(try await Tool()("bench", "peaks", "--threads", "0").status == 64)
-        #expect(try await Tool()("bench", "peaks", "--seconds", "-1").status == 64)
+        for line in [
+            ["peaks", "--threads", "0"], ["peaks", "--threads", "1025"], ["peaks", "--seconds", "-1"],
+            ["peaks", "--seconds", "nan"], ["object", "--dtype", "f64"], ["object", "--config", "paligemma-3b-225"],
+            ["object", "--threads", "0"], ["object", "--no-random-weights"], ["object", "--prompt-tokens", "0"],
+            ["object", "--prompt-tokens", "4096"], ["table5", "--batch", "0"], ["table5", "--threads", "-2"],
+            ["table5", "--seconds", "inf"], ["gemm", "--rows", "0"], ["gemm", "--dtype", ""],
+        ] {
+            let run = try await Tool.run(Tool.path, ["bench"] + line)
+            #expect(run.status == 64, "\(line): \(run.errors)")
+            #expect(run.errors.contains(line[1]) || run.errors.contains("random weights"), "\(run.errors)")
+        }
     }
 }

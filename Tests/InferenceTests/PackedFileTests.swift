@@ -75,6 +75,19 @@ import Testing
         #expect(error?.message.contains("packed as int8, asked for as bf16") == true)
     }
 
+    @Test func anInterruptedPackLeavesNothing() throws {
+        defer { try? FileManager.default.removeItem(at: folder) }
+        var left = 9
+        #expect(throws: InferenceError.self) {
+            try PaliGemma.pack(folder: golden.folder.appending(path: "model"), precision: nil, to: packed) {
+                left -= 1
+                return left == 0
+            }
+        }
+        #expect(left == 0)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+    }
+
     @Test func aFailedPackLeavesNothing() throws {
         defer { try? FileManager.default.removeItem(at: folder) }
         let broken = folder.appending(path: "broken")

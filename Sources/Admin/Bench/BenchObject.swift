@@ -27,8 +27,9 @@ struct BenchObject: ParsableCommand {
     private static let passRows = 1024
 
     func validate() throws {
-        guard 1...4096 ~= promptTokens else {
-            throw ValidationError("--prompt-tokens must be 1 to 4096, not \(promptTokens).")
+        // With the images and the answer no more than the model has positions.
+        guard 1...4000 ~= promptTokens else {
+            throw ValidationError("--prompt-tokens must be 1 to 4000, not \(promptTokens).")
         }
     }
 

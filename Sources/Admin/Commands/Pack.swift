@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Inference
+import Synchronization
 
 /// `glossctl pack`
 struct Pack: ParsableCommand {
@@ -31,18 +32,45 @@ struct Pack: ParsableCommand {
     func run() throws {
         let (folder, url) = (URL(filePath: model, directoryHint: .isDirectory), URL(filePath: out))
         let start = ContinuousClock.now
-        if FileManager.default.fileExists(atPath: out) && !force {
-            throw Trouble(.failed, "\(out) exists; --force replaces it")
-        }
+        try checkPlace()
+        Interruption.watch()
         do {
-            try PaliGemma.pack(folder: folder, precision: dtype, to: url)
-        } catch let error as InferenceError {
-            throw Trouble(.failed, error.message)
+            try PaliGemma.pack(folder: folder, precision: dtype, to: url, isCancelled: { Interruption.signal != 0 })
         } catch {
-            throw Trouble(.failed, "\(out): \((error as NSError).localizedDescription)")
+            Interruption.obey()
+            let what = (error as? InferenceError)?.message ?? "\(out): \((error as NSError).localizedDescription)"
+            throw Trouble(.failed, what)
         }
         let size = (try? url.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         Console.say(String(format: "%@: %.2f GB in %.1f s", out, Double(size) / 1e9, seconds))
+    }
+
+    private func checkPlace() throws {
+        var status = stat()
+        guard stat(out, &status) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw Trouble(.failed, "\(out) is not a file") }
+        guard force else { throw Trouble(.failed, "\(out) exists; --force replaces it") }
+    }
+}
+
+/// Signals that are to end the program, but not before it has cleared up.
+private enum Interruption {
+    private static let received = Atomic<Int32>(0)
+
+    /// The signal that came; 0: none.
+    static var signal: Int32 { received.load(ordering: .relaxed) }
+
+    static func watch() {
+        for number in [SIGINT, SIGTERM] {
+            Foundation.signal(number) { Interruption.received.store($0, ordering: .relaxed) }
+        }
+    }
+
+    /// Ends the program by the signal that came, if one did.
+    static func obey() {
+        guard signal != 0 else { return }
+        Foundation.signal(signal, SIG_DFL)
+        raise(signal)
     }
 }

@@ -130,10 +130,11 @@ public struct ModelConfiguration: Sendable, Equatable {
             ("text_config.hidden_size", text.width), ("text_config.num_hidden_layers", text.layers),
             ("text_config.num_attention_heads", text.heads), ("text_config.num_key_value_heads", text.kvHeads),
             ("text_config.head_dim", text.headDimension), ("text_config.intermediate_size", text.mlp),
-            ("text_config.vocab_size", text.vocabulary), ("text_config.max_position_embeddings", text.maxPositions),
+            ("text_config.max_position_embeddings", text.maxPositions),
         ]
-        if let (name, size) = sizes.first(where: { !(1...1_048_576).contains($0.1) }) { return "\(name) is \(size)" }
-        if text.maxPositions > 65536 { return "text_config.max_position_embeddings is \(text.maxPositions)" }
+        // Products of three sizes, as a matrix of patches has, must not overflow.
+        if let (name, size) = sizes.first(where: { !(1...65536).contains($0.1) }) { return "\(name) is \(size)" }
+        if !(1...1_048_576).contains(text.vocabulary) { return "text_config.vocab_size is \(text.vocabulary)" }
         if vision.width % vision.heads != 0 {
             return "vision width \(vision.width) is no multiple of its \(vision.heads) heads"
         }

@@ -77,6 +77,7 @@ public final class PaliGemma: Sendable {
                 configuration: ModelConfiguration(file.file(config), path: "\(url.path): \(config)"),
                 tokenizer: Tokenizer(file.file(tokenizer), path: "\(url.path): \(tokenizer)"),
                 weights: &file, fileDigest: file.header.fileDigest, path: url.path, compute: compute)
+            try file.finish()
         } else {
             let configuration = try ModelConfiguration(contentsOf: url.appending(path: config))
             let tokenizer = try Tokenizer(contentsOf: url.appending(path: tokenizer))
@@ -98,35 +99,47 @@ public final class PaliGemma: Sendable {
         self.tokenizer = tokenizer
         self.fileDigest = fileDigest
         precision = weights.precision
+        try Self.check(tokenizer, configuration, path: path)
+        vision = try VisionTower(configuration, from: &weights)
+        language = try LanguageModel(configuration.text, from: &weights)
+    }
+
+    private static func check(
+        _ tokenizer: Tokenizer, _ configuration: ModelConfiguration, path: String
+    ) throws(InferenceError) {
         guard tokenizer.pieceCount <= configuration.text.vocabulary else {
             throw InferenceError(
                 .invalidModel,
                 "\(path): tokenizer.model has \(tokenizer.pieceCount) pieces, config.json a vocabulary of"
                     + " \(configuration.text.vocabulary)")
         }
-        vision = try VisionTower(configuration, from: &weights)
-        language = try LanguageModel(configuration.text, from: &weights)
     }
 
     /// Packs the model in `folder` into one file, which loads in a moment and whose pages all daemons of a machine share.
     ///
-    /// - Parameter url: replaced, at once and only by a complete file.
-    public static func pack(folder: URL, precision: Precision?, to url: URL) throws {
-        let partial = url.deletingLastPathComponent().appending(path: ".\(url.lastPathComponent).partial")
-        try? FileManager.default.removeItem(at: partial)
-        defer { try? FileManager.default.removeItem(at: partial) }
+    /// - Parameters:
+    ///   - url: replaced, at once and only by a complete file; whatever else comes of it, nothing is left behind.
+    ///   - isCancelled: asked before each weight; true ends it with an error.
+    public static func pack(
+        folder: URL, precision: Precision?, to url: URL, isCancelled: @escaping () -> Bool = { false }
+    ) throws {
         let checkpoint = try Checkpoint(folder: folder, precision: precision)
-        var files: [(name: String, data: Data)] = []
-        for name in [PackedFile.configName, PackedFile.tokenizerName] {
-            files.append((name, try mapFile(folder.appending(path: name))))
+        let files = try [PackedFile.configName, PackedFile.tokenizerName].map { name in
+            (name: name, path: folder.appending(path: name).path, data: try mapFile(folder.appending(path: name)))
         }
-        var writer = try PackedFileWriter(checkpoint, files: files, to: partial)
-        let configuration = try ModelConfiguration(files[0].data, path: folder.appending(path: files[0].name).path)
-        _ = try VisionTower(configuration, from: &writer)
-        _ = try LanguageModel(configuration.text, from: &writer)
-        try writer.finish(fileDigest: modelDigest(folder: folder, weightFiles: Checkpoint.fileNames(folder)))
-        guard rename(partial.path, url.path) == 0 else {
-            throw InferenceError(.invalidModel, "\(url.path): \(String(cString: strerror(errno)))")
+        let configuration = try ModelConfiguration(files[0].data, path: files[0].path)
+        try check(Tokenizer(files[1].data, path: files[1].path), configuration, path: folder.path)
+        let partial = url.deletingLastPathComponent().appending(path: ".\(url.lastPathComponent).partial")
+        var writer = try PackedFileWriter(checkpoint, to: partial, isCancelled: isCancelled)
+        do {
+            for file in files { try writer.append(file.name, file.data) }
+            _ = try VisionTower(configuration, from: &writer)
+            _ = try LanguageModel(configuration.text, from: &writer)
+            try writer.finish(fileDigest: modelDigest(folder: folder, weightFiles: Checkpoint.fileNames(folder)))
+            guard rename(partial.path, url.path) == 0 else { throw InferenceError(errno: errno, at: url) }
+        } catch {
+            try? FileManager.default.removeItem(at: partial)
+            throw error
         }
     }
 

@@ -46,10 +46,12 @@ struct PackedFile {
     init(_ url: URL) throws(InferenceError) {
         self.url = url
         mapping = try Mapping(url)
-        header = try Self.readHeader(mapping.bytes, url.lastPathComponent)
+        let headerEnd: Int
+        (header, headerEnd) = try Self.readHeader(mapping.bytes, url.lastPathComponent)
         sections = [:]
+        var end = headerEnd
         for section in header.sections {
-            guard section.offset >= 0, section.byteCount >= 0, section.offset % Self.alignment == 0,
+            guard section.byteCount >= 0, section.offset % Self.alignment == 0,
                 section.byteCount <= mapping.bytes.count, section.offset <= mapping.bytes.count - section.byteCount
             else {
                 throw Self.invalid(
@@ -57,6 +59,10 @@ struct PackedFile {
                     "section \(section.name) does not lie within the \(mapping.bytes.count) bytes; is the file truncated?"
                 )
             }
+            guard section.offset >= end else {
+                throw Self.invalid(url.lastPathComponent, "section \(section.name) begins inside of what is before it")
+            }
+            end = section.offset + section.byteCount
             guard sections.updateValue(section, forKey: section.name) == nil else {
                 throw Self.invalid(url.lastPathComponent, "section \(section.name) stands twice")
             }
@@ -64,7 +70,9 @@ struct PackedFile {
         try checkSums()
     }
 
-    private static func readHeader(_ bytes: UnsafeRawBufferPointer, _ name: String) throws(InferenceError) -> Header {
+    private static func readHeader(
+        _ bytes: UnsafeRawBufferPointer, _ name: String
+    ) throws(InferenceError) -> (Header, end: Int) {
         guard bytes.count >= prefixByteCount, Array(bytes.prefix(magic.count)) == magic else {
             throw invalid(name, "not a packed model (glossctl pack makes one), nor a folder")
         }
@@ -82,7 +90,7 @@ struct PackedFile {
         guard crc32c(json) == UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 12, as: UInt32.self)) else {
             throw invalid(name, "the header's checksum does not match: the file is corrupt; pack the model again")
         }
-        do { return try JSONDecoder().decode(Header.self, from: Data(json)) } catch {
+        do { return (try JSONDecoder().decode(Header.self, from: Data(json)), prefixByteCount + json.count) } catch {
             throw invalid(name, "the header is not valid: \(describe(error))")
         }
     }
@@ -104,6 +112,15 @@ struct PackedFile {
             "the checksum of \(all[index].name) does not match: the file is corrupt; pack the model again")
     }
 
+    /// Refuses weights that no part of the model took: they are of another model than config.json says.
+    func finish() throws(InferenceError) {
+        let extra = sections.keys.filter { ![Self.configName, Self.tokenizerName].contains($0) }.sorted()
+        guard let first = extra.first else { return }
+        throw Self.invalid(
+            url.lastPathComponent,
+            "weights \(first) are not part of the model that config.json describes (\(extra.count) such sections)")
+    }
+
     private static func invalid(_ name: String, _ what: String) -> InferenceError {
         InferenceError(.invalidModel, "\(name): \(what)")
     }
@@ -114,16 +131,21 @@ struct PackedFile {
         return Data(mapping.bytes[section.offset..<section.offset + section.byteCount])
     }
 
-    private mutating func take(_ name: String, byteCount: Int) throws(InferenceError) -> (Section, UnsafeRawPointer) {
+    private mutating func take(
+        _ name: String, _ matrix: Section.Matrix?, byteCount: Int
+    ) throws(InferenceError) -> UnsafeRawPointer {
         guard let section = sections.removeValue(forKey: name) else {
             throw Self.invalid(url.lastPathComponent, "weights \(name) are missing")
+        }
+        guard section.matrix == matrix else {
+            throw Self.invalid(url.lastPathComponent, "weights \(name) are of another shape than config.json says")
         }
         guard section.byteCount == byteCount else {
             throw Self.invalid(
                 url.lastPathComponent,
                 "weights \(name): expected \(byteCount) bytes by config.json, found \(section.byteCount)")
         }
-        return (section, mapping.bytes.baseAddress! + section.offset)
+        return mapping.bytes.baseAddress! + section.offset
     }
 }
 
@@ -132,7 +154,7 @@ extension PackedFile: WeightSource {
 
     mutating func vector(_ name: String, shape: [Int]) throws(InferenceError) -> [Float] {
         let count = shape.reduce(1, *)
-        let (_, base) = try take(name, byteCount: 4 * count)
+        let base = try take(name, nil, byteCount: 4 * count)
         return Array(UnsafeBufferPointer(start: base.assumingMemoryBound(to: Float.self), count: count))
     }
 
@@ -155,12 +177,14 @@ extension PackedFile: WeightSource {
         guard let type = sections[name]?.matrix.flatMap({ gloss_dtype(word: $0.type) }) else {
             throw Self.invalid(url.lastPathComponent, "weights \(name) are missing")
         }
+        guard [.f32, .bf16].contains(where: { precision.weightType($0) == type }) else {
+            throw Self.invalid(
+                url.lastPathComponent,
+                "weights \(name) are \(type.word), which the file's \(precision.rawValue) can't be")
+        }
         let shape = WeightShape(
             outputs: parts.reduce(0) { $0 + $1.rows }, inputs: inputs, type: type, isGated: isGated)
-        let (section, base) = try take(name, byteCount: shape.byteCount)
-        guard section.matrix == Section.Matrix(shape) else {
-            throw Self.invalid(url.lastPathComponent, "weights \(name) are of another shape than config.json says")
-        }
+        let base = try take(name, Section.Matrix(shape), byteCount: shape.byteCount)
         return PackedWeights(shape, at: base, owner: mapping)
     }
 
@@ -188,25 +212,31 @@ struct PackedFileWriter: WeightSource {
     private let file: FileHandle
     private var sections: [PackedFile.Section] = []
     private var offset: Int
+    private let isCancelled: () -> Bool
     /// Room for the header, in front: of a model of any depth.
     private static let headerRoom = 1 << 20
 
     var precision: Precision { source.precision }
 
-    /// Writes to `url`, which must not exist, with `files` first.
-    init(_ source: Checkpoint, files: [(name: String, data: Data)], to url: URL) throws {
-        self.source = source
-        guard FileManager.default.createFile(atPath: url.path, contents: nil) else {
-            throw InferenceError(.invalidModel, "\(url.path): can't be written")
+    /// Writes to `url`, which must not exist.
+    init(_ source: Checkpoint, to url: URL, isCancelled: @escaping () -> Bool) throws(InferenceError) {
+        (self.source, self.isCancelled) = (source, isCancelled)
+        let descriptor = open(url.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else {
+            if errno == EEXIST {
+                throw InferenceError(
+                    .invalidModel, "\(url.path) exists: another pack is writing it, or one was killed; then remove it")
+            }
+            throw InferenceError(errno: errno, at: url)
         }
-        file = try FileHandle(forWritingTo: url)
+        file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
         offset = Self.headerRoom
-        for (name, data) in files { try append(name, data) }
     }
 
     private mutating func append(
         _ name: String, _ matrix: PackedFile.Section.Matrix?, _ bytes: UnsafeRawBufferPointer
     ) throws(InferenceError) {
+        if isCancelled() { throw InferenceError(.invalidModel, "interrupted") }
         sections.append(
             PackedFile.Section(
                 name: name, matrix: matrix, offset: offset, byteCount: bytes.count, crc32c: crc32c(bytes)))
@@ -228,7 +258,8 @@ struct PackedFileWriter: WeightSource {
         return values
     }
 
-    private mutating func append(_ name: String, _ data: Data) throws(InferenceError) {
+    /// A vector or a file.
+    mutating func append(_ name: String, _ data: Data) throws(InferenceError) {
         let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: data.count, alignment: 64)
         defer { copy.deallocate() }
         data.copyBytes(to: copy)
@@ -274,6 +305,11 @@ struct PackedFileWriter: WeightSource {
 }
 
 private func crc32c(_ bytes: UnsafeRawBufferPointer) -> UInt32 { gloss_crc32c(bytes.baseAddress, bytes.count) }
+
+extension InferenceError {
+    /// A call of the system that failed on a file.
+    init(errno: Int32, at url: URL) { self.init(.invalidModel, "\(url.path): \(String(cString: strerror(errno)))") }
+}
 
 extension URL {
     /// Whether there is a file that is no folder.
