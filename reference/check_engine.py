@@ -28,7 +28,7 @@ def relative(found, expected):
 
 class Engine:
     def __init__(self, binary, model, images):
-        self.command = [binary, "infer", "--model", model, "--json"]
+        self.command = [binary, "infer", "--model", model, "--json", "--precision", "f32"]
         self.images = images
 
     def run(self, case, *options):

@@ -116,7 +116,7 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     const int64_t total = (w->inputs + per_word - 1) / per_word;
     // Blocks of equal size, whole groups of int8, and as many k for bf16 weights as for f32 ones: the same bits.
     const int64_t most = arithmetic == GLOSS_F32_BF16 ? K_WORDS / 2 : K_WORDS, blocks = (total + most - 1) / most;
-    const int64_t unit = GLOSS_GROUP / 4, block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
+    const int64_t unit = arithmetic == GLOSS_F32_BF16 ? GLOSS_GROUP / 8 : GLOSS_GROUP / 4, block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
     const bool narrow = VECTORS > 1 && w->outputs - panel * GLOSS_PANEL <= 16;  // the last panel of an image head's 72 values
     const int64_t tiles = (last - first + GLOSS_TILE_ROWS - 1) / GLOSS_TILE_ROWS;
     const char *panel_base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
