@@ -10,7 +10,8 @@ struct Pack: ParsableCommand {
         discussion: """
             The file holds config.json, tokenizer.model and all weights as the kernels read them, checksummed. glossd and \
             glossctl take it wherever they take a model's folder; daemons on one machine share its memory. The results are \
-            the same as with the folder and the same precision. It depends on this version's format: keep the folder.
+            the same as with the folder and the same precision. Replace it with --force or mv, which daemons that have it survive; \
+            one that is overwritten in place (cp) is pulled from under them. It depends on this version's format: keep the folder.
 
             EXAMPLES
               glossctl pack /srv/models/paligemma --dtype bf16 /srv/models/paligemma.bf16.gloss
