@@ -149,8 +149,8 @@ begin
     perform keep_claim_note(note, floors, started);
 end $$;
 
--- Says that a worker lives, and what it has done by stage (null: as said before). registered: false if it was taken for dead. lost: of the fences given, those that are no
--- longer held.
+-- Says that a worker lives, and what it has done by stage (null: as said before). registered: false if it was taken for
+-- dead. lost: of the fences given, those that are no longer held.
 create function gloss.heartbeat(
     worker bigint, jobs bigint[], fences bigint[], stages jsonb default null,
     out registered boolean, out lost bigint[])

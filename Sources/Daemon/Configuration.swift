@@ -12,7 +12,8 @@ struct DaemonConfiguration: Sendable {
     var database = ""
     var model = ""
     var modelName = ""
-    var precision = "auto"
+    /// nil: as the model is stored.
+    var precision: Precision?
     var threads = 0
     /// Where to compute; empty: wherever the process may run.
     var cpus: [Int] = []
@@ -63,9 +64,11 @@ struct DaemonConfiguration: Sendable {
         model = try await reader.string("model", model)
         guard !model.isEmpty else { throw reader.error("model", "is missing: the folder of the model to serve") }
         modelName = try await reader.string("model_name", modelName)
-        precision = try await reader.string("precision", precision)
-        guard ["auto", "f32", "bf16", "int8"].contains(precision) else {
-            throw reader.error("precision", "is \(precision), expected auto, f32, bf16 or int8")
+        let arithmetic = try await reader.string("precision", "auto")
+        precision = Precision(rawValue: arithmetic)
+        guard precision != nil || arithmetic == "auto" else {
+            let known = Precision.allCases.map(\.rawValue).joined(separator: ", ")
+            throw reader.error("precision", "is \(arithmetic), expected auto, \(known)")
         }
         threads = try await reader.integer("threads", threads, 0...1024)
         cpus = try await reader.cpus("cpus")

@@ -55,7 +55,7 @@ struct Glossd: AsyncParsableCommand {
     private static func load(_ configuration: DaemonConfiguration, _ logger: Logger) async throws -> PaliGemma {
         Systemd.notify("STATUS=loading the model")
         let folder = URL(filePath: configuration.model)
-        let precision = Precision(rawValue: configuration.precision)
+        let precision = configuration.precision
         let cpus = configuration.cpus
         let threads = configuration.threads == 0 ? Processors.threadCount(cpus: cpus) : configuration.threads
         let start = ContinuousClock.now

@@ -57,9 +57,9 @@ struct Operand: ~Copyable {
 
 extension Matrix {
     /// For a product that writes this matrix.
-    func output(_ form: gloss_form, from row: Int = 0) -> gloss_output {
+    func output(_ form: gloss_form) -> gloss_output {
         gloss_output(
-            rows: base + row * columns, stride: Int64(columns * 4), columns: Int64(columns), type: GLOSS_F32, form: form
+            rows: base, stride: Int64(columns * 4), columns: Int64(columns), type: GLOSS_F32, form: form
         )
     }
 }
