@@ -27,6 +27,7 @@ struct Pulse: Service {
     /// Grows while the model computes.
     let activity: @Sendable () -> Int
     let metrics: Metrics
+    let drain: Drain
     let interval: Duration
     let rescueAfter: Duration
     let logger: Logger
@@ -59,8 +60,9 @@ struct Pulse: Service {
     }
 
     private func beat() async throws {
-        let reply = try await store.heartbeat(
-            incarnation.worker, holding: leases.all, stages: metrics.stages)
+        let holdup = drain.hasBegun ? "it was told to stop, and finishes what it has begun" : metrics.holdup?.reason
+        let sign = SignOfLife(holding: leases.phases, stages: metrics.stages, holdup: holdup)
+        let reply = try await store.heartbeat(incarnation.worker, sign)
         if !reply.lostLeases.isEmpty {
             leases.lose(reply.lostLeases)
             logger.warning(
