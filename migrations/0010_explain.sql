@@ -36,8 +36,12 @@ begin
     end if;
     if s.state = 'ready' then
         select count(*) into ahead from (
-            select from gloss.ready r
-            where r.lane = j.lane and (r.priority, r.job_id) < (j.priority, j.id) limit 10001) x;
+            select from gloss.ready me
+            join gloss.lane l on l.task = j.task and l.model is not distinct from wanted and l.priority <= j.priority
+            join gloss.ready r on r.lane = l.id and r.turn >= l.turn
+                and r.turn <= case when l.priority = j.priority then me.turn else 9223372036854775807 end
+            where me.job_id = j.id and (l.priority, r.turn, r.job_id) < (j.priority, me.turn, j.id)
+            limit 10001) x;
         return next case when ahead = 0 then 'it is the next of its kind'
             when ahead > 10000 then 'more than 10000 jobs of its kind are ahead of it'
             else format('jobs of its kind that are ahead of it: %s', ahead) end;
