@@ -32,14 +32,15 @@ struct Migrate: AsyncParsableCommand {
     var showSql = false
 
     func run() async throws {
-        let migrator = try Migrator(database.settings(statementTimeout: nil), directory: try place())
+        let migrator = try Migrator(database.settings(statementTimeout: nil), directory: try Self.place(directory))
         let plan = try await migrator.plan()
         if showSql && !format.json { plan.pending.forEach { Console.say("-- \($0.name)\n\($0.sql)") } }
         let ran = dryRun ? [] : try await migrator.apply()
         try format.json ? sayJSON(plan, ran) : say(plan, ran)
     }
 
-    private func place() throws -> String {
+    /// Where the migrations are, if nobody says.
+    static func place(_ directory: String?) throws -> String {
         if let directory { return directory }
         let places = [Migrator.installedDirectory, "migrations"]
         guard let found = places.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
