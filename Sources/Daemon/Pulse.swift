@@ -1,3 +1,4 @@
+import Images
 import Logging
 import Queue
 import ServiceLifecycle
@@ -24,6 +25,8 @@ struct Pulse: Service {
     let description: WorkerDescription
     let leases: HeldLeases
     let thread: InferenceThread
+    /// Fetches from each host what is this daemon's share.
+    let fetcher: ImageFetcher
     /// Grows while the model computes.
     let activity: @Sendable () -> Int
     let metrics: Metrics
@@ -61,6 +64,7 @@ struct Pulse: Service {
     private func beat() async throws {
         let reply = try await store.heartbeat(
             incarnation.worker, holding: leases.all, stages: metrics.stages)
+        fetcher.share(among: reply.workerCount)
         if !reply.lostLeases.isEmpty {
             leases.lose(reply.lostLeases)
             logger.warning(

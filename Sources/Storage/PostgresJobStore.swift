@@ -51,14 +51,20 @@ public struct PostgresJobStore: JobStore {
         _ worker: WorkerID, holding leases: [Lease], stages: [String: StageTotals]
     ) async throws -> HeartbeatReply {
         let answer = try await pulse.query(
-            "select registered, array_to_json(lost) from gloss.heartbeat($1, $2::bigint[], $3::bigint[], $4::jsonb)",
+            """
+            select registered, array_to_json(lost), workers
+            from gloss.heartbeat($1, $2::bigint[], $3::bigint[], $4::jsonb)
+            """,
             [
                 SQLValue(worker.rawValue), SQLValue(leases.map(\.job.rawValue)), SQLValue(leases.map(\.fence)),
                 stages.isEmpty ? nil : try JSON.encode(stages, context: "heartbeat"),
             ], context: "heartbeat")
-        guard let row = answer.rows.first, row.count == 2 else { throw StorageError.unexpected("heartbeat") }
+        guard let row = answer.rows.first, row.count == 3, let workers = row[2].flatMap({ Int($0) }) else {
+            throw StorageError.unexpected("heartbeat")
+        }
         let lost = Set(try JSON.decode([Int64].self, from: row[1] ?? "[]", context: "heartbeat"))
-        return HeartbeatReply(isRegistered: row[0] == "t", lostLeases: leases.filter { lost.contains($0.fence) })
+        return HeartbeatReply(
+            isRegistered: row[0] == "t", lostLeases: leases.filter { lost.contains($0.fence) }, workerCount: workers)
     }
 
     /// Keeps a finished view.
