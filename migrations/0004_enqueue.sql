@@ -47,14 +47,18 @@ begin
         'Describe the object in the image'];
 end $$;
 
+-- Almost all URLs: one look.
+create function gloss.is_plain_url(url text) returns boolean
+language sql immutable
+as $$ select url ~ '^https?://[[:alnum:].-]+(:[0-9]+)?(/[!-~]*)?$' and length(url) <= 8192 $$;
+
 create function gloss.url_problem(url text) returns text
 language plpgsql immutable
 as $$
 declare
     shown constant text := '"' || left(url, 200) || '"';
 begin
-    -- Almost all URLs: one look.
-    if url ~ '^https?://[[:alnum:].-]+(:[0-9]+)?(/[!-~]*)?$' and length(url) <= 8192 then return null; end if;
+    if gloss.is_plain_url(url) then return null; end if;
     if url is null or url = '' then return 'an image URL is empty'; end if;
     if url ~* '^data:' then
         return case when length(url) > 16777216 then 'a data: URL is longer than 16 MiB' end;
@@ -169,9 +173,10 @@ begin
     if i.samples * coalesce(i.max_tokens, 1) > 16384 then
         return format('samples × max_tokens must be at most 16384, not %s × %s', i.samples, i.max_tokens);
     end if;
-    if i.task = 'multiview' and cardinality(i.image_urls) * cardinality(texts_of(i)) * coalesce(i.samples, 5) > 32767 then
+    if i.task = 'multiview'
+        and cardinality(i.image_urls) * cardinality(gloss.texts_of(i)) * coalesce(i.samples, 5) > 32767 then
         return format('views × questions × samples must be at most 32767, not %s × %s × %s',
-            cardinality(i.image_urls), cardinality(texts_of(i)), coalesce(i.samples, 5));
+            cardinality(i.image_urls), cardinality(gloss.texts_of(i)), coalesce(i.samples, 5));
     end if;
     if i.beams <> 1 then return 'beams must be 1, not ' || i.beams || ': there is no beam search yet'; end if;
     if not i.temperature between 0 and 5 then return 'temperature must be 0 to 5, not ' || i.temperature; end if;

@@ -107,7 +107,7 @@ struct Glossd: AsyncParsableCommand {
         var services: [any Service] = [
             Pulse(
                 store: store, incarnation: incarnation, description: description, leases: leases, thread: thread,
-                activity: { model.activity }, metrics: metrics, drain: drain,
+                fetcher: fetcher, activity: { model.activity }, metrics: metrics, drain: drain,
                 interval: configuration.heartbeatInterval, rescueAfter: configuration.rescueAfter, logger: logger)
         ]
         if configuration.healthPort != 0 {

@@ -1,3 +1,4 @@
+import Images
 import Logging
 import Queue
 import ServiceLifecycle
@@ -24,6 +25,8 @@ struct Pulse: Service {
     let description: WorkerDescription
     let leases: HeldLeases
     let thread: InferenceThread
+    /// Fetches from each host what is this daemon's share.
+    let fetcher: ImageFetcher
     /// Grows while the model computes.
     let activity: @Sendable () -> Int
     let metrics: Metrics
@@ -63,6 +66,7 @@ struct Pulse: Service {
         let holdup = drain.hasBegun ? "it was told to stop, and finishes what it has begun" : metrics.holdup?.reason
         let sign = SignOfLife(holding: leases.phases, stages: metrics.stages, holdup: holdup)
         let reply = try await store.heartbeat(incarnation.worker, sign)
+        fetcher.share(among: reply.workerCount)
         if !reply.lostLeases.isEmpty {
             leases.lose(reply.lostLeases)
             logger.warning(

@@ -204,6 +204,19 @@ enum StoreUnderTest: Sendable {
     }
 
     @Test(arguments: StoreKind.allCases)
+    func theHeartbeatSaysHowManyLive(kind: StoreKind) async throws {
+        let queue = try await StoreUnderTest.make(kind)
+        let first = try await queue.store.register(Samples.worker())
+        let second = try await queue.store.register(Samples.worker())
+        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 2)
+        try await queue.store.deregister(second)
+        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 1)
+        _ = try await queue.store.register(Samples.worker())
+        try await queue.advance(by: .seconds(60))
+        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 1, "one is silent")
+    }
+
+    @Test(arguments: StoreKind.allCases)
     func viewsSurviveACrash(kind: StoreKind) async throws {
         let queue = try await StoreUnderTest.make(kind)
         _ = try await queue.enqueue(Samples.multiview(views: 3))

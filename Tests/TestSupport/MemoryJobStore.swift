@@ -120,7 +120,9 @@ public actor MemoryJobStore: JobStore {
         try failIfAsked()
         let isAlive = workers[worker]?.isAlive ?? false
         if isAlive { workers[worker]?.heartbeat = now }
-        return HeartbeatReply(isRegistered: isAlive, lostLeases: sign.leases.keys.filter { !holds($0) })
+        let living = workers.values.filter { $0.isAlive && now - $0.heartbeat < .seconds(15) }
+        return HeartbeatReply(
+            isRegistered: isAlive, lostLeases: sign.leases.keys.filter { !holds($0) }, workerCount: living.count)
     }
 
     /// Keeps a finished view.

@@ -52,7 +52,9 @@ public struct TestDatabase: Sendable {
         try await query(
             """
             with a as (update gloss.incarnation set heartbeat_at = heartbeat_at - make_interval(secs => $1)),
-                 b as (update gloss.parked_host set until = until - make_interval(secs => $1))
+                 b as (update gloss.parked_host set until = until - make_interval(secs => $1)),
+                 c as (update gloss.lane set moved_at = moved_at - make_interval(secs => $1),
+                                             swept_at = swept_at - make_interval(secs => $1))
             update gloss.scheduled set run_at = run_at - make_interval(secs => $1)
             """, [SQLValue(Double(duration.components.seconds))])
     }
