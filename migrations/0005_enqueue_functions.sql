@@ -67,7 +67,7 @@ begin
     if found then
         raise exception using errcode = '22023',
             message = format('row %s%s: %s', (select count(*) from new_rows i where i.id <= bad.id),
-                ' (key "' || bad.key || '")', bad.problem),
+                ' (key "' || left(bad.key, 200) || '")', bad.problem),
             detail = format('%s of %s rows are no good; nothing was enqueued', bad.count, given.count);
     end if;
 

@@ -59,7 +59,7 @@ end $$;
 -- The host of an image's URL, or null.
 create function gloss.host_of(url text) returns text
 language sql immutable parallel safe
-as $$ select lower(substring(url from '^[hH][tT][tT][pP][sS]?://(\[[^]]*\]|[^/:?#]+)')) $$;
+return lower(substring(url from '^[hH][tT][tT][pP][sS]?://(\[[^]]*\]|[^/:?#]+)'));
 
 -- Leases up to `room` jobs of some lanes, each from a turn on. Jobs that turn out to be of a paused batch or a parked
 -- host go aside: they are met once, not by every claim.
