@@ -107,9 +107,8 @@ struct Glossd: AsyncParsableCommand {
         var services: [any Service] = [
             Pulse(
                 store: store, incarnation: incarnation, description: description, leases: leases, thread: thread,
-                activity: { model.activity }, metrics: metrics, interval: configuration.heartbeatInterval,
-                rescueAfter: configuration.rescueAfter,
-                logger: logger)
+                fetcher: fetcher, activity: { model.activity }, metrics: metrics, drain: drain,
+                interval: configuration.heartbeatInterval, rescueAfter: configuration.rescueAfter, logger: logger)
         ]
         if configuration.healthPort != 0 {
             services.append(

@@ -1,3 +1,4 @@
+import Images
 import Logging
 import Queue
 import ServiceLifecycle
@@ -24,9 +25,12 @@ struct Pulse: Service {
     let description: WorkerDescription
     let leases: HeldLeases
     let thread: InferenceThread
+    /// Fetches from each host what is this daemon's share.
+    let fetcher: ImageFetcher
     /// Grows while the model computes.
     let activity: @Sendable () -> Int
     let metrics: Metrics
+    let drain: Drain
     let interval: Duration
     let rescueAfter: Duration
     let logger: Logger
@@ -59,8 +63,10 @@ struct Pulse: Service {
     }
 
     private func beat() async throws {
-        let reply = try await store.heartbeat(
-            incarnation.worker, holding: leases.all, stages: metrics.stages)
+        let holdup = drain.hasBegun ? "it was told to stop, and finishes what it has begun" : metrics.holdup?.reason
+        let sign = SignOfLife(holding: leases.phases, stages: metrics.stages, holdup: holdup)
+        let reply = try await store.heartbeat(incarnation.worker, sign)
+        fetcher.share(among: reply.workerCount)
         if !reply.lostLeases.isEmpty {
             leases.lose(reply.lostLeases)
             logger.warning(

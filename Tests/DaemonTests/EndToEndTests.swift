@@ -207,6 +207,30 @@ import Testing
         #expect(left.rows == [["0", "t", "0", "0"]])
     }
 
+    /// All connections of a daemon, the listening one too, go through TLS: the next look into the queue would be an hour later.
+    @Test(.timeLimit(.minutes(1))) func worksThroughTLS() async throws {
+        let (authority, port) = (try await PrivateCA(), try LoopbackServer([:]).port)
+        let postgres = PrivatePostgres(port: port, options: try await authority.serverOptions(for: "db.gloss.test"))
+        let database = try await postgres.makeDatabase()
+        let server = try Self.imageServer()
+        var settings = GlossdProcess.settings(database, ports: [server.port])
+        settings["GLOSS_DATABASE"] =
+            "postgresql://test_worker@db.gloss.test:\(port)/\(database.name)?hostaddr=127.0.0.1&sslmode=verify-full"
+            + "&sslrootcert=\(authority.certificate)"
+        settings["GLOSS_POLL_SECONDS"] = "3600"
+        let daemon = try GlossdProcess(settings)
+        try await eventually(
+            """
+            select count(*) = 3 and bool_and(s.ssl) from pg_stat_ssl s join pg_stat_activity a using (pid)
+            where a.application_name = 'glossd' and (a.query like '%listen%' or a.query like '%gloss.%')
+            """, in: database, [daemon])
+        try await database.query("select gloss.enqueue_caption('\(server.url("/rgb.png"))', max_tokens => 3)")
+        try await eventually("select count(*) = 1 from gloss.result", in: database, [daemon])
+        daemon.signal(SIGTERM)
+        #expect(await daemon.wait() == 0)
+        try await postgres.stop()
+    }
+
     @Test func startUpErrorsSayWhatAndWhy() async throws {
         let model = GlossdProcess.fixtures.appending(path: "tiny/model").path
         let wrong: [(settings: [String: String], status: Int32, words: [String])] = [

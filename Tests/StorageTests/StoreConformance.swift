@@ -166,7 +166,7 @@ enum StoreUnderTest: Sendable {
         #expect(new.attempt == 1 && new.rescueCount == 1)
         #expect(try await queue.store.record([JobReport(old, Samples.completed("stale"))]) == [.stale])
         #expect(try await queue.store.checkpoint(Samples.view(0, [["a"]]), under: old.lease) == false)
-        let reply = try await queue.store.heartbeat(slow, holding: [old.lease], stages: [:])
+        let reply = try await queue.store.heartbeat(slow, SignOfLife(holding: [old.lease: .compute]))
         #expect(reply == HeartbeatReply(isRegistered: false, lostLeases: [old.lease]))
         #expect(try await queue.store.claim(limit: 1, by: slow) == [])
         #expect(try await queue.state(of: job) == "leased")
@@ -198,9 +198,22 @@ enum StoreUnderTest: Sendable {
         let worker = try await queue.store.register(Samples.worker())
         let claimed = try #require(try await queue.store.claim(limit: 1, by: worker).first)
         try await queue.advance(by: .seconds(3600))
-        let reply = try await queue.store.heartbeat(worker, holding: [claimed.lease], stages: [:])
+        let reply = try await queue.store.heartbeat(worker, SignOfLife(holding: [claimed.lease: .fetch]))
         #expect(reply == HeartbeatReply(isRegistered: true, lostLeases: []))
         #expect(try await queue.store.rescue(silentFor: .seconds(15)) == RescueReport())
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func theHeartbeatSaysHowManyLive(kind: StoreKind) async throws {
+        let queue = try await StoreUnderTest.make(kind)
+        let first = try await queue.store.register(Samples.worker())
+        let second = try await queue.store.register(Samples.worker())
+        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 2)
+        try await queue.store.deregister(second)
+        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 1)
+        _ = try await queue.store.register(Samples.worker())
+        try await queue.advance(by: .seconds(60))
+        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 1, "one is silent")
     }
 
     @Test(arguments: StoreKind.allCases)
@@ -239,7 +252,7 @@ enum StoreUnderTest: Sendable {
         let worker = try await queue.store.register(Samples.worker())
         let claimed = try #require(try await queue.store.claim(limit: 1, by: worker).first)
         try await queue.cancel(job)
-        let reply = try await queue.store.heartbeat(worker, holding: [claimed.lease], stages: [:])
+        let reply = try await queue.store.heartbeat(worker, SignOfLife(holding: [claimed.lease: .fetch]))
         #expect(reply == HeartbeatReply(isRegistered: true, lostLeases: [claimed.lease]))
         #expect(try await queue.store.record([JobReport(claimed, Samples.completed())]) == [.stale])
         #expect(try await queue.state(of: job) == "dead")

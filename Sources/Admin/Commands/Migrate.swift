@@ -20,10 +20,7 @@ struct Migrate: AsyncParsableCommand {
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var format: FormatOptions
 
-    @Option(
-        help: ArgumentHelp(
-            "Where the migrations are. Default: \(Migrator.installedDirectory), else ./migrations.", valueName: "dir"))
-    var directory: String?
+    @OptionGroup var migrations: MigrationsOptions
 
     @Flag(help: "Only say what is applied and what is pending.")
     var dryRun = false
@@ -32,21 +29,18 @@ struct Migrate: AsyncParsableCommand {
     var showSql = false
 
     func run() async throws {
-        let migrator = try Migrator(database.settings(statementTimeout: nil), directory: try place())
+        let migrator = try Migrator(database.settings(statementTimeout: nil), directory: try Self.place(migrations))
         let plan = try await migrator.plan()
         if showSql && !format.json { plan.pending.forEach { Console.say("-- \($0.name)\n\($0.sql)") } }
         let ran = dryRun ? [] : try await migrator.apply()
         try format.json ? sayJSON(plan, ran) : say(plan, ran)
     }
 
-    private func place() throws -> String {
-        if let directory { return directory }
-        let places = [Migrator.installedDirectory, "migrations"]
-        guard let found = places.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
-            throw Trouble(
-                .failed, "there are no migrations in \(Migrator.installedDirectory) or ./migrations; use --directory")
-        }
-        return found
+    /// Where the migrations are.
+    static func place(_ migrations: MigrationsOptions) throws -> String {
+        if let found = migrations.found { return found }
+        throw Trouble(
+            .failed, "there are no migrations in \(Migrator.installedDirectory) or ./migrations; use --directory")
     }
 
     private func say(_ plan: MigrationPlan, _ ran: [String]) {

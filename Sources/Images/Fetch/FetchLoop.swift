@@ -50,6 +50,7 @@ final class FetchLoop {
         switch command {
         case .submit(let request): enqueue(request)
         case .cancel(let id): cancel(id)
+        case .share(let count): admission.sharers = count
         }
     }
 

@@ -55,6 +55,9 @@ public final class ImageFetcher: Sendable {
     /// Ends the thread. Fetches in flight fail as `cancelled`, and so does every later one. Returns at once.
     public func shutdown() { mailbox.close() }
 
+    /// Says that so many fetchers, this one among them, share the limits for each host: from now on this one keeps to its share.
+    public func share(among count: Int) { _ = mailbox.send(.share(count)) }
+
     /// The host that a URL names, as `ImageError.host` and the per-host limits know it: lowercase, in ASCII. Nil where
     /// the URL is none, or names no host.
     public static func host(of url: String) -> String? {
