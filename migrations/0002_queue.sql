@@ -135,7 +135,9 @@ create table gloss.incarnation (
     heartbeat_at timestamptz not null default now(),
     stopped_at   timestamptz,             -- said goodbye, or was taken for dead
     lost         boolean not null default false,
-    stages       jsonb                    -- what it did since it started: {stage: {seconds, units, rows}}
+    stages       jsonb,                   -- what it did since it started: {stage: {seconds, units, rows}}
+    phases       jsonb,                   -- the jobs it holds: {fetch: [job], compute: [job], record: [job]}
+    holdup       text                     -- why it claims nothing at the moment; null: it claims
 ) with (fillfactor = 50);
 
 -- A row pauses a task; a row without a task pauses everything.

@@ -149,15 +149,17 @@ begin
     perform keep_claim_note(note, floors, started);
 end $$;
 
--- Says that a worker lives, and what it has done by stage (null: as said before). registered: false if it was taken for
--- dead. lost: of the fences given, those that are no longer held.
+-- Says that a worker lives, what it has done by stage (null: as said before), where its jobs are, and why it claims none.
+-- registered: false if it was taken for dead. lost: of the fences given, those that are no longer held.
 create function gloss.heartbeat(
-    worker bigint, jobs bigint[], fences bigint[], stages jsonb default null,
-    out registered boolean, out lost bigint[])
+    worker bigint, jobs bigint[], fences bigint[], stages jsonb default null, phases jsonb default null,
+    holdup text default null, out registered boolean, out lost bigint[])
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 as $$
 begin
-    update incarnation i set heartbeat_at = clock_timestamp(), stages = coalesce(heartbeat.stages, i.stages)
+    update incarnation i
+    set heartbeat_at = clock_timestamp(), stages = coalesce(heartbeat.stages, i.stages), phases = heartbeat.phases,
+        holdup = heartbeat.holdup
     where i.id = worker and i.stopped_at is null;
     registered := found;
     lost := array(

@@ -40,7 +40,7 @@ select i.id as worker, i.host, i.pid, i.version, i.models, i.started_at,
        extract(epoch from now() - i.heartbeat_at)::float8 as silent_seconds,
        (select count(*) from gloss.leased l where l.worker = i.id) as running,
        i.stopped_at is null and i.heartbeat_at > now() - interval '15 seconds' as alive,
-       i.stopped_at, i.lost, i.stages
+       i.stopped_at, i.lost, i.stages, i.holdup
 from gloss.incarnation i;
 
 -- Where the time of the workers that are alive went, since each of them started.

@@ -2,47 +2,157 @@
 
 set local role gloss_owner;
 
--- Why a waiting job is not running, a reason a row.
-create function gloss.obstacles(j gloss.job, s gloss.job_state) returns setof text
+-- A stretch of time as people say it: 45 s, 12 min, 5 h, 3 days.
+create function gloss.span(i interval) returns text
+language plpgsql immutable
+as $$
+declare
+    s constant numeric := round(extract(epoch from i));
+begin
+    return case when s < 120 then s || ' s' when s < 7200 then round(s / 60) || ' min'
+        when s < 172800 then round(s / 3600) || ' h' else round(s / 86400) || ' days' end;
+end $$;
+
+-- A moment to come, and how far it is off.
+create function gloss.moment(at timestamptz) returns text
+language plpgsql stable
+as $$ begin return format('%s, in %s', date_trunc('second', at), gloss.span(at - now())); end $$;
+
+-- What a person has stopped, a reason a row.
+create function gloss.stops(j gloss.job, batch text) returns setof text
+language sql stable
+as $$
+    select format('everything is paused since %s; to go on: select gloss.resume(everything => true)',
+                  date_trunc('second', at))
+    from gloss.pause where task is null
+    union all
+    select format('the task %s is paused since %s; to go on: select gloss.resume(task => %L)',
+                  j.task, date_trunc('second', at), j.task)
+    from gloss.pause p where p.task = j.task
+    union all
+    select format('its batch is paused; to go on: select gloss.resume(batch => %L)', stops.batch)
+    from gloss.batch b where b.id = j.batch_id and b.paused
+$$;
+
+-- Hosts of its images that are left alone for now.
+create function gloss.parkings(j gloss.job) returns setof text
+language sql stable
+as $$
+    select case when h.until = 'infinity'
+                then format('the host %s is paused: %s; to go on: select gloss.resume(host => %L)', h.host, h.reason, h.host)
+                else format('the host %s is parked until %s: %s', h.host, gloss.moment(h.until), h.reason) end
+    from gloss.parked_host h
+    where h.until > now() and h.host in (select gloss.host_of(u) from unnest(j.image_urls) u)
+$$;
+
+-- Why a job is to wait until a certain time.
+create function gloss.delay_of(j gloss.job, s gloss.job_state) returns text
+language plpgsql stable
+as $$
+declare
+    last gloss.attempt;
+begin
+    if s.at <= now() then return 'it has just become due: the next claim looks at it'; end if;
+    select * into last from gloss.attempt t where t.job_id = j.id order by t.fence desc limit 1;
+    return case
+        when s.at = 'infinity' then 'it was put aside until its host goes on'
+        when last.outcome = 'failed' then format('attempt %s of %s failed (%s: %s); the next one is due at %s',
+            last.attempt, j.max_attempts, last.code, last.reason, gloss.moment(s.at))
+        when last.outcome is not null then
+            format('it was given back (%s), and is due again at %s', last.reason, gloss.moment(s.at))
+        when s.at = j.run_at then format('it was asked for at %s', gloss.moment(s.at))
+        else format('it was put aside, and is due again at %s', gloss.moment(s.at)) end;
+end $$;
+
+-- What is amiss with the daemons that it needs, a reason a row; none if one of them takes jobs.
+create function gloss.want_of_daemons(j gloss.job) returns setof text
 language plpgsql stable
 as $$
 declare
     wanted constant text := (select model from gloss.lane where id = j.lane);
-    ahead bigint;
+    fit constant bigint[] := array(
+        select i.id from gloss.incarnation i join gloss.worker w on w.worker = i.id and w.alive
+        where (wanted is null or wanted = any (i.models)) and (i.tasks = '{}' or j.task = any (i.tasks)));
+    last gloss.worker;
+    served text;
 begin
-    if exists (select from gloss.pause where task is null) then
-        return next 'the whole queue is paused: select gloss.resume(everything => true)';
-    end if;
-    if exists (select from gloss.pause p where p.task = j.task) then
-        return next format('the task is paused: select gloss.resume(task => %L)', j.task);
-    end if;
-    if (select paused from gloss.batch where id = j.batch_id) then
-        return next format('the batch is paused: select gloss.resume(batch => %L)', s.batch);
-    end if;
-    if s.state = 'scheduled' then
-        return next format('it is due at %s, in %s s', s.at, round(extract(epoch from s.at - now())));
-    end if;
-    return query
-        select format('the host %s is parked until %s: %s', h.host, h.until, h.reason)
-        from gloss.parked_host h
-        where h.until > now() and h.host in (select gloss.host_of(u) from unnest(j.image_urls) u);
     if not exists (select from gloss.worker where alive) then
-        return next 'no worker is alive: is glossd running?';
-    elsif not exists (
-        select from gloss.incarnation i join gloss.worker w on w.worker = i.id and w.alive
-        where (wanted is null or wanted = any (i.models)) and (i.tasks = '{}' or j.task = any (i.tasks))) then
-        return next format('no worker that is alive takes the task %s with %s', j.task,
-            coalesce('the model ' || wanted, 'any model'));
-    end if;
-    if s.state = 'ready' then
-        select count(*) into ahead from (
-            select from gloss.ready r
-            where r.lane = j.lane and (r.priority, r.job_id) < (j.priority, j.id) limit 10001) x;
-        return next case when ahead = 0 then 'it is the next of its kind'
-            when ahead > 10000 then 'more than 10000 jobs of its kind are ahead of it'
-            else format('jobs of its kind that are ahead of it: %s', ahead) end;
+        select * into last from gloss.worker order by silent_seconds limit 1;
+        return next 'no daemon is alive: is glossd running?' || case when not found then '' else format(
+            ' The last one, on %s, was heard %s ago', last.host,
+            gloss.span(make_interval(secs => last.silent_seconds))) end;
+    elsif fit = '{}' then
+        -- Digests are of use to those only who ask for one.
+        select string_agg(distinct m, ', ') into served
+        from gloss.incarnation i join gloss.worker w on w.worker = i.id and w.alive, unnest(i.models) m
+        where m !~ '^[0-9a-f]{64}$' or wanted ~ '^[0-9a-f]{64}$';
+        return next case when wanted is null then format('no daemon that is alive takes the task %s', j.task)
+            else format('no daemon that is alive serves the model %s for the task %s; those that are serve: %s',
+                wanted, j.task, coalesce(served, 'none')) end;
+    elsif not exists (select from gloss.incarnation i where i.id = any (fit) and i.holdup is null) then
+        return query
+            select format('the daemon on %s (pid %s) takes no jobs: %s', i.host, i.pid, i.holdup)
+            from gloss.incarnation i where i.id = any (fit) order by i.id limit 5;
     end if;
 end $$;
+
+-- How many jobs are served before one that is ready, 10001 at most.
+create function gloss.ahead_of(j gloss.job, rescues smallint) returns bigint
+language sql stable
+as $$
+    select count(*) from (
+        select from gloss.ready r
+        where r.lane = case when rescues >= 2 then -j.lane else j.lane end
+          and (r.priority, r.job_id) < (j.priority, j.id) limit 10001) x
+$$;
+
+create function gloss.place_of(j gloss.job) returns text
+language plpgsql stable
+as $$
+declare
+    suspect constant smallint := (select r.rescues from gloss.ready r where r.lane in (j.lane, -j.lane)
+                                  and r.priority = j.priority and r.job_id = j.id);
+    ahead constant bigint := gloss.ahead_of(j, suspect);
+begin
+    if suspect >= 2 then
+        return format('two daemons died while they held it, so a daemon takes it only when it holds no other such job; '
+            || 'a third death makes it dead. Such jobs ahead of it: %s', ahead);
+    end if;
+    return case when ahead = 0 then 'it is the next of its task and model'
+        when ahead > 10000 then 'more than 10000 jobs of its task and model are ahead of it'
+        else format('jobs of its task and model ahead of it: %s', ahead) end;
+end $$;
+
+-- Who holds it, since when, and how far it is.
+create function gloss.holder_of(j gloss.job) returns setof text
+language sql stable
+as $$
+    select format('worker %s (%s, pid %s) has held it since %s, for %s, and %s%s', i.id, i.host, i.pid,
+        date_trunc('second', l.leased_at), gloss.span(now() - l.leased_at),
+        coalesce((select case p.phase when 'fetch' then 'is fetching its images' when 'compute' then 'is computing'
+                              else 'is recording the outcome' end
+                  from jsonb_each(i.phases) p (phase, jobs) where p.jobs @> to_jsonb(j.id)),
+            'has not said yet what it does with it'),
+        case when not w.alive then format('; but it has been silent for %s: after rescue_seconds any other daemon takes '
+            || 'the job back', gloss.span(make_interval(secs => w.silent_seconds))) else '' end)
+    from gloss.leased l join gloss.incarnation i on i.id = l.worker join gloss.worker w on w.worker = i.id
+    where l.job_id = j.id
+$$;
+
+-- Why it died, and what can be done.
+create function gloss.end_of(j gloss.job) returns setof text
+language sql stable
+as $$
+    select x.line
+    from gloss.died d, unnest(array[
+        format('it died at %s after %s: %s', date_trunc('second', d.died_at),
+            case when d.attempts = 1 then '1 failed attempt' else d.attempts || ' failed attempts' end, d.reason),
+        case d.code when 'cancelled' then 'to run it after all'
+            when 'poison' then 'the logs of these daemons may tell what it does to them; to try it again'
+            else 'once the reason is gone, to try again' end
+            || format(': select gloss.retry(job => %s)', j.id)]) with ordinality x (line, n)
+    where d.job_id = j.id order by x.n
+$$;
 
 -- Lines for a person: where the job is, why, and what happened to it so far.
 create function gloss.explain(job bigint) returns setof text
@@ -61,18 +171,19 @@ begin
     return next format('job %s (%s%s%s) is %s', j.id, j.task, ', key "' || j.key || '"', ', batch "' || s.batch || '"',
         s.state);
     case s.state
-        when 'done' then return next format('it finished at %s', s.at);
-        when 'dead' then
-            return next format('it died at %s after %s failed attempts: %s', s.at, s.attempts, s.reason);
-            return next format('to try again: select gloss.retry(job => %s)', j.id);
-        when 'leased' then
-            return query
-                select format('worker %s (%s, pid %s) has held it for %s s, and gave its last sign of life %s s ago',
-                    w.worker, w.host, w.pid, round(extract(epoch from now() - s.at)), round(w.silent_seconds))
-                from leased l join worker w on w.worker = l.worker where l.job_id = j.id;
-        else return query select obstacles(j, s);
+        when 'done' then return next format('it finished at %s', date_trunc('second', s.at));
+        when 'dead' then return query select end_of(j);
+        when 'leased' then return query select holder_of(j);
+        when 'moving' then return next 'it is changing its state at this very moment: ask again';
+        else
+            return query select stops(j, s.batch);
+            return query select parkings(j);
+            if s.state = 'scheduled' then return next delay_of(j, s); end if;
+            return query select want_of_daemons(j);
+            if s.state = 'ready' then return next place_of(j); end if;
     end case;
     return query
-        select format('attempt %s %s at %s%s', t.attempt, t.outcome, t.at, ': ' || concat_ws(', ', t.code, t.reason))
+        select format('attempt %s %s at %s: %s', t.attempt, t.outcome, date_trunc('second', t.at),
+                      concat_ws(', ', t.code, t.reason))
         from attempt t where t.job_id = j.id order by t.fence;
 end $$;

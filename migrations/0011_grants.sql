@@ -38,5 +38,6 @@ begin
 end $$;
 
 grant select on all tables in schema gloss to gloss_reader, gloss_admin;
+grant execute on function gloss.schema_objects() to gloss_reader, gloss_admin;
 grant execute on function gloss.jobs(text, text, text, text, int, bigint), gloss.explain(bigint),
     gloss.finish_reason(smallint[], bigint), gloss.host_of(text) to gloss_reader, gloss_admin;

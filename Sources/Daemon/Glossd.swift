@@ -110,7 +110,7 @@ struct Glossd: AsyncParsableCommand {
         var services: [any Service] = [
             Pulse(
                 store: store, incarnation: incarnation, description: description, leases: leases,
-                watchdog: watchdog, metrics: metrics, interval: configuration.heartbeatInterval,
+                watchdog: watchdog, metrics: metrics, drain: drain, interval: configuration.heartbeatInterval,
                 rescueAfter: configuration.rescueAfter, logger: logger)
         ]
         if configuration.healthPort != 0 {

@@ -31,8 +31,9 @@ struct HealthServer: Service {
 
     private func health() -> HTTPResponse {
         let up = metrics.isDatabaseUp
+        let detail = (try? JSONEncoder().encode(metrics.statusLine)) ?? Data("null".utf8)
         let body = """
-            {"status":"\(up ? "ok" : "waiting for the database")","detail":"\(metrics.statusLine)","computing_seconds":\
+            {"status":"\(up ? "ok" : "waiting for the database")","detail":\(String(decoding: detail, as: UTF8.self)),"computing_seconds":\
             \(thread.busyFor / .seconds(1))}
 
             """

@@ -1,10 +1,10 @@
 import Queue
 import Synchronization
 
-/// The leases that this daemon holds now, and which of them the store has taken back.
+/// The leases that this daemon holds now, how far each job is, and which of them the store has taken back.
 final class HeldLeases: Sendable {
     private struct State {
-        var held: Set<Lease> = []
+        var held: [Lease: JobPhase] = [:]
         var lost: Set<Lease> = []
     }
 
@@ -20,27 +20,36 @@ final class HeldLeases: Sendable {
         (removals, removal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
-    var all: [Lease] { state.withLock { Array($0.held) } }
+    var all: [Lease] { Array(phases.keys) }
+
+    var phases: [Lease: JobPhase] { state.withLock { $0.held } }
 
     var count: Int { state.withLock { $0.held.count } }
 
-    func add(_ leases: [Lease]) { state.withLock { $0.held.formUnion(leases) } }
+    func add(_ leases: [Lease]) {
+        state.withLock { state in for lease in leases { state.held[lease] = .fetch } }
+    }
+
+    /// Says how far these are now; those that are not held are none of our business.
+    func move(_ leases: [Lease], to phase: JobPhase) {
+        state.withLock { state in for lease in leases where state.held[lease] != nil { state.held[lease] = phase } }
+    }
 
     func remove(_ leases: [Lease]) {
-        state.withLock {
-            $0.held.subtract(leases)
-            $0.lost.subtract(leases)
+        state.withLock { state in
+            for lease in leases { state.held[lease] = nil }
+            state.lost.subtract(leases)
         }
         removal.yield()
     }
 
     func lose(_ leases: [Lease]) {
         let lost = state.withLock { state in
-            let lost = state.held.intersection(leases)
+            let lost = leases.filter { state.held[$0] != nil }
             state.lost.formUnion(lost)
             return lost
         }
-        if !lost.isEmpty { onLoss(Array(lost)) }
+        if !lost.isEmpty { onLoss(lost) }
     }
 
     func isLost(_ lease: Lease) -> Bool { state.withLock { $0.lost.contains(lease) } }

@@ -24,7 +24,9 @@ struct JobLoop {
         switch event {
         case .fetched(let fetched): await begin(fetched)
         case .answered(let answer): await take(answer)
-        case .lost(let leases): for lease in leases where jobs[lease] != nil { drop(lease) }
+        case .lost(let leases):
+            // One whose images are still on the way is dropped when its fetch has ended.
+            for lease in leases { if jobs[lease] != nil { drop(lease) } else { pipeline.jobFetches.cancel(lease) } }
         case .fetchingEnded: isFetching = false
         case .drainBegan:
             isDraining = true
@@ -36,16 +38,17 @@ struct JobLoop {
 
     private mutating func begin(_ fetched: Pipeline.FetchedJob) async {
         for parking in fetched.parkings { await pipeline.park(parking.host, for: parking.pause, parking.error) }
+        let lease = fetched.job.lease
         switch fetched.images {
-        case .failure(let error):
-            // Lost or not: the store knows, and writes nothing for a lease that is gone.
-            pipeline.outbox.put([JobReport(fetched.job, pipeline.outcome(of: error))])
+        case .failure where pipeline.leases.isLost(lease): drop(lease)
+        case .failure(let error): pipeline.report([JobReport(fetched.job, pipeline.outcome(of: error))])
         case .success(let images):
             let queries = jobs.begin(fetched.job, images, modelDigest: pipeline.annotator.modelDigest)
-            if pipeline.leases.isLost(fetched.job.lease) { return drop(fetched.job.lease) }
-            if isDraining { return release([jobs[fetched.job.lease]!]) }
+            if pipeline.leases.isLost(lease) { return drop(lease) }
+            if isDraining { return release([jobs[lease]!]) }
+            pipeline.leases.move([lease], to: .compute)
             pipeline.thread.submit(queries)
-            await advance(fetched.job.lease)  // also a job that has nothing left to ask
+            await advance(lease)  // also a job that has nothing left to ask
         }
     }
 
@@ -59,7 +62,7 @@ struct JobLoop {
         guard let job = jobs[lease], job.hasEnded else { return await checkpoint(lease) }
         let report = pipeline.metrics.timed(.parse) { job.report(pipeline.annotator) }
         leave(lease)
-        pipeline.outbox.put([report])
+        pipeline.report([report])
     }
 
     private mutating func checkpoint(_ lease: Lease) async {
@@ -79,7 +82,7 @@ struct JobLoop {
     private mutating func release(_ released: [JobProgress]) {
         for job in released { leave(job.job.lease) }
         let outcome = Outcome.released(reason: "the daemon stopped before it was done", after: .zero)
-        if !released.isEmpty { pipeline.outbox.put(released.map { JobReport($0.job, outcome) }) }
+        if !released.isEmpty { pipeline.report(released.map { JobReport($0.job, outcome) }) }
     }
 
     /// Forgets a job whose lease is gone.

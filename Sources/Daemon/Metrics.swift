@@ -16,6 +16,7 @@ final class Metrics: Sendable {
         var counters: [String: Double] = [:]
         var stages: [Stage: StageTotals] = [:]
         var databaseUp = true
+        var holdup: (reason: String, until: ContinuousClock.Instant)?
     }
 
     private let state = Mutex(State())
@@ -44,6 +45,7 @@ final class Metrics: Sendable {
         ("gloss_jobs_poisoned_total", "counter", "Jobs quarantined after three daemons died with them."),
         ("gloss_database_errors_total", "counter", "Statements that failed because the database was away."),
         ("gloss_database_up", "gauge", "1 while the database answers."),
+        ("gloss_held_up", "gauge", "1 while this machine can't fetch or decode, and no jobs are claimed."),
         ("gloss_uptime_seconds", "gauge", "Seconds since the start."),
     ]
 
@@ -123,14 +125,27 @@ final class Metrics: Sendable {
         add("gloss_jobs_ended_total{outcome=\"\(word)\"}", 1)
     }
 
+    /// Says that this machine can do no work for a while, and why.
+    func holdUp(_ reason: String, for pause: Duration) { state.withLock { $0.holdup = (reason, .now + pause) } }
+
+    /// Why no jobs are claimed, and for how much longer; nil: they are.
+    var holdup: (reason: String, left: Duration)? {
+        state.withLock { state in
+            guard let holdup = state.holdup, holdup.until > .now else { return nil }
+            return (holdup.reason, holdup.until - .now)
+        }
+    }
+
     var isDatabaseUp: Bool { state.withLock { $0.databaseUp } }
 
     /// A line for `systemctl status`.
     var statusLine: String {
-        state.withLock { state in
+        let reason = holdup.map { "; claiming nothing: \($0.reason)" } ?? ""
+        return state.withLock { state in
             let done = Int(state.counters["gloss_jobs_ended_total{outcome=\"done\"}"] ?? 0)
             let dead = Int(state.counters["gloss_jobs_ended_total{outcome=\"dead\"}"] ?? 0)
-            return state.databaseUp ? "\(done) jobs done, \(dead) dead" : "waiting for the database; \(done) jobs done"
+            return state.databaseUp
+                ? "\(done) jobs done, \(dead) dead\(reason)" : "waiting for the database; \(done) jobs done"
         }
     }
 
@@ -144,6 +159,7 @@ final class Metrics: Sendable {
             if totals.rows > 0 { values["gloss_stage_rows_total{stage=\"\(stage)\"}"] = Double(totals.rows) }
         }
         values["gloss_database_up"] = up ? 1 : 0
+        values["gloss_held_up"] = holdup == nil ? 0 : 1
         values["gloss_uptime_seconds"] = Date().timeIntervalSince(startedAt)
         var lines: [String] = []
         for (name, type, help) in Self.help {

@@ -16,7 +16,8 @@ struct Pipeline: Sendable {
     let annotator: Annotator
     let thread: InferenceThread
     let hosts: HostHealth
-    let fetches = HostFetches()
+    let hostFetches = Fetches<String>()
+    let jobFetches = Fetches<Lease>()
     let leases: HeldLeases
     let outbox = Outbox()
     let metrics: Metrics
@@ -31,9 +32,13 @@ struct Pipeline: Sendable {
         let parkings: [(host: String, pause: Duration, error: ImageError)]
     }
 
-    /// Fetches and decodes a job's images, as soon as there is room for them. Views that this model finished in an earlier attempt
-    /// are not fetched again.
+    /// Fetches and decodes a job's images, as soon as there is room for them, unless its lease is lost meanwhile. Views that this
+    /// model finished in an earlier attempt are not fetched again.
     func fetch(_ claimed: ClaimedJob) async -> FetchedJob {
+        await jobFetches.run(claimed.lease) { await fetchInTurn(claimed) }
+    }
+
+    private func fetchInTurn(_ claimed: ClaimedJob) async -> FetchedJob {
         let job = claimed.keepingViews(ofModel: annotator.modelDigest)
         let done = Set(job.doneViews.map(\.view))
         let wanted = job.spec.imageURLs.indices.filter { !done.contains($0) }
@@ -51,7 +56,7 @@ struct Pipeline: Sendable {
             for index in wanted {
                 let url = job.spec.imageURLs[index]
                 group.addTask {
-                    let result = await fetches.run(ImageFetcher.host(of: url) ?? "") {
+                    let result = await hostFetches.run(ImageFetcher.host(of: url) ?? "") {
                         await images.load(url, background: job.spec.background)
                     }
                     return (index, result)
@@ -72,7 +77,7 @@ struct Pipeline: Sendable {
                         let pause = hosts.failed(host, retryAfter: error.retryAfter)
                     {
                         parkings.append((host, pause, error))
-                        fetches.cancel(host)
+                        hostFetches.cancel(host)
                     }
                     // The first image's failure is the job's, whichever ended first; not that of one that it made us give up.
                     if failure.map({ index < $0.index && error.code != .cancelled }) ?? true {
@@ -98,9 +103,17 @@ struct Pipeline: Sendable {
         case .retry(let after):
             return .failed(Failure(code: error.code.word, reason: error.message, disposition: .retry(after: after)))
         case .fatal:
-            logger.error("this machine can't fetch or decode now; the job waits", metadata: ["error": "\(error)"])
+            logger.error(
+                "this machine can't fetch or decode now; it claims no jobs for 30 s", metadata: ["error": "\(error)"])
+            metrics.holdUp(error.message, for: .seconds(30))
             return .released(reason: error.message, after: .seconds(30))
         }
+    }
+
+    /// Hands outcomes to the one that records.
+    func report(_ reports: [JobReport]) {
+        leases.move(reports.map(\.lease), to: .record)
+        outbox.put(reports)
     }
 
     /// Parks a host that fails as a whole, for every daemon.

@@ -25,6 +25,7 @@ struct Pulse: Service {
     let leases: HeldLeases
     let watchdog: Watchdog
     let metrics: Metrics
+    let drain: Drain
     let interval: Duration
     let rescueAfter: Duration
     let logger: Logger
@@ -68,8 +69,9 @@ struct Pulse: Service {
     }
 
     private func beat() async throws {
-        let reply = try await store.heartbeat(
-            incarnation.worker, holding: leases.all, stages: metrics.stages)
+        let holdup = drain.hasBegun ? "it was told to stop, and finishes what it has begun" : metrics.holdup?.reason
+        let sign = SignOfLife(holding: leases.phases, stages: metrics.stages, holdup: holdup)
+        let reply = try await store.heartbeat(incarnation.worker, sign)
         if !reply.lostLeases.isEmpty {
             leases.lose(reply.lostLeases)
             logger.warning(

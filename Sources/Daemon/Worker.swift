@@ -59,8 +59,12 @@ struct Worker: Service {
         return false
     }
 
-    /// How many jobs may be claimed, once that is a quarter of all that may be held; 0 if the task is cancelled first.
+    /// How many jobs may be claimed, once that is a quarter of all that may be held and nothing holds the daemon up; 0 if the task is
+    /// cancelled first.
     private func waitForRoom() async -> Int {
+        while let holdup = pipeline.metrics.holdup {
+            if (try? await Task.sleep(for: holdup.left)) == nil { return 0 }
+        }
         func free() -> Int { batchSize - pipeline.leases.count }
         let enough = max(1, batchSize / 4)
         if free() >= enough { return free() }

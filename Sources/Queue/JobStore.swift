@@ -33,6 +33,35 @@ public struct WorkerDescription: Hashable, Sendable {
     }
 }
 
+/// How far a job is that a daemon holds.
+public enum JobPhase: String, Hashable, Sendable, Codable {
+    /// Its images are being fetched and decoded, or wait for room.
+    case fetch
+    /// It is with the model.
+    case compute
+    /// Its outcome is on the way to the store.
+    case record
+}
+
+/// What a daemon says with each heartbeat.
+public struct SignOfLife: Hashable, Sendable {
+    /// The leases that it holds, and how far each job is.
+    public var leases: [Lease: JobPhase]
+    /// What it has done since it started, by stage; none leaves what was said before.
+    public var stages: [String: StageTotals]
+    /// Why it claims nothing at the moment, as the end of a sentence; nil: it claims.
+    public var holdup: String?
+
+    /// A sign of life.
+    public init(
+        holding leases: [Lease: JobPhase] = [:], stages: [String: StageTotals] = [:], holdup: String? = nil
+    ) {
+        self.leases = leases
+        self.stages = stages
+        self.holdup = holdup
+    }
+}
+
 /// What the store answers to a heartbeat.
 public struct HeartbeatReply: Hashable, Sendable {
     /// False when the worker was taken for dead: its leases are gone and it must register again.
@@ -75,10 +104,8 @@ public protocol JobStore: Sendable {
     /// the queue is paused, or when the worker is not registered any more (the next heartbeat says so).
     func claim(limit: Int, by worker: WorkerID) async throws -> [ClaimedJob]
 
-    /// Says that the worker lives and holds `leases`, and what it has done since it started, by stage; none leaves what was said before.
-    func heartbeat(
-        _ worker: WorkerID, holding leases: [Lease], stages: [String: StageTotals]
-    ) async throws -> HeartbeatReply
+    /// Says that the worker lives, and what it does.
+    func heartbeat(_ worker: WorkerID, _ sign: SignOfLife) async throws -> HeartbeatReply
 
     /// Keeps a finished view of a multiview job, so that a crash does not repeat it.
     /// - Returns: whether the lease still holds; if not, nothing was written.

@@ -67,6 +67,7 @@ public struct Migrator: Sendable {
                 "begin; select pg_advisory_xact_lock(hashtext('gloss.migrate'))", context: "migrate")
             let pending = try await plan().pending
             for migration in pending { try await run(migration) }
+            if !pending.isEmpty { try await session.script("select gloss.note_schema()", context: "migrate") }
             try await session.script("commit", context: "migrate")
             await session.close()
             return pending.map(\.name)

@@ -47,14 +47,18 @@ public struct PostgresJobStore: JobStore {
     }
 
     /// Says that the worker lives.
-    public func heartbeat(
-        _ worker: WorkerID, holding leases: [Lease], stages: [String: StageTotals]
-    ) async throws -> HeartbeatReply {
+    public func heartbeat(_ worker: WorkerID, _ sign: SignOfLife) async throws -> HeartbeatReply {
+        let leases = Array(sign.leases.keys)
+        let phases = Dictionary(grouping: leases) { sign.leases[$0]!.rawValue }.mapValues { $0.map(\.job) }
         let answer = try await pulse.query(
-            "select registered, array_to_json(lost) from gloss.heartbeat($1, $2::bigint[], $3::bigint[], $4::jsonb)",
+            """
+            select registered, array_to_json(lost)
+            from gloss.heartbeat($1, $2::bigint[], $3::bigint[], $4::jsonb, $5::jsonb, $6)
+            """,
             [
                 SQLValue(worker.rawValue), SQLValue(leases.map(\.job.rawValue)), SQLValue(leases.map(\.fence)),
-                stages.isEmpty ? nil : try JSON.encode(stages, context: "heartbeat"),
+                sign.stages.isEmpty ? nil : try JSON.encode(sign.stages, context: "heartbeat"),
+                try JSON.encode(phases, context: "heartbeat"), SQLValue(sign.holdup),
             ], context: "heartbeat")
         guard let row = answer.rows.first, row.count == 2 else { throw StorageError.unexpected("heartbeat") }
         let lost = Set(try JSON.decode([Int64].self, from: row[1] ?? "[]", context: "heartbeat"))

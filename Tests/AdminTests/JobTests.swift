@@ -38,7 +38,7 @@ import Testing
         let text = try await tool("job", "1")
         #expect(text.status == 0, "\(text.errors)")
         #expect(text.output.contains("job 1 (caption, key \"one\", batch \"b\") is ready\n"))
-        #expect(text.output.contains("no worker is alive"))
+        #expect(text.output.contains("no daemon is alive"))
         let json = try #require(try await tool("job", "1", "--json").json().first)
         #expect(json["state"] as? String == "ready")
         #expect(json["image_urls"] as? [String] == ["https://a.example/1.jpg"])

@@ -75,6 +75,51 @@ import Testing
         #expect(await pipeline.room.enter(100), "all images are gone")
     }
 
+    /// A lease that is lost ends the fetch for it, and nothing is reported.
+    @Test func aLostJobIsNotFetchedAnyMore() async throws {
+        let pipeline = try pipeline()
+        let job = try #require(try await claimed([Samples.caption()], pipeline).first).job
+        let (started, start) = AsyncStream.makeStream(of: Void.self)
+        let fetch = Task {
+            await pipeline.jobFetches.run(job.lease) {
+                start.yield()
+                for await _ in AsyncStream<Void>.makeStream().stream {}
+                return Pipeline.FetchedJob(
+                    job: job, images: .failure(ImageError(.cancelled, "given up")), parkings: [])
+            }
+        }
+        for await _ in started.prefix(1) {}
+        pipeline.leases.lose([job.lease])
+        Task { [inbox] in
+            inbox.yield(.fetched(await fetch.value))
+            inbox.yield(.fetchingEnded)
+        }
+        #expect(await run(pipeline).isEmpty)
+        #expect(pipeline.leases.all.isEmpty)
+    }
+
+    /// A machine that can't fetch or decode claims nothing for a while, and says why.
+    @Test func aMachineInTroubleSaysSo() throws {
+        let pipeline = try pipeline()
+        #expect(pipeline.metrics.holdup == nil && pipeline.metrics.text.contains("gloss_held_up 0.0"))
+        let outcome = pipeline.outcome(of: ImageError(.outOfMemory, "no memory for \"an image\""))
+        #expect(outcome == .released(reason: "no memory for \"an image\"", after: .seconds(30)))
+        #expect(pipeline.metrics.holdup?.reason == "no memory for \"an image\"")
+        #expect(pipeline.metrics.statusLine == "0 jobs done, 0 dead; claiming nothing: no memory for \"an image\"")
+        #expect(pipeline.metrics.text.contains("gloss_held_up 1.0"))
+    }
+
+    /// How far a job is goes with each heartbeat.
+    @Test func leasesKnowHowFarTheirJobsAre() async throws {
+        let pipeline = try pipeline()
+        let job = try #require(try await claimed([Samples.caption()], pipeline).first)
+        #expect(pipeline.leases.phases == [job.job.lease: .fetch])
+        inbox.yield(.fetched(job))
+        inbox.yield(.fetchingEnded)
+        #expect(await run(pipeline).count == 1)
+        #expect(pipeline.leases.phases == [job.job.lease: .record])
+    }
+
     /// Each view is kept as soon as all of its questions are answered.
     @Test func viewsAreKeptBeforeTheJobIsDone() async throws {
         let pipeline = try pipeline()

@@ -33,7 +33,7 @@ import Testing
 
     /// Only what waits for that host is given up.
     @Test func fetchesOfAParkedHostAreGivenUp() async {
-        let fetches = HostFetches()
+        let fetches = Fetches<String>()
         let (started, start) = AsyncStream.makeStream(of: Void.self)
         func fetch(_ host: String, until gate: AsyncStream<Void>) -> Task<Bool, Never> {
             Task {

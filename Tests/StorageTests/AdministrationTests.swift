@@ -4,49 +4,6 @@ import TestSupport
 import Testing
 
 @Suite struct AdministrationTests {
-    @Test func explainsEachState() async throws {
-        let database = try await PrivatePostgres.shared.makeDatabase()
-        let admin = database.administration()
-        let first = try await admin.enqueue(Samples.caption(), EnqueueOptions(key: "k", batch: "b")).job
-        let second = try await admin.enqueue(Samples.caption()).job
-        #expect(
-            try await admin.explain(second) == [
-                "job 2 (caption) is ready", "no worker is alive: is glossd running?",
-                "jobs of its kind that are ahead of it: 1",
-            ])
-        #expect(try await admin.explain(JobID(rawValue: 99)) == ["there is no job 99"])
-        let store = database.store()
-        let worker = try await store.register(Samples.worker())
-        let job = try #require(try await store.claim(limit: 1, by: worker).first)
-        #expect(try await admin.explain(first).last?.hasPrefix("worker 1 (test, pid 1) has held it for ") == true)
-        _ = try await store.record([JobReport(job, Samples.failed(.permanent, code: "http_404"))])
-        let lines = try await admin.explain(first)
-        #expect(lines[0] == "job 1 (caption, key \"k\", batch \"b\") is dead")
-        #expect(lines[1].hasSuffix("after 1 failed attempts: the server said no"))
-        #expect(lines[2] == "to try again: select gloss.retry(job => 1)")
-        #expect(lines[3].hasSuffix(": http_404, the server said no"))
-    }
-
-    @Test func explainsWhatStandsInTheWay() async throws {
-        let database = try await PrivatePostgres.shared.makeDatabase()
-        let admin = database.administration()
-        var spec = Samples.caption()
-        spec.model = "large"
-        let job = try await admin.enqueue(spec, EnqueueOptions(batch: "b", delay: .seconds(100))).job
-        _ = try await database.store().register(Samples.worker())
-        try await admin.pause(.everything)
-        try await admin.pause(.task(.caption))
-        try await admin.park(host: "example.org", for: .seconds(60), reason: "it is down")
-        let lines = try await admin.explain(job).joined(separator: "\n")
-        #expect(lines.contains("the whole queue is paused"))
-        #expect(lines.contains("the task is paused: select gloss.resume(task => 'caption')"))
-        #expect(lines.contains("it is due at "))
-        #expect(lines.contains("the host example.org is parked until "))
-        #expect(lines.contains("no worker that is alive takes the task caption with the model large"))
-        try await admin.pause(.batch("b"))
-        #expect(try await admin.explain(job).contains("the batch is paused: select gloss.resume(batch => 'b')"))
-    }
-
     @Test func listsJobsByStateBatchTaskAndKey() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let admin = database.administration()
@@ -103,10 +60,10 @@ import Testing
         let stages = [
             "extend": StageTotals(seconds: 2.5, units: 4, rows: 70), "claim": StageTotals(seconds: 1, units: 1),
         ]
-        _ = try await store.heartbeat(worker, holding: [], stages: stages)
-        _ = try await store.heartbeat(worker, holding: [], stages: [:])
+        _ = try await store.heartbeat(worker, SignOfLife(stages: stages))
+        _ = try await store.heartbeat(worker, SignOfLife())
         let other = try await store.register(Samples.worker())
-        _ = try await store.heartbeat(other, holding: [], stages: stages)
+        _ = try await store.heartbeat(other, SignOfLife(stages: stages))
         let sums = try await admin.stages()
         #expect(sums.map(\.stage) == ["claim", "extend"] && sums.map(\.workers) == [2, 2])
         #expect(sums.map(\.seconds) == [2, 5] && sums.map(\.units) == [2, 8] && sums.map(\.rows) == [0, 140])

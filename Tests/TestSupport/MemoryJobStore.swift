@@ -116,13 +116,11 @@ public actor MemoryJobStore: JobStore {
     }
 
     /// Says that a worker lives.
-    public func heartbeat(
-        _ worker: WorkerID, holding leases: [Lease], stages: [String: StageTotals]
-    ) throws -> HeartbeatReply {
+    public func heartbeat(_ worker: WorkerID, _ sign: SignOfLife) throws -> HeartbeatReply {
         try failIfAsked()
         let isAlive = workers[worker]?.isAlive ?? false
         if isAlive { workers[worker]?.heartbeat = now }
-        return HeartbeatReply(isRegistered: isAlive, lostLeases: leases.filter { !holds($0) })
+        return HeartbeatReply(isRegistered: isAlive, lostLeases: sign.leases.keys.filter { !holds($0) })
     }
 
     /// Keeps a finished view.

@@ -20,10 +20,7 @@ struct Migrate: AsyncParsableCommand {
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var format: FormatOptions
 
-    @Option(
-        help: ArgumentHelp(
-            "Where the migrations are. Default: \(Migrator.installedDirectory), else ./migrations.", valueName: "dir"))
-    var directory: String?
+    @OptionGroup var migrations: MigrationsOptions
 
     @Flag(help: "Only say what is applied and what is pending.")
     var dryRun = false
@@ -40,13 +37,9 @@ struct Migrate: AsyncParsableCommand {
     }
 
     private func place() throws -> String {
-        if let directory { return directory }
-        let places = [Migrator.installedDirectory, "migrations"]
-        guard let found = places.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
-            throw Trouble(
-                .failed, "there are no migrations in \(Migrator.installedDirectory) or ./migrations; use --directory")
-        }
-        return found
+        if let found = migrations.found { return found }
+        throw Trouble(
+            .failed, "there are no migrations in \(Migrator.installedDirectory) or ./migrations; use --directory")
     }
 
     private func say(_ plan: MigrationPlan, _ ran: [String]) {

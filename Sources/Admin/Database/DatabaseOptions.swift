@@ -24,6 +24,19 @@ struct DatabaseOptions: ParsableArguments {
     }
 }
 
+/// Where the migrations are.
+struct MigrationsOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Where the migrations are. Default: \(Migrator.installedDirectory), else ./migrations.", valueName: "dir"))
+    var directory: String?
+
+    /// The directory that was named, or the first usual one that is there.
+    var found: String? {
+        directory ?? [Migrator.installedDirectory, "migrations"].first { FileManager.default.fileExists(atPath: $0) }
+    }
+}
+
 /// Whether a program reads the answer.
 struct FormatOptions: ParsableArguments {
     @Flag(help: "Answer in JSON, one object a line.")
