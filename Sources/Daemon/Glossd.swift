@@ -96,19 +96,22 @@ struct Glossd: AsyncParsableCommand {
         let leases = HeldLeases(onLoss: { inbox.yield(.lost($0)) })
         let thread = InferenceThread(
             model: model, limits: limits(configuration, logger), metrics: metrics, deliver: { inbox.yield($0) })
+        let watchdog = Watchdog(threads: [("inference", { thread.turns }), ("fetch", { fetcher.turns })])
         let size = model.configuration.vision.imageSize
         let pipeline = Pipeline(
             store: store,
-            images: ImageSource(fetcher: fetcher, maxPixels: configuration.maxPixels, size: size, metrics: metrics),
+            images: ImageSource(
+                fetcher: fetcher, maxPixels: configuration.maxPixels, size: size, metrics: metrics,
+                watchdog: watchdog),
             room: ImageRoom(limit: max(1, decodedBytes / (3 * size * size * MemoryLayout<Float>.stride))),
             annotator: Annotator(model: model, modelName: configuration.modelName), thread: thread,
-            hosts: HostHealth(), leases: leases, metrics: metrics, logger: logger)
+            hosts: HostHealth(), leases: leases, metrics: metrics, watchdog: watchdog, logger: logger)
         // Told to stop, services end from the last to the first: the heart beats until the work is recorded.
         var services: [any Service] = [
             Pulse(
-                store: store, incarnation: incarnation, description: description, leases: leases, thread: thread,
-                fetcher: fetcher, activity: { model.activity }, metrics: metrics, drain: drain,
-                interval: configuration.heartbeatInterval, rescueAfter: configuration.rescueAfter, logger: logger)
+                store: store, incarnation: incarnation, description: description, leases: leases, fetcher: fetcher,
+                watchdog: watchdog, metrics: metrics, drain: drain, interval: configuration.heartbeatInterval,
+                rescueAfter: configuration.rescueAfter, logger: logger)
         ]
         if configuration.healthPort != 0 {
             services.append(

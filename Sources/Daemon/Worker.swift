@@ -93,6 +93,8 @@ struct Worker: Service {
 
     /// Jobs for this daemon; none while the database is away. After a failure, what a lost answer may have leased goes back first.
     private func claim(limit: Int, isUncertain: inout Bool) async throws -> [ClaimedJob] {
+        let call = pipeline.watchdog.began("claim")
+        defer { pipeline.watchdog.ended(call) }
         do {
             if isUncertain {
                 let count = try await pipeline.store.releaseUnheld(incarnation.worker, holding: pipeline.leases.all)
@@ -121,6 +123,8 @@ struct Worker: Service {
         while true {
             do {
                 let start = ContinuousClock.now
+                let call = pipeline.watchdog.began("record")
+                defer { pipeline.watchdog.ended(call) }
                 let receipts = try await pipeline.store.record(reports)
                 pipeline.metrics.spent(.record, since: start)
                 pipeline.leases.remove(reports.map(\.lease))

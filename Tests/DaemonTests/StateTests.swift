@@ -1,6 +1,7 @@
 import Foundation
 @testable import Inference
 import Queue
+import Synchronization
 import TestSupport
 import Testing
 
@@ -128,6 +129,26 @@ import Testing
         #expect(FreeMemory.kilobytes("MemAvailable", in: "MemFree:  1 kB\nMemAvailable:   77 kB\n") == 77)
         #expect(FreeMemory.bytes() > 0 && FreeMemory.bytes() < 1 << 50)
         #expect((64 << 20...4 << 30).contains(FreeMemory.keyValueBytes()))
+    }
+
+    /// A thread that has no work turns; a call that hangs becomes the oldest, however many others end.
+    @Test func aWatchdogTellsStandingStillFromHavingNothingToDo() {
+        let turns = Atomic(0)
+        let watchdog = Watchdog(threads: [("thread", { turns.load(ordering: .relaxed) })])
+        func turn() { turns.add(1, ordering: .relaxed) }
+        #expect(watchdog.standing().isEmpty)
+        #expect(watchdog.standing() == ["thread"])
+        turn()
+        let (hanging, other) = (watchdog.began("decode"), watchdog.began("claim"))
+        #expect(watchdog.standing().isEmpty, "it has just begun")
+        turn()
+        watchdog.ended(other)
+        #expect(watchdog.standing() == ["decode"])
+        watchdog.ended(hanging)
+        let next = watchdog.began("decode")
+        #expect(watchdog.standing().isEmpty, "another one, and the thread has turned")
+        watchdog.ended(next)
+        #expect(watchdog.standing() == ["thread"])
     }
 
     @Test func drainingEnds() {

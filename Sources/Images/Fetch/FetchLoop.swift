@@ -1,4 +1,5 @@
 import CCurl
+import Synchronization
 
 /// The fetch thread: takes requests from the mailbox, admits them, and drives curl. Blocks its own thread only.
 final class FetchLoop {
@@ -35,6 +36,7 @@ final class FetchLoop {
 
     private func run() {
         while true {
+            mailbox.turns.add(1, ordering: .relaxed)
             let (commands, isClosed) = mailbox.take()
             commands.forEach(obey)
             if isClosed { break }
@@ -130,10 +132,10 @@ final class FetchLoop {
         }
     }
 
-    /// How long nothing may happen: until a host's delay ends, or for as long as nobody calls.
+    /// How long nothing may happen: until a host's delay ends, and a second at most, for `ImageFetcher.turns`.
     private var patience: Int32 {
-        guard let start = admission.nextStart() else { return 60_000 }
-        return Int32(clamping: max(0, clock.now.duration(to: start).milliseconds + 1))
+        guard let start = admission.nextStart() else { return 1000 }
+        return Int32(min(max(0, clock.now.duration(to: start).milliseconds + 1), 1000))
     }
 }
 
