@@ -11,9 +11,16 @@ public struct PostgresJobStore: JobStore {
     private let retryPolicy: RetryPolicy
 
     /// A store; connections are made when first needed.
-    public init(_ settings: ConnectionSettings, retryPolicy: RetryPolicy = RetryPolicy()) {
+    /// - Parameter pulseTimeout: the longest wait for the answer to a heartbeat or a rescue; nil: that of the settings. Others
+    ///   take the worker for dead when it waits too long.
+    public init(
+        _ settings: ConnectionSettings, retryPolicy: RetryPolicy = RetryPolicy(), pulseTimeout: Duration? = nil
+    ) {
         work = Session(settings)
-        pulse = Session(settings)
+        var brisk = settings
+        brisk.statementTimeout = pulseTimeout ?? settings.statementTimeout
+        brisk.connectTimeout = pulseTimeout ?? settings.connectTimeout
+        pulse = Session(brisk)
         listener = Listener(settings, channel: "gloss_ready")
         self.retryPolicy = retryPolicy
     }
