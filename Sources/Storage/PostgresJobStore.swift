@@ -44,13 +44,21 @@ public struct PostgresJobStore: JobStore {
         return WorkerID(rawValue: id)
     }
 
-    /// Leases jobs that are due.
+    /// Leases jobs that are due. One that this version cannot read is a failed attempt; another version's may fare better.
     public func claim(limit: Int, by worker: WorkerID) async throws -> [ClaimedJob] {
         let answer = try await work.query(
             "select gloss.claim($1, $2)", [SQLValue(worker.rawValue), SQLValue(limit)], context: "claim")
-        return try answer.rows.map { row in
-            try JSON.decode(WireJob.self, from: (row.first ?? nil) ?? "null", context: "claim").claimed
+        var jobs: [ClaimedJob] = []
+        var unreadable: [JobReport] = []
+        for row in answer.rows {
+            let text = (row.first ?? nil) ?? "null"
+            do { jobs.append(try JSON.decode(WireJob.self, from: text, context: "claim").claimed) } catch {
+                let lease = try JSON.decode(WireLease.self, from: text, context: "claim")
+                unreadable.append(lease.unreadable("\(error)"))
+            }
         }
+        _ = try await record(unreadable)
+        return jobs
     }
 
     /// Says that the worker lives.
