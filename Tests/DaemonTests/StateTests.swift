@@ -144,7 +144,11 @@ import Testing
         let metrics = Metrics()
         metrics.fetched(bytes: 10, seconds: 0.5)
         let failure = Failure(code: "http_404", reason: "gone", disposition: .permanent)
-        metrics.reported(.failed(failure), .recorded)
+        let last = ClaimedJob(
+            lease: Lease(job: JobID(rawValue: 1), fence: 1), attempt: 2, maxAttempts: 2, spec: Samples.caption())
+        metrics.reported(JobReport(last, .failed(failure)), .recorded)
+        metrics.reported(JobReport(last, Samples.failed(.retry(after: nil))), .recorded)
+        #expect(metrics.text.contains("gloss_jobs_ended_total{outcome=\"dead\"} 2.0"), "the last attempt ends the job")
         var statistics = Scheduler.Statistics()
         (statistics.seconds.extend, statistics.extendCount, statistics.extendRowCount) = (2, 10, 300)
         metrics.computed(statistics)
