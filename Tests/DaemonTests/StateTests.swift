@@ -69,6 +69,16 @@ import Testing
         #expect((0..<3).compactMap { _ in hosts.failed("a", retryAfter: .seconds(3000), at: now) } == [.seconds(3000)])
     }
 
+    @Test func aPauseBreaksTheRhythm() {
+        var (rhythm, start) = (Rhythm(longestPause: .seconds(5)), ContinuousClock.now)
+        #expect([0, 4, 8, 13].map { rhythm.beat(at: start + .seconds($0)) } == [0, 4, 8, 13].map { .seconds($0) })
+        start += .seconds(19)
+        #expect(rhythm.beat(at: start) == .zero, "the database stood still, and every daemon was silent")
+        #expect(rhythm.beat(at: start + .seconds(3)) == .seconds(3))
+        rhythm.miss()
+        #expect(rhythm.beat(at: start + .seconds(4)) == .zero)
+    }
+
     @Test func onlyHeldLeasesAreLost() {
         let leases = HeldLeases()
         let (a, b) = (Lease(job: JobID(rawValue: 1), fence: 1), Lease(job: JobID(rawValue: 2), fence: 2))
