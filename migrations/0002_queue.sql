@@ -47,7 +47,7 @@ create unique index job_key on gloss.job (task, key) where key is not null;
 create index job_batch on gloss.job (batch_id, id) where batch_id is not null;
 
 -- Due. The primary key is the order of claims, and the only index. A negative lane holds the suspects of the lane:
--- jobs with which two daemons died; a worker takes one of them at a time.
+-- jobs with which two daemons died; a worker runs one of them alone.
 create table gloss.ready (
     lane     smallint not null,
     priority smallint not null,

@@ -120,6 +120,7 @@ declare
     floors jsonb := coalesce(note -> 'floors', '{}');
     me gloss.incarnation;
     lanes smallint[];
+    suspects smallint[];
     room int := least(max_jobs, 1000);
     got record;
 begin
@@ -132,11 +133,18 @@ begin
         where (l.model is null or l.model = any (me.models)) and (me.tasks = '{}' or l.task = any (me.tasks))
           and not exists (select from pause p where p.task = l.task));
 
-    -- One suspect at a time: if this worker dies a third time with it, it was that job.
-    if not exists (select from leased l where l.worker = claim.worker and l.rescues >= 2) then
-        select * into got from take(worker, array(select -l from unnest(lanes) l), 1, '{}');
-        return query select unnest(got.jobs);
-        room := room - coalesce(cardinality(got.jobs), 0);
+    -- A suspect runs alone: if its daemon dies a third time, it was that job, and not one beside it. So a worker gets one
+    -- when it holds nothing, gets nothing until then, and nothing else beside it.
+    if exists (select from leased l where l.worker = claim.worker and l.rescues >= 2) then return; end if;
+    suspects := array(select -l from unnest(lanes) l);
+    if exists (select from unnest(suspects) l cross join lateral (
+                   select from ready r where r.lane = l order by r.lane, r.priority, r.job_id limit 1) r) then
+        if exists (select from leased l where l.worker = claim.worker) then return; end if;
+        select * into got from take(worker, suspects, 1, '{}');
+        if got.jobs is not null then
+            return query select unnest(got.jobs);
+            return;
+        end if;
     end if;
     for round in 1..10 loop
         exit when room < 1;
