@@ -83,8 +83,7 @@ struct Glossd: AsyncParsableCommand {
 
     private static func serve(_ configuration: DaemonConfiguration, _ model: PaliGemma, _ logger: Logger) async throws {
         let metrics = Metrics()
-        let store = PostgresJobStore(
-            ConnectionSettings(conninfo: configuration.database, applicationName: "glossd"))
+        let store = store(configuration)
         let description = WorkerDescription(
             host: ProcessInfo.processInfo.hostName, pid: ProcessInfo.processInfo.processIdentifier,
             version: glossVersion,
@@ -139,6 +138,15 @@ struct Glossd: AsyncParsableCommand {
         await store.close()
         if let failure { throw failure }
         logger.info("stopped", metadata: ["status": "\(metrics.statusLine)"])
+    }
+
+    /// A connection that has gone silent is given up while others still believe in this daemon, or soon after.
+    private static func store(_ configuration: DaemonConfiguration) -> PostgresJobStore {
+        let silence = configuration.rescueAfter
+        let settings = ConnectionSettings(
+            conninfo: configuration.database, applicationName: "glossd",
+            statementTimeout: min(max(silence, .seconds(5)), .seconds(30)))
+        return PostgresJobStore(settings, pulseTimeout: min(max(silence / 3, .seconds(1)), .seconds(10)))
     }
 
     /// Bytes of decoded images that wait for the model.
