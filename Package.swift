@@ -77,7 +77,9 @@ let package = Package(
             name: "InferenceTests", dependencies: ["Inference", "CKernels", "Images"], swiftSettings: strict),
         .testTarget(name: "ImagesTests", dependencies: ["Images", "TestSupport"], swiftSettings: strict),
         .target(
-            name: "TestSupport", dependencies: ["Storage", "Queue"], path: "Tests/TestSupport", swiftSettings: strict),
+            name: "TestSupport", dependencies: ["CNames", "Storage", "Queue"], path: "Tests/TestSupport",
+            swiftSettings: strict),
+        .target(name: "CNames", path: "Tests/CNames", cSettings: optimised),
         .testTarget(
             name: "DaemonTests",
             dependencies: [
