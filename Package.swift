@@ -53,10 +53,11 @@ let package = Package(
 
         // The daemon: the only place where all meet. Admin: what a person does from a shell.
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .target(name: "CSandbox", cSettings: optimised),
         .executableTarget(
             name: "Daemon",
             dependencies: [
-                "Images", "Inference", "Queue", "Storage", "CSystemd",
+                "Images", "Inference", "Queue", "Storage", "CSandbox", "CSystemd",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
@@ -77,11 +78,14 @@ let package = Package(
             name: "InferenceTests", dependencies: ["Inference", "CKernels", "Images"], swiftSettings: strict),
         .testTarget(name: "ImagesTests", dependencies: ["Images", "TestSupport"], swiftSettings: strict),
         .target(
-            name: "TestSupport", dependencies: ["Storage", "Queue"], path: "Tests/TestSupport", swiftSettings: strict),
+            name: "TestSupport", dependencies: ["CNames", "Storage", "Queue"],
+            path: "Tests/TestSupport",
+            swiftSettings: strict),
+        .target(name: "CNames", path: "Tests/CNames", cSettings: optimised),
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "Daemon", "Images", "Inference", "Queue", "Storage", "TestSupport",
+                "CSandbox", "Daemon", "Images", "Inference", "Queue", "Storage", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "TestSupport"], swiftSettings: strict),

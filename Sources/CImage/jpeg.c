@@ -81,15 +81,7 @@ static void create(decoder *self) {
     self->info.progress = &self->progress;
 }
 
-static void scale_down(struct jpeg_decompress_struct *info, uint32_t minimum_side) {
-    const uint32_t side = info->image_width < info->image_height ? info->image_width : info->image_height;
-    info->scale_num = 1;
-    info->scale_denom = 1;
-    if (minimum_side == 0) return;
-    while (info->scale_denom < 8 && side / (info->scale_denom * 2) >= minimum_side) info->scale_denom *= 2;
-}
-
-static void read_header(decoder *self, const uint8_t *bytes, size_t count, uint32_t minimum_side) {
+static void read_header(decoder *self, const uint8_t *bytes, size_t count) {
     struct jpeg_decompress_struct *info = &self->info;
     self->reading_header = true;
     jpeg_mem_src(info, bytes, (unsigned long)count);
@@ -103,8 +95,6 @@ static void read_header(decoder *self, const uint8_t *bytes, size_t count, uint3
                 self->reason, CIMAGE_UNSUPPORTED, "%d colour components", info->num_components);
             longjmp(self->escape, 1);
     }
-    scale_down(info, minimum_side);
-    jpeg_calc_output_dimensions(info);
 }
 
 static uint8_t product_over_255(uint32_t a, uint32_t b) {
@@ -126,8 +116,8 @@ static void cmyk_to_rgb(const uint8_t *cmyk, size_t count, uint8_t *rgb) {
 
 static void read_pixels(decoder *self, uint8_t *rgb, size_t rgb_size) {
     struct jpeg_decompress_struct *info = &self->info;
-    const size_t width = info->output_width;
-    if (rgb_size != width * info->output_height * 3) {
+    const size_t width = info->image_width;
+    if (rgb_size != width * info->image_height * 3) {
         self->status = cimage_fail(self->reason, CIMAGE_CORRUPT, "the size changed between two readings");
         longjmp(self->escape, 1);
     }
@@ -137,7 +127,7 @@ static void read_pixels(decoder *self, uint8_t *rgb, size_t rgb_size) {
         self->row = malloc(width * 4);
         if (!self->row) ERREXIT1(info, JERR_OUT_OF_MEMORY, 0);
     }
-    while (info->output_scanline < info->output_height) {
+    while (info->output_scanline < info->image_height) {
         uint8_t *target = rgb + info->output_scanline * width * 3;
         JSAMPROW row = is_cmyk ? self->row : target;
         jpeg_read_scanlines(info, &row, 1);
@@ -146,25 +136,23 @@ static void read_pixels(decoder *self, uint8_t *rgb, size_t rgb_size) {
     jpeg_finish_decompress(info);  // reads on to the end marker, so a file without one is found out
 }
 
-cimage_status cimage_jpeg_header(
-    const uint8_t *bytes, size_t count, uint32_t minimum_side, cimage_header *header, cimage_reason *reason) {
+cimage_status cimage_jpeg_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason) {
     decoder self = {.reason = reason, .status = CIMAGE_OK};
     if (setjmp(self.escape) == 0) {
         create(&self);
-        read_header(&self, bytes, count, minimum_side);
-        *header = (cimage_header){
-            self.info.image_width, self.info.image_height, self.info.output_width, self.info.output_height};
+        read_header(&self, bytes, count);
+        *header = (cimage_header){self.info.image_width, self.info.image_height};
     }
     jpeg_destroy_decompress(&self.info);
     return self.status;
 }
 
 cimage_status cimage_jpeg_decode(
-    const uint8_t *bytes, size_t count, uint32_t minimum_side, uint8_t *rgb, size_t rgb_size, cimage_reason *reason) {
+    const uint8_t *bytes, size_t count, uint8_t *rgb, size_t rgb_size, cimage_reason *reason) {
     decoder self = {.reason = reason, .status = CIMAGE_OK};
     if (setjmp(self.escape) == 0) {
         create(&self);
-        read_header(&self, bytes, count, minimum_side);
+        read_header(&self, bytes, count);
         read_pixels(&self, rgb, rgb_size);
     }
     jpeg_destroy_decompress(&self.info);

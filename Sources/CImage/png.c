@@ -102,7 +102,7 @@ cimage_status cimage_png_header(const uint8_t *bytes, size_t count, cimage_heade
     spng_ctx *context = open_png(bytes, count, &ihdr, &code);
     spng_ctx_free(context);
     if (code) return failure(code, reason);
-    *header = (cimage_header){ihdr.width, ihdr.height, ihdr.width, ihdr.height};
+    *header = (cimage_header){ihdr.width, ihdr.height};
     return CIMAGE_OK;
 }
 

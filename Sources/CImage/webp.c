@@ -70,8 +70,7 @@ cimage_status cimage_webp_header(const uint8_t *bytes, size_t count, cimage_head
     WebPBitstreamFeatures features;
     const VP8StatusCode code = WebPGetFeatures(bytes, count, &features);
     if (code != VP8_STATUS_OK) return failure(code, reason);
-    const uint32_t width = (uint32_t)features.width, height = (uint32_t)features.height;
-    *header = (cimage_header){width, height, width, height};
+    *header = (cimage_header){(uint32_t)features.width, (uint32_t)features.height};
     return CIMAGE_OK;
 }
 

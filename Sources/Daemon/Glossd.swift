@@ -32,6 +32,12 @@ struct Glossd: AsyncParsableCommand {
     @Flag(help: "Check the configuration, print nothing if it is right, and exit.")
     var checkConfig = false
 
+    static func main() async {
+        // On the first thread, before there is a second.
+        DecoderMain.runIfAsked(CommandLine.arguments)
+        await main(nil)
+    }
+
     func run() async throws {
         let configuration: DaemonConfiguration
         do { configuration = try await DaemonConfiguration(file: config) } catch {
@@ -100,8 +106,8 @@ struct Glossd: AsyncParsableCommand {
         let pipeline = Pipeline(
             store: store,
             images: ImageSource(
-                fetcher: fetcher, maxPixels: configuration.maxPixels, size: size, metrics: metrics,
-                watchdog: watchdog),
+                fetcher: fetcher, decoders: DecoderPool(maxPixels: configuration.maxPixels), size: size,
+                metrics: metrics),
             room: ImageRoom(limit: max(1, decodedBytes / (3 * size * size * MemoryLayout<Float>.stride))),
             annotator: Annotator(model: model, modelName: configuration.modelName), thread: thread,
             hosts: HostHealth(), leases: leases, metrics: metrics, watchdog: watchdog, logger: logger)

@@ -22,58 +22,33 @@ struct PreparedImage: Sendable {
 /// Where images come from: fetched, decoded, resized and normalised.
 struct ImageSource: Sendable {
     let fetcher: ImageFetcher
-    let maxPixels: Int
+    let decoders: DecoderPool
     /// Side of the model's images, pixels.
     let size: Int
     let metrics: Metrics
-    let watchdog: Watchdog
-    /// Decoding blocks for up to a second: not on the cooperative pool. No more at a time than there are cores: each may need 3 bytes
-    /// for every pixel of its original.
-    private let decoding = OperationQueue()
-
-    init(fetcher: ImageFetcher, maxPixels: Int, size: Int, metrics: Metrics, watchdog: Watchdog) {
-        self.fetcher = fetcher
-        self.maxPixels = maxPixels
-        self.size = size
-        self.metrics = metrics
-        self.watchdog = watchdog
-        decoding.maxConcurrentOperationCount = ProcessInfo.processInfo.activeProcessorCount
-    }
 
     /// fetch → decode → resize → normalise.
     func load(_ url: String, background: UInt32?) async -> Result<PreparedImage, ImageError> {
         do throws(ImageError) {
             let fetched = try await fetcher.fetch(url)
             metrics.fetched(bytes: fetched.bytes.count, seconds: fetched.seconds)
-            return await withCheckedContinuation { continuation in
-                decoding.addOperation { continuation.resume(returning: decode(fetched, background: background)) }
-            }
+            return .success(try await decode(fetched, background: background))
         } catch {
             return .failure(error)
         }
     }
 
-    private func decode(_ fetched: FetchedImage, background: UInt32?) -> Result<PreparedImage, ImageError> {
-        let clock = ContinuousClock()
-        let start = clock.now
-        let call = watchdog.began("decode")
-        defer { watchdog.ended(call) }
-        do throws(ImageError) {
-            var limits = DecodeLimits(maxPixels: maxPixels)
-            if let background { limits.background = DecodeLimits.Colour(rgb: background) }
-            let image = try ImageDecoder.decode(fetched.bytes, limits: limits)
-            let pixels = PixelValues(rgb: image.pixels, width: image.width, height: image.height, size: size)
-            let seconds = (clock.now - start) / .seconds(1)
-            metrics.spent(.decode, seconds: seconds)
-            return .success(
-                PreparedImage(
-                    pixels: pixels, key: "\(fetched.sha256)/\(background ?? 0xFFFFFF)",
-                    origin: ImageOrigin(
-                        sha256: fetched.sha256, finalURL: fetched.finalURL, fetchSeconds: fetched.seconds,
-                        decodeSeconds: seconds)))
-        } catch {
-            return .failure(error)
-        }
+    private func decode(_ fetched: FetchedImage, background: UInt32?) async throws(ImageError) -> PreparedImage {
+        let start = ContinuousClock.now
+        let colour = background.map { DecodeLimits.Colour(rgb: $0) }
+        let pixels = try await decoders.decode(fetched.bytes, background: colour, size: size).get()
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        metrics.spent(.decode, seconds: seconds)
+        return PreparedImage(
+            pixels: PixelValues(resized: pixels, size: size), key: "\(fetched.sha256)/\(background ?? 0xFFFFFF)",
+            origin: ImageOrigin(
+                sha256: fetched.sha256, finalURL: fetched.finalURL, fetchSeconds: fetched.seconds,
+                decodeSeconds: seconds))
     }
 }
 

@@ -31,6 +31,8 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         case truncated
         case corrupt
         case tooManyPixels
+        /// The process that decodes did not survive it, or was not done in time.
+        case decoderFailed
         // Ourselves
         case outOfMemory
         case localFailure
@@ -73,7 +75,8 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
             .permanent
         case .httpStatus(let status):
             Self.isWorthRetrying(status) ? .retry(after: retryAfter) : .permanent
-        case .nameServerFailure, .connectFailed, .connectionLost, .tls, .timeout, .tooSlow, .badResponse, .cancelled:
+        case .nameServerFailure, .connectFailed, .connectionLost, .tls, .timeout, .tooSlow, .badResponse, .cancelled,
+            .decoderFailed:
             .retry(after: retryAfter)
         case .outOfMemory, .localFailure:
             .fatal

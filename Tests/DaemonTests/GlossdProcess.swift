@@ -23,8 +23,13 @@ final class GlossdProcess: Sendable {
     init(_ settings: [String: String], arguments: [String] = []) throws {
         log = FileManager.default.temporaryDirectory.appending(path: "glossd-\(UUID()).log").path
         process = try ChildProcess(
-            Self.binary.path, arguments, environment: ["PATH": "/usr/bin:/bin"].merging(settings) { $1 }, error: log)
+            Self.binary.path, arguments, environment: Self.environment.merging(settings) { $1 }, error: log)
     }
+
+    /// Proxies that nobody serves: every image that a test's daemon fetches shows that it goes past them.
+    private static let environment = ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].reduce(
+        into: ["PATH": "/usr/bin:/bin"]
+    ) { $0[$1] = "http://127.0.0.1:9" }
 
     /// Settings for a database and the tiny model: quick polls and heartbeats, this loopback server allowed.
     static func settings(_ database: TestDatabase, ports: [Int], networks: String = "127.0.0.0/8") -> [String: String] {

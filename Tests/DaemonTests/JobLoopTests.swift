@@ -25,7 +25,7 @@ import Testing
         return Pipeline(
             store: store,
             images: ImageSource(
-                fetcher: try ImageFetcher(), maxPixels: 1, size: 1, metrics: metrics, watchdog: watchdog),
+                fetcher: try ImageFetcher(), decoders: DecoderPool(maxPixels: 1), size: 1, metrics: metrics),
             room: ImageRoom(limit: 100), annotator: Annotator(model: model, modelName: "tiny"),
             thread: InferenceThread(
                 model: model, limits: Scheduler.Limits(), metrics: metrics, deliver: { [inbox] in inbox.yield($0) }),

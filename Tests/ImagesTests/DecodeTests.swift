@@ -60,10 +60,4 @@ import Testing
         let image = try ImageDecoder.decode(png.bytes, limits: DecodeLimits(background: background))
         #expect(image.pixels == expected)
     }
-
-    @Test(arguments: [(nil, 131, 77), (77, 131, 77), (38, 66, 39), (19, 33, 20), (1, 17, 10)] as [(Int?, Int, Int)])
-    func reducesJPEGsOnRequest(_ minimumSide: Int?, _ width: Int, _ height: Int) throws {
-        let image = try ImageDecoder.decode(Fixtures.file("photo.jpg"), minimumSide: minimumSide)
-        #expect(image.width == width && image.height == height)
-    }
 }

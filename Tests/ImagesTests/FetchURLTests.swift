@@ -7,6 +7,8 @@ import Testing
         ("http://example.org/a.jpg", "example.org", 80), ("https://example.org/a.jpg", "example.org", 443),
         ("HTTPS://Example.ORG:443/a", "example.org", 443), ("http://[2001:db8::1]/", "[2001:db8::1]", 80),
         ("http://example.org?x=1", "example.org", 80), ("http://Bücher.example/a", "xn--bcher-kva.example", 80),
+        ("http://%31%32%37/", "0.0.0.127", 80), ("http://ｅxample。org/", "example.org", 80),
+        ("http://EXAMPLE.org./", "example.org.", 80), ("http://0x7f.1/", "127.0.0.1", 80),
     ])
     func readsURLs(_ text: String, _ host: String, _ port: Int) throws {
         let url = try FetchURL(text, policy: FetchPolicy())
@@ -28,7 +30,18 @@ import Testing
             ("file:///etc/passwd", .schemeNotAllowed), ("dict://example.org:80/", .schemeNotAllowed),
             ("http://user@example.org/", .userinfo), ("http://user:secret@example.org/", .userinfo),
             ("http://:secret@example.org/", .userinfo), ("http://example.org:8080/", .portNotAllowed),
-            ("https://example.org:22/", .portNotAllowed),
+            ("https://example.org:22/", .portNotAllowed), ("http://example.org:0/", .portNotAllowed),
+            ("http://example.org:443x/", .invalidURL), ("http://example.org:-80/", .invalidURL),
+            ("http://example.org:65616/", .invalidURL), ("https://example.org@[::1]/", .userinfo),
+            ("http://@example.org/", .userinfo), ("http://user%40x:a@example.org/", .userinfo),
+            ("http://127.0.0.1\\@example.org/", .userinfo), ("http://example.org%2f@127.0.0.1/", .userinfo),
+            ("ws://example.org/", .schemeNotAllowed), ("ldap://example.org/", .schemeNotAllowed),
+            ("smb://example.org/a", .schemeNotAllowed), ("tftp://example.org/a", .schemeNotAllowed),
+            ("telnet://example.org/", .schemeNotAllowed), ("jar:http://example.org/a!/b", .invalidURL),
+            ("javascript:alert(1)", .invalidURL), ("view-source:http://example.org/", .invalidURL),
+            ("//example.org/a", .invalidURL), ("\\\\example.org\\a", .invalidURL), ("http:example.org", .invalidURL),
+            ("http://[::1", .invalidURL), ("http://[::1]x/", .invalidURL), ("http://exa%00mple.org/", .invalidURL),
+            ("http://a%20b/", .invalidURL), ("http://a%zz/", .invalidURL), ("http://%31%32%h/", .invalidURL),
         ] as [(String, ImageError.Code)])
     func refusesURLs(_ text: String, _ code: ImageError.Code) {
         let error = imageError { try FetchURL(text, policy: FetchPolicy()) }

@@ -10,14 +10,25 @@ import Testing
         "http://127.0.0.1/", "http://localhost/", "http://127.1/", "http://2130706433/", "http://0x7f.0.0.1/",
         "http://0177.0.0.1/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://0.0.0.0/",
         "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://[fe80::1]/",
-        "http://[64:ff9b::7f00:1]/",
-        "http://[2002:7f00:1::]/",
+        "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/", "http://017700000001/", "http://127.0.1/",
+        "http://0x7f000001/", "http://0x7F.0x0.0x0.0x1/", "http://0177.0x0.1/", "http://[::127.0.0.1]/",
+        "http://[0:0:0:0:0:ffff:7f00:1]/", "http://[64:ff9b:1::7f00:1]/", "http://[2001:0:7f00:1::]/",
+        "http://[fe80::1%25lo]/", "http://[::]/", "http://0/", "http://%31%32%37.0.0.1/", "http://LOCALHOST/",
+        "http://１２７.０.０.１/", "http://127。0。0。1/", "http://①②⑦.⓪.⓪.①/", "http://ｌｏｃａｌｈｏｓｔ/",
+        "http://foo.localhost/", "http:///127.0.0.1/", "http:/127.0.0.1/",
     ])
     func refusesInnerAddresses(_ url: String) async throws {
         let error = try await fetchError(url, FetchPolicy())
         #expect(error?.code == .addressNotAllowed)
         #expect(error?.disposition == .permanent)
         #expect(error?.message.contains("not allowed") == true)
+    }
+
+    /// Not a number any more, and no name that anybody has.
+    @Test func refusesANumberWithADotBehind() async throws {
+        let error = try await fetchError("http://127.0.0.1./", loopbackPolicy())
+        #expect(error?.code == .hostNotFound)
+        #expect(error?.disposition == .permanent)
     }
 
     @Test func saysWhichAddressAndWhy() async throws {

@@ -178,7 +178,7 @@ import Testing
             #expect(try await line.hasSuffix("and \(words)"))
         }
         try await database.advance(by: .seconds(60))
-        #expect(try await line.contains("; but it has been silent for 60 s: after rescue_seconds any other daemon"))
+        #expect(try await line.contains(/; but it has been silent for [1-9][0-9]+ s: after rescue_seconds any other daemon/))
     }
 
     @Test func whyItDiedAndWhatToDo() async throws {

@@ -206,7 +206,8 @@ enum StoreUnderTest: Sendable {
                 held = try await queue.store.claim(limit: 1, by: busy)
             }
             try await queue.advance(by: .seconds(3600))
-            _ = try await queue.store.heartbeat(busy, holding: held.map(\.lease), stages: [:])
+            _ = try await queue.store.heartbeat(
+                busy, SignOfLife(holding: Dictionary(uniqueKeysWithValues: held.map { ($0.lease, .compute) })))
             _ = try await queue.store.rescue(silentFor: .seconds(15))
         }
         let next = try await queue.enqueue()

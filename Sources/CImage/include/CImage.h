@@ -15,8 +15,7 @@ typedef enum {
 } cimage_status;
 
 typedef struct {
-    uint32_t width, height;                // as stored in the file
-    uint32_t decoded_width, decoded_height;  // what decode writes; smaller than stored only for a scaled JPEG
+    uint32_t width, height;  // as stored in the file, and as decode writes them
 } cimage_header;
 
 // Why a call failed; always a C string.
@@ -24,12 +23,9 @@ typedef struct {
     char text[200];
 } cimage_reason;
 
-// minimum_side: 0 decodes in full; otherwise the largest DCT reduction (1/2, 1/4, 1/8) that keeps both sides at
-// least that long is used, in the header and in decode alike.
-cimage_status cimage_jpeg_header(
-    const uint8_t *bytes, size_t count, uint32_t minimum_side, cimage_header *header, cimage_reason *reason);
+cimage_status cimage_jpeg_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason);
 cimage_status cimage_jpeg_decode(
-    const uint8_t *bytes, size_t count, uint32_t minimum_side, uint8_t *rgb, size_t rgb_size, cimage_reason *reason);
+    const uint8_t *bytes, size_t count, uint8_t *rgb, size_t rgb_size, cimage_reason *reason);
 
 // background: the RGB colour that transparent pixels are laid on.
 cimage_status cimage_png_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason);

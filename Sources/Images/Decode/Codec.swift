@@ -4,8 +4,6 @@ import CImage
 struct Codec {
     let format: ImageFormat
     let background: DecodeLimits.Colour
-    /// 0 decodes in full.
-    let minimumSide: Int
 
     /// The sizes that the file's header states.
     func header(of bytes: [UInt8]) throws(ImageError) -> cimage_header {
@@ -13,7 +11,7 @@ struct Codec {
         var reason = cimage_reason()
         let status = bytes.withUnsafeBufferPointer { file in
             switch format {
-            case .jpeg: cimage_jpeg_header(file.baseAddress, file.count, reduction, &header, &reason)
+            case .jpeg: cimage_jpeg_header(file.baseAddress, file.count, &header, &reason)
             case .png: cimage_png_header(file.baseAddress, file.count, &header, &reason)
             case .webp: cimage_webp_header(file.baseAddress, file.count, &header, &reason)
             }
@@ -24,7 +22,7 @@ struct Codec {
 
     /// The pixels as stored; `header` is the file's own, already judged to be affordable.
     func decode(_ bytes: [UInt8], _ header: cimage_header) throws(ImageError) -> RGBImage {
-        let (width, height) = (Int(header.decoded_width), Int(header.decoded_height))
+        let (width, height) = (Int(header.width), Int(header.height))
         var status = CIMAGE_OK
         var reason = cimage_reason()
         let pixels = [UInt8](unsafeUninitializedCapacity: width * height * 3) { target, count in
@@ -41,15 +39,12 @@ struct Codec {
         let behind = [background.red, background.green, background.blue]
         return bytes.withUnsafeBufferPointer { file in
             switch format {
-            case .jpeg:
-                cimage_jpeg_decode(file.baseAddress, file.count, reduction, rgb.baseAddress, rgb.count, &reason)
+            case .jpeg: cimage_jpeg_decode(file.baseAddress, file.count, rgb.baseAddress, rgb.count, &reason)
             case .png: cimage_png_decode(file.baseAddress, file.count, behind, rgb.baseAddress, rgb.count, &reason)
             case .webp: cimage_webp_decode(file.baseAddress, file.count, behind, rgb.baseAddress, rgb.count, &reason)
             }
         }
     }
-
-    private var reduction: UInt32 { UInt32(clamping: minimumSide) }
 
     private func check(_ status: cimage_status, _ reason: cimage_reason) throws(ImageError) {
         guard status != CIMAGE_OK else { return }

@@ -10,16 +10,12 @@ public enum ImageDecoder {
     /// - Parameters:
     ///   - bytes: The file.
     ///   - limits: The most pixels, checked before any are decoded, and the colour behind transparency.
-    ///   - minimumSide: In pixels. When given, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size as long as both sides
-    ///     keep at least this length: much less work, and not the pixels that full decoding and shrinking would give.
-    ///     By default every file is decoded in full.
     /// - Throws: ``ImageError``: `notAnImage`, `unsupportedFormat`, `truncated`, `corrupt`, `tooManyPixels`
     ///   (permanent), `outOfMemory` (fatal).
     public static func decode(
-        _ bytes: [UInt8], limits: DecodeLimits = DecodeLimits(), minimumSide: Int? = nil
+        _ bytes: [UInt8], limits: DecodeLimits = DecodeLimits()
     ) throws(ImageError) -> RGBImage {
-        let codec = Codec(
-            format: try ImageFormat(sniffing: bytes), background: limits.background, minimumSide: minimumSide ?? 0)
+        let codec = Codec(format: try ImageFormat(sniffing: bytes), background: limits.background)
         let header = try codec.header(of: bytes)
         try check(header, limits)
         let stored = try codec.decode(bytes, header)

@@ -28,14 +28,12 @@ struct FetchURL: Hashable, Sendable {
         try Self.checkForm(text, context)
         // Not of the form that the parser reads; only a whole request may be one.
         if DataURL.matches(text) { throw ImageError(.schemeNotAllowed, "scheme data\(context) is not allowed") }
-        let url = try URLHandle()
-        if let why = url.parse(text) { throw ImageError(.invalidURL, "invalid URL\(context): \(why)") }
+        let url = try URLHandle.settled(text, context)
         scheme = (url.part(CURLUPART_SCHEME) ?? "").lowercased()
-        host = try url.encodeHost(context)
+        host = url.part(CURLUPART_HOST) ?? ""
         port = url.part(CURLUPART_PORT, CURLU_DEFAULT_PORT).flatMap { Int($0) } ?? 0
         path = url.part(CURLUPART_PATH, CURLU_URLDECODE) ?? ""
         let hasUser = url.part(CURLUPART_USER) != nil || url.part(CURLUPART_PASSWORD) != nil
-        url.set(CURLUPART_FRAGMENT, nil)
         self.text = url.part(CURLUPART_URL) ?? text
 
         try checkScheme(policy, isRedirect: origin != nil, context)
@@ -72,14 +70,30 @@ struct FetchURL: Hashable, Sendable {
 }
 
 extension URLHandle {
-    /// The host in lowercase, and in ASCII: libcurl reads international names by the process's locale, which a daemon
-    /// does not have. Throws ``ImageError`` (`invalidURL`).
-    fileprivate func encodeHost(_ context: String) throws(ImageError) -> String {
-        let host = (part(CURLUPART_HOST) ?? "").lowercased()
-        if host.utf8.allSatisfy({ $0 < 0x80 }) { return host }
-        guard let ascii = URLComponents(string: "http://\(host)/")?.encodedHost, ascii.utf8.allSatisfy({ $0 < 0x80 }),
-            !ascii.contains("%"), set(CURLUPART_HOST, ascii)
+    /// Reads a URL into the form that is read the same again, without its fragment. One reading is not enough: curl reads numbers as
+    /// addresses before it undoes percent signs, so that `http://%31%32%37/` becomes `http://127/`, and that `http://0.0.0.127/`.
+    ///
+    /// Throws ``ImageError`` (`invalidURL`).
+    fileprivate static func settled(_ text: String, _ context: String) throws(ImageError) -> URLHandle {
+        var text = text
+        for _ in 0..<4 {
+            let url = try URLHandle()
+            if let why = url.parse(text) { throw ImageError(.invalidURL, "invalid URL\(context): \(why)") }
+            try url.encodeHost(context)
+            url.set(CURLUPART_FRAGMENT, nil)
+            guard let whole = url.part(CURLUPART_URL), whole != text else { return url }
+            text = whole
+        }
+        throw ImageError(.invalidURL, "invalid URL\(context): it means something else each time that it is read")
+    }
+
+    /// Puts the host into lowercase and into ASCII: libcurl reads international names by the process's locale, which a daemon does
+    /// not have. Throws ``ImageError`` (`invalidURL`).
+    private func encodeHost(_ context: String) throws(ImageError) {
+        guard let host = part(CURLUPART_HOST)?.lowercased() else { return }
+        let isASCII = host.utf8.allSatisfy { $0 < 0x80 }
+        guard let ascii = isASCII ? host : URLComponents(string: "http://\(host)/")?.encodedHost,
+            ascii.utf8.allSatisfy({ $0 < 0x80 }), !ascii.contains("%"), set(CURLUPART_HOST, ascii)
         else { throw ImageError(.invalidURL, "invalid URL\(context): the host name \(host) is none") }
-        return ascii
     }
 }

@@ -1,6 +1,7 @@
 /// Which addresses may be connected to: the public internet, and networks that are allowed by name.
 ///
-/// The tables follow IANA's special-purpose registries (RFC 6890 and its successors); IPv6 beyond the global unicast
+/// The tables have every entry of IANA's special-purpose registries (RFC 6890 and its successors), also those that can be reached
+/// from everywhere: none of them serves images. IPv6 beyond the global unicast
 /// range 2000::/3 is refused as a whole.
 enum AddressRules {
     /// Why `address` is refused, as the end of "… is …"; nil when it may be connected to.
@@ -24,8 +25,11 @@ enum AddressRules {
         ("172.16.0.0/12", "private"),
         ("192.0.0.0/24", "reserved for protocols"),
         ("192.0.2.0/24", "for documentation"),
+        ("192.31.196.0/24", "a sink of the domain name system"),
+        ("192.52.193.0/24", "a multicast relay"),
         ("192.88.99.0/24", "a 6to4 relay"),
         ("192.168.0.0/16", "private"),
+        ("192.175.48.0/24", "a sink of the domain name system"),
         ("198.18.0.0/15", "for benchmarks"),
         ("198.51.100.0/24", "for documentation"),
         ("203.0.113.0/24", "for documentation"),
@@ -43,10 +47,12 @@ enum AddressRules {
         ("64:ff9b::/96", "IPv4 behind NAT64"),
         ("64:ff9b:1::/48", "IPv4 behind NAT64"),
         ("100::/64", "discard-only"),
+        ("100:0:0:1::/64", "a dummy"),
         ("2001::/32", "IPv4 in Teredo"),
         ("2001::/23", "reserved for protocols"),
         ("2001:db8::/32", "for documentation"),
         ("2002::/16", "IPv4 in 6to4"),
+        ("2620:4f:8000::/48", "a sink of the domain name system"),
         ("3fff::/20", "for documentation"),
         ("5f00::/16", "for segment routing"),
         ("fc00::/7", "unique local"),

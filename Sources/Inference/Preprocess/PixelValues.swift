@@ -13,8 +13,18 @@ public struct PixelValues: Sendable, Equatable {
     ///   - rgb: [height, width, 3] bytes.
     ///   - size: S.
     public init(rgb: [UInt8], width: Int, height: Int, size: Int) {
+        self.init(resized: Self.resized(rgb: rgb, width: width, height: height, size: size), size: size)
+    }
+
+    /// The first half: an RGB image [height, width, 3] as [S, S, 3] bytes.
+    public static func resized(rgb: [UInt8], width: Int, height: Int, size: Int) -> [UInt8] {
         precondition(width > 0 && height > 0 && rgb.count == width * height * 3)
-        let resized = resizeBicubic(rgb, width: width, height: height, toWidth: size, toHeight: size)
+        return resizeBicubic(rgb, width: width, height: height, toWidth: size, toHeight: size)
+    }
+
+    /// The second half: normalises [S, S, 3] bytes.
+    public init(resized: [UInt8], size: Int) {
+        precondition(resized.count == size * size * 3)
         let plane = size * size
         self.size = size
         values = [Float](unsafeUninitializedCapacity: 3 * plane) { buffer, count in

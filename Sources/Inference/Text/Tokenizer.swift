@@ -15,6 +15,7 @@ public final class Tokenizer: Sendable {
 
     /// A `tokenizer.model`'s bytes; `path` is named in errors.
     init(_ data: Data, path: String) throws(InferenceError) {
+        try TokenizerFile.check(data, path: path)
         var message = [CChar](repeating: 0, count: 512)
         let loaded = data.withUnsafeBytes { gloss_sp_load($0.baseAddress, $0.count, &message, message.count) }
         guard let loaded else {

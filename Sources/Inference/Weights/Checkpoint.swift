@@ -38,18 +38,20 @@ struct Checkpoint: WeightSource {
     static func fileNames(_ folder: URL) throws(InferenceError) -> [String] {
         let index = folder.appending(path: "model.safetensors.index.json")
         guard FileManager.default.fileExists(atPath: index.path) else { return ["model.safetensors"] }
+        return try fileNames(index: mapFile(index), path: index.path)
+    }
+
+    /// The files that an index names; `path` is the index's own, for errors.
+    static func fileNames(index: Data, path: String) throws(InferenceError) -> [String] {
         struct Index: Decodable { let weight_map: [String: String] }
-        do {
-            let names = Set(try JSONDecoder().decode(Index.self, from: mapFile(index)).weight_map.values).sorted()
-            guard names.allSatisfy({ !$0.contains("/") && $0 != ".." }) else {
-                throw InferenceError(.invalidModel, "\(index.path): weight_map names a file outside of its folder")
-            }
-            return names
-        } catch let error as InferenceError {
-            throw error
-        } catch {
-            throw InferenceError(.invalidModel, "\(index.path): not a valid index: \(error)")
+        let names: [String]
+        do { names = Set(try JSONDecoder().decode(Index.self, from: index).weight_map.values).sorted() } catch {
+            throw InferenceError(.invalidModel, "\(path): not a valid index: \(describe(error))")
         }
+        guard names.allSatisfy({ !$0.contains("/") && $0 != ".." }) else {
+            throw InferenceError(.invalidModel, "\(path): weight_map names a file outside of its folder")
+        }
+        return names
     }
 
     /// Values of a tensor of exactly `shape`.

@@ -16,9 +16,12 @@ struct SafeTensorsFile {
     let entries: [String: Entry]
     private let data: Data
 
-    init(_ url: URL) throws(InferenceError) {
+    init(_ url: URL) throws(InferenceError) { try self.init(mapFile(url), url) }
+
+    /// A file's bytes; `url` is named in errors.
+    init(_ data: Data, _ url: URL) throws(InferenceError) {
         self.url = url
-        data = try mapFile(url)
+        self.data = data
         entries = try Self.readHeader(data, url)
     }
 

@@ -1,0 +1,38 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The sources are those of the package above, by symbolic link: built here with coverage counters and ASan, without what
+// needs no fuzzing, and without making the package above any slower to build. scripts/fuzz builds and runs it.
+
+let swift: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+let counted: [SwiftSetting] =
+    swift + [.unsafeFlags(["-sanitize=fuzzer", "-sanitize-coverage=edge,trace-cmp,inline-8bit-counters,pc-table"])]
+let flags = ["-O2", "-g", "-fsanitize=fuzzer-no-link"]
+
+let package = Package(
+    name: "gloss-fuzz",
+    targets: [
+        .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libcrypto"),
+        .target(
+            name: "CImage", cSettings: [.unsafeFlags(flags)],
+            linkerSettings: [
+                .linkedLibrary("jpeg"), .linkedLibrary("spng"), .linkedLibrary("webp"), .linkedLibrary("webpdemux"),
+            ]),
+        .target(name: "CCurl", cSettings: [.unsafeFlags(flags)], linkerSettings: [.linkedLibrary("curl")]),
+        .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-Wno-psabi"])]),
+        .target(
+            name: "CSentencePiece", cxxSettings: [.unsafeFlags(flags)],
+            linkerSettings: [.linkedLibrary("sentencepiece")]),
+        .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: counted),
+        .target(name: "Inference", dependencies: ["CKernels", "CSentencePiece", "COpenSSL"], swiftSettings: counted),
+        .target(name: "Enqueue", swiftSettings: counted),
+        .target(name: "CFuzzer"),
+        .executableTarget(
+            name: "Fuzz", dependencies: ["CFuzzer", "Enqueue", "Images", "Inference"], swiftSettings: swift,
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
+    ],
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,1 @@
+../../../Sources/Admin/Enqueue/SubmissionReader.swift
