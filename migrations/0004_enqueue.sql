@@ -237,6 +237,24 @@ begin
             'seed', coalesce(i.seed, 0)));
 end $$;
 
+-- What a job asks, in short: all that is left of it once it is pruned (gloss.prune).
+create function gloss.digest_of(image_urls text[], spec jsonb, model text) returns text
+language plpgsql stable
+as $$
+begin
+    return encode(sha256(convert_to(jsonb_build_array(image_urls, spec, model)::text, 'UTF8')), 'hex');
+end $$;
+
+-- Whether a job asks the same as a submission.
+create function gloss.is_same(j gloss.job, image_urls text[], spec jsonb, model text) returns boolean
+language plpgsql stable
+as $$
+begin
+    if j.image_urls = '{}' then return j.spec ->> 'pruned' = gloss.digest_of(image_urls, spec, model); end if;
+    return j.image_urls = image_urls and j.spec = spec
+        and (select l.model from gloss.lane l where l.id = j.lane) is not distinct from model;
+end $$;
+
 -- Tells workers that there is something to do. A bulk load may say: set local gloss.notify = off
 create function gloss.notify_ready() returns void
 language plpgsql

@@ -91,7 +91,9 @@ begin
     ), as_held as (
         insert into gloss.held select batch_id, job_id, null, attempts, rescues from known where held
     ), as_scheduled as (
-        insert into gloss.scheduled select job_id, parked + random() * (parked - now()) / 10, attempts, rescues
+        insert into gloss.scheduled
+        select job_id, case when isfinite(parked) then parked + random() * (parked - now()) / 10 else parked end,
+               attempts, rescues
         from known where not held and parked is not null
     ), leased as (
         insert into gloss.leased

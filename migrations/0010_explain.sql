@@ -55,7 +55,6 @@ begin
     if s.at <= now() then return 'it has just become due: the next claim looks at it'; end if;
     select * into last from gloss.attempt t where t.job_id = j.id order by t.fence desc limit 1;
     return case
-        when s.at = 'infinity' then 'it was put aside until its host goes on'
         when last.outcome = 'failed' then format('attempt %s of %s failed (%s: %s); the next one is due at %s',
             last.attempt, j.max_attempts, last.code, last.reason, gloss.moment(s.at))
         when last.outcome is not null then
@@ -179,14 +178,21 @@ begin
         when 'done' then return next format('it finished at %s', date_trunc('second', s.at));
         when 'dead' then return query select end_of(j);
         when 'leased' then return query select holder_of(j);
+        when 'pruned' then
+            return next 'what it asked and its outcome were deleted by gloss.prune; only its key is still known';
+            return next format('to free the key: select gloss.forget(job => %s)', j.id);
         when 'moving' then return next 'it is changing its state at this very moment: ask again';
         else
             return query select stops(j, s.batch);
             return query select parkings(j);
-            if s.state = 'scheduled' then return next delay_of(j, s); end if;
+            if s.state = 'scheduled' and isfinite(s.at) then return next delay_of(j, s); end if;
             return query select want_of_daemons(j);
             if s.state = 'ready' then return next place_of(j); end if;
     end case;
+    return query
+        select format('run again at %s by %s, after a result of %s', date_trunc('second', x.superseded_at), x.superseded_by,
+                      date_trunc('second', x.finished_at))
+        from superseded x where x.job_id = j.id order by x.fence;
     return query
         select format('attempt %s %s at %s: %s', t.attempt, t.outcome, date_trunc('second', t.at),
                       concat_ws(', ', t.code, t.reason))

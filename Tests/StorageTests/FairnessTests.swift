@@ -102,7 +102,7 @@ import Testing
         _ = try await store.record([JobReport(first[2], Samples.failed(.retry(after: nil)))])
         try await database.advance(by: .seconds(61))
         _ = try await store.heartbeat(
-                worker, SignOfLife(holding: Dictionary(uniqueKeysWithValues: first.map { ($0.lease, .compute) })))
+            worker, SignOfLife(holding: Dictionary(uniqueKeysWithValues: first.map { ($0.lease, .compute) })))
         let rest = try await keys(100, store, worker)
         #expect(rest.first == "a3" && rest.last == "tonight", "\(rest)")
         #expect(try await database.misplacedJobs() == [])
