@@ -45,7 +45,7 @@ create table gloss.job (
     image_urls   text[] not null,
     spec         jsonb not null           -- style, language, texts, settings, score, background
 );
-comment on table gloss.job is 'What was asked: written once. Of a pruned job with a key only its digest is left, and no images';
+comment on table gloss.job is 'What was asked: written once. Of a pruned job a digest is left, and no images';
 -- A key names one job of its task, until gloss.forget frees it.
 create unique index job_key on gloss.job (task, key) where key is not null;
 create index job_batch on gloss.job (batch_id, id) where batch_id is not null;

@@ -153,7 +153,8 @@ begin
     if i.score not in ('sum', 'normalised') then
         return 'score must be sum or normalised, not "' || left(i.score, 200) || '"';
     end if;
-    if i.background !~* '^#[0-9a-f]{6}$' then return 'background must be like #ffffff, not "' || left(i.background, 200) || '"';
+    if i.background !~* '^#[0-9a-f]{6}$' then
+        return 'background must be like #ffffff, not "' || left(i.background, 200) || '"';
     end if;
     return null;
 end $$;

@@ -184,8 +184,9 @@ begin
     if line.is_old then perform move_turns(false); end if;
 end $$;
 
--- Says that a worker lives, what it has done by stage (null: as said before), where its jobs are, and why it claims none.
--- registered: false if it was taken for dead. lost: of the fences given, those that are no longer held. workers: how many live.
+-- Says that a worker lives, what it has done by stage (null: as said before), where its jobs are, and why it claims
+-- none. registered: false if it was taken for dead. lost: of the fences given, those that are no longer held. workers:
+-- how many live.
 create function gloss.heartbeat(
     worker bigint, jobs bigint[], fences bigint[], stages jsonb default null, phases jsonb default null,
     holdup text default null, out registered boolean, out lost bigint[],

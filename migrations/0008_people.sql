@@ -59,8 +59,8 @@ group by s.stage;
 
 -- For hosts that a person has paused, until is infinity, and there are no seconds.
 create view gloss.host as
-select host, until as parked_until, case when isfinite(until) then extract(epoch from until - now())::float8 end as seconds_left,
-       reason, parked_at
+select host, until as parked_until,
+       case when isfinite(until) then extract(epoch from until - now())::float8 end as seconds_left, reason, parked_at
 from gloss.parked_host where until > now();
 
 -- Of the last 10 000 attempts without a result: what failed how often.

@@ -142,8 +142,8 @@ begin
     return cardinality(back);
 end $$;
 
--- Gives out no more jobs of a batch, of a task, with images of a host, or none at all. What is held by workers runs on. A
--- batch's waiting jobs are moved aside, so that no claim has to look at them; those of a host when a claim meets them.
+-- Gives out no more jobs of a batch, of a task, with images of a host, or none at all. What is held by workers runs on.
+-- A batch's waiting jobs are moved aside, so that no claim has to look at them; those of a host when a claim meets them.
 -- Returns how many were moved.
 create function gloss.pause(
     job bigint default null, batch text default null, task text default null, everything boolean default false,
@@ -158,11 +158,13 @@ begin
     if job is not null then perform refuse('a single job cannot be paused; cancel it, or pause its batch'); end if;
     if host is not null then
         if host !~ '^([^]/:?#@[[:space:]]+|\[[0-9a-fA-F:.]+\])$' then
-            perform refuse(format('host is a name such as images.example.org, without scheme and port, not "%s"', left(host, 200)));
+            perform refuse(format('host is a name such as images.example.org, without scheme and port, not "%s"',
+                left(host, 200)));
         end if;
         insert into parked_host as h (host, until, reason)
         values (lower(pause.host), 'infinity', 'paused by ' || session_user)
-        on conflict on constraint parked_host_pkey do update set until = excluded.until, reason = excluded.reason, parked_at = now();
+        on conflict on constraint parked_host_pkey
+            do update set until = excluded.until, reason = excluded.reason, parked_at = now();
         return 0;
     end if;
     if batch is null then
@@ -266,8 +268,8 @@ begin
     return back.count;
 end $$;
 
--- Deletes finished, dead and pruned jobs with their results and frees their keys: `most` of them, so that no transaction is
--- long. Returns how many; call it again until that is 0.
+-- Deletes finished, dead and pruned jobs with their results and frees their keys: `most` of them, so that no transaction
+-- is long. Returns how many; call it again until that is 0.
 create function gloss.forget(
     job bigint default null, key text default null, batch text default null, task text default null,
     most int default 10000) returns bigint
@@ -319,7 +321,7 @@ begin
 end $$;
 
 -- Deletes what is older than it has to be kept (null: for ever): results with their jobs, dead jobs, and the history of
--- attempts of jobs that have ended. Keys stay: enqueued again, they say duplicate or conflict as before. Counts stay too.
+-- attempts of jobs that have ended. Keys stay: enqueued again, they say duplicate or conflict as before. Counts stay.
 -- At most `most` of each, so that no transaction is long: call it again until nothing is deleted.
 create function gloss.prune(
     history interval default '30 days', results interval default null, dead interval default null,

@@ -39,7 +39,8 @@ create function gloss.parkings(j gloss.job) returns setof text
 language sql stable
 as $$
     select case when h.until = 'infinity'
-                then format('the host %s is paused: %s; to go on: select gloss.resume(host => %L)', h.host, h.reason, h.host)
+                then format('the host %s is paused: %s; to go on: select gloss.resume(host => %L)',
+                    h.host, h.reason, h.host)
                 else format('the host %s is parked until %s: %s', h.host, gloss.moment(h.until), h.reason) end
     from gloss.parked_host h
     where h.until > now() and h.host in (select gloss.host_of(u) from unnest(j.image_urls) u)
@@ -137,8 +138,8 @@ as $$
                               else 'is recording the outcome' end
                   from jsonb_each(i.phases) p (phase, jobs) where p.jobs @> to_jsonb(j.id)),
             'has not said yet what it does with it'),
-        case when not w.alive then format('; but it has been silent for %s: after rescue_seconds any other daemon takes '
-            || 'the job back', gloss.span(make_interval(secs => w.silent_seconds))) else '' end)
+        case when not w.alive then format('; but it has been silent for %s: after rescue_seconds any other daemon '
+            || 'takes the job back', gloss.span(make_interval(secs => w.silent_seconds))) else '' end)
     from gloss.leased l join gloss.incarnation i on i.id = l.worker join gloss.worker w on w.worker = i.id
     where l.job_id = j.id
 $$;
@@ -190,8 +191,8 @@ begin
             if s.state = 'ready' then return next place_of(j); end if;
     end case;
     return query
-        select format('run again at %s by %s, after a result of %s', date_trunc('second', x.superseded_at), x.superseded_by,
-                      date_trunc('second', x.finished_at))
+        select format('run again at %s by %s, after a result of %s', date_trunc('second', x.superseded_at),
+                      x.superseded_by, date_trunc('second', x.finished_at))
         from superseded x where x.job_id = j.id order by x.fence;
     return query
         select format('attempt %s %s at %s: %s', t.attempt, t.outcome, date_trunc('second', t.at),
