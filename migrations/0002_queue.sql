@@ -52,7 +52,7 @@ create index job_batch on gloss.job (batch_id, id) where batch_id is not null;
 
 -- Due. Claims go by (lane, turn). Turns are given at enqueue: the nth waiting job of each batch has the nth turn after
 -- the one that is being served, so that batches are served alternately, whatever their sizes.
--- A negative lane holds the suspects of the lane: jobs with which two daemons died; a worker takes one at a time.
+-- A negative lane holds the suspects of the lane: jobs with which two daemons died; a worker runs one of them alone.
 create table gloss.ready (
     lane     int not null,
     attempts smallint not null,           -- failed so far

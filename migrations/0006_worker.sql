@@ -166,13 +166,18 @@ begin
 
     if line.lanes is null then return; end if;
 
-    -- One suspect at a time: if this worker dies a third time with it, it was that job.
-    if exists (select from ready r where r.lane < 0 order by r.lane limit 1)
-        and not exists (select from leased l where l.worker = claim.worker and l.rescues >= 2) then
+    -- A suspect runs alone: if its daemon dies a third time, it was that job, and not one beside it. So a worker gets one
+    -- when it holds nothing, gets nothing until then, and nothing else beside it.
+    if exists (select from leased l where l.worker = claim.worker and l.rescues >= 2) then return; end if;
+    if exists (select from unnest(line.suspects) s cross join lateral (
+                   select from ready r where r.lane = s order by r.lane, r.turn limit 1) r) then
+        if exists (select from leased l where l.worker = claim.worker) then return; end if;
         select * into got from take(worker, line.suspects, array_fill(0::bigint, array[cardinality(line.lanes)]),
             line.priorities, 1);
-        return query select unnest(got.jobs);
-        room := room - coalesce(cardinality(got.jobs), 0);
+        if got.jobs is not null then
+            return query select unnest(got.jobs);
+            return;
+        end if;
     end if;
     for round in 1..10 loop
         exit when room < 1;

@@ -83,8 +83,7 @@ struct Glossd: AsyncParsableCommand {
 
     private static func serve(_ configuration: DaemonConfiguration, _ model: PaliGemma, _ logger: Logger) async throws {
         let metrics = Metrics()
-        let store = PostgresJobStore(
-            ConnectionSettings(conninfo: configuration.database, applicationName: "glossd"))
+        let store = store(configuration)
         let description = WorkerDescription(
             host: ProcessInfo.processInfo.hostName, pid: ProcessInfo.processInfo.processIdentifier,
             version: glossVersion,
@@ -96,19 +95,22 @@ struct Glossd: AsyncParsableCommand {
         let leases = HeldLeases(onLoss: { inbox.yield(.lost($0)) })
         let thread = InferenceThread(
             model: model, limits: limits(configuration, logger), metrics: metrics, deliver: { inbox.yield($0) })
+        let watchdog = Watchdog(threads: [("inference", { thread.turns }), ("fetch", { fetcher.turns })])
         let size = model.configuration.vision.imageSize
         let pipeline = Pipeline(
             store: store,
-            images: ImageSource(fetcher: fetcher, maxPixels: configuration.maxPixels, size: size, metrics: metrics),
+            images: ImageSource(
+                fetcher: fetcher, maxPixels: configuration.maxPixels, size: size, metrics: metrics,
+                watchdog: watchdog),
             room: ImageRoom(limit: max(1, decodedBytes / (3 * size * size * MemoryLayout<Float>.stride))),
             annotator: Annotator(model: model, modelName: configuration.modelName), thread: thread,
-            hosts: HostHealth(), leases: leases, metrics: metrics, logger: logger)
+            hosts: HostHealth(), leases: leases, metrics: metrics, watchdog: watchdog, logger: logger)
         // Told to stop, services end from the last to the first: the heart beats until the work is recorded.
         var services: [any Service] = [
             Pulse(
-                store: store, incarnation: incarnation, description: description, leases: leases, thread: thread,
-                fetcher: fetcher, activity: { model.activity }, metrics: metrics, drain: drain,
-                interval: configuration.heartbeatInterval, rescueAfter: configuration.rescueAfter, logger: logger)
+                store: store, incarnation: incarnation, description: description, leases: leases, fetcher: fetcher,
+                watchdog: watchdog, metrics: metrics, drain: drain, interval: configuration.heartbeatInterval,
+                rescueAfter: configuration.rescueAfter, logger: logger)
         ]
         if configuration.healthPort != 0 {
             services.append(
@@ -136,6 +138,15 @@ struct Glossd: AsyncParsableCommand {
         await store.close()
         if let failure { throw failure }
         logger.info("stopped", metadata: ["status": "\(metrics.statusLine)"])
+    }
+
+    /// A connection that has gone silent is given up while others still believe in this daemon, or soon after.
+    private static func store(_ configuration: DaemonConfiguration) -> PostgresJobStore {
+        let silence = configuration.rescueAfter
+        let settings = ConnectionSettings(
+            conninfo: configuration.database, applicationName: "glossd",
+            statementTimeout: min(max(silence, .seconds(5)), .seconds(30)))
+        return PostgresJobStore(settings, pulseTimeout: min(max(silence / 3, .seconds(1)), .seconds(10)))
     }
 
     /// Bytes of decoded images that wait for the model.

@@ -26,15 +26,17 @@ struct ImageSource: Sendable {
     /// Side of the model's images, pixels.
     let size: Int
     let metrics: Metrics
+    let watchdog: Watchdog
     /// Decoding blocks for up to a second: not on the cooperative pool. No more at a time than there are cores: each may need 3 bytes
     /// for every pixel of its original.
     private let decoding = OperationQueue()
 
-    init(fetcher: ImageFetcher, maxPixels: Int, size: Int, metrics: Metrics) {
+    init(fetcher: ImageFetcher, maxPixels: Int, size: Int, metrics: Metrics, watchdog: Watchdog) {
         self.fetcher = fetcher
         self.maxPixels = maxPixels
         self.size = size
         self.metrics = metrics
+        self.watchdog = watchdog
         decoding.maxConcurrentOperationCount = ProcessInfo.processInfo.activeProcessorCount
     }
 
@@ -54,6 +56,8 @@ struct ImageSource: Sendable {
     private func decode(_ fetched: FetchedImage, background: UInt32?) -> Result<PreparedImage, ImageError> {
         let clock = ContinuousClock()
         let start = clock.now
+        let call = watchdog.began("decode")
+        defer { watchdog.ended(call) }
         do throws(ImageError) {
             var limits = DecodeLimits(maxPixels: maxPixels)
             if let background { limits.background = DecodeLimits.Colour(rgb: background) }

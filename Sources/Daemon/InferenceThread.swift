@@ -25,6 +25,7 @@ final class InferenceThread: Sendable {
     private let deliver: @Sendable (JobEvent) -> Void
     private let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
+    private let rounds = Atomic(0)
 
     /// `deliver` gets `answered` and `waiting`, and must not block.
     init(
@@ -34,9 +35,10 @@ final class InferenceThread: Sendable {
     }
 
     func start() {
-        let thread = Thread { self.work() }
-        thread.name = "inference"
-        thread.start()
+        Thread.detachNewThread {
+            Thread.current.name = "gloss-inference"  // from within: else the system does not learn it
+            self.work()
+        }
     }
 
     /// Ends the thread after the present pass. Nothing is delivered after that pass.
@@ -52,6 +54,9 @@ final class InferenceThread: Sendable {
     /// Asks which queries have not begun: the answer is a `waiting`.
     func tellWaiting() { send(.tellWaiting) }
 
+    /// Grows every second at least, as long as the thread turns: with each round, and with each kernel of a pass.
+    var turns: Int { rounds.load(ordering: .relaxed) + model.activity }
+
     /// How long the present pass has been running.
     var busyFor: Duration { state.withLock { $0.passBegan.map { .now - $0 } ?? .zero } }
 
@@ -63,9 +68,10 @@ final class InferenceThread: Sendable {
     private func work() {
         var scheduler = Scheduler(model: model, limits: limits)
         while let commands = takeCommands() {
+            rounds.add(1, ordering: .relaxed)
             for command in commands { obey(command, &scheduler) }
             if scheduler.isIdle {
-                // The time-out is for the metrics: idleness counts while it lasts.
+                // The time-out is for the metrics, as idleness counts while it lasts, and for the watchdog.
                 metrics.timed(.idle) { _ = wake.wait(timeout: .now() + 1) }
             } else {
                 state.withLock { $0.passBegan = .now }

@@ -21,6 +21,7 @@ struct Pipeline: Sendable {
     let leases: HeldLeases
     let outbox = Outbox()
     let metrics: Metrics
+    let watchdog: Watchdog
     let logger: Logger
 
     /// A claimed job with its images, by their index; or why there are none.

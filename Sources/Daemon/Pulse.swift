@@ -17,49 +17,77 @@ final class Incarnation: Sendable {
     }
 }
 
+/// For how long a heart has beaten without a pause. A database that stands still makes nothing fail, but all hearts pause. No I/O.
+struct Rhythm {
+    let longestPause: Duration
+    private var steadySince: ContinuousClock.Instant?
+    private var lastBeat: ContinuousClock.Instant?
+
+    init(longestPause: Duration) { self.longestPause = longestPause }
+
+    /// Counts a beat; for how long the rhythm has been steady.
+    mutating func beat(at now: ContinuousClock.Instant = .now) -> Duration {
+        if let lastBeat, now - lastBeat > longestPause { steadySince = nil }
+        lastBeat = now
+        let since = steadySince ?? now
+        steadySince = since
+        return now - since
+    }
+
+    /// A beat failed.
+    mutating func miss() { steadySince = nil }
+}
+
 /// The daemon's heartbeat: says that it lives, learns which leases it lost, takes back the jobs of daemons that died, and pings
-/// systemd's watchdog as long as the model is not stuck.
+/// systemd's watchdog as long as everything moves.
 struct Pulse: Service {
     let store: any JobStore
     let incarnation: Incarnation
     let description: WorkerDescription
     let leases: HeldLeases
-    let thread: InferenceThread
     /// Fetches from each host what is this daemon's share.
     let fetcher: ImageFetcher
-    /// Grows while the model computes.
-    let activity: @Sendable () -> Int
+    let watchdog: Watchdog
     let metrics: Metrics
     let drain: Drain
     let interval: Duration
     let rescueAfter: Duration
     let logger: Logger
 
-    /// One matrix product takes seconds at the most, whatever the model and the machine.
-    private static let stuckAfter = Duration.seconds(300)
+    /// Standing still for longer is worth a line. One product, statement or image takes seconds at the most.
+    private static let patience = Duration.seconds(30)
 
     func run() async throws {
         // Rescuing is only for one whose own heart has beaten for a while: after an outage of the database every daemon has been silent.
-        var healthySince: ContinuousClock.Instant?
-        var lastSign = (activity: activity(), at: ContinuousClock.now)
+        var rhythm = Rhythm(longestPause: rescueAfter / 2)
+        var movedAt = ContinuousClock.now
         while !Task.isShuttingDownGracefully && !Task.isCancelled {
             do {
                 try await beat()
                 metrics.databaseWorks()
-                let since = healthySince ?? .now
-                healthySince = since
-                if .now - since > rescueAfter { try await rescue() }
+                if rhythm.beat() > rescueAfter { try await rescue() }
             } catch let error as StorageError {
                 guard error.disposition != .fatal else { throw error }
-                healthySince = nil
+                rhythm.miss()
                 metrics.databaseFailed()
                 logger.warning("no heartbeat", metadata: ["error": "\(error)"])
             }
-            let now = activity()
-            if now != lastSign.activity || thread.busyFor == .zero { lastSign = (now, .now) }
-            if .now - lastSign.at < Self.stuckAfter { Systemd.notify("WATCHDOG=1\nSTATUS=\(metrics.statusLine)") }
+            ping(&movedAt)
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: interval) }
         }
+    }
+
+    /// A ping says that everything has moved since the last one, so that WatchdogSec= is how long something may stand still.
+    private func ping(_ movedAt: inout ContinuousClock.Instant) {
+        let standing = watchdog.standing()
+        if standing.isEmpty {
+            movedAt = .now
+            return Systemd.notify("WATCHDOG=1\nSTATUS=\(metrics.statusLine)")
+        }
+        guard .now - movedAt > Self.patience else { return }
+        let names = standing.joined(separator: ", ")
+        Systemd.notify("STATUS=standing still: \(names); \(metrics.statusLine)")
+        logger.error("standing still; systemd's watchdog is not pinged", metadata: ["what": "\(names)"])
     }
 
     private func beat() async throws {

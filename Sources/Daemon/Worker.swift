@@ -93,6 +93,8 @@ struct Worker: Service {
 
     /// Jobs for this daemon; none while the database is away. After a failure, what a lost answer may have leased goes back first.
     private func claim(limit: Int, isUncertain: inout Bool) async throws -> [ClaimedJob] {
+        let call = pipeline.watchdog.began("claim")
+        defer { pipeline.watchdog.ended(call) }
         do {
             if isUncertain {
                 let count = try await pipeline.store.releaseUnheld(incarnation.worker, holding: pipeline.leases.all)
@@ -121,6 +123,8 @@ struct Worker: Service {
         while true {
             do {
                 let start = ContinuousClock.now
+                let call = pipeline.watchdog.began("record")
+                defer { pipeline.watchdog.ended(call) }
                 let receipts = try await pipeline.store.record(reports)
                 pipeline.metrics.spent(.record, since: start)
                 pipeline.leases.remove(reports.map(\.lease))
@@ -143,7 +147,7 @@ struct Worker: Service {
 
     /// One line a job.
     private func log(_ report: JobReport, _ receipt: Receipt) {
-        pipeline.metrics.reported(report.outcome, receipt)
+        pipeline.metrics.reported(report, receipt)
         var metadata: Logger.Metadata = ["job": "\(report.lease.job)", "attempt": "\(report.attempt)"]
         if receipt != .recorded { metadata["receipt"] = "\(receipt.rawValue)" }
         switch report.outcome {
@@ -154,7 +158,7 @@ struct Worker: Service {
         case .failed(let failure):
             metadata["code"] = "\(failure.code)"
             metadata["reason"] = "\(failure.reason)"
-            logger.info(failure.disposition == .permanent ? "dead" : "failed", metadata: metadata)
+            logger.info(report.isDeath ? "dead" : "failed", metadata: metadata)
         case .released(let reason, let after):
             metadata["reason"] = "\(reason)"
             metadata["after"] = "\(after)"

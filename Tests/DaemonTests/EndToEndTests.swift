@@ -182,6 +182,33 @@ import Testing
         #expect(await daemon.wait() == 0)
     }
 
+    /// What was late because this daemon stood still is no host's fault, and costs no job an attempt.
+    @Test(.timeLimit(.minutes(1))) func aStandstillIsNobodysFault() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let gate = DispatchSemaphore(value: 0)
+        let server = try LoopbackServer(["/photo.jpg": { _ in gate.wait() }])
+        defer { for _ in 0..<3 { gate.signal() } }
+        try await database.query(
+            """
+            select count(gloss.enqueue_caption('\(server.url("/photo.jpg"))', key => i::text, max_attempts => 1))
+            from generate_series(1, 3) i
+            """)
+        var settings = GlossdProcess.settings(database, ports: [server.port])
+        settings["GLOSS_FETCH_TIMEOUT_SECONDS"] = "4"
+        let daemon = try GlossdProcess(settings)
+        let end = ContinuousClock.now + .seconds(30)
+        while server.active < 3 && .now < end { try await Task.sleep(for: .milliseconds(20)) }
+        daemon.signal(SIGSTOP)
+        let stopped = try #require(try await database.query("select clock_timestamp()").scalar)
+        try await eventually("clock_timestamp() > '\(stopped)'::timestamptz + interval '5 s'", in: database, [daemon])
+        daemon.signal(SIGCONT)
+        try await eventually("select count(*) = 0 from gloss.leased", in: database, [daemon])
+        let left = try await database.query(
+            "select (select count(*) from gloss.scheduled where attempts = 0), (select count(*) from gloss.parked_host)"
+        )
+        #expect(left.rows == [["3", "0"]], "\(daemon.output)")
+    }
+
     /// When the time to stop is over, nobody waits for what is being computed: here, minutes of it.
     @Test(.timeLimit(.minutes(1))) func theEndOfADrainIsPrompt() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()

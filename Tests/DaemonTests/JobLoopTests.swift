@@ -21,15 +21,16 @@ import Testing
     }
 
     private func pipeline() throws -> Pipeline {
-        let metrics = Metrics()
+        let (metrics, watchdog) = (Metrics(), Watchdog(threads: []))
         return Pipeline(
             store: store,
-            images: ImageSource(fetcher: try ImageFetcher(), maxPixels: 1, size: 1, metrics: metrics),
+            images: ImageSource(
+                fetcher: try ImageFetcher(), maxPixels: 1, size: 1, metrics: metrics, watchdog: watchdog),
             room: ImageRoom(limit: 100), annotator: Annotator(model: model, modelName: "tiny"),
             thread: InferenceThread(
                 model: model, limits: Scheduler.Limits(), metrics: metrics, deliver: { [inbox] in inbox.yield($0) }),
             hosts: HostHealth(), leases: HeldLeases(onLoss: { [inbox] in inbox.yield(.lost($0)) }), metrics: metrics,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            watchdog: watchdog, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
     private func image(_ shade: UInt8) -> PreparedImage {

@@ -1,6 +1,7 @@
 import Foundation
 @testable import Inference
 import Queue
+import Synchronization
 import TestSupport
 import Testing
 
@@ -69,6 +70,16 @@ import Testing
         #expect((0..<3).compactMap { _ in hosts.failed("a", retryAfter: .seconds(3000), at: now) } == [.seconds(3000)])
     }
 
+    @Test func aPauseBreaksTheRhythm() {
+        var (rhythm, start) = (Rhythm(longestPause: .seconds(5)), ContinuousClock.now)
+        #expect([0, 4, 8, 13].map { rhythm.beat(at: start + .seconds($0)) } == [0, 4, 8, 13].map { .seconds($0) })
+        start += .seconds(19)
+        #expect(rhythm.beat(at: start) == .zero, "the database stood still, and every daemon was silent")
+        #expect(rhythm.beat(at: start + .seconds(3)) == .seconds(3))
+        rhythm.miss()
+        #expect(rhythm.beat(at: start + .seconds(4)) == .zero)
+    }
+
     @Test func onlyHeldLeasesAreLost() {
         let leases = HeldLeases()
         let (a, b) = (Lease(job: JobID(rawValue: 1), fence: 1), Lease(job: JobID(rawValue: 2), fence: 2))
@@ -130,6 +141,26 @@ import Testing
         #expect((64 << 20...4 << 30).contains(FreeMemory.keyValueBytes()))
     }
 
+    /// A thread that has no work turns; a call that hangs becomes the oldest, however many others end.
+    @Test func aWatchdogTellsStandingStillFromHavingNothingToDo() {
+        let turns = Atomic(0)
+        let watchdog = Watchdog(threads: [("thread", { turns.load(ordering: .relaxed) })])
+        func turn() { turns.add(1, ordering: .relaxed) }
+        #expect(watchdog.standing().isEmpty)
+        #expect(watchdog.standing() == ["thread"])
+        turn()
+        let (hanging, other) = (watchdog.began("decode"), watchdog.began("claim"))
+        #expect(watchdog.standing().isEmpty, "it has just begun")
+        turn()
+        watchdog.ended(other)
+        #expect(watchdog.standing() == ["decode"])
+        watchdog.ended(hanging)
+        let next = watchdog.began("decode")
+        #expect(watchdog.standing().isEmpty, "another one, and the thread has turned")
+        watchdog.ended(next)
+        #expect(watchdog.standing() == ["thread"])
+    }
+
     @Test func drainingEnds() {
         let drain = Drain(timeout: .zero)
         #expect(!drain.hasBegun && !drain.isOver)
@@ -144,7 +175,11 @@ import Testing
         let metrics = Metrics()
         metrics.fetched(bytes: 10, seconds: 0.5)
         let failure = Failure(code: "http_404", reason: "gone", disposition: .permanent)
-        metrics.reported(.failed(failure), .recorded)
+        let last = ClaimedJob(
+            lease: Lease(job: JobID(rawValue: 1), fence: 1), attempt: 2, maxAttempts: 2, spec: Samples.caption())
+        metrics.reported(JobReport(last, .failed(failure)), .recorded)
+        metrics.reported(JobReport(last, Samples.failed(.retry(after: nil))), .recorded)
+        #expect(metrics.text.contains("gloss_jobs_ended_total{outcome=\"dead\"} 2.0"), "the last attempt ends the job")
         var statistics = Scheduler.Statistics()
         (statistics.seconds.extend, statistics.extendCount, statistics.extendRowCount) = (2, 10, 300)
         metrics.computed(statistics)

@@ -1,4 +1,5 @@
 import CCurl
+import Synchronization
 
 /// The fetch thread: takes requests from the mailbox, admits them, and drives curl. Blocks its own thread only.
 final class FetchLoop {
@@ -10,6 +11,7 @@ final class FetchLoop {
     private var waiting: [UInt64: Request] = [:]
     private var running: [UInt64: Transfer] = [:]
     private var runningIDs: [UnsafeMutableRawPointer: UInt64] = [:]
+    private var lastSeen = ContinuousClock.now
 
     private init(policy: FetchPolicy, mailbox: Mailbox) throws(ImageError) {
         self.policy = policy
@@ -35,16 +37,30 @@ final class FetchLoop {
 
     private func run() {
         while true {
+            mailbox.turns.add(1, ordering: .relaxed)
             let (commands, isClosed) = mailbox.take()
             commands.forEach(obey)
             if isClosed { break }
+            noticeStandstill()
             admit()
             multi.perform()
+            noticeStandstill()
             if !settle() { multi.poll(milliseconds: patience) }
         }
         (Array(waiting.keys) + Array(running.keys)).forEach(cancel)
         mailbox.detach()  // here, while the handle surely lives
     }
+
+    /// A round takes a second. When one takes much longer, it was we who stood still (stopped, suspended, starved), and no host is to
+    /// blame for what is late then.
+    private func noticeStandstill() {
+        let pause = clock.now - lastSeen
+        lastSeen = clock.now
+        guard pause > Self.standstill else { return }
+        for transfer in running.values { transfer.standstill = max(transfer.standstill ?? .zero, pause) }
+    }
+
+    private static let standstill = Duration.seconds(3)
 
     private func obey(_ command: Mailbox.Command) {
         switch command {
@@ -130,10 +146,10 @@ final class FetchLoop {
         }
     }
 
-    /// How long nothing may happen: until a host's delay ends, or for as long as nobody calls.
+    /// How long nothing may happen: until a host's delay ends, and a second at most, so that a standstill shows.
     private var patience: Int32 {
-        guard let start = admission.nextStart() else { return 60_000 }
-        return Int32(clamping: max(0, clock.now.duration(to: start).milliseconds + 1))
+        guard let start = admission.nextStart() else { return 1000 }
+        return Int32(min(max(0, clock.now.duration(to: start).milliseconds + 1), 1000))
     }
 }
 

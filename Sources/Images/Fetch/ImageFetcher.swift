@@ -45,9 +45,10 @@ public final class ImageFetcher: Sendable {
         try policy.validate()
         try Curl.start()
         self.policy = policy
-        let thread = Thread { [mailbox] in FetchLoop.run(policy: policy, mailbox: mailbox) }
-        thread.name = "fetch"
-        thread.start()
+        Thread.detachNewThread { [mailbox] in
+            Thread.current.name = "gloss-fetch"  // from within: else the system does not learn it
+            FetchLoop.run(policy: policy, mailbox: mailbox)
+        }
     }
 
     deinit { shutdown() }
@@ -57,6 +58,9 @@ public final class ImageFetcher: Sendable {
 
     /// Says that so many fetchers, this one among them, share the limits for each host: from now on this one keeps to its share.
     public func share(among count: Int) { _ = mailbox.send(.share(count)) }
+
+    /// Grows every second at least, as long as the fetch thread turns: a watchdog's sign of life.
+    public var turns: Int { mailbox.turns.load(ordering: .relaxed) }
 
     /// The host that a URL names, as `ImageError.host` and the per-host limits know it: lowercase, in ASCII. Nil where
     /// the URL is none, or names no host.

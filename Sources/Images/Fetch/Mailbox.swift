@@ -55,6 +55,8 @@ final class Mailbox: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Rounds of the thread.
+    let turns = Atomic(0)
 
     /// Leaves a command for the thread. False, and nothing left, when the mailbox is closed.
     func send(_ command: Command) -> Bool {
