@@ -120,8 +120,8 @@ begin
     select * into me from gloss.ready r where r.job_id = j.id;
     ahead := gloss.ahead_of(j, me);
     if me.rescues >= 2 then
-        return format('two daemons died while they held it, so a daemon takes it only when it holds no other such job; '
-            || 'a third death makes it dead. Such jobs ahead of it: %s', ahead);
+        return format('two daemons died while they held it, so a daemon takes it only when it holds no other job, and '
+            || 'nothing beside it; a third death makes it dead. Such jobs ahead of it: %s', ahead);
     end if;
     return case when ahead = 0 then 'it is the next of its task and model'
         when ahead > 10000 then 'more than 10000 jobs of its task and model are ahead of it'
