@@ -113,7 +113,8 @@ as $$
     select 'type', t.typname, md5(string_agg(e.enumlabel, ', ' order by e.enumsortorder))
     from pg_type t join pg_enum e on e.enumtypid = t.oid where t.typnamespace = 'gloss'::regnamespace group by t.typname
     union all
-    select 'grant', g.what || ' to ' || case g.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end, ''
+    select 'grant', g.what || ' to '
+        || case g.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(g.grantee)) end, ''
     from granted g where g.grantee <> g.owner
 $$;
 

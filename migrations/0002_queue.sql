@@ -45,8 +45,8 @@ create table gloss.job (
     image_urls   text[] not null,
     spec         jsonb not null           -- style, language, texts, settings, score, background
 );
-comment on table gloss.job is 'What was asked: written once, never changed';
--- A key names one job of its task, for as long as the job or its result is kept.
+comment on table gloss.job is 'What was asked: written once. Of a pruned job a digest is left, and no images';
+-- A key names one job of its task, until gloss.forget frees it.
 create unique index job_key on gloss.job (task, key) where key is not null;
 create index job_batch on gloss.job (batch_id, id) where batch_id is not null;
 

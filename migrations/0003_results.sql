@@ -53,6 +53,14 @@ create table gloss.annotation (
 );
 create index annotation_finished_at on gloss.annotation (finished_at);
 
+-- Results of jobs that were run again.
+create table gloss.superseded (
+    like gloss.annotation,
+    superseded_at timestamptz not null default now(),
+    superseded_by text not null default session_user,
+    primary key (job_id, fence)
+);
+
 -- (Without quotes around it, a function's body is bound when it is made: a caller's search path can't change it.)
 create function gloss.finish_reason(truncated smallint[], response bigint) returns text
 language sql immutable parallel safe

@@ -153,7 +153,8 @@ begin
     if i.score not in ('sum', 'normalised') then
         return 'score must be sum or normalised, not "' || left(i.score, 200) || '"';
     end if;
-    if i.background !~* '^#[0-9a-f]{6}$' then return 'background must be like #ffffff, not "' || left(i.background, 200) || '"';
+    if i.background !~* '^#[0-9a-f]{6}$' then
+        return 'background must be like #ffffff, not "' || left(i.background, 200) || '"';
     end if;
     return null;
 end $$;
@@ -235,6 +236,24 @@ begin
             'top_k', coalesce(i.top_k, 0),
             'top_p', coalesce(i.top_p, 1),
             'seed', coalesce(i.seed, 0)));
+end $$;
+
+-- What a job asks, in short: all that is left of it once it is pruned (gloss.prune).
+create function gloss.digest_of(image_urls text[], spec jsonb, model text) returns text
+language plpgsql stable
+as $$
+begin
+    return encode(sha256(convert_to(jsonb_build_array(image_urls, spec, model)::text, 'UTF8')), 'hex');
+end $$;
+
+-- Whether a job asks the same as a submission.
+create function gloss.is_same(j gloss.job, image_urls text[], spec jsonb, model text) returns boolean
+language plpgsql stable
+as $$
+begin
+    if j.image_urls = '{}' then return j.spec ->> 'pruned' = gloss.digest_of(image_urls, spec, model); end if;
+    return j.image_urls = image_urls and j.spec = spec
+        and (select l.model from gloss.lane l where l.id = j.lane) is not distinct from model;
 end $$;
 
 -- Tells workers that there is something to do. A bulk load may say: set local gloss.notify = off

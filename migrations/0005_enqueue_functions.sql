@@ -120,8 +120,7 @@ begin
     if inserted_count < given.count then perform refuse_conflicts(array(
         select i from (select j.id as job_id, row_number() over (order by i.id) as n, i::inbox as i
                        from new_rows i join job j on j.key = i.key and j.task = i.task::task
-                       join lane l on l.id = j.lane
-                       where (j.image_urls, j.spec, l.model) is distinct from (i.image_urls, spec_of(i::inbox), i.model)
+                       where not is_same(j, i.image_urls, spec_of(i::inbox), i.model)
                        order by i.id limit 3) x));
     end if;
 
@@ -204,10 +203,9 @@ begin
     returning id into j.id;
 
     if j.id is null then
-        select o.id, case when (o.image_urls, o.spec, l.model) is not distinct from (i.image_urls, j.spec, i.model)
-                          then 'duplicate' else 'conflict' end
+        select o.id, case when gloss.is_same(o, i.image_urls, j.spec, i.model) then 'duplicate' else 'conflict' end
         into enqueue_row.job_id, enqueue_row.outcome
-        from gloss.job o join gloss.lane l on l.id = o.lane where o.task = i.task::gloss.task and o.key = i.key;
+        from gloss.job o where o.task = i.task::gloss.task and o.key = i.key;
         return;
     end if;
     if (select paused from gloss.batch where id = j.batch_id) then

@@ -91,7 +91,9 @@ begin
     ), as_held as (
         insert into gloss.held select batch_id, job_id, null, attempts, rescues from known where held
     ), as_scheduled as (
-        insert into gloss.scheduled select job_id, parked + random() * (parked - now()) / 10, attempts, rescues
+        insert into gloss.scheduled
+        select job_id, case when isfinite(parked) then parked + random() * (parked - now()) / 10 else parked end,
+               attempts, rescues
         from known where not held and parked is not null
     ), leased as (
         insert into gloss.leased
@@ -187,8 +189,9 @@ begin
     if line.is_old then perform move_turns(false); end if;
 end $$;
 
--- Says that a worker lives, what it has done by stage (null: as said before), where its jobs are, and why it claims none.
--- registered: false if it was taken for dead. lost: of the fences given, those that are no longer held. workers: how many live.
+-- Says that a worker lives, what it has done by stage (null: as said before), where its jobs are, and why it claims
+-- none. registered: false if it was taken for dead. lost: of the fences given, those that are no longer held. workers:
+-- how many live.
 create function gloss.heartbeat(
     worker bigint, jobs bigint[], fences bigint[], stages jsonb default null, phases jsonb default null,
     holdup text default null, out registered boolean, out lost bigint[],

@@ -57,8 +57,10 @@ from gloss.worker w cross join jsonb_each(w.stages) s (stage, totals)
 where w.alive
 group by s.stage;
 
+-- For hosts that a person has paused, until is infinity, and there are no seconds.
 create view gloss.host as
-select host, until as parked_until, extract(epoch from until - now())::float8 as seconds_left, reason, parked_at
+select host, until as parked_until,
+       case when isfinite(until) then extract(epoch from until - now())::float8 end as seconds_left, reason, parked_at
 from gloss.parked_host where until > now();
 
 -- Of the last 10 000 attempts without a result: what failed how often.
@@ -80,7 +82,7 @@ select j.id as job_id, j.task::text, j.key, b.name as batch,
        case when a.job_id is not null then 'done' when d.job_id is not null then 'dead'
             when l.job_id is not null then 'leased' when s.job_id is not null then 'scheduled'
             when h.job_id is not null then 'paused' when r.job_id is not null then 'ready'
-            else 'moving' end as state,
+            when j.image_urls = '{}' then 'pruned' else 'moving' end as state,
        coalesce(a.attempts, d.attempts, l.attempts, s.attempts, h.attempts, r.attempts, 0) as attempts,
        j.max_attempts, j.priority, j.created_at,
        coalesce(a.finished_at, d.died_at, l.leased_at, s.run_at, h.run_at) as at,
@@ -111,10 +113,11 @@ declare
     source text;
     chosen bigint[];
 begin
-    if state is not null and place is null then
-        perform refuse('state must be ready, scheduled, paused, leased, done or dead, not ' || state);
+    if state <> 'pruned' and place is null then
+        perform refuse('state must be ready, scheduled, paused, leased, done, dead or pruned, not ' || state);
     end if;
     source := case
+        when state = 'pruned' then 'j.id from job j where j.image_urls = ''{}'''
         when place is null then 'j.id from job j where true'
         when batch is null and key is null then
             format('x.job_id as id from %I x join job j on j.id = x.job_id where true', place)
@@ -129,7 +132,7 @@ begin
     return query select s.* from job_state s where s.job_id = any (chosen) order by s.job_id desc;
 end $$;
 
--- Jobs that are not in exactly one state: always none. For tests and after accidents.
+-- Jobs that are not in exactly one state (pruned: in none): always none. For tests and after accidents.
 create view gloss.misplaced_job as
 select j.id as job_id, count(p.place) as places, array_agg(p.place) as place
 from gloss.job j
@@ -138,4 +141,4 @@ left join (
     union all select job_id, 'paused' from gloss.held union all select job_id, 'leased' from gloss.leased
     union all select job_id, 'done' from gloss.annotation union all select job_id, 'dead' from gloss.died
 ) p on p.job_id = j.id
-group by j.id having count(p.place) <> 1;
+group by j.id having count(p.place) <> (j.image_urls <> '{}')::int;

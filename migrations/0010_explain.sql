@@ -39,7 +39,8 @@ create function gloss.parkings(j gloss.job) returns setof text
 language sql stable
 as $$
     select case when h.until = 'infinity'
-                then format('the host %s is paused: %s; to go on: select gloss.resume(host => %L)', h.host, h.reason, h.host)
+                then format('the host %s is paused: %s; to go on: select gloss.resume(host => %L)',
+                    h.host, h.reason, h.host)
                 else format('the host %s is parked until %s: %s', h.host, gloss.moment(h.until), h.reason) end
     from gloss.parked_host h
     where h.until > now() and h.host in (select gloss.host_of(u) from unnest(j.image_urls) u)
@@ -55,7 +56,6 @@ begin
     if s.at <= now() then return 'it has just become due: the next claim looks at it'; end if;
     select * into last from gloss.attempt t where t.job_id = j.id order by t.fence desc limit 1;
     return case
-        when s.at = 'infinity' then 'it was put aside until its host goes on'
         when last.outcome = 'failed' then format('attempt %s of %s failed (%s: %s); the next one is due at %s',
             last.attempt, j.max_attempts, last.code, last.reason, gloss.moment(s.at))
         when last.outcome is not null then
@@ -120,8 +120,8 @@ begin
     select * into me from gloss.ready r where r.job_id = j.id;
     ahead := gloss.ahead_of(j, me);
     if me.rescues >= 2 then
-        return format('two daemons died while they held it, so a daemon takes it only when it holds no other such job; '
-            || 'a third death makes it dead. Such jobs ahead of it: %s', ahead);
+        return format('two daemons died while they held it, so a daemon takes it only when it holds no other job, and '
+            || 'nothing beside it; a third death makes it dead. Such jobs ahead of it: %s', ahead);
     end if;
     return case when ahead = 0 then 'it is the next of its task and model'
         when ahead > 10000 then 'more than 10000 jobs of its task and model are ahead of it'
@@ -138,8 +138,8 @@ as $$
                               else 'is recording the outcome' end
                   from jsonb_each(i.phases) p (phase, jobs) where p.jobs @> to_jsonb(j.id)),
             'has not said yet what it does with it'),
-        case when not w.alive then format('; but it has been silent for %s: after rescue_seconds any other daemon takes '
-            || 'the job back', gloss.span(make_interval(secs => w.silent_seconds))) else '' end)
+        case when not w.alive then format('; but it has been silent for %s: after rescue_seconds any other daemon '
+            || 'takes the job back', gloss.span(make_interval(secs => w.silent_seconds))) else '' end)
     from gloss.leased l join gloss.incarnation i on i.id = l.worker join gloss.worker w on w.worker = i.id
     where l.job_id = j.id
 $$;
@@ -179,14 +179,21 @@ begin
         when 'done' then return next format('it finished at %s', date_trunc('second', s.at));
         when 'dead' then return query select end_of(j);
         when 'leased' then return query select holder_of(j);
+        when 'pruned' then
+            return next 'what it asked and its outcome were deleted by gloss.prune; only its key is still known';
+            return next format('to free the key: select gloss.forget(job => %s)', j.id);
         when 'moving' then return next 'it is changing its state at this very moment: ask again';
         else
             return query select stops(j, s.batch);
             return query select parkings(j);
-            if s.state = 'scheduled' then return next delay_of(j, s); end if;
+            if s.state = 'scheduled' and isfinite(s.at) then return next delay_of(j, s); end if;
             return query select want_of_daemons(j);
             if s.state = 'ready' then return next place_of(j); end if;
     end case;
+    return query
+        select format('run again at %s by %s, after a result of %s', date_trunc('second', x.superseded_at),
+                      x.superseded_by, date_trunc('second', x.finished_at))
+        from superseded x where x.job_id = j.id order by x.fence;
     return query
         select format('attempt %s %s at %s: %s', t.attempt, t.outcome, date_trunc('second', t.at),
                       concat_ws(', ', t.code, t.reason))

@@ -31,7 +31,8 @@ begin
     end loop;
     for f in select oid from pg_proc
              where pronamespace = 'gloss'::regnamespace
-               and proname in ('cancel', 'retry', 'pause', 'resume', 'park_host', 'unpark_host', 'forget', 'prune')
+               and proname in ('cancel', 'retry', 'rerun', 'pause', 'resume', 'park_host', 'unpark_host', 'forget',
+                               'prune')
     loop
         execute format('grant execute on function %s to gloss_admin', f);
     end loop;

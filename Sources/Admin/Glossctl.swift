@@ -21,8 +21,10 @@ struct Glossctl: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Migrate.self, Enqueue.self, Status.self, Jobs.self, Job.self, Retry.self, Cancel.self, Pause.self,
-            Resume.self, Results.self, DoctorCommand.self, Report.self, Infer.self, Pack.self, Bench.self,
+            Migrate.self, Enqueue.self, Status.self, Jobs.self, Job.self, Retry.self, Rerun.self, Cancel.self,
+            Pause.self,
+            Resume.self, Results.self, Forget.self, Prune.self, DoctorCommand.self, Report.self, Infer.self, Pack.self,
+            Bench.self,
         ])
 
     @OptionGroup var database: DatabaseOptions

@@ -86,10 +86,10 @@ public struct StageRow: Sendable, Codable, Equatable {
 public struct HostRow: Sendable, Codable, Equatable {
     /// The host's name.
     public var host: String
-    /// When it is tried again.
+    /// When it is tried again; `infinity` if a person has paused it.
     public var parked_until: String
-    /// Seconds until then.
-    public var seconds_left: Double
+    /// Seconds until then; nil if a person has paused it.
+    public var seconds_left: Double?
     /// Why.
     public var reason: String
 }
@@ -120,7 +120,7 @@ public struct JobRow: Sendable, Codable, Equatable {
     public var key: String?
     /// Its batch.
     public var batch: String?
-    /// `ready`, `scheduled`, `paused`, `leased`, `done` or `dead`.
+    /// `ready`, `scheduled`, `paused`, `leased`, `done`, `dead` or `pruned`.
     public var state: String
     /// Failed attempts so far.
     public var attempts: Int

@@ -48,7 +48,49 @@ extension Administration {
     @discardableResult
     public func retry(_ selection: JobSelection) async throws -> Int { try await change("retry", selection) }
 
-    /// Gives out no jobs of a batch, of a task or at all. Jobs that are held run on.
+    /// Runs jobs again that are done or dead. Their keys stay theirs, and old results go to `gloss.superseded`.
+    /// - Returns: how many.
+    @discardableResult
+    public func rerun(_ selection: JobSelection) async throws -> Int { try await change("rerun", selection) }
+
+    /// Deletes jobs that are done, dead or pruned, with their results and keys; some thousands a transaction.
+    /// - Parameter onProgress: gets how many are deleted so far, after each transaction.
+    /// - Returns: how many.
+    @discardableResult
+    public func forget(_ selection: JobSelection, onProgress: (Int) -> Void = { _ in }) async throws -> Int {
+        var total = 0
+        while case let count = try await change("forget", selection), count > 0 {
+            total += count
+            onProgress(total)
+        }
+        return total
+    }
+
+    /// Deletes what is older than it has to be kept. Keys stay.
+    /// - Parameters:
+    ///   - most: rows of each kind in one transaction.
+    ///   - onProgress: gets what is deleted so far, after each transaction.
+    @discardableResult
+    public func prune(
+        _ keeping: Retention, most: Int = 10_000, onProgress: (Pruned) -> Void = { _ in }
+    ) async throws -> Pruned {
+        var total = Pruned()
+        while true {
+            let answer = try await session.query(
+                "select * from gloss.prune($1::interval, $2::interval, $3::interval, $4::int)",
+                [SQLValue(keeping.history), SQLValue(keeping.results), SQLValue(keeping.dead), SQLValue(most)],
+                context: "prune")
+            let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
+            guard counts.count == 3 else { throw StorageError.unexpected("prune") }
+            guard counts.contains(where: { $0 > 0 }) else { return total }
+            total.attempts += counts[0]
+            total.results += counts[1]
+            total.dead += counts[2]
+            onProgress(total)
+        }
+    }
+
+    /// Gives out no jobs of a batch, of a task, of a host or at all. Jobs that are held run on.
     public func pause(_ selection: JobSelection) async throws { _ = try await change("pause", selection) }
 
     /// Undoes `pause`.
@@ -60,6 +102,7 @@ extension Administration {
             case .job(let id): ("job => $1::bigint", SQLValue(id.rawValue))
             case .batch(let name): ("batch => $1::text", SQLValue(name))
             case .task(let task): ("task => $1::text", SQLValue(task.rawValue))
+            case .host(let name): ("host => $1::text", SQLValue(name))
             case .everything: ("everything => $1::bool", SQLValue(true))
             }
         let answer = try await session.query("select gloss.\(verb)(\(argument))", [value], context: verb)

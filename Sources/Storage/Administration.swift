@@ -57,8 +57,40 @@ public enum JobSelection: Sendable, Equatable {
     case batch(String)
     /// All jobs of a task.
     case task(AnnotationTask)
+    /// All jobs with an image of a host; for `pause` and `resume` only.
+    case host(String)
     /// All jobs.
     case everything
+}
+
+/// What `prune` deletes: all that is older, as intervals that PostgreSQL reads, such as `90 days`.
+public struct Retention: Sendable, Equatable {
+    /// Attempts of jobs that have ended.
+    public var history: String?
+    /// Results, with their jobs; nil keeps them.
+    public var results: String?
+    /// Dead jobs; nil keeps them.
+    public var dead: String?
+
+    /// A retention.
+    public init(history: String? = nil, results: String? = nil, dead: String? = nil) {
+        self.history = history
+        self.results = results
+        self.dead = dead
+    }
+}
+
+/// What `prune` deleted.
+public struct Pruned: Sendable, Codable, Equatable {
+    /// Attempts.
+    public var attempts = 0
+    /// Results.
+    public var results = 0
+    /// Dead jobs.
+    public var dead = 0
+
+    /// Nothing yet.
+    public init() {}
 }
 
 /// A filter of jobs; nil is any.

@@ -103,7 +103,50 @@ import Testing
         #expect(missing.errors.contains("there is no batch \"nope\""))
     }
 
-    @Test(arguments: [["retry"], ["cancel", "1", "--all"], ["pause", "--all", "--task", "vqa"], ["resume"]])
+    @Test func pausesAHost() async throws {
+        let (database, tool) = try await queue()
+        let paused = try await tool("pause", "--host", "a.example")
+        #expect(paused.output == "Paused host a.example. Jobs that workers hold run on.\n", "\(paused.errors)")
+        #expect(try await Worker(database).claim().isEmpty)
+        #expect(try await tool("status").output.contains("a.example  paused  paused by test_admin\n"))
+        #expect(
+            try await tool("resume", "--host", "a.example", "--json").output
+                == "{\"resumed\":{\"host\":\"a.example\"}}\n")
+        #expect(try await Worker(database).claim().count == 3)
+        let again = try await tool("resume", "--host", "a.example")
+        #expect(again.status == 1 && again.errors.contains("is neither paused nor parked"))
+    }
+
+    @Test func rerunForgetAndPrune() async throws {
+        let (database, tool) = try await queue()
+        let worker = Worker(database)
+        for job in try await worker.claim() {
+            try await worker.complete(job, .texts([Worker.text("a cat")]))
+        }
+        #expect(try await tool("rerun", "1").output == "1 job rerun.\n")
+        let running = try await tool("rerun", "1")
+        #expect(running.status == 1)
+        #expect(running.errors == "glossctl: job 1 is ready: only jobs that are done or dead are rerun\n")
+        #expect(try await tool("forget", "2", "--json").output == "{\"forgotten\":1}\n")
+        #expect(
+            try await tool("forget", "1").errors
+                == "glossctl: job 1 is ready: only jobs that have ended are forgotten\n")
+        #expect(try await tool("forget", "--all").status == 64)
+        let pruned = try await tool("prune", "--keep-results", "0")
+        #expect(pruned.output == "Deleted: 1 results, 0 dead jobs, 0 attempts.\n", "\(pruned.errors)")
+        #expect(try await tool("prune", "--json").output == "{\"attempts\":0,\"dead\":0,\"results\":0}\n")
+        #expect(
+            try await tool("jobs", "--state", "pruned", "--json").json().compactMap { $0["key"] as? String } == [
+                "three"
+            ])
+        let bad = try await tool("prune", "--keep-dead", "soon")
+        #expect(bad.status == 1 && bad.errors.contains("invalid input syntax for type interval"))
+    }
+
+    @Test(arguments: [
+        ["retry"], ["cancel", "1", "--all"], ["pause", "--host", "a", "--all"], ["rerun"],
+        ["pause", "--all", "--task", "vqa"], ["resume"],
+    ])
     func aSelectionIsOneThing(arguments: [String]) async throws {
         #expect(try await Tool.run(Tool.path, arguments).status == 64)
     }

@@ -235,7 +235,7 @@ import Testing
     }
 
     /// All connections of a daemon, the listening one too, go through TLS: the next look into the queue would be an hour later.
-    @Test(.timeLimit(.minutes(1))) func worksThroughTLS() async throws {
+    @Test(.timeLimit(.minutes(2))) func worksThroughTLS() async throws {
         let (authority, port) = (try await PrivateCA(), try LoopbackServer([:]).port)
         let postgres = PrivatePostgres(port: port, options: try await authority.serverOptions(for: "db.gloss.test"))
         let database = try await postgres.makeDatabase()
@@ -302,7 +302,7 @@ import Testing
     }
 
     /// A right that goes away while jobs run: the daemon ends with its reason rather than hold on to what it can't write.
-    @Test(.timeLimit(.minutes(1))) func rightGone() async throws {
+    @Test(.timeLimit(.minutes(2))) func rightGone() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let server = try Self.imageServer()
         try await database.query(

@@ -127,11 +127,15 @@ import Testing
     }
 }
 
-/// The socket on which a service talks to systemd.
+/// The socket on which a service talks to systemd. It is read all the time: a full one would halt the service.
 final class NotifySocket: Sendable {
     let path = FileManager.default.temporaryDirectory.appending(path: "n\(UUID().uuidString.prefix(8))").path
     private let descriptor: Int32
-    private let received = Mutex<[String]>([])
+    private let received = Log()
+
+    private final class Log: Sendable {
+        let messages = Mutex<[String]>([])
+    }
 
     init() throws {
         descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
@@ -143,23 +147,23 @@ final class NotifySocket: Sendable {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(fd, $0, size) }
         }
         guard code == 0 else { throw POSIXError(.EADDRNOTAVAIL) }
+        Thread.detachNewThread { [received] in
+            var buffer = [UInt8](repeating: 0, count: 65536)
+            while case let count = recv(fd, &buffer, buffer.count, 0), count > 0 {
+                let message = String(decoding: buffer[..<count], as: UTF8.self)
+                received.messages.withLock { $0.append(message) }
+            }
+            close(fd)
+        }
     }
 
     deinit {
-        close(descriptor)
+        shutdown(descriptor, Int32(SHUT_RDWR))
         unlink(path)
     }
 
     /// All that was said so far.
-    var messages: [String] {
-        var buffer = [UInt8](repeating: 0, count: 65536)
-        return received.withLock { messages in
-            while case let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT)), count > 0 {
-                messages.append(String(decoding: buffer[..<count], as: UTF8.self))
-            }
-            return messages
-        }
-    }
+    var messages: [String] { received.messages.withLock { $0 } }
 
     /// Whether a message with this text comes within a minute.
     func waits(for text: String) async -> Bool {

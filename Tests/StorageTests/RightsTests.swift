@@ -18,7 +18,8 @@ import Testing
         "register_worker": [.worker], "claim": [.worker], "heartbeat": [.worker], "checkpoint": [.worker],
         "record": [.worker], "rescue": [.worker], "deregister_worker": [.worker], "release_unheld": [.worker],
         "park_host": [.worker, .admin],
-        "unpark_host": [.admin], "cancel": [.admin], "retry": [.admin], "pause": [.admin], "resume": [.admin],
+        "unpark_host": [.admin], "cancel": [.admin], "retry": [.admin], "rerun": [.admin], "pause": [.admin],
+        "resume": [.admin],
         "forget": [.admin], "prune": [.admin],
         "jobs": [.reader, .admin], "explain": [.reader, .admin], "finish_reason": [.reader, .admin],
         "host_of": [.reader, .admin], "schema_objects": [.reader, .admin],
@@ -215,7 +216,8 @@ import Testing
         try await admin.script(Self.search)
         for sql in [
             "select gloss.explain(1)", "select gloss.explain(2)", "select * from gloss.jobs(null, 'b', null, null)",
-            "select gloss.retry(key => 'k')", "select gloss.pause(batch => 'b')", "select gloss.resume(batch => 'b')",
+            "select gloss.retry(key => 'k')", "select gloss.rerun(key => 'k')", "select gloss.pause(host => 'e.org')",
+            "select gloss.pause(batch => 'b')", "select gloss.resume(batch => 'b')",
             "select gloss.cancel(batch => 'b')", "select gloss.forget(key => 'k')", "select gloss.prune()",
             "select gloss.unpark_host('e.org')", "select * from gloss.job_state", "select * from gloss.depth",
             "select * from gloss.detection", "select * from gloss.multiview_response", "select * from gloss.caption",

@@ -113,7 +113,7 @@ final class ServerPlace: Sendable {
     func serverOptions(port: Int?, _ more: [String]) -> String {
         let address = port.map { ["listen_addresses=127.0.0.1", "port=\($0)"] } ?? ["listen_addresses=''"]
         let settings = [
-            "fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB",
+            "fsync=off", "full_page_writes=off", "max_connections=600", "shared_buffers=64MB",
             "log_min_messages=warning",
         ]
         return "-k \(root)" + (address + settings + more).map { " -c \($0)" }.joined()

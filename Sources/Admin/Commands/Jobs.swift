@@ -18,7 +18,7 @@ struct Jobs: AsyncParsableCommand {
     @OptionGroup var database: DatabaseOptions
     @OptionGroup var format: FormatOptions
 
-    @Option(help: "ready, scheduled, paused, leased, done or dead.")
+    @Option(help: "ready, scheduled, paused, leased, done, dead or pruned.")
     var state: String?
     @Option(help: "Only jobs of this batch.")
     var batch: String?

@@ -2,7 +2,7 @@ import ArgumentParser
 import Queue
 import Storage
 
-/// A batch, a task or everything: what `pause` and `resume` take.
+/// A batch, a task or everything.
 struct GroupOptions: ParsableArguments {
     @Option(help: "All jobs of this batch.")
     var batch: String?
@@ -16,8 +16,19 @@ struct GroupOptions: ParsableArguments {
         [batch.map(JobSelection.batch), task.map(JobSelection.task), all ? .everything : nil].compactMap(\.self)
     }
 
+}
+
+/// A group of jobs, or those with an image of a host: what `pause` and `resume` take.
+struct StopOptions: ParsableArguments {
+    @OptionGroup var group: GroupOptions
+    @Option(help: "All jobs with an image of this host, such as images.example.org.")
+    var host: String?
+
+    /// What was chosen; empty, or one.
+    var selections: [JobSelection] { group.selections + [host.map(JobSelection.host)].compactMap(\.self) }
+
     func validateOne() throws {
-        guard selections.count == 1 else { throw ValidationError("Give one of --batch, --task and --all.") }
+        guard selections.count == 1 else { throw ValidationError("Give one of --batch, --task, --host and --all.") }
     }
 }
 
@@ -28,6 +39,7 @@ extension JobSelection {
         case .job(let id): "job \(id)"
         case .batch(let name): "batch \"\(name)\""
         case .task(let task): "task \(task.rawValue)"
+        case .host(let name): "host \(name)"
         case .everything: "the whole queue"
         }
     }
@@ -38,12 +50,13 @@ extension JobSelection {
         case .job(let id): ["job": "\(id)"]
         case .batch(let name): ["batch": name]
         case .task(let task): ["task": task.rawValue]
+        case .host(let name): ["host": name]
         case .everything: ["all": "true"]
         }
     }
 }
 
-/// Jobs by number, or a group of them: what `retry` and `cancel` take.
+/// Jobs by number, or a group of them: what `retry`, `rerun`, `cancel` and `forget` take.
 struct JobsOptions: ParsableArguments {
     @Argument(help: ArgumentHelp("Jobs by number.", valueName: "job"))
     var jobs: [Int64] = []
@@ -61,7 +74,7 @@ struct JobsOptions: ParsableArguments {
     }
 }
 
-/// A change that counts the jobs it touched: what `retry` and `cancel` share.
+/// A change that counts the jobs it touched: what they share.
 struct JobChange {
     /// `retried`, `cancelled`
     let participle: String

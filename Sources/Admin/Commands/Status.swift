@@ -163,7 +163,7 @@ struct QueueStatus: Encodable {
         var table = Table([.flexible("HOST"), .number("FOR"), .flexible("REASON")])
         for row in hosts {
             table.add([
-                Table.Cell(row.host), Table.Cell(Formats.duration(seconds: row.seconds_left), .yellow),
+                Table.Cell(row.host), Table.Cell(row.seconds_left.map(Formats.duration) ?? "paused", .yellow),
                 Table.Cell(row.reason),
             ])
         }
