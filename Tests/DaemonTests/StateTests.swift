@@ -78,6 +78,9 @@ import Testing
         #expect(leases.isLost(a) && !leases.isLost(b))
         leases.remove([a])
         #expect(!leases.isLost(a) && leases.all.isEmpty)
+        leases.add([a])
+        leases.move([a], to: .record)
+        #expect(leases.lose([a]).isEmpty, "gone because it was recorded a moment ago")
     }
 
     @Test func leasesThatAreLostAreTold() async {
@@ -166,12 +169,14 @@ import Testing
         metrics.fetched(bytes: 10, seconds: 0.5)
         let failure = Failure(code: "http_404", reason: "gone", disposition: .permanent)
         metrics.reported(.failed(failure), .recorded)
+        metrics.condition.holdUp("no memory")
         var statistics = Scheduler.Statistics()
         (statistics.seconds.extend, statistics.extendCount, statistics.extendRowCount) = (2, 10, 300)
         metrics.computed(statistics)
         metrics.spent(.idle, seconds: 4)
         #expect(metrics.stages["extend"] == StageTotals(seconds: 2, units: 10, rows: 300))
         #expect(metrics.text.contains("gloss_stage_rows_total{stage=\"extend\"} 300.0"))
+        #expect(metrics.text.contains("gloss_held_up 1.0") && metrics.text.contains("gloss_database_up 1.0"))
         #expect(metrics.text.contains("gloss_engine_idle_seconds_total 4.0"))
         for line in metrics.text.split(separator: "\n") where !line.hasPrefix("#") {
             #expect(line.wholeMatch(of: /gloss_[a-z_]+(\{[a-z]+="[a-z0-9_]+"\})? [0-9.e+-]+/) != nil, "\(line)")
