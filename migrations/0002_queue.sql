@@ -18,14 +18,18 @@ create table gloss.batch (
     created_at timestamptz not null default now()
 );
 
--- Jobs that the same workers can run. A worker claims from the lanes of its models, so that a backlog for another
--- model is never even looked at. model null: any model will do.
+-- Jobs that the same workers can run and that are equally urgent. A worker claims from the lanes of its models, so that
+-- a backlog for another model is never even looked at. model null: any model will do.
 create table gloss.lane (
-    id    smallint generated always as identity primary key,
-    task  gloss.task not null,
-    model text,
-    unique nulls not distinct (task, model)
-);
+    id       int generated always as identity primary key,
+    task     gloss.task not null,
+    model    text,
+    priority smallint not null default 0, -- lower is earlier
+    turn     bigint not null default 0,   -- being served: claims start here, and so does what comes in (0004, 0006)
+    moved_at timestamptz not null default now(),  -- turn was last changed
+    swept_at timestamptz not null default now(),  -- jobs before turn were last looked for
+    unique nulls not distinct (task, model, priority)
+) with (fillfactor = 20);
 insert into gloss.lane (task) select unnest(enum_range(null::gloss.task));
 
 create table gloss.job (
@@ -33,8 +37,8 @@ create table gloss.job (
     created_at   timestamptz not null default now(),
     run_at       timestamptz,             -- as asked for; null: at once
     batch_id     int,                     -- gloss.batch
-    lane         smallint not null,       -- gloss.lane
-    priority     smallint not null,       -- lower is earlier
+    lane         int not null,            -- gloss.lane
+    priority     smallint not null,       -- its lane's
     max_attempts smallint not null,
     task         gloss.task not null,
     key          text,                    -- the user's own name
@@ -46,16 +50,17 @@ comment on table gloss.job is 'What was asked: written once, never changed';
 create unique index job_key on gloss.job (task, key) where key is not null;
 create index job_batch on gloss.job (batch_id, id) where batch_id is not null;
 
--- Due. The primary key is the order of claims, and the only index. A negative lane holds the suspects of the lane:
--- jobs with which two daemons died; a worker takes one of them at a time.
+-- Due. Claims go by (lane, turn). Turns are given at enqueue: the nth waiting job of each batch has the nth turn after
+-- the one that is being served, so that batches are served alternately, whatever their sizes.
+-- A negative lane holds the suspects of the lane: jobs with which two daemons died; a worker runs one of them alone.
 create table gloss.ready (
-    lane     smallint not null,
-    priority smallint not null,
-    job_id   bigint not null,
+    lane     int not null,
     attempts smallint not null,           -- failed so far
     rescues  smallint not null,           -- daemons that died with it
-    primary key (lane, priority, job_id)
+    turn     bigint not null,
+    job_id   bigint primary key
 ) with (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_cost_delay = 0);
+create index ready_turn on gloss.ready (lane, turn);
 
 -- Due later: asked for with run_at, or to be tried again. A claim moves what has become due to ready.
 create table gloss.scheduled (
@@ -139,6 +144,7 @@ create table gloss.incarnation (
     phases       jsonb,                   -- the jobs it holds: {fetch: [job], compute: [job], record: [job]}
     holdup       text                     -- why it claims nothing at the moment; null: it claims
 ) with (fillfactor = 50);
+create index incarnation_running on gloss.incarnation (id) where stopped_at is null;
 
 -- A row pauses a task; a row without a task pauses everything.
 create table gloss.pause (
@@ -158,10 +164,12 @@ create table gloss.parked_host (
 -- gloss.fold_tally adds rows up. The state of a count is the sum over all rows.
 create table gloss.tally (
     batch_id int not null,                -- 0: none
-    lane     smallint not null,
+    lane     int not null,
     minute   timestamptz not null default date_trunc('minute', now()),
     folded   boolean not null default false,
     enqueued bigint not null default 0,
     done     bigint not null default 0,
-    dead     bigint not null default 0
+    dead     bigint not null default 0,
+    turn     bigint                       -- the last one given to a job of this batch and lane
 );
+create index tally_turn on gloss.tally (batch_id, lane, turn) where turn is not null;

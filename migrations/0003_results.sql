@@ -53,9 +53,10 @@ create table gloss.annotation (
 );
 create index annotation_finished_at on gloss.annotation (finished_at);
 
+-- (Without quotes around it, a function's body is bound when it is made: a caller's search path can't change it.)
 create function gloss.finish_reason(truncated smallint[], response bigint) returns text
 language sql immutable parallel safe
-as $$ select case when response = any (truncated) then 'length' else 'eos' end $$;
+return case when response = any (truncated) then 'length' else 'eos' end;
 
 -- One row a caption. Join on key.
 create view gloss.caption as

@@ -47,14 +47,20 @@ begin
         'Describe the object in the image'];
 end $$;
 
+-- Almost all URLs: one look.
+create function gloss.is_plain_url(url text) returns boolean
+language sql immutable
+as $$ select url ~ '^https?://[[:alnum:].-]+(:[0-9]+)?(/[!-~]*)?$' and length(url) <= 8192 $$;
+
 create function gloss.url_problem(url text) returns text
 language plpgsql immutable
 as $$
 declare
-    shown constant text := '"' || left(url, 200) || '"';
+    -- What stands in an error also comes into logs: neither a password nor a signature belongs there.
+    shown constant text := '"' || left(
+        regexp_replace(regexp_replace(url, '//[^/?#]*@', '//…@'), '[?#].*', '?…'), 200) || '"';
 begin
-    -- Almost all URLs: one look.
-    if url ~ '^https?://[[:alnum:].-]+(:[0-9]+)?(/[!-~]*)?$' and length(url) <= 8192 then return null; end if;
+    if gloss.is_plain_url(url) then return null; end if;
     if url is null or url = '' then return 'an image URL is empty'; end if;
     if url ~* '^data:' then
         return case when length(url) > 16777216 then 'a data: URL is longer than 16 MiB' end;
@@ -81,9 +87,13 @@ declare
     problem text;
 begin
     if coalesce(cardinality(i.image_urls), 0) = 0 then return 'there is no image URL'; end if;
+    if array_ndims(i.image_urls) > 1 or array_lower(i.image_urls, 1) <> 1 then
+        return 'image_urls must be a plain list that counts from 1';
+    end if;
     if cardinality(i.image_urls) > most then
         return format('%s images are too many: %s takes at most %s', cardinality(i.image_urls), i.task, most);
     end if;
+    if pg_column_size(i.image_urls) > 33554432 then return 'the image URLs have more than 32 MiB together'; end if;
     foreach url in array i.image_urls loop
         problem := gloss.url_problem(url);
         if problem is not null then return problem; end if;
@@ -99,6 +109,9 @@ declare
     one text;
 begin
     if i.prompt is not null and i.texts is not null then return 'give either prompt or texts, not both'; end if;
+    if array_ndims(texts) > 1 or array_lower(texts, 1) <> 1 then
+        return 'texts must be a plain list that counts from 1';
+    end if;
     if i.task = 'caption' and coalesce(i.style, '') <> 'raw' then
         return case when count > 0 then 'caption takes no prompt, except with the style raw' end;
     elsif (i.task in ('caption', 'vqa') or i.task = 'detect' and i.style = 'raw') and count <> 1 then
@@ -140,7 +153,7 @@ begin
     if i.score not in ('sum', 'normalised') then
         return 'score must be sum or normalised, not "' || left(i.score, 200) || '"';
     end if;
-    if i.background !~* '^#[0-9a-f]{6}$' then return 'background must be like #ffffff, not "' || i.background || '"';
+    if i.background !~* '^#[0-9a-f]{6}$' then return 'background must be like #ffffff, not "' || left(i.background, 200) || '"';
     end if;
     return null;
 end $$;
@@ -169,9 +182,10 @@ begin
     if i.samples * coalesce(i.max_tokens, 1) > 16384 then
         return format('samples × max_tokens must be at most 16384, not %s × %s', i.samples, i.max_tokens);
     end if;
-    if i.task = 'multiview' and cardinality(i.image_urls) * cardinality(texts_of(i)) * coalesce(i.samples, 5) > 32767 then
+    if i.task = 'multiview'
+        and cardinality(i.image_urls) * cardinality(gloss.texts_of(i)) * coalesce(i.samples, 5) > 32767 then
         return format('views × questions × samples must be at most 32767, not %s × %s × %s',
-            cardinality(i.image_urls), cardinality(texts_of(i)), coalesce(i.samples, 5));
+            cardinality(i.image_urls), cardinality(gloss.texts_of(i)), coalesce(i.samples, 5));
     end if;
     if i.beams <> 1 then return 'beams must be 1, not ' || i.beams || ': there is no beam search yet'; end if;
     if not i.temperature between 0 and 5 then return 'temperature must be 0 to 5, not ' || i.temperature; end if;

@@ -6,62 +6,118 @@ create function gloss.refuse(message text) returns void
 language plpgsql
 as $$ begin raise exception using errcode = '22023', message = message; end $$;
 
--- Moves the rows of one INSERT or COPY into the queue, set by set.
+-- The turn of the next job of a batch (0: of none) in a lane: after the batch's last one, and not before the one that
+-- is being served. Nothing is locked, so two transactions may get the same; then the batch is served a little faster.
+create function gloss.next_turn(lane int, batch int) returns bigint
+language plpgsql stable
+as $$
+begin
+    return greatest(
+        (select l.turn from gloss.lane l where l.id = next_turn.lane),
+        (select t.turn + 1 from gloss.tally t
+         where t.batch_id = next_turn.batch and t.lane = next_turn.lane and t.turn is not null
+         order by t.batch_id desc, t.lane desc, t.turn desc limit 1));
+end $$;
+
+-- What most rows of a bulk have in common, so that it is judged, and the spec is made, once for all of them.
+create function gloss.form_of(i gloss.inbox) returns gloss.inbox
+language sql immutable
+as $$
+    select row(null, i.task, null, null, null, null, i.batch, i.priority, null, i.max_attempts, i.model, i.language,
+        i.style, i.score, i.background, i.max_tokens, i.samples, i.beams, i.temperature, i.top_k, i.top_p,
+        i.seed)::gloss.inbox
+$$;
+
+-- Whether nothing is wrong with rows of this form, one image each, but perhaps with their image, texts, key and run_at.
+create function gloss.is_good_form(f gloss.inbox) returns boolean
+language plpgsql immutable
+as $$
+begin
+    return f.task in ('caption', 'vqa', 'detect')
+        and coalesce(gloss.style_problem(f), gloss.options_problem(f), gloss.settings_problem(f)) is null;
+end $$;
+
+-- Moves the rows of one INSERT or COPY into the queue, set by set. Most rows are seen to be good at one look.
 create function gloss.take_inbox() returns trigger
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off set enable_mergejoin = off set work_mem = '64MB'
 as $$
 declare
     bad record;
-    row_count bigint;
+    given record;
     inserted_count bigint;
 begin
-    select count(*) into row_count from new_rows;
-    if row_count = 0 then return null; end if;
+    select count(*) as count, min(id) as first, max(id) as last into given from new_rows;
+    if given.count = 0 then return null; end if;
 
-    select * into bad from (
-        select n, key, problem, count(*) over () as bad_count
-        from (select row_number() over (order by i.id) as n, i.key, gloss.problem(i::gloss.inbox) as problem
-              from new_rows i) checked
-        where problem is not null) found
-    order by n limit 1;
+    with form as materialized (
+        select f, is_good_form(f) as is_good from (select distinct form_of(i::inbox) as f from new_rows i) x
+    ), checked as (
+        select i.id, i.key,
+            case when form.is_good and cardinality(i.image_urls) = 1 and is_plain_url(i.image_urls[1])
+                    and (i.key is null or length(i.key) between 1 and 512) and (i.run_at is null or isfinite(i.run_at))
+                    and case when i.task = 'caption' and num_nonnulls(i.style, i.prompt, i.texts) = 0 then true
+                             else texts_problem(i::inbox, texts_of(i::inbox)) is null end
+                then null
+                else problem(i::inbox) end as problem
+        from new_rows i join form on form.f = form_of(i::inbox)
+    )
+    select id, key, problem, count(*) over () as count into bad
+    from checked where problem is not null order by id limit 1;
     if found then
         raise exception using errcode = '22023',
-            message = format('row %s%s: %s', bad.n, ' (key "' || bad.key || '")', bad.problem),
-            detail = format('%s of %s rows are no good; nothing was enqueued', bad.bad_count, row_count);
+            message = format('row %s%s: %s', (select count(*) from new_rows i where i.id <= bad.id),
+                ' (key "' || left(bad.key, 200) || '")', bad.problem),
+            detail = format('%s of %s rows are no good; nothing was enqueued', bad.count, given.count);
     end if;
 
-    insert into batch (name) select distinct i.batch from new_rows i where i.batch is not null
+    insert into batch (name)
+    select distinct i.batch from new_rows i
+    where i.batch is not null and not exists (select from batch b where b.name = i.batch)
     on conflict do nothing;
-    insert into lane (task, model)
-    select distinct i.task::task, i.model from new_rows i where i.model is not null
+    insert into lane (task, model, priority)
+    select i.task::task, i.model, coalesce(i.priority, 0) from new_rows i group by 1, 2, 3
+    except select task, model, priority from lane
     on conflict do nothing;
 
-    with inserted as (
+    with form as materialized (
+        select f, l.id as lane, b.id as batch_id, spec_of(f) as spec
+        from (select distinct form_of(i::inbox) as f from new_rows i) x
+        join lane l on l.task = (f).task::task and l.model is not distinct from (f).model
+            and l.priority = coalesce((f).priority, 0)
+        left join batch b on b.name = (f).batch
+    ), inserted as (
         insert into job (run_at, batch_id, lane, priority, max_attempts, task, key, image_urls, spec)
-        select i.run_at, b.id, l.id, coalesce(i.priority, 0), coalesce(i.max_attempts, 5), i.task::task, i.key,
-               i.image_urls, spec_of(i::inbox)
-        from new_rows i
-        join lane l on l.task = i.task::task and l.model is not distinct from i.model
-        left join batch b on b.name = i.batch
+        select i.run_at, form.batch_id, form.lane, coalesce(i.priority, 0), coalesce(i.max_attempts, 5), i.task::task,
+               i.key, i.image_urls,
+               case when num_nonnulls(i.prompt, i.texts) = 0 then form.spec
+                    else form.spec || jsonb_build_object('texts', texts_of(i::inbox)) end
+        from new_rows i join form on form.f = form_of(i::inbox)
         order by i.id
         on conflict (task, key) where key is not null do nothing
-        returning id, run_at, batch_id, lane, priority
+        returning id, run_at, batch_id, lane
+    ), line as materialized (
+        select p.*, coalesce(b.paused, false) as held, next_turn(p.lane, coalesce(p.batch_id, 0)) as turn
+        from (select distinct lane, batch_id from form) p left join batch b on b.id = p.batch_id
     ), placed as (
-        select n.*, coalesce(b.paused, false) as held, coalesce(n.run_at > now(), false) as later
-        from inserted n left join batch b on b.id = n.batch_id
+        select n.id, n.run_at, n.lane, n.batch_id, line.held, coalesce(n.run_at > now(), false) as later,
+               line.turn - 1 + row_number() over (partition by n.lane, n.batch_id order by n.id) as turn
+        from inserted n join line on line.lane = n.lane and line.batch_id is not distinct from n.batch_id
     ), as_held as (
         insert into held select batch_id, id, case when later then run_at end, 0, 0 from placed where held
     ), as_scheduled as (
         insert into scheduled select id, run_at, 0, 0 from placed where later and not held
     ), as_ready as (
-        insert into ready select lane, priority, id, 0, 0 from placed where not later and not held
+        insert into ready (lane, attempts, rescues, turn, job_id)
+        select lane, 0, 0, turn, id from placed where not later and not held
     ), counted as (
-        insert into tally (batch_id, lane, enqueued)
-        select coalesce(batch_id, 0), lane, count(*) from placed group by 1, 2
+        insert into tally (batch_id, lane, enqueued, turn)
+        select coalesce(batch_id, 0), lane, count(*), max(turn) filter (where not later and not held)
+        from placed group by 1, 2
     )
     select count(*) into inserted_count from placed;
 
-    if inserted_count < row_count then perform refuse_conflicts(array(
+    if inserted_count < given.count then perform refuse_conflicts(array(
         select i from (select j.id as job_id, row_number() over (order by i.id) as n, i::inbox as i
                        from new_rows i join job j on j.key = i.key and j.task = i.task::task
                        join lane l on l.id = j.lane
@@ -69,7 +125,7 @@ begin
                        order by i.id limit 3) x));
     end if;
 
-    delete from inbox where id in (select id from new_rows);
+    delete from inbox where id between given.first and given.last;
     if inserted_count > 0 then perform notify_ready(); end if;
     return null;
 end $$;
@@ -107,18 +163,19 @@ begin
     return found_id;
 end $$;
 
-create function gloss.lane_of(task gloss.task, model text) returns smallint
+create function gloss.lane_of(task gloss.task, model text, priority int) returns int
 language plpgsql
 as $$
 declare
-    found_id smallint;
+    found_id int;
 begin
     select l.id into found_id from gloss.lane l
-    where l.task = lane_of.task and l.model is not distinct from lane_of.model;
+    where l.task = lane_of.task and l.model is not distinct from lane_of.model and l.priority = lane_of.priority;
     if found_id is null then
-        insert into gloss.lane (task, model) values (lane_of.task, lane_of.model) on conflict do nothing;
+        insert into gloss.lane (task, model, priority) values (lane_of.task, lane_of.model, lane_of.priority)
+        on conflict do nothing;
         select l.id into found_id from gloss.lane l
-        where l.task = lane_of.task and l.model is not distinct from lane_of.model;
+        where l.task = lane_of.task and l.model is not distinct from lane_of.model and l.priority = lane_of.priority;
     end if;
     return found_id;
 end $$;
@@ -132,12 +189,13 @@ declare
     j gloss.job;
     problem constant text := gloss.problem(i);
     later constant boolean := coalesce(i.run_at > now(), false);
+    turn bigint;
 begin
     if problem is not null then perform gloss.refuse(problem); end if;
     j.spec := gloss.spec_of(i);
-    j.lane := gloss.lane_of(i.task::gloss.task, i.model);
     j.batch_id := gloss.batch_of(i.batch);
     j.priority := coalesce(i.priority, 0);
+    j.lane := gloss.lane_of(i.task::gloss.task, i.model, j.priority);
 
     insert into gloss.job (run_at, batch_id, lane, priority, max_attempts, task, key, image_urls, spec)
     values (i.run_at, j.batch_id, j.lane, j.priority, coalesce(i.max_attempts, 5), i.task::gloss.task, i.key,
@@ -146,10 +204,10 @@ begin
     returning id into j.id;
 
     if j.id is null then
-        select o.id, case when (o.image_urls, o.spec, o.lane) is not distinct from (i.image_urls, j.spec, j.lane)
+        select o.id, case when (o.image_urls, o.spec, l.model) is not distinct from (i.image_urls, j.spec, i.model)
                           then 'duplicate' else 'conflict' end
         into enqueue_row.job_id, enqueue_row.outcome
-        from gloss.job o where o.task = i.task::gloss.task and o.key = i.key;
+        from gloss.job o join gloss.lane l on l.id = o.lane where o.task = i.task::gloss.task and o.key = i.key;
         return;
     end if;
     if (select paused from gloss.batch where id = j.batch_id) then
@@ -157,9 +215,10 @@ begin
     elsif later then
         insert into gloss.scheduled values (j.id, i.run_at, 0, 0);
     else
-        insert into gloss.ready values (j.lane, j.priority, j.id, 0, 0);
+        turn := gloss.next_turn(j.lane, coalesce(j.batch_id, 0));
+        insert into gloss.ready (lane, attempts, rescues, turn, job_id) values (j.lane, 0, 0, turn, j.id);
     end if;
-    insert into gloss.tally (batch_id, lane, enqueued) values (coalesce(j.batch_id, 0), j.lane, 1);
+    insert into gloss.tally (batch_id, lane, enqueued, turn) values (coalesce(j.batch_id, 0), j.lane, 1, turn);
     perform gloss.notify_ready();
     enqueue_row.job_id := j.id;
     enqueue_row.outcome := 'inserted';

@@ -11,49 +11,81 @@ as $$
     values (host, pid, version, models, tasks::gloss.task[]) returning id
 $$;
 
--- Moves what has become due to ready.
-create function gloss.promote(most int) returns void
-language sql
+-- Puts jobs that waited elsewhere into their lanes: those that were tried before at the head, the others at the end of
+-- their batch, in order of age.
+create function gloss.line_up(jobs bigint[], attempts smallint[], rescues smallint[]) returns void
+language plpgsql
 as $$
-    with due as (
+begin
+    with known as (
+        select j.id, j.lane, coalesce(j.batch_id, 0) as batch, x.attempts, x.rescues,
+               x.attempts + x.rescues > 0 as tried
+        from unnest(jobs, attempts, rescues) x (id, attempts, rescues) join gloss.job j on j.id = x.id
+    ), line as (
+        select lane, batch, gloss.next_turn(lane, batch) as next
+        from (select distinct lane, batch from known where not tried) x
+    ), fresh as (
+        select k.id, k.lane, k.batch,
+               line.next - 1 + row_number() over (partition by k.lane, k.batch order by k.id) as turn
+        from known k join line on line.lane = k.lane and line.batch = k.batch
+        where not k.tried
+    ), counted as (
+        insert into gloss.tally (batch_id, lane, turn) select batch, lane, max(turn) from fresh group by 1, 2
+    ), again as (
+        insert into gloss.ready (lane, attempts, rescues, turn, job_id)
+        select case when k.rescues >= 2 then -k.lane else k.lane end, k.attempts, k.rescues, l.turn, k.id
+        from known k join gloss.lane l on l.id = k.lane
+        where k.tried
+    )
+    insert into gloss.ready (lane, attempts, rescues, turn, job_id) select lane, 0, 0, turn, id from fresh;
+end $$;
+
+-- Moves what has become due to ready: a little more than the claim can take.
+create function gloss.promote(most int) returns void
+language plpgsql
+as $$
+declare
+    due record;
+begin
+    with found as (
         select job_id from gloss.scheduled where run_at <= now() order by run_at limit most for update skip locked
     ), gone as (
-        delete from gloss.scheduled s using due where s.job_id = due.job_id returning s.*
+        delete from gloss.scheduled s using found where s.job_id = found.job_id returning s.*
     )
-    insert into gloss.ready
-    select case when g.rescues >= 2 then -j.lane else j.lane end, j.priority, j.id, g.attempts, g.rescues
-    from gone g join gloss.job j on j.id = g.job_id
-$$;
+    select array_agg(job_id) as jobs, array_agg(attempts) as attempts, array_agg(rescues) as rescues into due from gone;
+    if due.jobs is not null then perform gloss.line_up(due.jobs, due.attempts, due.rescues); end if;
+end $$;
 
 -- The host of an image's URL, or null.
 create function gloss.host_of(url text) returns text
 language sql immutable parallel safe
-as $$ select lower(substring(url from '^[hH][tT][tT][pP][sS]?://(\[[^]]*\]|[^/:?#]+)')) $$;
+return lower(substring(url from '^[hH][tT][tT][pP][sS]?://(\[[^]]*\]|[^/:?#]+)'));
 
--- Leases up to `room` jobs of some lanes. Jobs that turn out to be of a paused batch or a parked host go aside: they
--- are met once, not by every claim. `floors` says, a lane, behind which [priority, job] to look; the answer's floors
--- are the last ones met.
+-- Leases up to `room` jobs of some lanes, each from a turn on. Jobs that turn out to be of a paused batch or a parked
+-- host go aside: they are met once, not by every claim.
 create function gloss.take(
-    worker bigint, lanes smallint[], room int, inout floors jsonb, out jobs jsonb[], out aside int)
-language sql
+    worker bigint, lanes int[], turns bigint[], priorities smallint[], room int, out jobs jsonb[], out aside int)
+language plpgsql
 as $$
+begin
     with first as (
-        select r.place, r.priority, r.job_id
-        from (select id, coalesce((floors -> id::text ->> 0)::smallint, -32768) as priority,
-                     coalesce((floors -> id::text ->> 1)::bigint, 0) as job_id from unnest(lanes) l (id)) l
+        select r.place, l.priority, r.turn, r.job_id
+        from unnest(lanes, turns, priorities) l (id, turn, priority)
         cross join lateral (
-            select ctid as place, priority, job_id from gloss.ready r
-            where r.lane = l.id and (r.priority, r.job_id) > (l.priority, l.job_id)
-            order by r.lane, r.priority, r.job_id limit room for update skip locked) r
-        order by r.priority, r.job_id limit room
+            select r.ctid as place, r.turn, r.job_id from gloss.ready r
+            where r.lane = l.id and r.turn >= l.turn
+            order by r.lane, r.turn limit room for update skip locked) r
+        order by l.priority, r.turn, r.job_id limit room
     ), taken as (
         delete from gloss.ready r using first f where r.ctid = f.place
-        returning r.lane, r.job_id, r.priority, r.attempts, r.rescues
+        returning r.job_id, r.attempts, r.rescues, f.priority, f.turn
     ), known as (
-        select t.job_id, t.priority, t.attempts, t.rescues, j.key, j.task, j.image_urls, j.spec, j.max_attempts,
+        select t.job_id, t.priority, t.turn, t.attempts, t.rescues, j.key, j.task, j.image_urls, j.spec, j.max_attempts,
                j.batch_id, b.name as batch, coalesce(b.paused, false) as held, l.model,
-               (select max(h.until) from gloss.parked_host h
-                where h.until > now() and h.host in (select gloss.host_of(u) from unnest(j.image_urls) u)) as parked
+               case when exists (select from gloss.parked_host h where h.until > now()) then
+                   (select max(h.until) from gloss.parked_host h
+                    where h.until > now() and h.host in (select gloss.host_of(u) from unnest(j.image_urls) u)) end
+               as parked
         from taken t join gloss.job j on j.id = t.job_id join gloss.lane l on l.id = j.lane
         left join gloss.batch b on b.id = j.batch_id
     ), as_held as (
@@ -67,93 +99,100 @@ as $$
         from known where not held and parked is null
         returning job_id, fence
     )
-    select floors || coalesce((
-            select jsonb_object_agg(lane, jsonb_build_array(priority, job_id)) from (
-                select distinct on (lane) lane, priority, job_id from taken
-                order by lane, priority desc, job_id desc) x), '{}'),
-        array_agg(jsonb_build_object(
+    select array_agg(jsonb_build_object(
             'job', k.job_id, 'fence', l.fence, 'key', k.key, 'batch', k.batch, 'attempt', k.attempts + 1,
             'max_attempts', k.max_attempts, 'rescues', k.rescues, 'task', k.task, 'image_urls', k.image_urls,
             'model', k.model, 'spec', k.spec,
             'done_views', (select jsonb_agg(c.payload order by c.view)
                            from gloss.checkpoint c where c.job_id = k.job_id)
-        ) order by k.priority, k.job_id) filter (where l.fence is not null),
+        ) order by k.priority, k.turn, k.job_id) filter (where l.fence is not null),
         (count(*) filter (where l.fence is null))::int
-    from known k left join leased l on l.job_id = k.job_id
-$$;
-
--- A long transaction somewhere keeps deleted rows from being cleaned up, and each look for the first row of a lane has
--- to step over all of them. So a claim that took long for that reason remembers, in its session, up to where it came,
--- and for twenty times as long the next ones start there. Jobs that come in before that point (an earlier priority, a
--- retry) wait so long. These two functions read and keep the note: {"until": …, "floors": {lane: [priority, job]}}.
-create function gloss.claim_note() returns jsonb
-language plpgsql
-as $$
-declare
-    note constant jsonb := nullif(current_setting('gloss.claim_note', true), '');
-begin
-    return case when (note ->> 'until')::float8 > extract(epoch from clock_timestamp()) then note end;
+    into take.jobs, take.aside
+    from known k left join leased l on l.job_id = k.job_id;
 end $$;
 
-create function gloss.keep_claim_note(note jsonb, floors jsonb, started timestamptz) returns void
+-- Moves each lane's turn on to that of its first waiting job; that of an empty lane goes along with the others of its
+-- priority, so that what comes into it has no lead over what waits elsewhere. At most one at a time does this, once a
+-- second: the turn may lag behind what is served, and then claims step over some deleted rows.
+--
+-- It may also be ahead of a job, if that came in under a transaction that began long ago, or went back into the queue
+-- when its claim was rolled back. So now and then (`sweep`) the first waiting job is looked for from the start.
+create function gloss.move_turns(sweep boolean) returns void
 language plpgsql
 as $$
-declare
-    took constant float8 := extract(epoch from clock_timestamp() - started);
 begin
-    if note is null and took > 0.02 and pg_stat_get_dead_tuples('gloss.ready'::regclass) > 20000 then
-        note := jsonb_build_object('until', extract(epoch from clock_timestamp()) + 20 * took);
-    end if;
-    if note is not null then
-        perform set_config('gloss.claim_note', (note || jsonb_build_object('floors', floors))::text, false);
-    end if;
+    if not pg_try_advisory_xact_lock(hashtext('gloss.move_turns')) then return; end if;
+    with head as (
+        select l.id, l.turn, l.priority, first.turn as first
+        from gloss.lane l left join lateral (
+            select r.turn from gloss.ready r
+            where r.lane = l.id and r.turn >= case when sweep then 0 else l.turn end
+            order by r.lane, r.turn limit 1) first on true
+    ), moved as (
+        select id, turn as old, coalesce(first, greatest(turn, max(first) over (partition by priority))) as turn
+        from head
+    )
+    update gloss.lane l
+    set turn = m.turn, moved_at = clock_timestamp(), swept_at = case when sweep then clock_timestamp() else swept_at end
+    from moved m where m.id = l.id and (sweep or m.turn <> m.old);
 end $$;
 
--- Leases up to max_jobs jobs that are due, by priority and age; each is a JSON object.
+-- Leases up to max_jobs jobs that are due, by priority and turn; each is a JSON object.
 create function gloss.claim(worker bigint, max_jobs int) returns setof jsonb
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
-    started constant timestamptz := clock_timestamp();
-    note constant jsonb := claim_note();
-    floors jsonb := coalesce(note -> 'floors', '{}');
     me gloss.incarnation;
-    lanes smallint[];
+    line record;
     room int := least(max_jobs, 1000);
     got record;
 begin
     select * into me from incarnation i where i.id = worker and i.stopped_at is null;
     if not found or room < 1 or exists (select from pause p where p.task is null) then return; end if;
-    if note is null then perform promote(500); end if;
+    if exists (select from scheduled s where s.run_at <= now() order by s.run_at limit 1) then
+        perform promote(room + 100);
+    end if;
 
-    lanes := array(
-        select l.id from lane l
-        where (l.model is null or l.model = any (me.models)) and (me.tasks = '{}' or l.task = any (me.tasks))
-          and not exists (select from pause p where p.task = l.task));
+    select array_agg(l.id) as lanes, array_agg(-l.id) as suspects, array_agg(l.turn) as turns,
+           array_agg(l.priority) as priorities, max(l.moved_at) < clock_timestamp() - interval '1 second' as is_old
+    into line
+    from lane l
+    where (l.model is null or l.model = any (me.models)) and (me.tasks = '{}' or l.task = any (me.tasks))
+      and not exists (select from pause p where p.task = l.task);
 
-    -- One suspect at a time: if this worker dies a third time with it, it was that job.
-    if not exists (select from leased l where l.worker = claim.worker and l.rescues >= 2) then
-        select * into got from take(worker, array(select -l from unnest(lanes) l), 1, '{}');
-        return query select unnest(got.jobs);
-        room := room - coalesce(cardinality(got.jobs), 0);
+    if line.lanes is null then return; end if;
+
+    -- A suspect runs alone: if its daemon dies a third time, it was that job, and not one beside it. So a worker gets one
+    -- when it holds nothing, gets nothing until then, and nothing else beside it.
+    if exists (select from leased l where l.worker = claim.worker and l.rescues >= 2) then return; end if;
+    if exists (select from unnest(line.suspects) s cross join lateral (
+                   select from ready r where r.lane = s order by r.lane, r.turn limit 1) r) then
+        if exists (select from leased l where l.worker = claim.worker) then return; end if;
+        select * into got from take(worker, line.suspects, array_fill(0::bigint, array[cardinality(line.lanes)]),
+            line.priorities, 1);
+        if got.jobs is not null then
+            return query select unnest(got.jobs);
+            return;
+        end if;
     end if;
     for round in 1..10 loop
         exit when room < 1;
-        select * into got from take(worker, lanes, room, floors);
-        floors := got.floors;
+        select * into got from take(worker, line.lanes, line.turns, line.priorities, room);
         return query select unnest(got.jobs);
         room := room - coalesce(cardinality(got.jobs), 0);
         exit when got.aside = 0;
     end loop;
-    perform keep_claim_note(note, floors, started);
+    if line.is_old then perform move_turns(false); end if;
 end $$;
 
 -- Says that a worker lives, what it has done by stage (null: as said before), where its jobs are, and why it claims none.
--- registered: false if it was taken for dead. lost: of the fences given, those that are no longer held.
+-- registered: false if it was taken for dead. lost: of the fences given, those that are no longer held. workers: how many live.
 create function gloss.heartbeat(
     worker bigint, jobs bigint[], fences bigint[], stages jsonb default null, phases jsonb default null,
-    holdup text default null, out registered boolean, out lost bigint[])
+    holdup text default null, out registered boolean, out lost bigint[],
+    out workers int)
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 as $$
 begin
@@ -165,6 +204,8 @@ begin
     lost := array(
         select h.fence from unnest(jobs, fences) h (job, fence)
         where not exists (select from leased l where l.job_id = h.job and l.fence = h.fence));
+    workers := (select count(*) from incarnation i
+                where i.stopped_at is null and i.heartbeat_at > clock_timestamp() - interval '15 seconds');
 end $$;
 
 -- Keeps a finished view. False if the lease is gone; then nothing is written.
@@ -189,9 +230,9 @@ begin
     with gone as (
         delete from leased l where l.worker = deregister_worker.worker returning *
     ), back as (
-        insert into ready
-        select case when g.rescues >= 2 then -j.lane else j.lane end, j.priority, j.id, g.attempts, g.rescues
-        from gone g join job j on j.id = g.job_id
+        insert into ready (lane, attempts, rescues, turn, job_id)
+        select case when g.rescues >= 2 then -l.id else l.id end, g.attempts, g.rescues, l.turn, g.job_id
+        from gone g join job j on j.id = g.job_id join lane l on l.id = j.lane
     )
     insert into attempt (job_id, fence, attempt, outcome, reason, worker)
     select job_id, fence, attempts + 1, 'released', 'the daemon stopped', gone.worker from gone;
@@ -209,9 +250,9 @@ begin
     with gone as (
         delete from leased l where l.worker = release_unheld.worker and l.fence <> all (held) returning *
     ), back as (
-        insert into ready
-        select case when g.rescues >= 2 then -j.lane else j.lane end, j.priority, j.id, g.attempts, g.rescues
-        from gone g join job j on j.id = g.job_id
+        insert into ready (lane, attempts, rescues, turn, job_id)
+        select case when g.rescues >= 2 then -l.id else l.id end, g.attempts, g.rescues, l.turn, g.job_id
+        from gone g join job j on j.id = g.job_id join lane l on l.id = j.lane
     )
     insert into attempt (job_id, fence, attempt, outcome, reason, worker)
     select job_id, fence, attempts + 1, 'released', 'the answer to the claim was lost', gone.worker from gone;
@@ -226,6 +267,7 @@ end $$;
 create function gloss.rescue(
     silence interval default '15 seconds', out lost_workers int, out rescued int, out poisoned int)
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 declare
     up_since constant timestamptz :=
@@ -239,11 +281,12 @@ begin
         delete from leased l using incarnation i where i.id = l.worker and i.stopped_at is not null
         returning l.job_id, l.fence, l.worker, l.attempts, (l.rescues + 1)::smallint as rescues
     ), known as (
-        select g.*, j.lane, j.priority, j.batch_id from gone g join job j on j.id = g.job_id
+        select g.*, j.lane, j.batch_id from gone g join job j on j.id = g.job_id
     ), back as (
-        insert into ready
-        select case when rescues >= 2 then -lane else lane end, priority, job_id, attempts, rescues
-        from known where rescues < 3 returning 1
+        insert into ready (lane, attempts, rescues, turn, job_id)
+        select case when k.rescues >= 2 then -l.id else l.id end, k.attempts, k.rescues, l.turn, k.job_id
+        from known k join lane l on l.id = k.lane
+        where k.rescues < 3 returning 1
     ), quarantined as (
         insert into died (job_id, code, reason, attempts, rescues)
         select job_id, 'poison', format('poison: %s daemons died while they held this job', rescues), attempts, rescues
@@ -257,6 +300,9 @@ begin
     )
     select (select count(*) from back), (select count(*) from quarantined) into rescued, poisoned;
     if rescued > 0 then perform notify_ready(); end if;
+    if (select max(swept_at) from lane) < clock_timestamp() - interval '10 seconds' then
+        perform move_turns(true);
+    end if;
     perform fold_tally(1000);
 end $$;
 
@@ -271,6 +317,6 @@ begin
     with old as (delete from gloss.tally returning *)
     insert into gloss.tally
     select batch_id, lane, case when minute < now() - interval '16 minutes' then '-infinity' else minute end, true,
-           sum(enqueued), sum(done), sum(dead)
+           sum(enqueued), sum(done), sum(dead), max(turn)
     from old group by 1, 2, 3;
 end $$;

@@ -47,7 +47,7 @@ begin
         returning l.job_id, l.fence, l.worker, l.attempts, l.rescues, r.n, r.outcome, r.code, r.reason, r.permanent,
                   r.result, greatest(coalesce(r.delay, 0), 0) as delay
     ), fate as (
-        select e.*, j.lane, j.priority, j.batch_id, (e.attempts + (e.outcome = 'failed')::int)::smallint as failed,
+        select e.*, j.lane, j.batch_id, (e.attempts + (e.outcome = 'failed')::int)::smallint as failed,
                case when e.outcome = 'completed' then 'done'
                     when e.outcome = 'failed' and (e.permanent or e.attempts + 1 >= j.max_attempts) then 'dead'
                     when e.delay > 0 then 'scheduled'
@@ -73,9 +73,10 @@ begin
         insert into scheduled select job_id, now() + make_interval(secs => delay), failed, rescues
         from fate where state = 'scheduled'
     ), as_ready as (
-        insert into ready
-        select case when rescues >= 2 then -lane else lane end, priority, job_id, failed, rescues
-        from fate where state = 'ready'
+        insert into ready (lane, attempts, rescues, turn, job_id)
+        select case when f.rescues >= 2 then -l.id else l.id end, f.failed, f.rescues, l.turn, f.job_id
+        from fate f join lane l on l.id = f.lane
+        where f.state = 'ready'
     ), logged as (
         insert into attempt (job_id, fence, attempt, outcome, code, reason, worker)
         select job_id, fence, attempts + 1, outcome, code, reason, worker from fate where outcome <> 'completed'

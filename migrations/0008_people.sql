@@ -7,17 +7,23 @@ select l.task::text, l.model, c.enqueued - c.done - c.dead - coalesce(r.running,
        coalesce(r.running, 0) as running, c.done, c.dead,
        exists (select from gloss.pause p where p.task is null or p.task = l.task) as paused,
        extract(epoch from now() - (
-           select j.created_at
-           from (select job_id from gloss.ready r where r.lane = l.id order by r.lane, r.priority, r.job_id limit 1) r
+           select min(j.created_at)
+           from unnest(l.lanes, l.turns) x (id, turn)
+           cross join lateral (
+               select job_id from gloss.ready r where r.lane = x.id and r.turn >= x.turn
+               order by r.lane, r.turn limit 1) r
            join gloss.job j on j.id = r.job_id))::float8 as oldest_seconds
-from gloss.lane l
-join (
-    select lane, sum(enqueued)::bigint as enqueued, sum(done)::bigint as done, sum(dead)::bigint as dead
-    from gloss.tally group by lane
-) c on c.lane = l.id and c.enqueued > 0
+from (
+    select task, model, array_agg(id) as lanes, array_agg(turn) as turns from gloss.lane group by task, model
+) l
+join lateral (
+    select sum(enqueued)::bigint as enqueued, sum(done)::bigint as done, sum(dead)::bigint as dead
+    from gloss.tally t where t.lane = any (l.lanes)
+) c on c.enqueued > 0
 left join (
-    select j.lane, count(*) as running from gloss.leased x join gloss.job j on j.id = x.job_id group by j.lane
-) r on r.lane = l.id
+    select x.task, x.model, count(*) as running
+    from gloss.leased r join gloss.job j on j.id = r.job_id join gloss.lane x on x.id = j.lane group by x.task, x.model
+) r on r.task = l.task and r.model is not distinct from l.model
 order by l.task, l.model;
 
 create view gloss.batch_progress as
@@ -86,7 +92,7 @@ left join gloss.died d on d.job_id = j.id
 left join gloss.leased l on l.job_id = j.id
 left join gloss.scheduled s on s.job_id = j.id
 left join gloss.held h on h.batch_id = j.batch_id and h.job_id = j.id
-left join gloss.ready r on r.lane in (j.lane, -j.lane) and r.priority = j.priority and r.job_id = j.id
+left join gloss.ready r on r.job_id = j.id
 left join lateral (select x.reason from gloss.attempt x where x.job_id = j.id and a.job_id is null
                    order by x.fence desc limit 1) t on true;
 
@@ -100,18 +106,15 @@ set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_merg
 as $$
 declare
     place constant text := case state
-        when 'scheduled' then 'scheduled' when 'paused' then 'held' when 'leased' then 'leased'
-        when 'done' then 'annotation' when 'dead' then 'died' end;
-    ready constant text := 'exists (select from ready x where x.lane in (j.lane, -j.lane)
-        and x.priority = j.priority and x.job_id = j.id)';
+        when 'ready' then 'ready' when 'scheduled' then 'scheduled' when 'paused' then 'held'
+        when 'leased' then 'leased' when 'done' then 'annotation' when 'dead' then 'died' end;
     source text;
     chosen bigint[];
 begin
-    if state <> 'ready' and place is null then
+    if state is not null and place is null then
         perform refuse('state must be ready, scheduled, paused, leased, done or dead, not ' || state);
     end if;
     source := case
-        when state = 'ready' then 'j.id from job j where ' || ready
         when place is null then 'j.id from job j where true'
         when batch is null and key is null then
             format('x.job_id as id from %I x join job j on j.id = x.job_id where true', place)

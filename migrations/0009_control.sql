@@ -33,10 +33,9 @@ declare
 begin
     execute format($sql$
         with target as (
-            select j.id, j.lane, j.priority, j.batch_id from gloss.job j where %s
+            select j.id, j.lane, j.batch_id from gloss.job j where %s
         ), r as (
-            delete from gloss.ready x using target t
-            where x.lane in (t.lane, -t.lane) and x.priority = t.priority and x.job_id = t.id
+            delete from gloss.ready x using target t where x.job_id = t.id
             returning t.*, x.attempts, x.rescues, null::bigint as fence, null::bigint as worker
         ), s as (
             delete from gloss.scheduled x using target t where x.job_id = t.id
@@ -94,20 +93,20 @@ create function gloss.retry(
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 as $$
 declare
-    total bigint;
+    back bigint[];
 begin
     execute format($sql$
         with gone as (
-            delete from died d using job j where d.job_id = j.id and %s returning j.id, j.lane, j.priority, j.batch_id
-        ), back as (
-            insert into ready select lane, priority, id, 0, 0 from gone
+            delete from died d using job j where d.job_id = j.id and %s returning j.id, j.lane, j.batch_id
         ), counted as (
             insert into tally (batch_id, lane, dead)
             select coalesce(batch_id, 0), lane, -count(*) from gone group by 1, 2
         )
-        select count(*) from gone $sql$, selection(job, key, batch, task, everything)) into total;
-    if total > 0 then perform notify_ready(); end if;
-    return total;
+        select coalesce(array_agg(id), '{}') from gone $sql$, selection(job, key, batch, task, everything)) into back;
+    perform line_up(back, array_fill(0::smallint, array[cardinality(back)]),
+        array_fill(0::smallint, array[cardinality(back)]));
+    if back <> '{}' then perform notify_ready(); end if;
+    return cardinality(back);
 end $$;
 
 -- Gives out no more jobs of a batch, of a task, or none at all. What is held by workers runs on. A batch's waiting jobs
@@ -131,10 +130,9 @@ begin
     update batch b set paused = true where b.name = pause.batch returning b.id into chosen;
     if chosen is null then perform refuse(format('there is no batch "%s"', batch)); end if;
     with target as (
-        select j.id, j.lane, j.priority from job j where j.batch_id = chosen
+        select j.id from job j where j.batch_id = chosen
     ), r as (
-        delete from ready x using target t
-        where x.lane in (t.lane, -t.lane) and x.priority = t.priority and x.job_id = t.id
+        delete from ready x using target t where x.job_id = t.id
         returning x.job_id, null::timestamptz as run_at, x.attempts, x.rescues
     ), s as (
         delete from scheduled x using target t where x.job_id = t.id
@@ -156,6 +154,7 @@ language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 as $$
 declare
     chosen int;
+    back record;
     total bigint := 0;
 begin
     if job is not null then perform refuse('a single job cannot be paused or resumed'); end if;
@@ -167,16 +166,16 @@ begin
         update batch b set paused = false where b.name = resume.batch returning b.id into chosen;
         if chosen is null then perform refuse(format('there is no batch "%s"', batch)); end if;
         with gone as (
-            delete from held h using job j where h.batch_id = chosen and j.id = h.job_id
-            returning h.*, j.lane, j.priority
+            delete from held h where h.batch_id = chosen returning h.*
         ), as_scheduled as (
             insert into scheduled select job_id, run_at, attempts, rescues from gone where run_at > now()
-        ), as_ready as (
-            insert into ready
-            select case when rescues >= 2 then -lane else lane end, priority, job_id, attempts, rescues
-            from gone where run_at is null or run_at <= now()
         )
-        select count(*) from gone into total;
+        select count(*) as count, array_agg(job_id) filter (where due) as jobs,
+               array_agg(attempts) filter (where due) as attempts, array_agg(rescues) filter (where due) as rescues
+        into back
+        from (select *, coalesce(run_at <= now(), true) as due from gone) x;
+        if back.jobs is not null then perform line_up(back.jobs, back.attempts, back.rescues); end if;
+        total := back.count;
     end if;
     perform notify_ready();
     return total;
@@ -194,16 +193,18 @@ $$;
 create function gloss.unpark_host(host text) returns void
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 as $$
+declare
+    back record;
 begin
     delete from parked_host h where h.host = lower(unpark_host.host);
     -- Jobs that were put aside for it.
     with due as (
         delete from scheduled s using job j
         where j.id = s.job_id and lower(unpark_host.host) in (select host_of(u) from unnest(j.image_urls) u)
-        returning j.id, j.lane, j.priority, s.attempts, s.rescues
+        returning s.*
     )
-    insert into ready
-    select case when rescues >= 2 then -lane else lane end, priority, id, attempts, rescues from due;
+    select array_agg(job_id) as jobs, array_agg(attempts) as attempts, array_agg(rescues) as rescues into back from due;
+    if back.jobs is not null then perform line_up(back.jobs, back.attempts, back.rescues); end if;
     perform notify_ready();
 end $$;
 

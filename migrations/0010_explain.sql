@@ -96,25 +96,30 @@ begin
     end if;
 end $$;
 
--- How many jobs are served before one that is ready, 10001 at most.
-create function gloss.ahead_of(j gloss.job, rescues smallint) returns bigint
+-- How many jobs of its task and model are served before one that is ready, 10001 at most.
+create function gloss.ahead_of(j gloss.job, me gloss.ready) returns bigint
 language sql stable
 as $$
     select count(*) from (
-        select from gloss.ready r
-        where r.lane = case when rescues >= 2 then -j.lane else j.lane end
-          and (r.priority, r.job_id) < (j.priority, j.id) limit 10001) x
+        select from gloss.lane l
+        join gloss.ready r on r.lane = case when me.rescues >= 2 then -l.id else l.id end
+            and r.turn >= case when me.rescues >= 2 then 0 else l.turn end
+            and r.turn <= case when l.priority = j.priority then me.turn else 9223372036854775807 end
+        where l.task = j.task and l.model is not distinct from (select model from gloss.lane where id = j.lane)
+          and l.priority <= j.priority and (l.priority, r.turn, r.job_id) < (j.priority, me.turn, me.job_id)
+        limit 10001) x
 $$;
 
 create function gloss.place_of(j gloss.job) returns text
 language plpgsql stable
 as $$
 declare
-    suspect constant smallint := (select r.rescues from gloss.ready r where r.lane in (j.lane, -j.lane)
-                                  and r.priority = j.priority and r.job_id = j.id);
-    ahead constant bigint := gloss.ahead_of(j, suspect);
+    me gloss.ready;
+    ahead bigint;
 begin
-    if suspect >= 2 then
+    select * into me from gloss.ready r where r.job_id = j.id;
+    ahead := gloss.ahead_of(j, me);
+    if me.rescues >= 2 then
         return format('two daemons died while they held it, so a daemon takes it only when it holds no other such job; '
             || 'a third death makes it dead. Such jobs ahead of it: %s', ahead);
     end if;

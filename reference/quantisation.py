@@ -46,12 +46,15 @@ def rounded(x, scale):
     return (x / scale).round().clamp(-127, 127) * scale
 
 
-def quantised(x, group, clip=False, outliers=0.0):
+def quantised(x, group, clip=False, outliers=0.0, spread=False):
     """x as int8 would hold it. `clip`: the group's ratio of CLIPS with the least squared error. `outliers`: as if two more
-    channels, weighted by zeros, were so many times the row's root mean square: they only widen the scale of their groups."""
+    channels, weighted by zeros, were so many times the row's root mean square: they only widen the scale of their groups, or, `spread`
+    over a row of 2048 by rotation, that of the whole row."""
     parts = grouped(x, group)
     greatest = parts.abs().amax(-1, keepdim=True)
-    if outliers:
+    if spread:
+        greatest = greatest + 2 * outliers / 2048 ** 0.5 * x.square().mean(-1, keepdim=True)[..., None].sqrt()
+    elif outliers:
         count, rms = parts.shape[-2], x.square().mean(-1, keepdim=True)[..., None].sqrt()
         for at in {0, count // 2}:
             greatest[..., at:at + 1, :] = torch.maximum(greatest[..., at:at + 1, :], outliers * rms)
@@ -64,6 +67,20 @@ def quantised(x, group, clip=False, outliers=0.0):
             error = (other - parts).square().sum(-1, keepdim=True)
             best, least = torch.where(error < least, other, best), torch.minimum(error, least)
     return best.flatten(-2)[..., :x.shape[-1]]
+
+
+def rotated(x):
+    """x (..., K) times an orthogonal matrix: Hadamard's on as many numbers as the greatest power of two in K, then on the next, ..."""
+    parts, first = [], 0
+    for bit in reversed(range(x.shape[-1].bit_length())):
+        if n := x.shape[-1] & 1 << bit:
+            part, h = x[..., first:first + n], 1
+            while h < n:
+                a, b = part.unflatten(-1, (-1, 2, h)).unbind(-2)
+                part, h = torch.stack([a + b, a - b], -2).flatten(-3), 2 * h
+            parts.append(part * n ** -0.5)
+            first += n
+    return torch.cat(parts, -1)
 
 
 def bf16(x):
@@ -79,6 +96,7 @@ class Scheme:
     inputs: object = "bf16"
     clip: bool = False
     keep: tuple = ()
+    rotate: bool = False  # weights and inputs along K
     lookup: bool = False  # the embedding's rows, too, come from int8
     parts: bool = False
     outliers: float = 0.0
@@ -102,8 +120,10 @@ class Model:
         text = self.config["text_config"]
         self.dim = text["head_dim"]
         self.frequencies = 1.0 / 10000.0 ** (torch.arange(0, self.dim, 2).float() / self.dim)
-        s, table = self.scheme, self.source[EMBEDDING + ".weight"]
-        self.rows = quantised(table, s.group(s.weights, table.shape[1]), s.clip) if s.lookup else table
+        s, self.rows = self.scheme, self.source[EMBEDDING + ".weight"]
+        if s.lookup:
+            table = quantised(rotated(self.rows) if s.rotate else self.rows, s.group(s.weights, self.rows.shape[1]), s.clip)
+            self.rows = rotated(table) if s.rotate else table
 
     def narrow(self, x, what):
         return bf16(x) if what in self.scheme.narrow else x
@@ -115,7 +135,7 @@ class Model:
         if name not in self.ready:
             w = self.source[name + ".weight"].flatten(1)
             if not self.kept(name):
-                w = quantised(w, self.scheme.group(self.scheme.weights, w.shape[1]), self.scheme.clip)
+                w = quantised(rotated(w) if self.scheme.rotate else w, self.scheme.group(self.scheme.weights, w.shape[1]), self.scheme.clip)
             self.ready[name] = w
         return self.ready[name]
 
@@ -124,7 +144,7 @@ class Model:
         if self.kept(name) or s.inputs == "bf16":
             x = x if s.wide in name else self.narrow(x, "inputs")
         else:
-            x = quantised(x, s.group(s.inputs, x.shape[-1]), outliers=s.outliers)
+            x = quantised(rotated(x) if s.rotate else x, s.group(s.inputs, x.shape[-1]), outliers=s.outliers, spread=s.rotate)
         return F.linear(x, self.matrix(name), self.source.get(name + ".bias") if name != EMBEDDING else None)
 
     def attend(self, q, k, v, mask=None):
@@ -296,6 +316,9 @@ class Table:
 
 def int8_schemes():
     """Every combination that matters, and what may stay bf16."""
+    yield Scheme("W chan, A token, rotated", 0, 0, rotate=True)
+    yield Scheme("W chan, A token, rotated, lookup int8", 0, 0, rotate=True, lookup=True)
+    yield Scheme("W chan, A 128, lookup int8", 0, 128, lookup=True)
     yield Scheme("W chan, inputs bf16", 0)
     yield Scheme("W group 128, inputs bf16", 128)
     yield Scheme("W group 32, inputs bf16", 32)
@@ -330,6 +353,7 @@ def planted_schemes():
     """Inputs with two outliers in every row. Real K is 16 times this model's, so groups are counted: 2048 / 256 = 8, ….
     Each row is given outliers of so many times its root mean square."""
     for outliers in (20.0, 45.0, 100.0, 200.0):
+        yield Scheme(f"outliers x {outliers:.0f}: A token, rotated", 0, 0, rotate=True, outliers=outliers)
         for parts, means in ((1, "token"), (4, "512"), (8, "256"), (16, "128"), (32, "64")):
             yield Scheme(f"outliers x {outliers:.0f}: A {parts} group{'s' * (parts > 1)} (of K = 2048: {means})", 1, parts,
                          parts=True, outliers=outliers)
@@ -349,18 +373,20 @@ def gemm_table(rows=64, n=2048):
             x[:, [5, k // 2 + 77]] *= float(kind.split()[-1])
         inputs[k, kind] = (x, w)
     pairs = (0, "bf16"), (128, "bf16"), (0, 0), (0, 512), (0, 256), (0, 128), (0, 64), (128, 128), (64, 64), (32, 32)
-    schemes = [("W bf16, A bf16 (result rounded to bf16)", "bf16", "bf16")]
-    schemes += [(f"W {w or 'chan'}, A {a or 'token'}", w, a) for w, a in pairs]
-    for name, wg, ag in schemes:
+    schemes = [("W bf16, A bf16 (result rounded to bf16)", "bf16", "bf16", False)]
+    schemes += [(f"W {w or 'chan'}, A {a or 'token'}" + ", rotated" * rotate, w, a, rotate)
+                for w, a in pairs for rotate in ((False, True) if a == 0 else (False,))]
+    for name, wg, ag, rotate in schemes:
         cells = []
         for case in cases:
-            x, w = inputs[case]
+            x, w = (rotated(z) if rotate else z for z in inputs[case])
             q = x if ag == "bf16" else quantised(x, ag)
             v = w if wg == "bf16" else quantised(w, wg)
             exact, got = x.double() @ w.double().T, q.double() @ v.double().T
             if wg == "bf16":
                 got = got.bfloat16().double()
             big = [5, case[0] // 2 + 77]
+            x, w = inputs[case]
             plain = exact - x[:, big].double() @ w[:, big].double().T
             cells.append(f"{(got - exact).norm() / exact.norm():.4f} / {(got - exact).norm() / plain.norm():.3f}")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)

@@ -5,7 +5,8 @@
     void gloss_##isa##_gemm(const gloss_operand *, const gloss_weights *, const gloss_output *, int64_t, int64_t, int64_t, int64_t); \
     void gloss_##isa##_layer_norm(const float *, const float *, const float *, float, const gloss_target *, int64_t, int64_t, float *); \
     void gloss_##isa##_rms_norm(const float *, const float *, float, const gloss_target *, int64_t, int64_t, float *);             \
-    void gloss_##isa##_convert(const void *, int64_t, gloss_dtype, float, const gloss_target *, int64_t, int64_t);                 \
+    void gloss_##isa##_convert(const void *, int64_t, gloss_dtype, float, const gloss_target *, int64_t, int64_t, float *);        \
+    void gloss_##isa##_rotate(float *, int64_t);                                                                                   \
     void gloss_##isa##_rope(float *, int64_t, int64_t, const float *, const float *);                                              \
     float gloss_##isa##_softmax(const float *, int64_t, int64_t, int64_t, float, void *, gloss_dtype, int64_t);                    \
     int64_t gloss_##isa##_argmax(const float *, int64_t);                                                                          \
@@ -54,9 +55,10 @@ void gloss_rms_norm(gloss_isa isa, const float *x, const float *w, float eps, co
     DISPATCH(rms_norm(x, w, eps, out, rows, d, scratch))
 }
 void gloss_convert(gloss_isa isa, const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out, int64_t rows,
-                   int64_t d) {
-    DISPATCH(convert(x, stride, type, scale, out, rows, d))
+                   int64_t d, float *scratch) {
+    DISPATCH(convert(x, stride, type, scale, out, rows, d, scratch))
 }
+void gloss_rotate(gloss_isa isa, float *x, int64_t d) { DISPATCH(rotate(x, d)) }
 void gloss_rope(gloss_isa isa, float *x, int64_t heads, int64_t head_dim, const float *cosines, const float *sines) {
     DISPATCH(rope(x, heads, head_dim, cosines, sines))
 }

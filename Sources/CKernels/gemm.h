@@ -7,7 +7,7 @@ enum { K_WORDS = 512 };
 
 // A block of k for up to 6 rows, in registers.
 //
-// acc[r][j] += x[r] · w. `next` is read ahead into the second cache, `lines` of 64 bytes a word of k.
+// acc[r][j] += x[r] · w, in int8 as integers. `next` is read ahead into the second cache, `lines` of 64 bytes a word of k.
 INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
                        int64_t words, const char *next, int lines, v16 acc[GLOSS_TILE_ROWS][VECTORS]) {
     for (int64_t i = 0; i < words; i++) {
@@ -25,59 +25,39 @@ INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const
             }
             i16 a = splat_word(*(const int32_t *)(x + r * ldx + i * 4));
             for (int j = 0; j < vectors; j++)
-                acc[r][j] = arithmetic == GLOSS_BF16_BF16 ? dot_bf16(acc[r][j], a, b[j]) : FMA((v16)a, (v16)b[j], acc[r][j]);
+                acc[r][j] = arithmetic == GLOSS_BF16_BF16   ? dot_bf16(acc[r][j], a, b[j])
+                            : arithmetic == GLOSS_INT8_INT8 ? (v16)dot_int8((i16)acc[r][j], a, b[j])
+                                                            : FMA((v16)a, (v16)b[j], acc[r][j]);
         }
-    }
-}
-// The same in int8: each group's exact sum, times the row's scale of that group, is added to acc by one multiply-add.
-INLINE void tile_int8(int rows, int vectors, const gloss_operand *x, int64_t row, const char *w, int64_t first_word, int64_t words,
-                      const char *next, int lines, float *partial, int64_t column, bool begins) {
-    const int64_t group_words = GLOSS_GROUP / 4;
-    for (int64_t g = 0; g * group_words < words; g++) {
-        int64_t group = first_word / group_words + g, base = g * group_words;
-        int64_t count = words - base < group_words ? words - base : group_words;
-        const char *a = (const char *)x->rows + row * x->stride + (first_word + base) * 4;
-        const int32_t *corrections = x->corrections + row * x->groups + group;
-        i16 acc[GLOSS_TILE_ROWS][VECTORS];
-        for (int r = 0; r < rows; r++)
-            for (int j = 0; j < vectors; j++) acc[r][j] = splat_word(corrections[r * x->groups]);
-        for (int64_t i = 0; i < count; i++) {
-            i16 b[VECTORS];
-            for (int j = 0; j < vectors; j++) b[j] = *(const i16u *)(w + (base + i) * 4 * GLOSS_PANEL + j * 64);
-            for (int p = 0; p < lines; p++) __builtin_prefetch(next + (base + i) * 4 * GLOSS_PANEL + p * 64, 0, 2);
-            for (int r = 0; r < rows; r++) {
-                i16 v = splat_word(*(const int32_t *)(a + r * x->stride + i * 4));
-                for (int j = 0; j < vectors; j++) acc[r][j] = dot_int8(acc[r][j], v, b[j]);
-            }
-        }
-        const float *scales = x->scales + row * x->groups + group;
-        for (int r = 0; r < rows; r++)
-            for (int j = 0; j < vectors; j++) {
-                float *p = partial + r * GLOSS_PANEL + column + j * 16;
-                v16 before = begins && g == 0 ? splat(0) : load(p);
-                store(p, FMA(__builtin_convertvector(acc[r][j], v16), splat(scales[r * x->groups]), before));
-            }
     }
 }
 INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const gloss_operand *x, int64_t row, const char *w, int64_t first_word,
                  int64_t words, const char *next, int lines, float *partial, int64_t column) {
-    if (arithmetic == GLOSS_INT8_INT8)
-        return tile_int8(rows, vectors, x, row, w, first_word, words, next, lines, partial, column, first_word == 0);
+    const bool begins = first_word == 0, whole = arithmetic == GLOSS_INT8_INT8;  // exact sums, of all of k
     v16 acc[GLOSS_TILE_ROWS][VECTORS];
     for (int r = 0; r < rows; r++)
-        for (int j = 0; j < vectors; j++) acc[r][j] = splat(0);
+        for (int j = 0; j < vectors; j++) {
+            acc[r][j] = splat(0);
+            if (whole) acc[r][j] = begins ? (v16)splat_word(x->corrections[row + r]) : load(partial + r * GLOSS_PANEL + column + j * 16);
+        }
     int64_t bytes = arithmetic == GLOSS_F32_BF16 ? 8 : 4;
     const char *a = (const char *)x->rows + row * x->stride + first_word * bytes;
     tile_words(rows, vectors, arithmetic, a, x->stride, w, words, next, lines, acc);
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vectors; j++) {
             float *p = partial + r * GLOSS_PANEL + column + j * 16;
-            store(p, first_word == 0 ? acc[r][j] : load(p) + acc[r][j]);
+            store(p, whole || begins ? acc[r][j] : load(p) + acc[r][j]);
         }
 }
 
+// Exact sums as what they stand for.
+INLINE v16 scaled(v16 sums, float row, const float *columns) {
+    return __builtin_convertvector((i16)sums, v16) * splat(row) * load(columns);
+}
 // What becomes of finished sums [rows][64] of one panel.
-INLINE void finish(const gloss_weights *w, const gloss_output *out, int64_t row, int64_t rows, int64_t panel, float *partial) {
+INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t row,
+                   int64_t rows, int64_t panel, float *partial) {
+    const bool whole = arithmetic == GLOSS_INT8_INT8;
     bool gated = out->form == GLOSS_GEGLU;
     int64_t column = panel * GLOSS_PANEL, first = gated ? column / 2 : column, width = gated ? GLOSS_PANEL / 2 : GLOSS_PANEL;
     int64_t count = out->columns - first < width ? out->columns - first : width;
@@ -85,12 +65,12 @@ INLINE void finish(const gloss_weights *w, const gloss_output *out, int64_t row,
         for (int64_t j = 0; j < count; j += 16) {
             int64_t n = count - j;
             v16 v = load(partial + j);
-            if (w->scales) v *= load(w->scales + column + j);
+            if (whole) v = scaled(v, x->scales[r], w->scales + column + j);
             if (w->bias) v += load_n(w->bias + column + j, n);
             if (out->form == GLOSS_GELU) v = gelu16(v);
             if (gated) {
                 v16 up = load(partial + width + j);
-                v = gelu16(v) * (w->scales ? up * load(w->scales + column + width + j) : up);
+                v = gelu16(v) * (whole ? scaled(up, x->scales[r], w->scales + column + width + j) : up);
             }
             if (out->type == GLOSS_BF16) {
                 store_bf16((uint16_t *)((char *)out->rows + r * out->stride) + first + j, v, n);
@@ -114,9 +94,9 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
                        int64_t first, int64_t last, int64_t panel, float *partial) {
     const int64_t per_word = arithmetic == GLOSS_INT8_INT8 ? 4 : arithmetic == GLOSS_F32_F32 ? 1 : 2;
     const int64_t total = (w->inputs + per_word - 1) / per_word;
-    // Blocks of equal size, whole groups of int8, and as many k for bf16 weights as for f32 ones: the same bits.
+    // Blocks of equal size, and of as many k for bf16 weights beside f32 rows as for f32 ones: the same bits.
     const int64_t most = arithmetic == GLOSS_F32_BF16 ? K_WORDS / 2 : K_WORDS, blocks = (total + most - 1) / most;
-    const int64_t unit = arithmetic == GLOSS_F32_BF16 ? GLOSS_GROUP / 8 : GLOSS_GROUP / 4, block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
+    const int64_t unit = arithmetic == GLOSS_F32_BF16 ? 16 : 32, block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
     const bool narrow = VECTORS > 1 && w->outputs - panel * GLOSS_PANEL <= 16;  // the last panel of an image head's 72 values
     const int64_t tiles = (last - first + GLOSS_TILE_ROWS - 1) / GLOSS_TILE_ROWS;
     const char *panel_base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
@@ -135,7 +115,7 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
                 const char *next = tiles == 1 ? base + 4096 : base + block * 4 * GLOSS_PANEL + (many || t >= 4 ? 0 : t * 64);
                 switch (end - row) { TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) }
             }
-            if (word + block >= total) finish(w, out, row, end - row, panel, here);
+            if (word + block >= total) finish(arithmetic, x, w, out, row, end - row, panel, here);
             row = end;
         }
     }

@@ -6,57 +6,100 @@ INLINE void emit(const gloss_target *out, int64_t row, int64_t i, v16 v, int64_t
     if (out->type == GLOSS_BF16) store_bf16((uint16_t *)base + i, v, n);
     else store_n((float *)base + i, v, n);
 }
-// One row to int8, symmetric: each group of GLOSS_GROUP by its own largest magnitude.
-INLINE void quantise_row(const float *x, int64_t d, const gloss_target *out, int64_t row) {
-    int8_t *q = (int8_t *)out->rows + row * out->stride;
-    for (int64_t group = 0, first = 0; first < d; group++, first += GLOSS_GROUP) {
-        int64_t end = d - first < GLOSS_GROUP ? d : first + GLOSS_GROUP;
-        v16 m = splat(0), odd = splat(0);  // odd: 0, or no number where the row has something that is not finite
-        for (int64_t i = first; i < end; i += 16) {
-            v16 v = load_n(x + i, end - i);
-            m = __builtin_elementwise_max(m, __builtin_elementwise_abs(v));
-            odd += v * splat(0);
+// Stages h = 1, 2, 4, 8 of Hadamard's transform, inside of a vector: sums where the lane's bit h is 0, differences where it is 1.
+INLINE v16 lane_stages(v16 v) {
+#define STAGE(sign, ...) v = FMA(v, sign, __builtin_shufflevector(v, v, __VA_ARGS__));
+    STAGE(((v16){1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1}), 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+    STAGE(((v16){1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1}), 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+    STAGE(((v16){1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1}), 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+    STAGE(((v16){1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1}), 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#undef STAGE
+    return v;
+}
+// The stages among `count` vectors that stand `step` numbers apart; before the first of them those inside, and the scale.
+INLINE void stages(float *x, int64_t step, int count, float scale) {
+    v16 v[16];
+    for (int i = 0; i < count; i++) v[i] = step == 16 ? lane_stages(load(x + i * step)) * splat(scale) : load(x + i * step);
+    for (int h = 1; h < count; h *= 2)
+        for (int i = 0; i < count; i++) {
+            if (i & h) continue;
+            v16 a = v[i], b = v[i + h];
+            v[i] = a + b;
+            v[i + h] = a - b;
         }
-        float top = largest(m), inverse = top > 0 ? 127.0f / top : 0;
-        i16 total = splat_word(0);
-        for (int64_t i = first; i < end; i += 16) {
-            // Adding 1.5 · 2^23 rounds to an integer, ties to even.
-            v16 rounded = (load_n(x + i, end - i) * splat(inverse) + splat(12582912.0f)) - splat(12582912.0f);
-            rounded = __builtin_elementwise_max(__builtin_elementwise_min(rounded, splat(127)), splat(-127));
-            i16 word = __builtin_convertvector((v16)((i16)rounded & (rounded == rounded)), i16);
-            total += word;
-            b16u bytes = __builtin_convertvector(word, b16u);
-            if (end - i >= 16) *(b16u *)(q + i) = bytes;
-            else memcpy(q + i, &bytes, (size_t)(end - i));
+    for (int i = 0; i < count; i++) store(x + i * step, v[i]);
+}
+// x times Hadamard's matrix of n rows, n a power of two, and n^−½.
+INLINE void hadamard(float *x, int64_t n) {
+    const float scale = 1.0f / sqrtf((float)n);
+    for (int64_t h = 1; n < 16 && h < n; h *= 2)
+        for (int64_t i = 0; i < n; i++) {
+            if (i & h) continue;
+            float a = x[i], b = x[i + h];
+            x[i] = a + b;
+            x[i + h] = a - b;
         }
-        int32_t all = 0;
-        for (int j = 0; j < 16; j++) all += total[j];
-        out->scales[row * out->groups + group] = top / 127.0f + sum(odd);
-        out->corrections[row * out->groups + group] = -128 * all;  // weights are stored with 128 added
+    for (int64_t i = 0; n < 16 && i < n; i++) x[i] *= scale;
+    if (n == 16) store(x, lane_stages(load(x)) * splat(scale));
+    for (int64_t step = 16, radix; step < n; step *= radix) {
+        radix = n / step >= 16 ? 16 : n / step;
+        for (int64_t base = 0; base < n; base += step * radix)
+            for (float *p = x + base; p < x + base + step; p += 16) {
+                if (radix == 16 && step == 16) stages(p, 16, 16, scale);
+                else if (radix == 16) stages(p, step, 16, scale);
+                else if (radix == 8) stages(p, step, 8, scale);
+                else if (radix == 4) stages(p, step, 4, scale);
+                else stages(p, step, 2, scale);
+            }
     }
 }
-void NAME(convert)(const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out, int64_t rows, int64_t d) {
-    float buffer[GLOSS_GROUP];
-    for (int64_t r = 0; r < rows; r++, x = (const char *)x + stride) {
-        if (out->type == GLOSS_INT8) {
-            gloss_target part = *out;
-            for (int64_t first = 0; first < d; first += GLOSS_GROUP) {
-                int64_t n = d - first < GLOSS_GROUP ? d - first : GLOSS_GROUP;
-                for (int64_t i = 0; i < n; i += 16) {
-                    v16 v = splat(0);
-                    if (type == GLOSS_F32) v = load_n((const float *)x + first + i, n - i);
-                    else if (n - i >= 16) v = widen((const uint16_t *)x + first + i);
-                    else for (int64_t j = 0; j < n - i; j++) v[j] = gloss_load(x, GLOSS_BF16, first + i + j);
-                    store_n(buffer + i, v * splat(scale), n - i);
-                }
-                part.rows = (char *)out->rows + first;
-                part.scales = out->scales + first / GLOSS_GROUP;
-                part.corrections = out->corrections + first / GLOSS_GROUP;
-                quantise_row(buffer, n, &part, r);
-            }
-        } else {
-            for (int64_t i = 0; i < d; i += 16) emit(out, r, i, load_n((const float *)x + i, d - i) * splat(scale), d - i);
+// The binary digits of d say how many numbers are mixed at a time, the most first.
+void NAME(rotate)(float *x, int64_t d) {
+    for (int64_t n = (int64_t)1 << 30; n; n /= 2)
+        if (d & n) {
+            hadamard(x, n);
+            x += n;
         }
+}
+// One row to int8: rotated in place, then symmetric by its largest magnitude.
+INLINE void quantise_row(float *x, int64_t d, const gloss_target *out, int64_t row) {
+    int8_t *q = (int8_t *)out->rows + row * out->stride;
+    NAME(rotate)(x, d);
+    // Magnitudes compare as integers, and what is no number is above all that are.
+    i16 most = splat_word(0);
+    for (int64_t i = 0; i < d; i += 16) most = __builtin_elementwise_max(most, (i16)load_n(x + i, d - i) & 0x7fffffff);
+    int32_t bits = 0;
+    for (int j = 0; j < 16; j++) bits = most[j] > bits ? most[j] : bits;
+    const bool finite = bits < 0x7f800000;
+    const float top = ((v16)splat_word(bits))[0];
+    // Adding 1.5 · 2^23 rounds to an integer, ties to even, and leaves it in the low bits.
+    const v16 magic = splat(12582912.0f), inverse = splat(finite && top > 1e-30f ? 127.0f / top : 0);
+    i16 total = splat_word(0);
+    for (int64_t i = 0; i < d; i += 16) {
+        i16 word = (i16)FMA(load_n(x + i, d - i), inverse, magic) - (i16)magic;
+        total += word;
+        b16u bytes = __builtin_convertvector(word, b16u);
+        if (d - i >= 16) *(b16u *)(q + i) = bytes;
+        else memcpy(q + i, &bytes, (size_t)(d - i));
+    }
+    int32_t all = 0;
+    for (int j = 0; j < 16; j++) all += total[j];
+    out->scales[row] = finite ? top / 127.0f : NAN;
+    out->corrections[row] = -128 * all;  // weights are stored with 128 added
+}
+void NAME(convert)(const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out, int64_t rows, int64_t d,
+                   float *scratch) {
+    for (int64_t r = 0; r < rows; r++, x = (const char *)x + stride) {
+        for (int64_t i = 0; i < d; i += 16) {
+            int64_t n = d - i;
+            v16 v = splat(0);
+            if (type == GLOSS_F32) v = load_n((const float *)x + i, n);
+            else if (n >= 16) v = widen((const uint16_t *)x + i);
+            else for (int64_t j = 0; j < n; j++) v[j] = gloss_load(x, GLOSS_BF16, i + j);
+            if (out->type == GLOSS_INT8) store_n(scratch + i, v * splat(scale), n);
+            else emit(out, r, i, v * splat(scale), n);
+        }
+        if (out->type == GLOSS_INT8) quantise_row(scratch, d, out, r);
     }
 }
 // y = f(row), through a buffer where it is to be quantised.

@@ -1,4 +1,5 @@
 // Stored weights: their number formats, and the panels that the GEMM reads. Caches of keys and values are such panels too.
+#include <stdlib.h>
 #include <string.h>
 #include "CKernels.h"
 
@@ -65,24 +66,30 @@ void gloss_pack(const void *source, gloss_dtype source_type, int64_t n, int64_t 
 
 void gloss_pack_int8(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, float *scales, int64_t first, int gate) {
     const int64_t words = gloss_words(GLOSS_INT8, k);
+    const gloss_isa isa = gloss_best_isa();
+    float *row = malloc((size_t)k * sizeof(float));
+    if (!row) abort();
     for (int64_t r = 0; r < n; r++) {
         int64_t column = column_of(r, first, gate);
         uint8_t *out = (uint8_t *)packed + column / GLOSS_PANEL * words * GLOSS_PANEL * 4 + column % GLOSS_PANEL * 4;
+        for (int64_t i = 0; i < k; i++) row[i] = gloss_load(source, source_type, r * k + i);
+        gloss_rotate(isa, row, k);
         float top = 0;
         for (int64_t i = 0; i < k; i++) {
-            float v = gloss_load(source, source_type, r * k + i), magnitude = v < 0 ? -v : v;
+            float v = row[i], magnitude = v < 0 ? -v : v;
             if (!(magnitude <= top) && top == top) top = magnitude;  // what is no number stays
         }
         scales[column] = top / 127.0f;
         float inverse = top > 0 ? 127.0f / top : 0;
         for (int64_t i = 0; i < words * 4; i++) {
-            float v = i < k ? gloss_load(source, source_type, r * k + i) * inverse : 0;
+            double v = i < k ? (double)row[i] * inverse : 0;
             if (v != v) v = 0;
             v = v > 127 ? 127 : v < -127 ? -127 : v;  // infinite where `top` is next to nothing
-            int32_t q = (int32_t)((v + 12582912.0f) - 12582912.0f);  // + 1.5 · 2^23 rounds, ties to even
+            int32_t q = (int32_t)((v + 0x1.8p52) - 0x1.8p52);  // rounds, ties to even
             out[i / 4 * GLOSS_PANEL * 4 + i % 4] = (uint8_t)(128 + q);
         }
     }
+    free(row);
 }
 
 void gloss_unpack(const gloss_weights *w, int64_t column, float scale, float *out) {
@@ -93,6 +100,7 @@ void gloss_unpack(const gloss_weights *w, int64_t column, float scale, float *ou
         out[i] = w->type == GLOSS_INT8 ? (float)(((const uint8_t *)w->packed)[at] - 128) * w->scales[column] * scale
                                        : gloss_load(w->packed, w->type, at) * scale;
     }
+    if (w->type == GLOSS_INT8) gloss_rotate(gloss_best_isa(), out, w->inputs);
 }
 
 void gloss_store_key(const float *key, int64_t d, void *keys, gloss_dtype type, int64_t token) {

@@ -116,8 +116,7 @@ struct Glossd: AsyncParsableCommand {
     private static func serve(
         _ configuration: DaemonConfiguration, _ model: PaliGemma, _ metrics: Metrics, _ logger: Logger
     ) async throws {
-        let store = PostgresJobStore(
-            ConnectionSettings(conninfo: configuration.database, applicationName: "glossd"))
+        let store = store(configuration)
         let description = WorkerDescription(
             host: ProcessInfo.processInfo.hostName, pid: ProcessInfo.processInfo.processIdentifier,
             version: glossVersion,
@@ -143,7 +142,7 @@ struct Glossd: AsyncParsableCommand {
         // Told to stop, services end from the last to the first: the heart beats until the work is recorded.
         let services: [any Service] = [
             Pulse(
-                store: store, incarnation: incarnation, description: description, leases: leases,
+                store: store, incarnation: incarnation, description: description, leases: leases, fetcher: fetcher,
                 watchdog: watchdog, metrics: metrics, drain: drain, interval: configuration.heartbeatInterval,
                 rescueAfter: configuration.rescueAfter, logger: logger),
             Worker(
@@ -166,6 +165,15 @@ struct Glossd: AsyncParsableCommand {
         await store.close()
         if let failure { throw failure }
         logger.info("stopped", metadata: ["status": "\(metrics.statusLine)"])
+    }
+
+    /// A connection that has gone silent is given up while others still believe in this daemon, or soon after.
+    private static func store(_ configuration: DaemonConfiguration) -> PostgresJobStore {
+        let silence = configuration.rescueAfter
+        let settings = ConnectionSettings(
+            conninfo: configuration.database, applicationName: "glossd",
+            statementTimeout: min(max(silence, .seconds(5)), .seconds(30)))
+        return PostgresJobStore(settings, pulseTimeout: min(max(silence / 3, .seconds(1)), .seconds(10)))
     }
 
     /// Bytes of decoded images that wait for the model.

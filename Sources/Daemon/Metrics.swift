@@ -118,13 +118,13 @@ final class Metrics: Sendable {
         condition.failed(statement, error)
     }
 
-    func reported(_ outcome: Outcome, _ receipt: Receipt) {
+    func reported(_ report: JobReport, _ receipt: Receipt) {
         if receipt == .stale { return add("gloss_stale_reports_total", 1) }
-        if case .failed(let failure) = outcome { add("gloss_failures_total{code=\"\(failure.code)\"}", 1) }
+        if case .failed(let failure) = report.outcome { add("gloss_failures_total{code=\"\(failure.code)\"}", 1) }
         let word =
-            switch outcome {
+            switch report.outcome {
             case .completed: receipt == .unrecordable ? "dead" : "done"
-            case .failed(let failure): failure.disposition == .permanent ? "dead" : "failed"
+            case .failed: report.isDeath ? "dead" : "failed"
             case .released: "released"
             }
         add("gloss_jobs_ended_total{outcome=\"\(word)\"}", 1)

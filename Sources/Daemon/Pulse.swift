@@ -1,3 +1,4 @@
+import Images
 import Logging
 import Queue
 import ServiceLifecycle
@@ -16,6 +17,27 @@ final class Incarnation: Sendable {
     }
 }
 
+/// For how long a heart has beaten without a pause. A database that stands still makes nothing fail, but all hearts pause. No I/O.
+struct Rhythm {
+    let longestPause: Duration
+    private var steadySince: ContinuousClock.Instant?
+    private var lastBeat: ContinuousClock.Instant?
+
+    init(longestPause: Duration) { self.longestPause = longestPause }
+
+    /// Counts a beat; for how long the rhythm has been steady.
+    mutating func beat(at now: ContinuousClock.Instant = .now) -> Duration {
+        if let lastBeat, now - lastBeat > longestPause { steadySince = nil }
+        lastBeat = now
+        let since = steadySince ?? now
+        steadySince = since
+        return now - since
+    }
+
+    /// A beat failed.
+    mutating func miss() { steadySince = nil }
+}
+
 /// The daemon's heartbeat: says that it lives, learns which leases it lost, takes back the jobs of daemons that died, and pings
 /// systemd's watchdog as long as everything moves.
 struct Pulse: Service {
@@ -23,6 +45,8 @@ struct Pulse: Service {
     let incarnation: Incarnation
     let description: WorkerDescription
     let leases: HeldLeases
+    /// Fetches from each host what is this daemon's share.
+    let fetcher: ImageFetcher
     let watchdog: Watchdog
     let metrics: Metrics
     let drain: Drain
@@ -35,18 +59,16 @@ struct Pulse: Service {
 
     func run() async throws {
         // Rescuing is only for one whose own heart has beaten for a while: after an outage of the database every daemon has been silent.
-        var healthySince: ContinuousClock.Instant?
+        var rhythm = Rhythm(longestPause: rescueAfter / 2)
         var movedAt = ContinuousClock.now
         while !Task.isShuttingDownGracefully && !Task.isCancelled {
             do {
                 try await beat()
                 metrics.condition.succeeded(.heartbeat)
-                let since = healthySince ?? .now
-                healthySince = since
-                if .now - since > rescueAfter { try await rescue() }
+                if rhythm.beat() > rescueAfter { try await rescue() }
             } catch let error as StorageError {
                 guard error.disposition != .fatal else { throw error }
-                healthySince = nil
+                rhythm.miss()
                 metrics.databaseFailed(.heartbeat, error)
                 logger.warning("no heartbeat", metadata: ["error": "\(error)"])
             }
@@ -73,6 +95,7 @@ struct Pulse: Service {
             drain.hasBegun ? "it was told to stop, and finishes what it has begun" : metrics.condition.holdup?.reason
         let sign = SignOfLife(holding: leases.phases, stages: metrics.stages, holdup: holdup)
         let reply = try await store.heartbeat(incarnation.worker, sign)
+        fetcher.share(among: reply.workerCount)
         let lost = leases.lose(reply.lostLeases)
         if !lost.isEmpty {
             logger.warning(

@@ -162,7 +162,7 @@ struct Worker: Service {
 
     /// One line a job.
     private func log(_ report: JobReport, _ receipt: Receipt) {
-        pipeline.metrics.reported(report.outcome, receipt)
+        pipeline.metrics.reported(report, receipt)
         var metadata: Logger.Metadata = ["job": "\(report.lease.job)", "attempt": "\(report.attempt)"]
         if receipt != .recorded { metadata["receipt"] = "\(receipt.rawValue)" }
         switch report.outcome {
@@ -173,7 +173,7 @@ struct Worker: Service {
         case .failed(let failure):
             metadata["code"] = "\(failure.code)"
             metadata["reason"] = "\(failure.reason)"
-            logger.info(failure.disposition == .permanent ? "dead" : "failed", metadata: metadata)
+            logger.info(report.isDeath ? "dead" : "failed", metadata: metadata)
         case .released(let reason, let after):
             metadata["reason"] = "\(reason)"
             metadata["after"] = "\(after)"

@@ -44,7 +44,7 @@ public struct JobLife: Hashable, Sendable {
         if let dueAt { state = .scheduled(dueAt) }
     }
 
-    /// Whether two daemons died with it already. A worker runs one such job at a time.
+    /// Whether two daemons died with it already. A worker runs such a job alone.
     public var isSuspect: Bool { rescueCount >= Self.rescueLimit - 1 }
 
     /// Whether a claim at `now` may take it.

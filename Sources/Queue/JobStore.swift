@@ -68,11 +68,14 @@ public struct HeartbeatReply: Hashable, Sendable {
     public var isRegistered: Bool
     /// Of the leases said to be held, those that are no longer this worker's (rescued or cancelled). Drop their work.
     public var lostLeases: [Lease]
+    /// The workers that live. What is allowed to all of them together, each may use a share of.
+    public var workerCount: Int
 
     /// An answer.
-    public init(isRegistered: Bool, lostLeases: [Lease] = []) {
+    public init(isRegistered: Bool, lostLeases: [Lease] = [], workerCount: Int = 1) {
         self.isRegistered = isRegistered
         self.lostLeases = lostLeases
+        self.workerCount = workerCount
     }
 }
 

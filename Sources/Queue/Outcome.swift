@@ -41,10 +41,19 @@ public struct JobReport: Hashable, Sendable {
     public var attempt: Int
     /// How it ended.
     public var outcome: Outcome
+    /// Whether no attempt is left after this one, so that any failure ends the job.
+    public var isLastAttempt = false
 
     /// A report about a claimed job.
     public init(_ job: ClaimedJob, _ outcome: Outcome) {
         self.init(lease: job.lease, attempt: job.attempt, outcome: outcome)
+        isLastAttempt = job.attempt >= job.maxAttempts
+    }
+
+    /// Whether the job ends here without a result.
+    public var isDeath: Bool {
+        guard case .failed(let failure) = outcome else { return false }
+        return isLastAttempt || failure.disposition == .permanent
     }
 
     /// A report about a lease.

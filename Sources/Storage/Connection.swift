@@ -217,9 +217,10 @@ extension Connection {
         }
     }
 
-    /// Waits for the socket, with a little more patience than the server has, and takes what arrived.
+    /// Waits for the socket, with a little more patience than the server has, and takes what arrived. An end that went away
+    /// without a word shows by this alone when something between acknowledges what we send.
     private func wait(_ events: Int32, context: String) throws(StorageError) {
-        let patience = statementTimeout.map { $0 + .seconds(5) }
+        let patience = statementTimeout.map { $0 + min($0 / 2, .seconds(5)) }
         guard pollSocket(events, patience) else {
             throw StorageError(code: .timedOut, context: context, message: "the database does not answer")
         }

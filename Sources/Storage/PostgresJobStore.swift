@@ -11,9 +11,16 @@ public struct PostgresJobStore: JobStore {
     private let retryPolicy: RetryPolicy
 
     /// A store; connections are made when first needed.
-    public init(_ settings: ConnectionSettings, retryPolicy: RetryPolicy = RetryPolicy()) {
+    /// - Parameter pulseTimeout: the longest wait for the answer to a heartbeat or a rescue; nil: that of the settings. Others
+    ///   take the worker for dead when it waits too long.
+    public init(
+        _ settings: ConnectionSettings, retryPolicy: RetryPolicy = RetryPolicy(), pulseTimeout: Duration? = nil
+    ) {
         work = Session(settings)
-        pulse = Session(settings)
+        var brisk = settings
+        brisk.statementTimeout = pulseTimeout ?? settings.statementTimeout
+        brisk.connectTimeout = pulseTimeout ?? settings.connectTimeout
+        pulse = Session(brisk)
         listener = Listener(settings, channel: "gloss_ready")
         self.retryPolicy = retryPolicy
     }
@@ -37,13 +44,21 @@ public struct PostgresJobStore: JobStore {
         return WorkerID(rawValue: id)
     }
 
-    /// Leases jobs that are due.
+    /// Leases jobs that are due. One that this version cannot read is a failed attempt; another version's may fare better.
     public func claim(limit: Int, by worker: WorkerID) async throws -> [ClaimedJob] {
         let answer = try await work.query(
             "select gloss.claim($1, $2)", [SQLValue(worker.rawValue), SQLValue(limit)], context: "claim")
-        return try answer.rows.map { row in
-            try JSON.decode(WireJob.self, from: (row.first ?? nil) ?? "null", context: "claim").claimed
+        var jobs: [ClaimedJob] = []
+        var unreadable: [JobReport] = []
+        for row in answer.rows {
+            let text = (row.first ?? nil) ?? "null"
+            do { jobs.append(try JSON.decode(WireJob.self, from: text, context: "claim").claimed) } catch {
+                let lease = try JSON.decode(WireLease.self, from: text, context: "claim")
+                unreadable.append(lease.unreadable("\(error)"))
+            }
         }
+        _ = try await record(unreadable)
+        return jobs
     }
 
     /// Says that the worker lives.
@@ -52,7 +67,7 @@ public struct PostgresJobStore: JobStore {
         let phases = Dictionary(grouping: leases) { sign.leases[$0]!.rawValue }.mapValues { $0.map(\.job) }
         let answer = try await pulse.query(
             """
-            select registered, array_to_json(lost)
+            select registered, array_to_json(lost), workers
             from gloss.heartbeat($1, $2::bigint[], $3::bigint[], $4::jsonb, $5::jsonb, $6)
             """,
             [
@@ -60,9 +75,12 @@ public struct PostgresJobStore: JobStore {
                 sign.stages.isEmpty ? nil : try JSON.encode(sign.stages, context: "heartbeat"),
                 try JSON.encode(phases, context: "heartbeat"), SQLValue(sign.holdup),
             ], context: "heartbeat")
-        guard let row = answer.rows.first, row.count == 2 else { throw StorageError.unexpected("heartbeat") }
+        guard let row = answer.rows.first, row.count == 3, let workers = row[2].flatMap({ Int($0) }) else {
+            throw StorageError.unexpected("heartbeat")
+        }
         let lost = Set(try JSON.decode([Int64].self, from: row[1] ?? "[]", context: "heartbeat"))
-        return HeartbeatReply(isRegistered: row[0] == "t", lostLeases: leases.filter { lost.contains($0.fence) })
+        return HeartbeatReply(
+            isRegistered: row[0] == "t", lostLeases: leases.filter { lost.contains($0.fence) }, workerCount: workers)
     }
 
     /// Keeps a finished view.

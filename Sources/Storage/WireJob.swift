@@ -23,6 +23,20 @@ struct WireJob: Decodable {
     }
 }
 
+/// What a report needs of a job that cannot be read whole.
+struct WireLease: Decodable {
+    var job: Int64
+    var fence: Int64
+    var attempt: Int
+
+    func unreadable(_ why: String) -> JobReport {
+        let reason = "glossd \(glossVersion) cannot read the job: \(why)"
+        return JobReport(
+            lease: Lease(job: JobID(rawValue: job), fence: fence), attempt: attempt,
+            outcome: .failed(Failure(code: "unreadable", reason: reason, disposition: .retry(after: nil))))
+    }
+}
+
 /// `gloss.job.spec`: the part of a job's spec that only the daemon reads.
 struct WireSpec: Codable {
     var style: PromptStyle

@@ -182,6 +182,33 @@ import Testing
         #expect(await daemon.wait() == 0)
     }
 
+    /// What was late because this daemon stood still is no host's fault, and costs no job an attempt.
+    @Test(.timeLimit(.minutes(1))) func aStandstillIsNobodysFault() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let gate = DispatchSemaphore(value: 0)
+        let server = try LoopbackServer(["/photo.jpg": { _ in gate.wait() }])
+        defer { for _ in 0..<3 { gate.signal() } }
+        try await database.query(
+            """
+            select count(gloss.enqueue_caption('\(server.url("/photo.jpg"))', key => i::text, max_attempts => 1))
+            from generate_series(1, 3) i
+            """)
+        var settings = GlossdProcess.settings(database, ports: [server.port])
+        settings["GLOSS_FETCH_TIMEOUT_SECONDS"] = "4"
+        let daemon = try GlossdProcess(settings)
+        let end = ContinuousClock.now + .seconds(30)
+        while server.active < 3 && .now < end { try await Task.sleep(for: .milliseconds(20)) }
+        daemon.signal(SIGSTOP)
+        let stopped = try #require(try await database.query("select clock_timestamp()").scalar)
+        try await eventually("clock_timestamp() > '\(stopped)'::timestamptz + interval '5 s'", in: database, [daemon])
+        daemon.signal(SIGCONT)
+        try await eventually("select count(*) = 0 from gloss.leased", in: database, [daemon])
+        let left = try await database.query(
+            "select (select count(*) from gloss.scheduled where attempts = 0), (select count(*) from gloss.parked_host)"
+        )
+        #expect(left.rows == [["3", "0"]], "\(daemon.output)")
+    }
+
     /// When the time to stop is over, nobody waits for what is being computed: here, minutes of it.
     @Test(.timeLimit(.minutes(1))) func theEndOfADrainIsPrompt() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
@@ -205,6 +232,30 @@ import Testing
                 (select count(*) from gloss.misplaced_job), (select max(attempts) from gloss.ready)
             """)
         #expect(left.rows == [["0", "t", "0", "0"]])
+    }
+
+    /// All connections of a daemon, the listening one too, go through TLS: the next look into the queue would be an hour later.
+    @Test(.timeLimit(.minutes(1))) func worksThroughTLS() async throws {
+        let (authority, port) = (try await PrivateCA(), try LoopbackServer([:]).port)
+        let postgres = PrivatePostgres(port: port, options: try await authority.serverOptions(for: "db.gloss.test"))
+        let database = try await postgres.makeDatabase()
+        let server = try Self.imageServer()
+        var settings = GlossdProcess.settings(database, ports: [server.port])
+        settings["GLOSS_DATABASE"] =
+            "postgresql://test_worker@db.gloss.test:\(port)/\(database.name)?hostaddr=127.0.0.1&sslmode=verify-full"
+            + "&sslrootcert=\(authority.certificate)"
+        settings["GLOSS_POLL_SECONDS"] = "3600"
+        let daemon = try GlossdProcess(settings)
+        try await eventually(
+            """
+            select count(*) = 3 and bool_and(s.ssl) from pg_stat_ssl s join pg_stat_activity a using (pid)
+            where a.application_name = 'glossd' and (a.query like '%listen%' or a.query like '%gloss.%')
+            """, in: database, [daemon])
+        try await database.query("select gloss.enqueue_caption('\(server.url("/rgb.png"))', max_tokens => 3)")
+        try await eventually("select count(*) = 1 from gloss.result", in: database, [daemon])
+        daemon.signal(SIGTERM)
+        #expect(await daemon.wait() == 0)
+        try await postgres.stop()
     }
 
     @Test func startUpErrorsSayWhatAndWhy() async throws {

@@ -70,6 +70,16 @@ import Testing
         #expect((0..<3).compactMap { _ in hosts.failed("a", retryAfter: .seconds(3000), at: now) } == [.seconds(3000)])
     }
 
+    @Test func aPauseBreaksTheRhythm() {
+        var (rhythm, start) = (Rhythm(longestPause: .seconds(5)), ContinuousClock.now)
+        #expect([0, 4, 8, 13].map { rhythm.beat(at: start + .seconds($0)) } == [0, 4, 8, 13].map { .seconds($0) })
+        start += .seconds(19)
+        #expect(rhythm.beat(at: start) == .zero, "the database stood still, and every daemon was silent")
+        #expect(rhythm.beat(at: start + .seconds(3)) == .seconds(3))
+        rhythm.miss()
+        #expect(rhythm.beat(at: start + .seconds(4)) == .zero)
+    }
+
     @Test func onlyHeldLeasesAreLost() {
         let leases = HeldLeases()
         let (a, b) = (Lease(job: JobID(rawValue: 1), fence: 1), Lease(job: JobID(rawValue: 2), fence: 2))
@@ -168,7 +178,11 @@ import Testing
         let metrics = Metrics()
         metrics.fetched(bytes: 10, seconds: 0.5)
         let failure = Failure(code: "http_404", reason: "gone", disposition: .permanent)
-        metrics.reported(.failed(failure), .recorded)
+        let last = ClaimedJob(
+            lease: Lease(job: JobID(rawValue: 1), fence: 1), attempt: 2, maxAttempts: 2, spec: Samples.caption())
+        metrics.reported(JobReport(last, .failed(failure)), .recorded)
+        metrics.reported(JobReport(last, Samples.failed(.retry(after: nil))), .recorded)
+        #expect(metrics.text.contains("gloss_jobs_ended_total{outcome=\"dead\"} 2.0"), "the last attempt ends the job")
         metrics.condition.holdUp("no memory")
         var statistics = Scheduler.Statistics()
         (statistics.seconds.extend, statistics.extendCount, statistics.extendRowCount) = (2, 10, 300)

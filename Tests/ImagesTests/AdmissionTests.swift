@@ -46,6 +46,29 @@ import Testing
         #expect(admission.nextStart() == nil)
     }
 
+    @Test func keepsToItsShare() {
+        var admission = Machine(maxConcurrent: 9, perHostConcurrency: 4, perHostDelay: .seconds(2))
+        admission.sharers = 2
+        for id in 1...4 { admission.enqueue(id, host: "a") }
+        #expect(admission.next(now: start) == 1)
+        #expect(admission.next(now: start + .seconds(3)) == nil, "the other one may start in between")
+        #expect(admission.next(now: start + .seconds(4)) == 2)
+        #expect(admission.next(now: start + .seconds(8)) == nil, "two of four places are the other one's")
+        admission.sharers = 1
+        #expect(admission.next(now: start + .seconds(8)) == 3)
+    }
+
+    @Test func restsWhenThereAreMoreDaemonsThanPlaces() {
+        var admission = Machine(maxConcurrent: 9, perHostConcurrency: 2, perHostDelay: .zero)
+        admission.sharers = 6
+        for id in 1...3 { admission.enqueue(id, host: "a") }
+        #expect([1, nil] == (0..<2).map { _ in admission.next(now: start) })
+        admission.finish(host: "a", now: start + .seconds(1))
+        #expect(admission.nextStart() == start + .seconds(3), "a third of the time is its own")
+        #expect(admission.next(now: start + .seconds(2)) == nil)
+        #expect(admission.next(now: start + .seconds(3)) == 2)
+    }
+
     @Test func withdrawsWhatWaits() {
         var admission = Machine(maxConcurrent: 9, perHostConcurrency: 1, perHostDelay: .zero)
         for id in 1...3 { admission.enqueue(id, host: "a") }

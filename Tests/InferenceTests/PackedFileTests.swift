@@ -46,7 +46,9 @@ import Testing
     static let damages = [
         Damage(testDescription: "empty", change: { $0 = Data() }, words: ["empty"]),
         Damage(testDescription: "something else", change: { $0[0] = 0 }, words: ["not a packed model"]),
-        Damage(testDescription: "another version", change: { $0[8] = 9 }, words: ["version 9", "reads 1", "again"]),
+        Damage(
+            testDescription: "another version", change: { $0[8] = 9 },
+            words: ["version 9", "reads \(PackedFile.version)", "again"]),
         Damage(testDescription: "header", change: { $0[40] ^= 1 }, words: ["header's checksum"]),
         Damage(testDescription: "header length", change: { $0[22] = 9 }, words: ["header of", "truncated"]),
         Damage(

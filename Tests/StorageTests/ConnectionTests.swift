@@ -1,3 +1,4 @@
+import Glibc
 import Queue
 import Storage
 import TestSupport
@@ -32,6 +33,22 @@ import Testing
         let error = await #expect(throws: StorageError.self) { try await session.query("select 1") }
         #expect(error?.disposition == .retry)
         #expect(try await session.query("select 1").scalar == "1")
+    }
+
+    /// The server is stopped in the middle of it all: it holds the connection, and says nothing.
+    @Test(.timeLimit(.minutes(1))) func aFrozenServerIsGivenUp() async throws {
+        let server = PrivatePostgres()
+        let database = try await server.makeDatabase(migrated: false)
+        var settings = database.settings()
+        settings.statementTimeout = .milliseconds(300)
+        let session = Session(settings)
+        let backend = try #require(try await session.query("select pg_backend_pid()").scalar.flatMap { Int32($0) })
+        kill(backend, SIGSTOP)
+        let error = await #expect(throws: StorageError.self) { try await session.query("select 1") }
+        kill(backend, SIGCONT)
+        #expect(error?.code == .timedOut && error?.disposition == .retry)
+        #expect(try await session.query("select 1").scalar == "1", "the next call connects again")
+        try await server.stop()
     }
 
     @Test func aSlowStatementTimesOut() async throws {

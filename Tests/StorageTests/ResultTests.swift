@@ -33,6 +33,23 @@ import Testing
         #expect(joined.rows == [["a \"cat\"\u{FFFD}, \\u0000 äöü", "-1.5", "-0.75", "eos", "a dog", "b"]])
     }
 
+    /// A job that another version wrote, or a hand: it costs itself an attempt, and the rest of its claim runs.
+    @Test func anUnreadableJobIsAFailedAttempt() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let store = database.store(retryPolicy: RetryPolicy(base: .zero))
+        let producer = database.administration(as: .producer)
+        let odd = try await producer.enqueue(Samples.caption(), EnqueueOptions(key: "odd", maxAttempts: 2)).job
+        let sound = try await producer.enqueue(Samples.caption(), EnqueueOptions(key: "sound")).job
+        try await database.query("update gloss.job set spec = spec - 'texts' where key = 'odd'")
+        let worker = try await store.register(Samples.worker())
+        #expect(try await store.claim(limit: 9, by: worker).map(\.lease.job) == [sound])
+        #expect(try await store.claim(limit: 9, by: worker) == [])
+        let dead = try await database.query(
+            "select job_id, code, reason ~ 'cannot read' from gloss.dead", as: .reader)
+        #expect(dead.rows == [["\(odd)", "unreadable", "t"]])
+        #expect(try await database.misplacedJobs() == [])
+    }
+
     @Test func answersKeepInfinities() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let spec = JobSpec(task: .vqa, imageURLs: ["https://e.org/a"], texts: ["Why?"])

@@ -191,6 +191,34 @@ enum StoreUnderTest: Sendable {
         #expect(try await queue.state(of: jobs[2]) == "ready")
     }
 
+    /// A deadly job that nobody knows yet must not take a suspect with it, nor the other way round.
+    @Test(arguments: StoreKind.allCases)
+    func aSuspectRunsAlone(kind: StoreKind) async throws {
+        let queue = try await StoreUnderTest.make(kind)
+        let suspect = try await queue.enqueue()
+        let busy = try await queue.store.register(Samples.worker())
+        var held: [ClaimedJob] = []
+        for _ in 1...2 {
+            let victim = try await queue.store.register(Samples.worker())
+            #expect(try await queue.store.claim(limit: 1, by: victim).map(\.lease.job) == [suspect])
+            if held.isEmpty {
+                _ = try await queue.enqueue()
+                held = try await queue.store.claim(limit: 1, by: busy)
+            }
+            try await queue.advance(by: .seconds(3600))
+            _ = try await queue.store.heartbeat(busy, holding: held.map(\.lease), stages: [:])
+            _ = try await queue.store.rescue(silentFor: .seconds(15))
+        }
+        let next = try await queue.enqueue()
+        #expect(try await queue.store.claim(limit: 9, by: busy) == [], "it has to finish what it holds first")
+        _ = try await queue.store.record(held.map { JobReport($0, Samples.completed()) })
+        held = try await queue.store.claim(limit: 9, by: busy)
+        #expect(held.map(\.lease.job) == [suspect])
+        #expect(try await queue.store.claim(limit: 9, by: busy) == [], "nothing beside it")
+        _ = try await queue.store.record(held.map { JobReport($0, Samples.completed()) })
+        #expect(try await queue.store.claim(limit: 9, by: busy).map(\.lease.job) == [next])
+    }
+
     @Test(arguments: StoreKind.allCases)
     func aLivingWorkerKeepsItsJobs(kind: StoreKind) async throws {
         let queue = try await StoreUnderTest.make(kind)
@@ -201,6 +229,19 @@ enum StoreUnderTest: Sendable {
         let reply = try await queue.store.heartbeat(worker, SignOfLife(holding: [claimed.lease: .fetch]))
         #expect(reply == HeartbeatReply(isRegistered: true, lostLeases: []))
         #expect(try await queue.store.rescue(silentFor: .seconds(15)) == RescueReport())
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func theHeartbeatSaysHowManyLive(kind: StoreKind) async throws {
+        let queue = try await StoreUnderTest.make(kind)
+        let first = try await queue.store.register(Samples.worker())
+        let second = try await queue.store.register(Samples.worker())
+        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 2)
+        try await queue.store.deregister(second)
+        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 1)
+        _ = try await queue.store.register(Samples.worker())
+        try await queue.advance(by: .seconds(60))
+        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 1, "one is silent")
     }
 
     @Test(arguments: StoreKind.allCases)

@@ -79,19 +79,15 @@ public actor MemoryJobStore: JobStore {
             entry.life.isDue(at: now) && Self.isServed(entry.spec, by: me.description)
         }
         let order = due.keys.sorted { (due[$0]?.priority ?? 0, $0) < (due[$1]?.priority ?? 0, $1) }
-        var mayTakeSuspect = !entries.values.contains { entry in
-            if case .leased(worker, _) = entry.life.state { return entry.life.isSuspect }
+        let held = entries.values.filter { entry in
+            if case .leased(worker, _) = entry.life.state { return true }
             return false
         }
-        var claimed: [ClaimedJob] = []
-        for id in order where claimed.count < limit {
-            if due[id]?.life.isSuspect == true {
-                guard mayTakeSuspect else { continue }
-                mayTakeSuspect = false
-            }
-            if let job = lease(id, to: worker) { claimed.append(job) }
+        if held.contains(where: \.life.isSuspect) { return [] }
+        if let suspect = order.first(where: { due[$0]?.life.isSuspect == true }) {
+            return held.isEmpty ? [lease(suspect, to: worker)].compactMap(\.self) : []
         }
-        return claimed
+        return order.prefix(limit).compactMap { lease($0, to: worker) }
     }
 
     private static func isServed(_ spec: JobSpec, by worker: WorkerDescription) -> Bool {
@@ -120,7 +116,9 @@ public actor MemoryJobStore: JobStore {
         try failIfAsked()
         let isAlive = workers[worker]?.isAlive ?? false
         if isAlive { workers[worker]?.heartbeat = now }
-        return HeartbeatReply(isRegistered: isAlive, lostLeases: sign.leases.keys.filter { !holds($0) })
+        let living = workers.values.filter { $0.isAlive && now - $0.heartbeat < .seconds(15) }
+        return HeartbeatReply(
+            isRegistered: isAlive, lostLeases: sign.leases.keys.filter { !holds($0) }, workerCount: living.count)
     }
 
     /// Keeps a finished view.

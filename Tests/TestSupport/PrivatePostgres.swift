@@ -7,13 +7,21 @@ public actor PrivatePostgres {
     /// The server that most tests share; each test makes itself a database in it.
     public static let shared = PrivatePostgres()
 
+    private let port: Int?
+    private let options: [String]
     private var place: ServerPlace?
     private var isRunning = false
     private var template: Task<Void, any Error>?
     private var databaseCount = 0
 
     /// A server that starts when first used. Tests that stop or kill one make their own.
-    public init() {}
+    /// - Parameters:
+    ///   - port: where on 127.0.0.1 it listens beside its socket; nil: nowhere.
+    ///   - options: more settings, such as `ssl=on`.
+    public init(port: Int? = nil, options: [String] = []) {
+        self.port = port
+        self.options = options
+    }
 
     /// A new database.
     /// - Parameter migrated: whether it has the schema `gloss`.
@@ -28,7 +36,7 @@ public actor PrivatePostgres {
         }
         let template = migrated ? "gloss_template" : "template0"
         try await runSQL("create database \(name) template \(template)", in: "postgres", place)
-        return TestDatabase(name: name, socketDirectory: place.socketDirectory)
+        return TestDatabase(name: name, socketDirectory: place.socketDirectory, port: port)
     }
 
     /// Starts the server.
@@ -52,17 +60,18 @@ public actor PrivatePostgres {
 
     private func makeTemplate(_ place: ServerPlace) async throws {
         try await runSQL("create database gloss_template template template0", in: "postgres", place)
-        let settings = TestDatabase(name: "gloss_template", socketDirectory: place.socketDirectory).settings()
+        let settings = TestDatabase(name: "gloss_template", socketDirectory: place.socketDirectory, port: port)
+            .settings()
         _ = try await Migrator(settings, directory: TestDatabase.migrationsDirectory).apply()
         for user in TestDatabase.User.allCases where user != .superuser {
-            try await runSQL(
-                "create role \(user.rawValue) login in role \(user.rawValue.replacing("test", with: "gloss"))",
-                in: "postgres", place)
+            let membership = user.role.map { " in role \($0)" } ?? ""
+            try await runSQL("create role \(user.rawValue) login\(membership)", in: "postgres", place)
         }
     }
 
     private func runSQL(_ sql: String, in database: String, _ place: ServerPlace) async throws {
-        let session = Session(TestDatabase(name: database, socketDirectory: place.socketDirectory).settings())
+        let session = Session(
+            TestDatabase(name: database, socketDirectory: place.socketDirectory, port: port).settings())
         try await session.script(sql)
         await session.close()
     }
@@ -75,7 +84,7 @@ public actor PrivatePostgres {
         var attempts = 0
         while true {
             do {
-                try pgCtl("start", "-l", place.logFile, "-o", place.serverOptions)
+                try pgCtl("start", "-l", place.logFile, "-o", place.serverOptions(port: port, options))
                 break
             } catch  where attempts < 20 {
                 attempts += 1
@@ -101,9 +110,13 @@ final class ServerPlace: Sendable {
     var dataDirectory: String { root + "/data" }
     var socketDirectory: String { root }
     var logFile: String { root + "/log" }
-    var serverOptions: String {
-        "-k \(root) -c listen_addresses='' -c fsync=off -c full_page_writes=off -c max_connections=200 "
-            + "-c shared_buffers=64MB -c log_min_messages=warning"
+    func serverOptions(port: Int?, _ more: [String]) -> String {
+        let address = port.map { ["listen_addresses=127.0.0.1", "port=\($0)"] } ?? ["listen_addresses=''"]
+        let settings = [
+            "fsync=off", "full_page_writes=off", "max_connections=200", "shared_buffers=64MB",
+            "log_min_messages=warning",
+        ]
+        return "-k \(root)" + (address + settings + more).map { " -c \($0)" }.joined()
     }
 
     init() throws {

@@ -16,6 +16,16 @@ public struct TestDatabase: Sendable {
         case reader = "test_reader"
         /// Has `gloss_admin`.
         case admin = "test_admin"
+        /// May log in, and has none of gloss's roles.
+        case stranger = "test_stranger"
+
+        /// The role of gloss that it has.
+        var role: String? {
+            switch self {
+            case .superuser, .stranger: nil
+            default: rawValue.replacing("test", with: "gloss")
+            }
+        }
     }
 
     /// The migrations of this source tree.
@@ -26,10 +36,13 @@ public struct TestDatabase: Sendable {
     /// The database's name.
     public let name: String
     let socketDirectory: String
+    /// Where the server also listens on 127.0.0.1.
+    let port: Int?
 
     /// A libpq connection string. The server counts as up for ever, so that rescues need not wait for its youth to pass.
     public func conninfo(as user: User = .superuser) -> String {
-        "host=\(socketDirectory) dbname=\(name) user=\(user.rawValue) options='-c gloss.up_since=-infinity'"
+        "host=\(socketDirectory)\(port.map { " port=\($0)" } ?? "") dbname=\(name) user=\(user.rawValue) "
+            + "options='-c gloss.up_since=-infinity'"
     }
 
     /// Connection settings with time-outs fit for tests.
@@ -52,7 +65,9 @@ public struct TestDatabase: Sendable {
         try await query(
             """
             with a as (update gloss.incarnation set heartbeat_at = heartbeat_at - make_interval(secs => $1)),
-                 b as (update gloss.parked_host set until = until - make_interval(secs => $1))
+                 b as (update gloss.parked_host set until = until - make_interval(secs => $1)),
+                 c as (update gloss.lane set moved_at = moved_at - make_interval(secs => $1),
+                                             swept_at = swept_at - make_interval(secs => $1))
             update gloss.scheduled set run_at = run_at - make_interval(secs => $1)
             """, [SQLValue(Double(duration.components.seconds))])
     }

@@ -29,14 +29,15 @@ struct Migrate: AsyncParsableCommand {
     var showSql = false
 
     func run() async throws {
-        let migrator = try Migrator(database.settings(statementTimeout: nil), directory: try place())
+        let migrator = try Migrator(database.settings(statementTimeout: nil), directory: try Self.place(migrations))
         let plan = try await migrator.plan()
         if showSql && !format.json { plan.pending.forEach { Console.say("-- \($0.name)\n\($0.sql)") } }
         let ran = dryRun ? [] : try await migrator.apply()
         try format.json ? sayJSON(plan, ran) : say(plan, ran)
     }
 
-    private func place() throws -> String {
+    /// Where the migrations are.
+    static func place(_ migrations: MigrationsOptions) throws -> String {
         if let found = migrations.found { return found }
         throw Trouble(
             .failed, "there are no migrations in \(Migrator.installedDirectory) or ./migrations; use --directory")

@@ -11,11 +11,12 @@
 #include "peaks.h"
 #include "pool.h"
 
-// Number formats. F16 is only stored; INT8 weights carry a scale a column, INT8 rows one a group.
+// Number formats. F16 is only stored. INT8 weights carry a scale a column, INT8 rows a scale each, and both are rotated along k
+// (gloss_rotate), which leaves their product as it was and no number far above the others: https://arxiv.org/abs/2404.00456.
 typedef enum { GLOSS_F32 = 0, GLOSS_BF16 = 1, GLOSS_F16 = 2, GLOSS_INT8 = 3 } gloss_dtype;
 
-// Columns of one packed weight panel, and numbers of a row that share a scale in int8.
-enum { GLOSS_PANEL = 64, GLOSS_GROUP = 128 };
+// Columns of one packed weight panel, and the most inputs whose products are summed in 32 bits.
+enum { GLOSS_PANEL = 64, GLOSS_INT8_INPUTS = 44000 };
 // Rows of a register tile, and those that the GEMM takes at a time.
 enum { GLOSS_TILE_ROWS = 6, GLOSS_ROW_CHUNK = 96 };
 
@@ -35,14 +36,13 @@ typedef struct {
 } gloss_weights;
 
 // A GEMM's left side: rows `stride` bytes apart, with zeros after the last number up to a whole word (two f32 for bf16 weights).
-// INT8: number = byte · scales[row][group]; corrections[row][group] = −128 · Σ bytes.
+// INT8: number = byte · scales[row]; corrections[row] = −128 · Σ bytes.
 typedef struct {
     const void *rows;
     int64_t stride;
     gloss_dtype type;
     const float *scales;
     const int32_t *corrections;
-    int64_t groups;
 } gloss_operand;
 
 // What a row kernel writes: an operand to be.
@@ -52,7 +52,6 @@ typedef struct {
     gloss_dtype type;
     float *scales;
     int32_t *corrections;
-    int64_t groups;
 } gloss_target;
 
 // What becomes of a GEMM's sums v = x · Wᵀ + bias: y = v, y += v, y = gelu(v), or y[c] = gelu(v[gate c]) · v[up c], where each
@@ -76,7 +75,7 @@ static inline gloss_arithmetic gloss_arithmetic_of(gloss_dtype x, gloss_dtype w)
 }
 
 // Rows [first_row, last_row) × panels [first_panel, last_panel). Each output is summed over k in blocks of up to 512 words, sequentially
-// by fused multiply-add inside a block (bf16: the odd number of a word, then the even one; int8: exact sums of groups).
+// by fused multiply-add inside a block (bf16: the odd number of a word, then the even one; int8: one exact sum).
 void gloss_gemm(gloss_isa isa, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row,
                 int64_t last_row, int64_t first_panel, int64_t last_panel);
 
@@ -84,9 +83,9 @@ void gloss_gemm(gloss_isa isa, const gloss_operand *x, const gloss_weights *w, c
 // column(r) = first + r, or in a gated pair (`gate` 0 or 1) r / 32 · 64 + 32 · gate + r % 32. bf16 must be bf16: nothing is rounded
 // unless the target is BF16 and the source is not.
 void gloss_pack(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, gloss_dtype type, int64_t first, int gate);
-// The same to INT8, with each row's scale = largest magnitude / 127.
+// The same to INT8: each row rotated, its scale = largest magnitude / 127.
 void gloss_pack_int8(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, float *scales, int64_t first, int gate);
-// Column `column` of packed weights: the row that was packed there, as f32 times `scale`, exact.
+// Column `column` of packed weights: the row that was packed there, as f32 times `scale`, exact (INT8: rotated back).
 void gloss_unpack(const gloss_weights *w, int64_t column, float scale, float *out);
 // Words of one panel row: ⌈k / numbers a word⌉.
 int64_t gloss_words(gloss_dtype type, int64_t k);
@@ -106,8 +105,12 @@ void gloss_layer_norm(gloss_isa isa, const float *x, const float *w, const float
                       int64_t d, float *scratch);
 // y = x / sqrt(mean(x²) + eps) · (1 + w).
 void gloss_rms_norm(gloss_isa isa, const float *x, const float *w, float eps, const gloss_target *out, int64_t rows, int64_t d, float *scratch);
-// y = x · scale, rounded to the target's type; x is F32 (or BF16, to INT8 only).
-void gloss_convert(gloss_isa isa, const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out, int64_t rows, int64_t d);
+// y = x · scale, rounded to the target's type; x is F32 or BF16. scratch: d floats, for INT8 alone.
+void gloss_convert(gloss_isa isa, const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out, int64_t rows, int64_t d,
+                   float *scratch);
+// x[d] times an orthogonal, symmetric matrix, in place: Hadamard's on as many numbers as the greatest power of two in d, then on those that
+// follow, as many as the next, …. It is its own inverse.
+void gloss_rotate(gloss_isa isa, float *x, int64_t d);
 // Rotates the two halves of each head of x[d] by the angles of one position: cosines and sines have d / 2 values.
 void gloss_rope(gloss_isa isa, float *x, int64_t heads, int64_t head_dim, const float *cosines, const float *sines);
 // out = exp((x − max) · scale) over x[0..<n] and x[second..<second + m], 0 elsewhere in out[width]; returns 1 / Σ of what is stored.

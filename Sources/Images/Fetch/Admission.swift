@@ -4,12 +4,17 @@ struct Admission<ID: Hashable, Instant: InstantProtocol> where Instant.Duration 
     private struct Host {
         var active = 0
         var waiting: [ID] = []
+        var lastStart: Instant?
         var notBefore: Instant?
     }
 
     private let maxConcurrent: Int
     private let perHostConcurrency: Int
     private let perHostDelay: Duration
+    /// How many daemons fetch under these limits for each host, this one among them.
+    var sharers = 1 {
+        didSet { sharers = max(1, sharers) }
+    }
     private var hosts: [String: Host] = [:]
     /// Hosts with a waiting request, the longest unserved first.
     private var line: [String] = []
@@ -36,7 +41,8 @@ struct Admission<ID: Hashable, Instant: InstantProtocol> where Instant.Duration 
         guard var host = hosts[name] else { return nil }
         let id = host.waiting.removeFirst()
         host.active += 1
-        host.notBefore = now.advanced(by: perHostDelay)
+        host.lastStart = now
+        host.notBefore = now.advanced(by: perHostDelay * sharers)
         if !host.waiting.isEmpty { line.append(name) }
         hosts[name] = host
         activeCount += 1
@@ -47,7 +53,19 @@ struct Admission<ID: Hashable, Instant: InstantProtocol> where Instant.Duration 
     mutating func finish(host name: String, now: Instant) {
         activeCount -= 1
         hosts[name]?.active -= 1
+        rest(name, now)
         forget(name, now)
+    }
+
+    /// This daemon's share of a host's places: not less than one.
+    private var share: Int { max(1, perHostConcurrency / sharers) }
+
+    /// With more daemons than places each has one request at a time, and then rests, so that all together have as many as
+    /// there are places on the average.
+    private mutating func rest(_ name: String, _ now: Instant) {
+        guard sharers > perHostConcurrency, let host = hosts[name], let start = host.lastStart else { return }
+        let pause = start.duration(to: now) * (sharers - perHostConcurrency) / perHostConcurrency
+        hosts[name]?.notBefore = max(host.notBefore ?? now, now.advanced(by: pause))
     }
 
     /// Takes a waiting request out of its line. False when it was not waiting.
@@ -63,12 +81,12 @@ struct Admission<ID: Hashable, Instant: InstantProtocol> where Instant.Duration 
     func nextStart() -> Instant? {
         guard activeCount < maxConcurrent else { return nil }
         return line.compactMap { name in
-            hosts[name].flatMap { $0.active < perHostConcurrency ? $0.notBefore : nil }
+            hosts[name].flatMap { $0.active < share ? $0.notBefore : nil }
         }.min()
     }
 
     private func mayStart(_ name: String, _ now: Instant) -> Bool {
-        guard let host = hosts[name], host.active < perHostConcurrency else { return false }
+        guard let host = hosts[name], host.active < share else { return false }
         return host.notBefore.map { $0 <= now } ?? true
     }
 

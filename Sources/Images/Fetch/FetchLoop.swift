@@ -11,6 +11,7 @@ final class FetchLoop {
     private var waiting: [UInt64: Request] = [:]
     private var running: [UInt64: Transfer] = [:]
     private var runningIDs: [UnsafeMutableRawPointer: UInt64] = [:]
+    private var lastSeen = ContinuousClock.now
 
     private init(policy: FetchPolicy, mailbox: Mailbox) throws(ImageError) {
         self.policy = policy
@@ -40,18 +41,32 @@ final class FetchLoop {
             let (commands, isClosed) = mailbox.take()
             commands.forEach(obey)
             if isClosed { break }
+            noticeStandstill()
             admit()
             multi.perform()
+            noticeStandstill()
             if !settle() { multi.poll(milliseconds: patience) }
         }
         (Array(waiting.keys) + Array(running.keys)).forEach(cancel)
         mailbox.detach()  // here, while the handle surely lives
     }
 
+    /// A round takes a second. When one takes much longer, it was we who stood still (stopped, suspended, starved), and no host is to
+    /// blame for what is late then.
+    private func noticeStandstill() {
+        let pause = clock.now - lastSeen
+        lastSeen = clock.now
+        guard pause > Self.standstill else { return }
+        for transfer in running.values { transfer.standstill = max(transfer.standstill ?? .zero, pause) }
+    }
+
+    private static let standstill = Duration.seconds(3)
+
     private func obey(_ command: Mailbox.Command) {
         switch command {
         case .submit(let request): enqueue(request)
         case .cancel(let id): cancel(id)
+        case .share(let count): admission.sharers = count
         }
     }
 
@@ -131,7 +146,7 @@ final class FetchLoop {
         }
     }
 
-    /// How long nothing may happen: until a host's delay ends, and a second at most, for `ImageFetcher.turns`.
+    /// How long nothing may happen: until a host's delay ends, and a second at most, so that a standstill shows.
     private var patience: Int32 {
         guard let start = admission.nextStart() else { return 1000 }
         return Int32(min(max(0, clock.now.duration(to: start).milliseconds + 1), 1000))

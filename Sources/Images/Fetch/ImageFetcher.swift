@@ -56,6 +56,9 @@ public final class ImageFetcher: Sendable {
     /// Ends the thread. Fetches in flight fail as `cancelled`, and so does every later one. Returns at once.
     public func shutdown() { mailbox.close() }
 
+    /// Says that so many fetchers, this one among them, share the limits for each host: from now on this one keeps to its share.
+    public func share(among count: Int) { _ = mailbox.send(.share(count)) }
+
     /// Grows every second at least, as long as the fetch thread turns: a watchdog's sign of life.
     public var turns: Int { mailbox.turns.load(ordering: .relaxed) }
 

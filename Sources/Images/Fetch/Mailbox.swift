@@ -44,6 +44,7 @@ final class Mailbox: Sendable {
     enum Command: Sendable {
         case submit(Request)
         case cancel(UInt64)
+        case share(Int)
     }
 
     private struct State {

@@ -22,6 +22,8 @@ final class Transfer {
     /// Why the last address was not connected to.
     private var refusal: ImageError?
     private var openedSocketCount = 0
+    /// How long this process stood still meanwhile, if it did.
+    var standstill: Duration?
 
     private static let headerLimit = 256 << 10
     /// How much of an error page or of a redirect's body is read to keep the connection alive.
@@ -144,7 +146,7 @@ final class Transfer {
     /// Reads curl's result and the server's status.
     func conclude(_ code: CURLcode) -> Outcome {
         if let stop { return .failed(stop) }
-        guard code == CURLE_OK || wasAnswerCutShort else { return .failed(failure(code)) }
+        guard code == CURLE_OK || wasAnswerCutShort else { return .failed(excused(failure(code))) }
         let status = easy.long(CURLINFO_RESPONSE_CODE)
         switch status {
         case 200...299 where body.isEmpty: return .failed(ImageError(.emptyBody, "\(place) sent an empty file"))
@@ -187,6 +189,13 @@ final class Transfer {
         case CURLE_OPERATION_TIMEDOUT: lateness
         default: TransferFailure.error(code, place: place, explanation: easy.explanation)
         }
+    }
+
+    /// After a standstill of ours, deadlines have passed and servers have hung up: nobody else's fault.
+    private func excused(_ error: ImageError) -> ImageError {
+        guard let standstill, case .retry = error.disposition else { return error }
+        return ImageError(
+            .localFailure, "this process stood still for \(standstill) during a transfer: \(error.message)")
     }
 
     /// curl has one code for three clocks.

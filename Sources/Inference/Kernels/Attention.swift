@@ -262,7 +262,7 @@ private struct AttentionBlock {
         let operand = Operand(rows: queries.count, columns: headDimension, type: type)
         for (index, query) in queries.enumerated() {
             var target = operand.target(from: index)
-            gloss_convert(compute.instructionSet, query.source, 0, GLOSS_F32, 1, &target, 1, Int64(headDimension))
+            gloss_convert(compute.instructionSet, query.source, 0, GLOSS_F32, 1, &target, 1, Int64(headDimension), nil)
         }
         let scores = Matrix(rows: queries.count, columns: width)
         let weights = Operand(rows: queries.count, columns: width, type: type)
@@ -290,7 +290,7 @@ private struct AttentionBlock {
             target.stride = 0
             gloss_convert(
                 compute.instructionSet, sums.base + index * headDimension, 0, GLOSS_F32, inverses[index], &target, 1,
-                Int64(headDimension))
+                Int64(headDimension), nil)
         }
     }
 

@@ -74,24 +74,23 @@ struct Compute: Sendable {
     /// The same numbers in another type: bf16 to int8.
     func convert(_ x: borrowing Operand, into y: inout Operand) {
         precondition(x.columns == y.columns && x.rows == y.rows)
-        let (source, stride, type, target) = (x.base, x.stride, x.type, y.target())
-        split(x.rows, cost: 4 * x.columns) { range in
-            var target = target.from(row: range.lowerBound)
-            gloss_convert(
-                instructionSet, source + range.lowerBound * stride, Int64(stride), type, 1, &target,
-                Int64(range.count), Int64(y.columns))
-        }
+        convert(x.base, stride: x.stride, type: x.type, into: &y)
     }
 
     /// f32 rows as a product's left side.
     func convert(_ x: borrowing Matrix, into y: inout Operand) {
         precondition(x.columns == y.columns && x.rows == y.rows)
-        let (source, columns, target) = (x.base, x.columns, y.target())
-        split(x.rows, cost: 4 * columns) { range in
-            var target = target.from(row: range.lowerBound)
+        convert(x.base, stride: x.columns * 4, type: GLOSS_F32, into: &y)
+    }
+
+    private func convert(_ source: UnsafeRawPointer, stride: Int, type: gloss_dtype, into y: inout Operand) {
+        let (target, columns) = (y.target(), y.columns)
+        split(y.rows, cost: (y.type == GLOSS_INT8 ? 16 : 4) * columns) { rows in
+            let scratch = Matrix(rows: 1, columns: columns)
+            var target = target.from(row: rows.lowerBound)
             gloss_convert(
-                instructionSet, source + range.lowerBound * columns, Int64(columns * 4), GLOSS_F32, 1, &target,
-                Int64(range.count), Int64(columns))
+                instructionSet, source + rows.lowerBound * stride, Int64(stride), type, 1, &target, Int64(rows.count),
+                Int64(columns), scratch.base)
         }
     }
 
@@ -151,10 +150,10 @@ struct Compute: Sendable {
 
 extension gloss_target {
     /// The same from `row` on.
-    fileprivate func from(row: Int) -> gloss_target {
+    func from(row: Int) -> gloss_target {
         gloss_target(
-            rows: rows + row * Int(stride), stride: stride, type: type, scales: scales + row * Int(groups),
-            corrections: corrections + row * Int(groups), groups: groups)
+            rows: rows + row * Int(stride), stride: stride, type: type, scales: scales + row,
+            corrections: corrections + row)
     }
 }
 

@@ -1,7 +1,7 @@
 import CKernels
 import Foundation
 
-/// The left side of a matrix product: rows [rows, columns] in f32, bf16, or int8 with a scale for each group of a row.
+/// The left side of a matrix product: rows [rows, columns] in f32, bf16, or int8: rotated, with a scale for each row.
 struct Operand: ~Copyable {
     let rows: Int
     let columns: Int
@@ -9,7 +9,6 @@ struct Operand: ~Copyable {
     /// Bytes from one row to the next.
     let stride: Int
     let base: UnsafeMutableRawPointer
-    private let groups: Int
     private let scales: UnsafeMutablePointer<Float>
     private let corrections: UnsafeMutablePointer<Int32>
 
@@ -19,11 +18,12 @@ struct Operand: ~Copyable {
         self.columns = columns
         self.type = type
         stride = (columns * type.byteCount + 15) / 16 * 16
-        groups = type == GLOSS_INT8 ? (columns + Int(GLOSS_GROUP) - 1) / Int(GLOSS_GROUP) : 0
+        precondition(type != GLOSS_INT8 || columns <= Int(GLOSS_INT8_INPUTS))
+        let scaled = type == GLOSS_INT8 ? max(rows, 1) : 1
         base = UnsafeMutableRawPointer(allocateAligned(count: max(rows * stride / 4, 1), zeroed: false))
-        scales = allocateAligned(count: max(rows * groups, 1), zeroed: false)
-        corrections = UnsafeMutableRawPointer(allocateAligned(count: max(rows * groups, 1), zeroed: false))
-            .bindMemory(to: Int32.self, capacity: max(rows * groups, 1))
+        scales = allocateAligned(count: scaled, zeroed: false)
+        corrections = UnsafeMutableRawPointer(allocateAligned(count: scaled, zeroed: false))
+            .bindMemory(to: Int32.self, capacity: scaled)
         // Products read whole words, two of f32 beside bf16 weights.
         if columns * type.byteCount % 8 != 0 { memset(base, 0, rows * stride) }
     }
@@ -38,15 +38,14 @@ struct Operand: ~Copyable {
     func target(from row: Int = 0) -> gloss_target {
         precondition(row <= rows)
         return gloss_target(
-            rows: base + row * stride, stride: Int64(stride), type: type, scales: scales + row * groups,
-            corrections: corrections + row * groups, groups: Int64(groups))
+            rows: base, stride: Int64(stride), type: type, scales: scales, corrections: corrections
+        ).from(row: row)
     }
 
     /// For a kernel that reads.
     var operand: gloss_operand {
         gloss_operand(
-            rows: base, stride: Int64(stride), type: type, scales: scales, corrections: corrections,
-            groups: Int64(groups))
+            rows: base, stride: Int64(stride), type: type, scales: scales, corrections: corrections)
     }
 
     /// For a product that writes f32 or bf16.

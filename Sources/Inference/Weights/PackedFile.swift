@@ -7,7 +7,7 @@ import Foundation
 /// sections, each on a multiple of 4096 bytes, with its CRC-32C in the header.
 struct PackedFile {
     static let magic = Array("glosspak".utf8)
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     static let prefixByteCount = 24
     static let alignment = 4096
 

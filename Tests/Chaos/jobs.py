@@ -1,0 +1,96 @@
+"""The jobs, and what must become of each: what became of its like without faults."""
+
+import json
+import threading
+import time
+
+IMAGES = ["rgb.png", "photo.jpg", "lossless.webp", "grey.png", "alpha.webp", "exif6.jpg"]
+QUESTIONS = ["What is this?", "What type of object is this?"]
+
+# What a kind of web page makes of its job, where that must be the same each time: done, or dead after so many attempts.
+FINE = ["drip", "reset_first", "busy_first", "down_first", "dies", "redirect", "wrong_type"]
+DEAD = ["missing", "always_reset", "endless", "too_long", "promises_more", "promises_less", "bomb", "not_gzip", "loop",
+        "page", "void", "not_http", "endless_head"]
+# Their host looks dead, so their jobs may fail, or wait until somebody cancels them.
+HOPELESS = ["drip_dead", "mute"]
+
+
+def templates():
+    """By name: weight and columns of gloss.inbox; {key} in a URL is the job's."""
+    found = {}
+
+    def add(name, weight, kind="good", image="rgb.png", **columns):
+        where = f"{image}" if kind == "good" else "{key}/" + image
+        views = columns.pop("views", None)
+        urls = [(kind, where)] if views is None else [("good", view) for view in views]
+        found[name] = (weight, urls, {"max_tokens": 5, "max_attempts": 5} | columns)
+
+    for place, image in enumerate(IMAGES):
+        add(f"caption-{image}", 6, image=image, task="caption")
+        add(f"vqa-{image}", 4, image=image, task="vqa", texts=["what is this?"], samples=3, temperature=1, seed=place)
+        add(f"detect-{image}", 3, image=image, task="detect", texts=["cat", "dog"])
+    for seed in range(3):
+        add(f"object-{seed}", 6, task="multiview", views=(IMAGES * 2)[seed:seed + 3], texts=QUESTIONS, samples=3,
+            temperature=1, seed=seed)
+    for kind in FINE:
+        add(f"web-{kind}", 1.5, kind=kind, task="caption", max_attempts=40 if kind == "dies" else 5)
+    for kind in DEAD:
+        add(f"web-{kind}", 0.7, kind=kind, task="caption", max_attempts=2)
+    for kind in HOPELESS:
+        add(f"web-{kind}", 0.25, kind=kind, task="caption", max_attempts=2)
+    add("poison", 0, kind="poison", task="caption")
+    return found
+
+
+class Feeder:
+    """Enqueues jobs in batches, as a producer, so that there is always something to do."""
+
+    COLUMNS = ("task text, image_urls text[], texts text[], key text, batch text, priority int, max_tokens int, "
+               "samples int, temperature real, seed bigint, max_attempts int")
+
+    def __init__(self, world, rng):
+        self.world, self.rng, self.templates = world, rng, templates()
+        self.names = [name for name, (weight, _, _) in self.templates.items() if weight > 0]
+        self.weights = [self.templates[name][0] for name in self.names]
+        self.batch_count, self.job_count, self.is_over = 0, 0, False
+        self.lock = threading.Lock()
+
+    def row(self, name, batch, number, priority=0):
+        _, urls, columns = self.templates[name]
+        key = f"{batch}/{name}/{number}"
+        flat = key.replace("/", "_")
+        images = [self.world.web.url(kind, rest.replace("{key}", flat)) for kind, rest in urls]
+        return {"key": key, "batch": batch, "image_urls": images, "priority": priority} | columns
+
+    def next_batch(self, prefix="b"):
+        with self.lock:
+            self.batch_count += 1
+            return f"{prefix}{self.batch_count}"
+
+    def enqueue(self, rows):
+        """One INSERT; repeated until the database has it. The keys make that safe."""
+        names = ", ".join(column.split()[0] for column in self.COLUMNS.split(", "))
+        text = json.dumps(rows).replace("'", "''")
+        sql = (f"insert into gloss.inbox ({names}) select {names} "
+               f"from jsonb_to_recordset('{text}') x ({self.COLUMNS})")
+        self.world.insist(sql, user="chaos_producer")
+        with self.lock:
+            self.job_count += len(rows)
+
+    def enqueue_all(self, batch):
+        """One job of each template that ends the same way each time."""
+        names = [name for name in self.names if name not in [f"web-{kind}" for kind in HOPELESS]]
+        self.enqueue([self.row(name, batch, 0) for name in names])
+
+    def run(self, waiting=60, size=40):
+        while not self.is_over:
+            try:
+                ready = int(self.world.ask("select count(*) from gloss.ready")[0][0])
+            except self.world.AWAY:
+                time.sleep(0.1)
+                continue
+            if ready < waiting:
+                batch = self.next_batch()
+                self.enqueue([self.row(name, batch, number)
+                              for number, name in enumerate(self.rng.choices(self.names, self.weights, k=size))])
+            time.sleep(0.2)

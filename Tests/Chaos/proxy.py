@@ -1,0 +1,168 @@
+"""A TCP proxy between one glossd and PostgreSQL that cuts, resets, halves, stalls, slows and refuses.
+
+It reads along which of gloss's functions is called, so that a fault may be set to a point of a statement's way:
+`claim:sent` (before PostgreSQL sees it), `claim:answered` (done, but the daemon does not know yet), `claim:delivered`.
+"""
+
+import ctypes
+import re
+import select
+import socket
+import struct
+import threading
+import time
+
+CALL = re.compile(rb"gloss\.([a-z_]+)\(")
+READY = b"Z\0\0\0\5I"
+
+
+class Armed:
+    """An action that waits for a point; it runs on the proxy's thread, before anything more is forwarded."""
+
+    def __init__(self, point, action):
+        self.point, self.action, self.hit = point, action, threading.Event()
+
+    def run(self, link):
+        self.action(link)
+        self.hit.set()
+
+
+class Link:
+    """One connection of the daemon."""
+
+    def __init__(self, proxy, client):
+        self.proxy, self.client, self.call = proxy, client, None
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.connect(f"{proxy.folder}/.s.PGSQL.5432")
+        self.stalled = self.halved = False
+        self.lock = threading.Lock()
+        self.is_open = True
+
+    def start(self):
+        for source, target, pass_on in ((self.client, self.server, self.up), (self.server, self.client, self.down)):
+            threading.Thread(target=self.pump, args=(source, target, pass_on), daemon=True).start()
+
+    def pump(self, source, target, pass_on):
+        try:
+            while data := source.recv(65536):
+                if self.proxy.latency:
+                    time.sleep(self.proxy.latency)
+                pass_on(data, target)
+        except OSError:
+            pass
+        self.close()
+
+    def up(self, data, target):
+        if call := CALL.search(data):
+            self.call = call.group(1).decode()
+            self.reach("sent")
+        self.hold()
+        target.sendall(data)
+
+    def down(self, data, target):
+        call = self.call
+        if call:
+            self.reach("answered")
+        self.hold()
+        if self.halved:
+            target.sendall(data[:len(data) // 2])
+            return self.reset()
+        target.sendall(data)
+        if call and data.endswith(READY):
+            self.reach("delivered")
+            self.call = None
+
+    def reach(self, place):
+        armed = self.proxy.armed
+        if armed and armed.point == f"{self.call}:{place}":
+            self.proxy.armed = None
+            armed.run(self)
+
+    def hold(self):
+        """While stalled nothing passes, in either direction, until the daemon hangs up."""
+        while self.stalled and self.is_open:
+            waiting = select.poll()
+            waiting.register(self.client, select.POLLRDHUP)
+            if waiting.poll(100):
+                self.close()
+
+    def close(self):
+        """Both ends, in good order."""
+        self._end(lambda: shut(self.client))
+
+    def reset(self):
+        """The daemon gets a TCP reset."""
+        self._end(lambda: disconnect(self.client))
+
+    def _end(self, end_client):
+        with self.lock:
+            if not self.is_open:
+                return
+            self.is_open = False
+        end_client()
+        shut(self.server)
+        self.client.close()
+        self.server.close()
+        self.proxy.links.discard(self)
+
+
+def shut(end):
+    try:
+        end.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+
+
+def disconnect(end):
+    """Drops a TCP connection with a reset, even while another thread reads from it: connecting to no family does."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    ctypes.CDLL(None).connect(end.fileno(), struct.pack("h14x", socket.AF_UNSPEC), 16)
+
+
+class Proxy:
+    """Where one daemon connects to; `folder` has PostgreSQL's socket."""
+
+    def __init__(self, folder):
+        self.folder, self.links, self.armed, self.latency = folder, set(), None, 0
+        self.is_mute = False
+        self.listener, self.port = None, 0
+        self.open()
+
+    def open(self):
+        """Takes connections, after `refuse` again at the same port."""
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", self.port))
+        listener.listen(64)
+        self.listener, self.port = listener, listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def refuse(self):
+        """Nobody listens any more."""
+        shut(self.listener)
+        self.listener.close()
+
+    def _accept(self, listener):
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+
+    def _connect(self, client):
+        while self.is_mute:
+            time.sleep(0.05)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            link = Link(self, client)
+        except OSError:
+            client.close()
+            return
+        self.links.add(link)
+        link.start()
+
+    def arm(self, point, action):
+        """Sets an action to a point; the next one of its kind runs it once."""
+        self.armed = Armed(point, action)
+        return self.armed

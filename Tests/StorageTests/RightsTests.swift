@@ -1,0 +1,233 @@
+import Queue
+import Storage
+import TestSupport
+import Testing
+
+/// Who may do what, asked of PostgreSQL's own catalogue: what is new and not listed here, nobody may use.
+@Suite struct RightsTests {
+    typealias User = TestDatabase.User
+
+    private static let users: [User] = [.producer, .worker, .reader, .admin, .stranger]
+
+    /// Functions that somebody may execute.
+    static let functions: [String: Set<User>] = [
+        "schema_version": [.producer, .worker, .reader, .admin],
+        "enqueue_caption": [.producer, .admin], "enqueue_vqa": [.producer, .admin],
+        "enqueue_detect": [.producer, .admin], "enqueue_multiview": [.producer, .admin],
+        "enqueue_json": [.producer, .admin],
+        "register_worker": [.worker], "claim": [.worker], "heartbeat": [.worker], "checkpoint": [.worker],
+        "record": [.worker], "rescue": [.worker], "deregister_worker": [.worker], "release_unheld": [.worker],
+        "park_host": [.worker, .admin],
+        "unpark_host": [.admin], "cancel": [.admin], "retry": [.admin], "pause": [.admin], "resume": [.admin],
+        "forget": [.admin], "prune": [.admin],
+        "jobs": [.reader, .admin], "explain": [.reader, .admin], "finish_reason": [.reader, .admin],
+        "host_of": [.reader, .admin], "schema_objects": [.reader, .admin],
+    ]
+
+    private func rows(_ sql: String) async throws -> [[String?]] {
+        try await PrivatePostgres.shared.makeDatabase().query(sql).rows
+    }
+
+    private static let names = users.map { "('\($0.rawValue)')" }.joined(separator: ", ")
+
+    @Test func functionsAreForThoseWhoNeedThem() async throws {
+        let granted = try await rows(
+            """
+            select p.proname, u from pg_proc p, (values \(Self.names)) x (u)
+            where p.pronamespace = 'gloss'::regnamespace and has_function_privilege(u, p.oid, 'execute')
+              and has_schema_privilege(u, 'gloss', 'usage') group by 1, 2
+            """)
+        var found: [String: Set<User>] = [:]
+        for row in granted {
+            if let name = row[0], let user = row[1].flatMap({ User(rawValue: $0) }) {
+                found[name, default: []].insert(user)
+            }
+        }
+        for name in Set(found.keys).union(Self.functions.keys) {
+            #expect(found[name] ?? [] == Self.functions[name] ?? [], "\(name)")
+        }
+    }
+
+    /// All overloads of a function are for the same people.
+    @Test func overloadsDoNotDiffer() async throws {
+        let different = try await rows(
+            """
+            select proname from pg_proc where pronamespace = 'gloss'::regnamespace
+            group by 1 having count(distinct coalesce(proacl::text, '')) > 1
+            """)
+        #expect(different == [])
+    }
+
+    /// Readers and administrators read everything, producers write into the inbox, and nobody else has a right to any table.
+    @Test func tablesAreForReaders() async throws {
+        let granted = try await rows(
+            """
+            select c.relkind::text, c.relname, u, p
+            from pg_class c, (values \(Self.names)) x (u),
+                unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) p
+            where c.relnamespace = 'gloss'::regnamespace and c.relkind in ('r', 'v', 'm', 'p', 'f')
+              and has_table_privilege(u, c.oid, p)
+            """)
+        for row in granted {
+            let (name, user, right) = (row[1] ?? "", row[2].flatMap { User(rawValue: $0) }, row[3] ?? "")
+            let isAllowed =
+                right == "select"
+                ? user == .reader || user == .admin
+                : right == "insert" && name == "inbox" && (user == .producer || user == .admin)
+            #expect(isAllowed, "\(user?.rawValue ?? "") may \(right) \(name)")
+        }
+        let readable = Set(granted.filter { $0[2] == User.reader.rawValue }.compactMap { $0[1] })
+        #expect(readable.isSuperset(of: ["job", "annotation", "result", "detection", "worker", "job_state"]))
+        let columns = try await rows(
+            """
+            select attrelid::regclass, attname from pg_attribute
+            where attacl is not null and attrelid in (select oid from pg_class where relnamespace = 'gloss'::regnamespace)
+            """)
+        #expect(columns == [])
+        let sequences = try await rows(
+            """
+            select c.relname, u from pg_class c, (values \(Self.names)) x (u)
+            where c.relnamespace = 'gloss'::regnamespace and c.relkind = 'S' and has_sequence_privilege(u, c.oid, 'usage,select,update')
+            """)
+        #expect(sequences == [])
+    }
+
+    @Test func nobodyMakesAnythingInTheSchema() async throws {
+        let schema = try await rows(
+            """
+            select u, has_schema_privilege(u, 'gloss', 'usage'), has_schema_privilege(u, 'gloss', 'create')
+            from (values \(Self.names)) x (u)
+            """)
+        for row in schema { #expect(row == [row[0], row[0] == User.stranger.rawValue ? "f" : "t", "f"]) }
+        let members = try await rows(
+            """
+            select u, r from (values \(Self.names)) x (u), pg_roles p, lateral (select p.rolname::text) y (r)
+            where p.rolname <> u and pg_has_role(u, p.oid, 'member') order by 1
+            """)
+        #expect(
+            members
+                == [.admin, .producer, .reader, .worker].map { (user: User) in
+                    [user.rawValue, user.rawValue.replacing("test", with: "gloss")]
+                })
+    }
+
+    @Test(arguments: [
+        "select gloss.schema_version()", "select * from gloss.job", "insert into gloss.inbox (task) values ('caption')",
+        "select gloss.enqueue_caption('https://e.org/a')", "select gloss.claim(1, 1)", "create table gloss.x ()",
+        "select null::gloss.task", "listen gloss_ready; select * from gloss.depth",
+    ])
+    func aStrangerIsStrange(sql: String) async throws {
+        let session = try await PrivatePostgres.shared.makeDatabase().session(as: .stranger)
+        let error = await #expect(throws: StorageError.self) { try await session.script(sql) }
+        #expect(error?.sqlState == "42501" && error?.message == "permission denied for schema gloss")
+        await session.close()
+    }
+
+    // MARK: Search paths
+
+    /// Each function that others may call either runs with a fixed search path, or was bound when it was made; the rest is called by
+    /// those alone.
+    @Test func noFunctionFollowsItsCallersSearchPath() async throws {
+        let loose = try await rows(
+            """
+            select p.oid::regprocedure::text from pg_proc p
+            where p.pronamespace = 'gloss'::regnamespace and p.prosqlbody is null
+              and not 'search_path=pg_catalog, gloss, pg_temp' = any (coalesce(p.proconfig, '{}'))
+              and (p.prosecdef or exists (select from aclexplode(p.proacl) a where a.grantee <> p.proowner))
+            """)
+        #expect(loose == [])
+    }
+
+    /// Traps of a hostile producer: tables, functions and operators of the names that gloss uses, first in the search path. Who
+    /// steps into one writes down under whose rights.
+    private static let traps = """
+        create schema evil authorization test_producer;
+        set role test_producer;
+        create table evil.loot (who text, trap text);
+        grant all on schema evil to public;
+        grant all on evil.loot to public;
+        create function evil.spring(trap text) returns void language plpgsql as
+            $$ begin insert into evil.loot values (current_user, trap); end $$;
+        create function evil.lower(text) returns text language plpgsql as
+            $$ begin perform evil.spring('lower'); return pg_catalog.lower($1); end $$;
+        create function evil.now() returns timestamptz language plpgsql as
+            $$ begin perform evil.spring('now'); return pg_catalog.now(); end $$;
+        create function evil.format(text, variadic text[]) returns text language plpgsql as
+            $$ begin perform evil.spring('format'); return 'true'; end $$;
+        create function evil.pg_notify(text, text) returns void language plpgsql as
+            $$ begin perform evil.spring('notify'); end $$;
+        create function evil.eq(text, text) returns bool language plpgsql as
+            $$ begin perform evil.spring('='); return true; end $$;
+        create operator evil.= (leftarg = text, rightarg = text, function = evil.eq);
+        create function evil.eq(bigint, smallint) returns bool language plpgsql as
+            $$ begin perform evil.spring('= any'); return true; end $$;
+        create operator evil.= (leftarg = bigint, rightarg = smallint, function = evil.eq);
+        create function evil.cat(text, text) returns text language plpgsql as
+            $$ begin perform evil.spring('||'); return $1; end $$;
+        create operator evil.|| (leftarg = text, rightarg = text, function = evil.cat);
+        create function evil.selection(bigint, text, text, text, bool) returns text language plpgsql as
+            $$ begin perform evil.spring('selection'); return 'true'; end $$;
+        create function evil.host_of(text) returns text language plpgsql as
+            $$ begin perform evil.spring('host_of'); return ''; end $$;
+        create table evil.job (like gloss.job);
+        create table evil.batch (like gloss.batch);
+        create table evil.ready (like gloss.ready);
+        create table evil.pause (like gloss.pause);
+        create table evil.leased (like gloss.leased);
+        grant all on all tables in schema evil to public;
+        reset role;
+        """
+
+    private static let search = """
+        set search_path = evil, pg_catalog, gloss;
+        create temp table job (like evil.job);
+        create temp table batch (like evil.batch);
+        create temp table lane (id smallint, task text, model text);
+        create temp table ready (like evil.ready);
+        create temp table tally (batch_id int);
+        grant all on table job, batch, lane, ready, tally to public;
+        """
+
+    @Test func trapsOfAHostileProducerCatchNobody() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        // The producer needs to read the tables' definitions to set the traps: that is no secret.
+        try await database.session().script("grant select on all tables in schema gloss to gloss_producer")
+        try await database.session().script(Self.traps)
+        let producer = database.session(as: .producer)
+        try await producer.script(Self.search)
+        for sql in [
+            "select gloss.enqueue_caption('https://e.org/a', key => 'k', batch => 'b')",
+            "select gloss.enqueue_detect('https://e.org/a', array['cat'], model => 'm')",
+            "select gloss.enqueue_json('{\"task\": \"vqa\", \"image_urls\": [\"https://e.org/a\"], \"prompt\": \"why?\"}')",
+            "insert into gloss.inbox (task, image_urls, key) values ('caption', '{https://e.org/b}', 'x')",
+        ] { _ = try await producer.query(sql) }
+        let worker = database.session(as: .worker)
+        try await worker.script(Self.search)
+        for sql in [
+            "select gloss.register_worker('h', 1, 'v', '{m}')", "select gloss.claim(1, 10)",
+            "select gloss.heartbeat(1, '{1}', '{1}')", "select gloss.checkpoint(1, 1, 0, '{}')",
+            "select gloss.rescue()",
+            "select gloss.record('[{\"job\": 1, \"fence\": 1, \"outcome\": \"failed\", \"permanent\": true}]')",
+            "select gloss.park_host('e.org', '1 hour', 'r')", "select gloss.release_unheld(1, '{}')",
+            "select gloss.deregister_worker(1)",
+        ] { _ = try await worker.query(sql) }
+        let admin = database.session(as: .admin)
+        try await admin.script(Self.search)
+        for sql in [
+            "select gloss.explain(1)", "select gloss.explain(2)", "select * from gloss.jobs(null, 'b', null, null)",
+            "select gloss.retry(key => 'k')", "select gloss.pause(batch => 'b')", "select gloss.resume(batch => 'b')",
+            "select gloss.cancel(batch => 'b')", "select gloss.forget(key => 'k')", "select gloss.prune()",
+            "select gloss.unpark_host('e.org')", "select * from gloss.job_state", "select * from gloss.depth",
+            "select * from gloss.detection", "select * from gloss.multiview_response", "select * from gloss.caption",
+            "select * from gloss.error_frequency", "select * from gloss.misplaced_job", "select * from gloss.worker",
+            "select count(*) from gloss.schema_objects()",
+        ] { _ = try await admin.query(sql) }
+        #expect(try await database.query("select distinct who, trap from evil.loot").rows == [])
+        #expect(try await database.query("select count(*) from evil.job").scalar == "0")
+        #expect(try await database.query("select count(*) from gloss.job").scalar == "3", "and one was forgotten")
+        _ = try await admin.query("select now()")
+        #expect(
+            try await database.query("select who, trap from evil.loot").rows == [["test_admin", "now"]], "traps work")
+        for session in [producer, worker, admin] { await session.close() }
+    }
+}
