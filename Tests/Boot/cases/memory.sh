@@ -64,3 +64,4 @@ if [ "$groups" = /sys/fs/cgroup ]; then
     all_done 351
     ok "killed for want of memory" "$(cat /run/glossd-end); started again, all done, each once"
 fi
+rm /srv/images/huge.png
