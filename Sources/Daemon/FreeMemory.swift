@@ -6,6 +6,9 @@ enum FreeMemory {
     /// query that needs more is computed alone anyway.
     static func keyValueBytes() -> Int { min(max(bytes() / 4, 64 << 20), 4 << 30) }
 
+    /// Bytes that must be free for anything to be claimed: less is not even enough for one image on its way.
+    static let least = 32 << 20
+
     /// Bytes free on this machine, or in the control groups that hold this process where those have less.
     static func bytes() -> Int {
         let machine = kilobytes("MemAvailable", in: read("/proc/meminfo") ?? "").map { $0 * 1024 }
@@ -33,8 +36,10 @@ enum FreeMemory {
         var least = Int.max
         while true {
             let folder = "/sys/fs/cgroup/" + names.joined(separator: "/")
-            if let limit = read(folder + "/memory.max"), let used = read(folder + "/memory.current") {
-                least = min(least, left(limit: limit, used: used, stat: read(folder + "/memory.stat") ?? "") ?? .max)
+            let (used, stat) = (read(folder + "/memory.current") ?? "", read(folder + "/memory.stat") ?? "")
+            // Above memory.high a process is slowed down until it hardly moves.
+            for limit in ["/memory.max", "/memory.high"].compactMap({ read(folder + $0) }) {
+                least = min(least, left(limit: limit, used: used, stat: stat) ?? .max)
             }
             if names.popLast() == nil { return least }
         }

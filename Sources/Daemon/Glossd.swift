@@ -44,22 +44,54 @@ struct Glossd: AsyncParsableCommand {
             throw Self.stop(error, code: 78)
         }
         if checkConfig { return }
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        Self.startLogging()
         var logger = Logger(label: "glossd")
         logger.logLevel = Logger.Level(rawValue: configuration.logLevel) ?? .info
-        let model = try await Self.load(configuration, logger)
-        do { try await Self.serve(configuration, model, logger) } catch let error as StorageError {
-            throw Self.stop(error, code: 69)
+        try await Self.runAll(configuration, logger)
+    }
+
+    private static func startLogging() {
+        guard JournalLogHandler.isStandardError() else {
+            return LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         }
+        LoggingSystem.bootstrap { _ in JournalLogHandler { FileHandle.standardError.write(Data($0.utf8)) } }
     }
 
     private static func stop(_ error: any Error, code: Int32) -> ExitCode {
-        FileHandle.standardError.write(Data("glossd: \(error)\n".utf8))
+        let text = "\(error)"
+        let line = JournalLogHandler.isStandardError() ? JournalLogHandler.line(.critical, text) : "glossd: \(text)\n"
+        FileHandle.standardError.write(Data(line.utf8))
         return ExitCode(code)
     }
 
-    private static func load(_ configuration: DaemonConfiguration, _ logger: Logger) async throws -> PaliGemma {
-        Systemd.notify("STATUS=loading the model")
+    /// Health and metrics from the first moment; beside them the work, at whose end all ends.
+    private static func runAll(_ configuration: DaemonConfiguration, _ logger: Logger) async throws {
+        let metrics = Metrics()
+        try await withThrowingTaskGroup { group in
+            if configuration.healthPort != 0 {
+                let server = HealthServer(
+                    address: configuration.healthAddress, port: configuration.healthPort, metrics: metrics,
+                    logger: logger)
+                group.addTask {
+                    do { try await server.run() } catch  where !Task.isCancelled { throw stop(error, code: 1) }
+                }
+            }
+            group.addTask {
+                let model = try await load(configuration, metrics, logger)
+                try Task.checkCancellation()
+                do { try await serve(configuration, model, metrics, logger) } catch let error as StorageError {
+                    throw stop(error, code: 69)
+                }
+            }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private static func load(
+        _ configuration: DaemonConfiguration, _ metrics: Metrics, _ logger: Logger
+    ) async throws -> PaliGemma {
+        Systemd.notify(status: metrics.statusLine)
         let folder = URL(filePath: configuration.model)
         let precision = configuration.precision
         let cpus = configuration.cpus
@@ -87,15 +119,17 @@ struct Glossd: AsyncParsableCommand {
         }
     }
 
-    private static func serve(_ configuration: DaemonConfiguration, _ model: PaliGemma, _ logger: Logger) async throws {
-        let metrics = Metrics()
+    private static func serve(
+        _ configuration: DaemonConfiguration, _ model: PaliGemma, _ metrics: Metrics, _ logger: Logger
+    ) async throws {
         let store = store(configuration)
         let description = WorkerDescription(
             host: ProcessInfo.processInfo.hostName, pid: ProcessInfo.processInfo.processIdentifier,
             version: glossVersion,
             models: [configuration.modelName, model.fileDigest, model.digest])
         let fetcher = try ImageFetcher(policy: configuration.fetch)
-        let incarnation = Incarnation(try await register(description, store, logger))
+        metrics.condition.phase = .registering
+        let incarnation = Incarnation(try await register(description, store, metrics, logger))
         let drain = Drain(timeout: configuration.drainTimeout)
         let (events, inbox) = AsyncStream.makeStream(of: JobEvent.self)
         let leases = HeldLeases(onLoss: { inbox.yield(.lost($0)) })
@@ -112,29 +146,22 @@ struct Glossd: AsyncParsableCommand {
             annotator: Annotator(model: model, modelName: configuration.modelName), thread: thread,
             hosts: HostHealth(), leases: leases, metrics: metrics, watchdog: watchdog, logger: logger)
         // Told to stop, services end from the last to the first: the heart beats until the work is recorded.
-        var services: [any Service] = [
+        let services: [any Service] = [
             Pulse(
                 store: store, incarnation: incarnation, description: description, leases: leases, fetcher: fetcher,
                 watchdog: watchdog, metrics: metrics, drain: drain, interval: configuration.heartbeatInterval,
-                rescueAfter: configuration.rescueAfter, logger: logger)
-        ]
-        if configuration.healthPort != 0 {
-            services.append(
-                HealthServer(
-                    address: configuration.healthAddress, port: configuration.healthPort, metrics: metrics,
-                    thread: thread,
-                    logger: logger))
-        }
-        services.append(
+                rescueAfter: configuration.rescueAfter, logger: logger),
             Worker(
                 pipeline: pipeline, incarnation: incarnation, events: events, inbox: inbox,
                 batchSize: configuration.batchSize, pollInterval: configuration.pollInterval, drain: drain,
-                logger: logger))
+                logger: logger),
+        ]
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
         let group = ServiceGroup(
             services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
-        Systemd.notify("READY=1\nSTATUS=ready")
+        metrics.condition.phase = .working
+        Systemd.notify("READY=1", status: metrics.statusLine)
         logger.info("ready", metadata: ["worker": "\(incarnation.worker)", "version": "\(glossVersion)"])
         var failure: (any Error)?
         do { try await group.run() } catch { failure = error }
@@ -167,15 +194,18 @@ struct Glossd: AsyncParsableCommand {
 
     /// Registers, waiting for a database that is away.
     private static func register(
-        _ description: WorkerDescription, _ store: PostgresJobStore, _ logger: Logger
+        _ description: WorkerDescription, _ store: PostgresJobStore, _ metrics: Metrics, _ logger: Logger
     ) async throws -> WorkerID {
         var pause = Duration.milliseconds(500)
         while true {
-            do { return try await store.register(description) } catch let error as StorageError
-                where error.disposition == .retry
-            {
+            do {
+                let worker = try await store.register(description)
+                metrics.condition.succeeded(.register)
+                return worker
+            } catch let error as StorageError where error.disposition == .retry {
+                metrics.databaseFailed(.register, error)
                 // systemd may wait as long as we do; two minutes are enough for the next try.
-                Systemd.notify("EXTEND_TIMEOUT_USEC=120000000\nSTATUS=waiting for the database: \(error)")
+                Systemd.notify("EXTEND_TIMEOUT_USEC=120000000", status: metrics.statusLine)
                 logger.warning("waiting for the database", metadata: ["error": "\(error)", "in": "\(pause)"])
                 try await Task.sleep(for: pause)
                 pause = min(pause * 2, .seconds(10))

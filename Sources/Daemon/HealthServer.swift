@@ -2,43 +2,46 @@ import FlyingFox
 import FlyingSocks
 import Foundation
 import Logging
-import ServiceLifecycle
 
-/// `/healthz` and `/metrics` over HTTP, on loopback unless the configuration says otherwise.
-struct HealthServer: Service {
+/// `/healthz` and `/metrics` over HTTP, on loopback unless the configuration says otherwise. From the start of the process to its
+/// end, so that they also say what it waits for.
+struct HealthServer {
     let address: String
     let port: Int
     let metrics: Metrics
-    let thread: InferenceThread
     let logger: Logger
 
+    /// What `/healthz` says.
+    private struct Health: Encodable {
+        let status: String
+        let detail: String
+        let computing_seconds: Double
+    }
+
+    /// Serves until the task is cancelled. Throws when it can't listen.
     func run() async throws {
         let server = HTTPServer(address: try .inet(ip4: address, port: UInt16(port)), logger: .disabled)
-        await server.appendRoute("GET /healthz") { _ in health() }
+        await server.appendRoute("GET /healthz") { _ in try health() }
         await server.appendRoute("GET /metrics") { _ in
             HTTPResponse(
                 statusCode: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
                 body: Data(metrics.text.utf8))
         }
         logger.info("health and metrics", metadata: ["address": "http://\(address):\(port)"])
-        do {
-            try await cancelWhenGracefulShutdown { try await server.run() }
-        } catch {
-            // Cancelled, the server ends with an error; only an end that nobody asked for is one.
-            if !Task.isShuttingDownGracefully { throw error }
+        do { try await server.run() } catch let error as SocketError {
+            throw ConfigurationError(
+                "can't serve health and metrics at \(address):\(port): \(error.localizedDescription)")
         }
     }
 
-    private func health() -> HTTPResponse {
-        let up = metrics.isDatabaseUp
-        let detail = (try? JSONEncoder().encode(metrics.statusLine)) ?? Data("null".utf8)
-        let body = """
-            {"status":"\(up ? "ok" : "waiting for the database")","detail":\(String(decoding: detail, as: UTF8.self)),"computing_seconds":\
-            \(thread.busyFor / .seconds(1))}
-
-            """
+    private func health() throws -> HTTPResponse {
+        let status = metrics.condition.word
+        let health = Health(
+            status: status, detail: metrics.statusLine, computing_seconds: metrics.passTime / .seconds(1))
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return HTTPResponse(
-            statusCode: up ? .ok : .serviceUnavailable, headers: [.contentType: "application/json"],
-            body: Data(body.utf8))
+            statusCode: status == "ok" ? .ok : .serviceUnavailable, headers: [.contentType: "application/json"],
+            body: try encoder.encode(health) + Data("\n".utf8))
     }
 }

@@ -43,13 +43,17 @@ final class HeldLeases: Sendable {
         removal.yield()
     }
 
-    func lose(_ leases: [Lease]) {
+    /// Takes note that these are gone; those that were news. What is being recorded may be gone because it is recorded, and else
+    /// the record finds out.
+    @discardableResult
+    func lose(_ leases: [Lease]) -> [Lease] {
         let lost = state.withLock { state in
-            let lost = leases.filter { state.held[$0] != nil }
+            let lost = leases.filter { state.held[$0] != nil && state.held[$0] != .record }
             state.lost.formUnion(lost)
             return lost
         }
         if !lost.isEmpty { onLoss(lost) }
+        return lost
     }
 
     func isLost(_ lease: Lease) -> Bool { state.withLock { $0.lost.contains(lease) } }

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Bounds the images that are held decoded: a job waits here, in order, until there is room for all of its images. A job with more
-/// images than there is room at all waits until it is alone.
+/// Bounds what is held at a time, images or bytes: who needs some waits here, in order, until there is room for all of it. Who needs
+/// more than there is room at all waits until it is alone.
 final class ImageRoom: Sendable {
     private struct Waiter {
         let id: Int
@@ -17,10 +17,13 @@ final class ImageRoom: Sendable {
         func fits(_ count: Int, limit: Int) -> Bool { used == 0 || used + count <= limit }
     }
 
-    let limit: Int
+    private let limit: @Sendable () -> Int
     private let state = Mutex(State())
 
-    init(limit: Int) { self.limit = limit }
+    init(limit: Int) { self.limit = { limit } }
+
+    /// A limit that changes.
+    init(limit: @escaping @Sendable () -> Int) { self.limit = limit }
 
     /// Waits for room for `count` images. False, and nothing taken, if the task is cancelled first.
     func enter(_ count: Int) async -> Bool {
@@ -57,7 +60,7 @@ final class ImageRoom: Sendable {
     private func admit() {
         let admitted = state.withLock { state in
             var admitted: [Waiter] = []
-            while let first = state.line.first, state.fits(first.count, limit: limit) {
+            while let first = state.line.first, state.fits(first.count, limit: limit()) {
                 state.used += first.count
                 admitted.append(state.line.removeFirst())
             }

@@ -26,16 +26,38 @@ struct ImageSource: Sendable {
     /// Side of the model's images, pixels.
     let size: Int
     let metrics: Metrics
+    /// Bytes that decoding takes.
+    private let memory = ImageRoom(limit: { FreeMemory.bytes() })
+
+    init(fetcher: ImageFetcher, decoders: DecoderPool, size: Int, metrics: Metrics) {
+        self.fetcher = fetcher
+        self.decoders = decoders
+        self.size = size
+        self.metrics = metrics
+    }
 
     /// fetch → decode → resize → normalise.
     func load(_ url: String, background: UInt32?) async -> Result<PreparedImage, ImageError> {
         do throws(ImageError) {
             let fetched = try await fetcher.fetch(url)
             metrics.fetched(bytes: fetched.bytes.count, seconds: fetched.seconds)
+            let bytes = try await decoders.workingMemory(fetched.bytes).get()
+            guard await memory.enter(bytes) else { throw ImageError(.cancelled, "the fetch was cancelled") }
+            defer { memory.leave(bytes) }
+            try check(bytes)
             return .success(try await decode(fetched, background: background))
         } catch {
             return .failure(error)
         }
+    }
+
+    /// Memory that the system can't give would be the end of the daemon; so it waits for it.
+    private func check(_ bytes: Int) throws(ImageError) {
+        let free = FreeMemory.bytes()
+        guard bytes > free else { return }
+        let reason = "decoding takes up to \(bytes >> 20) MB of memory, and \(free >> 20) MB are free"
+        metrics.condition.holdUp(reason, memory: bytes)
+        throw ImageError(.outOfMemory, reason)
     }
 
     private func decode(_ fetched: FetchedImage, background: UInt32?) async throws(ImageError) -> PreparedImage {
@@ -57,4 +79,6 @@ extension DecodeLimits.Colour {
     init(rgb: UInt32) {
         self.init(red: UInt8(rgb >> 16 & 255), green: UInt8(rgb >> 8 & 255), blue: UInt8(rgb & 255))
     }
+
+    var rgb: UInt32 { UInt32(red) << 16 | UInt32(green) << 8 | UInt32(blue) }
 }

@@ -16,7 +16,6 @@ final class InferenceThread: Sendable {
     private struct State {
         var commands: [Command] = []
         var isStopped = false
-        var passBegan: ContinuousClock.Instant?
     }
 
     private let model: PaliGemma
@@ -57,9 +56,6 @@ final class InferenceThread: Sendable {
     /// Grows every second at least, as long as the thread turns: with each round, and with each kernel of a pass.
     var turns: Int { rounds.load(ordering: .relaxed) + model.activity }
 
-    /// How long the present pass has been running.
-    var busyFor: Duration { state.withLock { $0.passBegan.map { .now - $0 } ?? .zero } }
-
     private func send(_ command: Command) {
         state.withLock { $0.commands.append(command) }
         wake.signal()
@@ -74,9 +70,8 @@ final class InferenceThread: Sendable {
                 // The time-out is for the metrics, as idleness counts while it lasts, and for the watchdog.
                 metrics.timed(.idle) { _ = wake.wait(timeout: .now() + 1) }
             } else {
-                state.withLock { $0.passBegan = .now }
+                metrics.passBegins()
                 let ended = scheduler.step()
-                state.withLock { $0.passBegan = nil }
                 metrics.computed(scheduler.statistics)
                 for completion in ended { deliver(.answered(completion)) }
             }

@@ -1,6 +1,7 @@
 import Foundation
 import Inference
 import Queue
+import Storage
 import Synchronization
 
 /// The stations of a job's way, as time is counted.
@@ -15,10 +16,10 @@ final class Metrics: Sendable {
     private struct State {
         var counters: [String: Double] = [:]
         var stages: [Stage: StageTotals] = [:]
-        var databaseUp = true
-        var holdup: (reason: String, until: ContinuousClock.Instant)?
+        var passBegan: ContinuousClock.Instant?
     }
 
+    let condition = Condition()
     private let state = Mutex(State())
     private let startedAt = Date()
 
@@ -63,9 +64,16 @@ final class Metrics: Sendable {
         add("gloss_answer_tokens_total", Double(generations.reduce(0) { $0 + $1.tokens.count }))
     }
 
-    /// What the inference thread has done since its start.
+    /// The inference thread begins a pass.
+    func passBegins() { state.withLock { $0.passBegan = .now } }
+
+    /// How long the present pass has been running.
+    var passTime: Duration { state.withLock { $0.passBegan.map { .now - $0 } ?? .zero } }
+
+    /// A pass has ended: what the inference thread has done since its start.
     func computed(_ statistics: Scheduler.Statistics) {
         state.withLock { state in
+            state.passBegan = nil
             state.stages[.vision] = StageTotals(seconds: statistics.seconds.vision, units: statistics.imageCount)
             state.stages[.prefill] = StageTotals(
                 seconds: statistics.seconds.prefill, units: statistics.prefillCount, rows: statistics.prefillTokenCount)
@@ -105,15 +113,12 @@ final class Metrics: Sendable {
         add("gloss_jobs_poisoned_total", Double(poisoned))
     }
 
-    func databaseFailed() {
+    func databaseFailed(_ statement: Condition.Statement, _ error: StorageError) {
         add("gloss_database_errors_total", 1)
-        state.withLock { $0.databaseUp = false }
+        condition.failed(statement, error)
     }
 
-    func databaseWorks() { state.withLock { $0.databaseUp = true } }
-
     func reported(_ report: JobReport, _ receipt: Receipt) {
-        databaseWorks()
         if receipt == .stale { return add("gloss_stale_reports_total", 1) }
         if case .failed(let failure) = report.outcome { add("gloss_failures_total{code=\"\(failure.code)\"}", 1) }
         let word =
@@ -125,41 +130,27 @@ final class Metrics: Sendable {
         add("gloss_jobs_ended_total{outcome=\"\(word)\"}", 1)
     }
 
-    /// Says that this machine can do no work for a while, and why.
-    func holdUp(_ reason: String, for pause: Duration) { state.withLock { $0.holdup = (reason, .now + pause) } }
-
-    /// Why no jobs are claimed, and for how much longer; nil: they are.
-    var holdup: (reason: String, left: Duration)? {
-        state.withLock { state in
-            guard let holdup = state.holdup, holdup.until > .now else { return nil }
-            return (holdup.reason, holdup.until - .now)
-        }
-    }
-
-    var isDatabaseUp: Bool { state.withLock { $0.databaseUp } }
-
-    /// A line for `systemctl status`.
+    /// A line for a person.
     var statusLine: String {
-        let reason = holdup.map { "; claiming nothing: \($0.reason)" } ?? ""
-        return state.withLock { state in
-            let done = Int(state.counters["gloss_jobs_ended_total{outcome=\"done\"}"] ?? 0)
-            let dead = Int(state.counters["gloss_jobs_ended_total{outcome=\"dead\"}"] ?? 0)
-            return state.databaseUp
-                ? "\(done) jobs done, \(dead) dead\(reason)" : "waiting for the database; \(done) jobs done"
-        }
+        let counters = state.withLock { $0.counters }
+        let (done, dead) = (
+            Int(counters["gloss_jobs_ended_total{outcome=\"done\"}"] ?? 0),
+            Int(counters["gloss_jobs_ended_total{outcome=\"dead\"}"] ?? 0)
+        )
+        return [condition.sentence, "\(done) jobs done, \(dead) dead"].compactMap { $0 }.joined(separator: "; ")
     }
 
     /// The Prometheus text format, version 0.0.4.
     var text: String {
-        var (values, stages, up) = state.withLock { ($0.counters, $0.stages, $0.databaseUp) }
+        var (values, stages) = state.withLock { ($0.counters, $0.stages) }
         values["gloss_engine_idle_seconds_total"] = stages.removeValue(forKey: .idle)?.seconds
         for (stage, totals) in stages {
             values["gloss_stage_seconds_total{stage=\"\(stage)\"}"] = totals.seconds
             values["gloss_stage_units_total{stage=\"\(stage)\"}"] = Double(totals.units)
             if totals.rows > 0 { values["gloss_stage_rows_total{stage=\"\(stage)\"}"] = Double(totals.rows) }
         }
-        values["gloss_database_up"] = up ? 1 : 0
-        values["gloss_held_up"] = holdup == nil ? 0 : 1
+        values["gloss_database_up"] = condition.isDatabaseUp ? 1 : 0
+        values["gloss_held_up"] = condition.holdup == nil ? 0 : 1
         values["gloss_uptime_seconds"] = Date().timeIntervalSince(startedAt)
         var lines: [String] = []
         for (name, type, help) in Self.help {

@@ -68,6 +68,7 @@ struct Pipeline: Sendable {
             for await (index, result) in group {
                 switch result {
                 case .success(let image):
+                    metrics.condition.resume()
                     found[index] = image
                     for url in [job.spec.imageURLs[index], image.origin.finalURL] {
                         if let host = ImageFetcher.host(of: url) { hosts.succeeded(host) }
@@ -103,9 +104,8 @@ struct Pipeline: Sendable {
         case .retry(let after):
             return .failed(Failure(code: error.code.word, reason: error.message, disposition: .retry(after: after)))
         case .fatal:
-            logger.error(
-                "this machine can't fetch or decode now; it claims no jobs for 30 s", metadata: ["error": "\(error)"])
-            metrics.holdUp(error.message, for: .seconds(30))
+            logger.error("this machine can't fetch or decode now; the job waits", metadata: ["error": "\(error)"])
+            if metrics.condition.holdup == nil { metrics.condition.holdUp(error.message) }
             return .released(reason: error.message, after: .seconds(30))
         }
     }

@@ -64,12 +64,12 @@ struct Pulse: Service {
         while !Task.isShuttingDownGracefully && !Task.isCancelled {
             do {
                 try await beat()
-                metrics.databaseWorks()
+                metrics.condition.succeeded(.heartbeat)
                 if rhythm.beat() > rescueAfter { try await rescue() }
             } catch let error as StorageError {
                 guard error.disposition != .fatal else { throw error }
                 rhythm.miss()
-                metrics.databaseFailed()
+                metrics.databaseFailed(.heartbeat, error)
                 logger.warning("no heartbeat", metadata: ["error": "\(error)"])
             }
             ping(&movedAt)
@@ -82,24 +82,24 @@ struct Pulse: Service {
         let standing = watchdog.standing()
         if standing.isEmpty {
             movedAt = .now
-            return Systemd.notify("WATCHDOG=1\nSTATUS=\(metrics.statusLine)")
+            return Systemd.notify("WATCHDOG=1", status: metrics.statusLine)
         }
-        guard .now - movedAt > Self.patience else { return }
+        guard .now - movedAt > Self.patience else { return Systemd.notify(status: metrics.statusLine) }
         let names = standing.joined(separator: ", ")
-        Systemd.notify("STATUS=standing still: \(names); \(metrics.statusLine)")
+        Systemd.notify(status: "standing still: \(names); \(metrics.statusLine)")
         logger.error("standing still; systemd's watchdog is not pinged", metadata: ["what": "\(names)"])
     }
 
     private func beat() async throws {
-        let holdup = drain.hasBegun ? "it was told to stop, and finishes what it has begun" : metrics.holdup?.reason
+        let holdup =
+            drain.hasBegun ? "it was told to stop, and finishes what it has begun" : metrics.condition.holdup?.reason
         let sign = SignOfLife(holding: leases.phases, stages: metrics.stages, holdup: holdup)
         let reply = try await store.heartbeat(incarnation.worker, sign)
         fetcher.share(among: reply.workerCount)
-        if !reply.lostLeases.isEmpty {
-            leases.lose(reply.lostLeases)
+        let lost = leases.lose(reply.lostLeases)
+        if !lost.isEmpty {
             logger.warning(
-                "leases lost: cancelled, or taken by another daemon",
-                metadata: ["jobs": "\(reply.lostLeases.map(\.job))"])
+                "leases lost: cancelled, or taken by another daemon", metadata: ["jobs": "\(lost.map(\.job))"])
         }
         if !reply.isRegistered {
             let held = leases.all

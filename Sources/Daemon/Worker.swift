@@ -32,7 +32,8 @@ struct Worker: Service {
         } onGracefulShutdown: {
             drain.begin()
             inbox.yield(.drainBegan)
-            Systemd.notify("STOPPING=1\nSTATUS=finishing what is being computed")
+            pipeline.metrics.condition.phase = .draining
+            Systemd.notify("STOPPING=1", status: pipeline.metrics.statusLine)
         }
     }
 
@@ -62,14 +63,26 @@ struct Worker: Service {
     /// How many jobs may be claimed, once that is a quarter of all that may be held and nothing holds the daemon up; 0 if the task is
     /// cancelled first.
     private func waitForRoom() async -> Int {
-        while let holdup = pipeline.metrics.holdup {
-            if (try? await Task.sleep(for: holdup.left)) == nil { return 0 }
-        }
         func free() -> Int { batchSize - pipeline.leases.count }
         let enough = max(1, batchSize / 4)
-        if free() >= enough { return free() }
-        for await _ in pipeline.leases.removals where free() >= enough { return free() }
-        return 0
+        var removals = pipeline.leases.removals.makeAsyncIterator()
+        while free() < enough { if await removals.next() == nil { return 0 } }
+        return await waitForMeans() ? free() : 0
+    }
+
+    /// Waits until this machine can fetch and decode, as far as is known; false if the task is cancelled first.
+    private func waitForMeans() async -> Bool {
+        let condition = pipeline.metrics.condition
+        while true {
+            let free = FreeMemory.bytes()
+            if let memory = condition.holdup?.memory, free >= memory { condition.resume() }
+            if condition.holdup == nil && free >= FreeMemory.least { return true }
+            if condition.holdup == nil {
+                condition.holdUp("only \(free >> 20) MB of memory are free", memory: FreeMemory.least)
+                logger.warning("claiming nothing: hardly any memory is free", metadata: ["MB": "\(free >> 20)"])
+            }
+            if (try? await Task.sleep(for: .seconds(1))) == nil { return false }
+        }
     }
 
     private func followJobs() async -> Bool {
@@ -106,12 +119,13 @@ struct Worker: Service {
             let start = ContinuousClock.now
             let jobs = try await pipeline.store.claim(limit: limit, by: incarnation.worker)
             pipeline.metrics.spent(.claim, since: start)
+            pipeline.metrics.condition.succeeded(.claim)
             pipeline.leases.add(jobs.map(\.lease))
             pipeline.metrics.claimed(jobs.count)
             return jobs
         } catch let error as StorageError where error.disposition != .fatal {
             isUncertain = true
-            pipeline.metrics.databaseFailed()
+            pipeline.metrics.databaseFailed(.claim, error)
             logger.warning("claiming failed; trying again", metadata: ["error": "\(error)"])
             return []
         }
@@ -127,11 +141,12 @@ struct Worker: Service {
                 defer { pipeline.watchdog.ended(call) }
                 let receipts = try await pipeline.store.record(reports)
                 pipeline.metrics.spent(.record, since: start)
+                pipeline.metrics.condition.succeeded(.record)
                 pipeline.leases.remove(reports.map(\.lease))
                 for (report, receipt) in zip(reports, receipts) { log(report, receipt) }
                 return
             } catch let error as StorageError where error.disposition == .retry {
-                pipeline.metrics.databaseFailed()
+                pipeline.metrics.databaseFailed(.record, error)
                 if drain.isOver || Task.isCancelled {
                     logger.error(
                         "results could not be recorded before the time to stop was over; the jobs will run again",

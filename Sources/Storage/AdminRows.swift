@@ -66,6 +66,8 @@ public struct WorkerRow: Sendable, Codable, Equatable {
     public var running: Int
     /// Whether it is alive: neither stopped nor silent for 15 seconds.
     public var alive: Bool
+    /// Why it claims no jobs; nil: it does.
+    public var holdup: String?
 }
 
 /// A row of `gloss.stage`: one stage of all workers that are alive, since each of them started.

@@ -4,9 +4,10 @@ shopt -s nullglob
 pg=$1 only=$2
 cd /
 . /check/tools.sh
+trap 'fail "$BASH_SOURCE, line $LINENO"' ERR
+set -E
 
-systemd-sysusers gloss.conf 2>/dev/null
-systemd-tmpfiles --create gloss.conf
+dpkg --force-confnew -i /packages/*-1_*.deb >/run/dpkg 2>&1 || fail "$(cat /run/dpkg)"
 systemd-run --quiet --unit=check-images python3 -m http.server 8000 --bind 127.0.0.1 --directory /srv/images
 mkdir -p /var/lib/check /run/postgresql
 chown postgres /var/lib/check /run/postgresql
@@ -17,10 +18,12 @@ as_postgres glossctl migrate --database dbname=empty >/dev/null
 as_postgres psql -Xqc 'create role gloss login in role gloss_worker' postgres
 await 10 "no image server" curl -sf http://127.0.0.1:8000/
 
-for file in /check/cases/$only.sh; do
-    began=${EPOCHREALTIME/./}
+run() {
+    local began=${EPOCHREALTIME/./}
     empty_queue
-    echo "$(basename "$file" .sh)"
-    . "$file"
+    basename "$1" .sh
+    . "$1"
     ok "" "$(((${EPOCHREALTIME/./} - began) / 1000)) ms"
-done
+}
+for file in /check/cases/$only.sh; do run "$file"; done
+if [[ package == $only ]]; then run /check/package.sh; fi

@@ -6,7 +6,8 @@ fail() {
     echo "FAILED: $*"
     systemctl --no-pager -n 0 status 'glossd*' || true
     systemctl --no-pager list-jobs || true
-    journalctl --no-pager -o short-monotonic -n 40 | cut -c1-240 || true
+    journalctl --no-pager -o short-monotonic -n 25 -u 'glossd*' | cut -c1-240 || true
+    journalctl --no-pager -o short-monotonic -n 8 -u check-postgresql | cut -c1-240 || true
     exit 1
 }
 
@@ -51,13 +52,8 @@ edit() {
 
 # The settings of a unit; more of them come from standard input.
 configure() {
-    cat >"/etc/gloss/${1:-glossd}.yaml" - <<YAML
-model: /var/lib/gloss/models/tiny
-database: dbname=gloss
-heartbeat_seconds: 0.5
-poll_seconds: 0.5
-rescue_seconds: 2
-YAML
+    { printf '%s\n' 'model: /var/lib/gloss/models/tiny' 'database: dbname=gloss' 'heartbeat_seconds: 0.5' \
+        'poll_seconds: 0.5' 'rescue_seconds: 2' && cat; } >"/etc/gloss/${1:-glossd}.yaml"
 }
 
 # No daemon, no job, the unit as it is.

@@ -37,6 +37,14 @@ import Testing
         #expect(pool.idlePIDs.count == 1)
     }
 
+    @Test func saysWhatDecodingTakes() async throws {
+        let pool = pool()
+        let photo = try file("photo.jpg")
+        let image = try ImageDecoder.decode(photo)
+        #expect(try await pool.workingMemory(photo).get() == 9 * image.width * image.height)
+        #expect(await pool.workingMemory(Array("GIF89a".utf8)).failure?.code == .unsupportedFormat)
+    }
+
     @Test func givesTheErrorsThatDecodingHereGives() async throws {
         let whole = try file("photo.jpg")
         let files = [

@@ -101,11 +101,12 @@ import Testing
     /// A machine that can't fetch or decode claims nothing for a while, and says why.
     @Test func aMachineInTroubleSaysSo() throws {
         let pipeline = try pipeline()
-        #expect(pipeline.metrics.holdup == nil && pipeline.metrics.text.contains("gloss_held_up 0.0"))
+        pipeline.metrics.condition.phase = .working
+        #expect(pipeline.metrics.condition.holdup == nil && pipeline.metrics.text.contains("gloss_held_up 0.0"))
         let outcome = pipeline.outcome(of: ImageError(.outOfMemory, "no memory for \"an image\""))
         #expect(outcome == .released(reason: "no memory for \"an image\"", after: .seconds(30)))
-        #expect(pipeline.metrics.holdup?.reason == "no memory for \"an image\"")
-        #expect(pipeline.metrics.statusLine == "0 jobs done, 0 dead; claiming nothing: no memory for \"an image\"")
+        #expect(pipeline.metrics.condition.holdup?.reason == "no memory for \"an image\"")
+        #expect(pipeline.metrics.statusLine == "claiming nothing: no memory for \"an image\"; 0 jobs done, 0 dead")
         #expect(pipeline.metrics.text.contains("gloss_held_up 1.0"))
     }
 

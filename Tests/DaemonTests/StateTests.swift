@@ -88,6 +88,9 @@ import Testing
         #expect(leases.isLost(a) && !leases.isLost(b))
         leases.remove([a])
         #expect(!leases.isLost(a) && leases.all.isEmpty)
+        leases.add([a])
+        leases.move([a], to: .record)
+        #expect(leases.lose([a]).isEmpty, "gone because it was recorded a moment ago")
     }
 
     @Test func leasesThatAreLostAreTold() async {
@@ -180,12 +183,14 @@ import Testing
         metrics.reported(JobReport(last, .failed(failure)), .recorded)
         metrics.reported(JobReport(last, Samples.failed(.retry(after: nil))), .recorded)
         #expect(metrics.text.contains("gloss_jobs_ended_total{outcome=\"dead\"} 2.0"), "the last attempt ends the job")
+        metrics.condition.holdUp("no memory")
         var statistics = Scheduler.Statistics()
         (statistics.seconds.extend, statistics.extendCount, statistics.extendRowCount) = (2, 10, 300)
         metrics.computed(statistics)
         metrics.spent(.idle, seconds: 4)
         #expect(metrics.stages["extend"] == StageTotals(seconds: 2, units: 10, rows: 300))
         #expect(metrics.text.contains("gloss_stage_rows_total{stage=\"extend\"} 300.0"))
+        #expect(metrics.text.contains("gloss_held_up 1.0") && metrics.text.contains("gloss_database_up 1.0"))
         #expect(metrics.text.contains("gloss_engine_idle_seconds_total 4.0"))
         for line in metrics.text.split(separator: "\n") where !line.hasPrefix("#") {
             #expect(line.wholeMatch(of: /gloss_[a-z_]+(\{[a-z]+="[a-z0-9_]+"\})? [0-9.e+-]+/) != nil, "\(line)")

@@ -80,6 +80,19 @@ private final class Callers: Sendable {
         }
     }
 
+    /// Where one thread is enough, there is nothing to hand over, but still a place to be.
+    @Test func oneThreadAloneStaysOnItsProcessorToo() async throws {
+        let cpu = try #require(Processors.allowed().last)
+        let found = await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                var found: [Int] = []
+                Compute(threadCount: 1, cpus: [cpu]).split(1, cost: 1) { _ in found = Processors.allowed() }
+                continuation.resume(returning: found)
+            }
+        }
+        #expect(found == [cpu])
+    }
+
     @Test func staysOnItsProcessors() async throws {
         let cpu = try #require(Processors.allowed().last)
         let found = await withCheckedContinuation { continuation in

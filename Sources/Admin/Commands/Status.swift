@@ -131,13 +131,14 @@ struct QueueStatus: Encodable {
     private var workerTable: Table {
         var table = Table([
             .number("WORKER"), .flexible("HOST"), .number("PID"), .text("VERSION"), .flexible("MODELS"),
-            .number("RUNNING"), .number("SILENT"),
+            .number("RUNNING"), .number("SILENT"), .flexible(""),
         ])
         for row in workers {
             table.add([
                 Table.Cell("\(row.worker)"), Table.Cell(row.host), Table.Cell("\(row.pid)"), Table.Cell(row.version),
                 Table.Cell(row.models.map { $0.count == 64 ? String($0.prefix(12)) : $0 }.joined(separator: " ")),
                 Table.Cell(Formats.count(row.running)), Table.Cell(Formats.duration(seconds: row.silent_seconds)),
+                Table.Cell(row.holdup.map { "takes no jobs: \($0)" }, .yellow),
             ])
         }
         return table

@@ -4,7 +4,7 @@ import Images
 struct DecodeRequest {
     let file: [UInt8]
     let limits: DecodeLimits
-    /// Side of the image that the model takes, pixels.
+    /// Side of the image that the model takes, pixels; 0 asks only how many bytes decoding takes.
     let size: Int
 
     /// Bytes of the head.
@@ -43,7 +43,7 @@ enum DecodeReply {
     ]
     private static let longestMessage = 2000
 
-    /// The reply to a request: the number 0 and the image's [size, size, 3] bytes; or a code's number, the length of the message, the
+    /// The reply to a request: the number 0 and the image's [size, size, 3] bytes, or the 8 of a number; or a code's number, the length of the message, the
     /// message. Nil where the decoder has no memory: then it had better end.
     static func bytes(_ result: Result<[UInt8], ImageError>) -> [UInt8]? {
         switch result {
@@ -62,7 +62,7 @@ enum DecodeReply {
         let head = try pipe.read(16, by: deadline)
         let (code, count) = (word(head[0..<8]), word(head[8..<16]))
         if code == 0 {
-            guard count == UInt64(3 * size * size) else { return nil }
+            guard count == UInt64(size == 0 ? 8 : 3 * size * size) else { return nil }
             return .success(try pipe.read(Int(count), by: deadline))
         }
         guard code <= UInt64(codes.count), count <= UInt64(longestMessage) else { return nil }
@@ -72,8 +72,8 @@ enum DecodeReply {
 }
 
 /// Numbers of eight bytes each; both sides are the same program on the same machine.
-private func words(_ numbers: [UInt64]) -> [UInt8] {
+func words(_ numbers: [UInt64]) -> [UInt8] {
     numbers.flatMap { number in withUnsafeBytes(of: number) { Array($0) } }
 }
 
-private func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) } }

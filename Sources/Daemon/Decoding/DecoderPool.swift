@@ -33,8 +33,20 @@ final class DecoderPool: Sendable {
     ///   survive it, `localFailure` where none can be started.
     func decode(_ file: [UInt8], background: DecodeLimits.Colour?, size: Int) async -> Result<[UInt8], ImageError> {
         let limits = DecodeLimits(maxPixels: maxPixels, background: background ?? .white)
-        let request = DecodeRequest(file: file, limits: limits, size: size)
-        return await withCheckedContinuation { continuation in
+        return await answer(DecodeRequest(file: file, limits: limits, size: size))
+    }
+
+    /// The most bytes that decoding a file takes, by its header; or what that gives away.
+    func workingMemory(_ file: [UInt8]) async -> Result<Int, ImageError> {
+        let limits = DecodeLimits(maxPixels: maxPixels)
+        // No more than the largest image takes, whatever is said.
+        return await answer(DecodeRequest(file: file, limits: limits, size: 0)).map {
+            Int(min(word($0[...]), UInt64(ImageDecoder.workingBytes * maxPixels)))
+        }
+    }
+
+    private func answer(_ request: DecodeRequest) async -> Result<[UInt8], ImageError> {
+        await withCheckedContinuation { continuation in
             threads.addOperation { continuation.resume(returning: self.decodeNow(request)) }
         }
     }

@@ -22,6 +22,21 @@ public enum ImageDecoder {
         return upright(stored, Orientation(of: bytes, format: codec.format))
     }
 
+    /// The most bytes that decoding takes for each pixel, beside the file itself: what a progressive JPEG needs; most need a third of it.
+    public static let workingBytes = 9
+
+    /// The most bytes that decoding a file takes at a time.
+    ///
+    /// - Throws: ``ImageError``: what its header alone gives away; see `decode`.
+    public static func workingMemory(
+        _ bytes: [UInt8], limits: DecodeLimits = DecodeLimits()
+    ) throws(ImageError) -> Int {
+        let codec = Codec(format: try ImageFormat(sniffing: bytes), background: limits.background)
+        let header = try codec.header(of: bytes)
+        try check(header, limits)
+        return workingBytes * Int(header.width) * Int(header.height)
+    }
+
     private static func check(_ header: cimage_header, _ limits: DecodeLimits) throws(ImageError) {
         let pixels = Int(header.width) * Int(header.height)
         guard pixels > 0 else { throw ImageError(.corrupt, "corrupt image: it has no pixels") }

@@ -20,7 +20,8 @@ struct Compute: Sendable {
         activity.count.add(1, ordering: .relaxed)
         let worthwhile = 100_000  // operations a chunk: a microsecond or more, the price of a hand-over
         let chunks = min(threadCount == 1 ? 1 : threadCount * 16, count, max(1, count * cost / worthwhile))
-        if chunks <= 1 { return body(0..<count) }
+        // A thread that is alone comes to its processors only by the pool.
+        if chunks <= 1 && threadCount > 1 { return body(0..<count) }
         // Chunks write disjoint parts.
         pool.run(chunks: chunks) { body(count * $0 / chunks..<count * ($0 + 1) / chunks) }
     }

@@ -16,7 +16,7 @@ await_captions 30 "no captions" "$images"
 ok "jobs" "$images images by name over HTTP, decoded and captioned"
 
 curl -sf http://127.0.0.1:9471/healthz >/dev/null || fail "/healthz"
-curl -sf http://127.0.0.1:9471/metrics | grep -q "^gloss_jobs_ended_total{outcome=\"done\"} $images" || fail "/metrics"
+curl -sf http://127.0.0.1:9471/metrics | grep >/dev/null "^gloss_jobs_ended_total{outcome=\"done\"} $images" || fail "/metrics"
 before=$(show WatchdogTimestampMonotonic)
 pinged() { [ "$(show WatchdogTimestampMonotonic)" -gt "$before" ]; }
 await 5 "the watchdog is not pinged" pinged

@@ -1,0 +1,41 @@
+# The package, after all other cases: it was installed for them. Upgrade at work, remove, purge.
+
+id gloss >/dev/null || fail "there is no user gloss"
+[ "$(stat -c '%a %U:%G' /etc/gloss)" = "750 root:gloss" ] || fail "/etc/gloss: $(stat -c '%a %U:%G' /etc/gloss)"
+installed() { dpkg-query -W -f '${Status} ${Version}' gloss; }
+ok "installed" "$(installed); user, directories and units are there"
+
+echo 'health: { port: 9481 }' | configure glossd@left
+systemctl start glossd glossd@left
+enqueue scene-00.jpg 300 upgrade "max_tokens => 60"
+await_captions 20 "no captions" 10
+first=$(pid) left=$(pid glossd@left)
+dpkg --force-confold -i /packages/*-2_*.deb >/run/dpkg 2>&1 || fail "$(cat /run/dpkg)"
+[ "$(captions)" -lt 300 ] || fail "upgraded too late"
+await_restart "$first"
+again() { [ "$(pid glossd@left)" -ne 0 ] && [ "$(pid glossd@left)" -ne "$left" ] && active glossd@left; }
+await 20 "glossd@left is not started again" again
+for unit in glossd glossd@left; do
+    [ "$(cat /run/$unit-end)" = "success exited 0" ] || fail "$unit did not drain: $(cat /run/$unit-end)"
+done
+all_done 300
+ok "upgraded at work" "$(installed); both drained and started again, 300 done, each once"
+
+enqueue scene-00.jpg 300 remove "max_tokens => 60"
+await_captions 20 "no captions" 310
+systemctl enable -q glossd glossd@left
+dpkg -r gloss >/run/dpkg 2>&1 || fail "$(cat /run/dpkg)"
+for unit in glossd glossd@left; do
+    [ "$(cat /run/$unit-end)" = "success exited 0" ] || fail "$unit did not drain: $(cat /run/$unit-end)"
+done
+[ ! -e /usr/bin/glossd ] && [ -e /etc/gloss/glossd.yaml ] || fail "removing left the program, or took the settings"
+[ "$(sql 'select count(*) from gloss.leased')" = 0 ] || fail "jobs are still leased"
+ok "removed" "drained, program gone, settings kept"
+
+results=$(captions)
+dpkg --purge gloss >/run/dpkg 2>&1 || fail "$(cat /run/dpkg)"
+left=$(ls -d /etc/gloss* /var/lib/gloss* /usr/share/gloss* /usr/share/doc/gloss* /usr/lib/sysusers.d/gloss* /usr/bin/gloss* \
+    /usr/lib/tmpfiles.d/gloss* /lib/systemd/system/gloss* /etc/systemd/system/multi-user.target.wants/gloss* 2>/dev/null || true)
+[ -z "$left" ] || fail "purging left $left"
+[ "$(captions)" = "$results" ] || fail "the database was touched"
+ok "purged" "nothing left; the database still has its $results results"
