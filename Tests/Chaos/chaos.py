@@ -262,7 +262,6 @@ class Run:
 
 def settle(world, patience=180):
     """No more faults: every job must come to its end."""
-    world.feeder.is_over = True
     end = time.monotonic() + patience
     hopeless = "', '".join(f"web-{kind}" for kind in jobs.HOPELESS)
     while left := world.checker.sweep():
@@ -357,13 +356,17 @@ def main():
     try:
         world.start()
         reference(world)
-        for work in (world.observe, world.check_now_and_then, world.feeder.run):
-            threading.Thread(target=work, daemon=True).start()
+        watchers = [threading.Thread(target=work, daemon=True)
+                    for work in (world.observe, world.check_now_and_then, world.feeder.run)]
+        for watcher in watchers:
+            watcher.start()
         run, start = Run(world), time.monotonic()
         run.faults(count, seconds)
         elapsed = time.monotonic() - start
         world.say("no more faults: waiting until every job has ended")
-        world.is_over = True
+        world.is_over = world.feeder.is_over = True
+        for watcher in watchers:
+            watcher.join()
         world.local.clients = {}
         settle(world)
         for daemon in world.daemons:
