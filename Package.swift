@@ -54,10 +54,11 @@ let package = Package(
         // The daemon: the only place where all meet. Admin: what a person does from a shell.
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CSandbox", cSettings: optimised),
+        .target(name: "CThreadSanitizer", cSettings: optimised),
         .executableTarget(
             name: "Daemon",
             dependencies: [
-                "Images", "Inference", "Queue", "Storage", "CSandbox", "CSystemd",
+                "Images", "Inference", "Queue", "Storage", "CSandbox", "CSystemd", "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
@@ -70,7 +71,7 @@ let package = Package(
         .executableTarget(
             name: "Admin",
             dependencies: [
-                "Images", "Inference", "Queue", "Storage",
+                "Images", "Inference", "Queue", "Storage", "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -78,7 +79,7 @@ let package = Package(
             name: "InferenceTests", dependencies: ["Inference", "CKernels", "Images"], swiftSettings: strict),
         .testTarget(name: "ImagesTests", dependencies: ["Images", "TestSupport"], swiftSettings: strict),
         .target(
-            name: "TestSupport", dependencies: ["CNames", "Storage", "Queue"],
+            name: "TestSupport", dependencies: ["CNames", "CThreadSanitizer", "Storage", "Queue"],
             path: "Tests/TestSupport",
             swiftSettings: strict),
         .target(name: "CNames", path: "Tests/CNames", cSettings: optimised),

@@ -37,7 +37,8 @@
 #define IS(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
 #define ALLOW(call) IS(SYS_##call, 0, 1), ANSWER(ALLOW)
 
-// Memory may be taken, but none that can be executed. Nothing here opens, connects, starts, signals or looks at another process.
+// Memory may be taken, but none that can be executed. Nothing here opens, connects, starts or signals anything, or looks
+// at another process.
 static struct sock_filter program[] = {
     LOAD(arch), IS(MACHINE, 1, 0), ANSWER(KILL_PROCESS),
     LOAD(nr),

@@ -22,7 +22,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static script *find(const char *name) {
     for (script *one = scripts; one && name; one = one->next) {
         const size_t length = strlen(one->name);
-        if (strncasecmp(one->name, name, length) == 0 && strcmp(name + length, name[length] ? "." : "") == 0) return one;
+        const char *rest = strncasecmp(one->name, name, length) == 0 ? name + length : "x";
+        if (strcmp(rest, "") == 0 || strcmp(rest, ".") == 0) return one;
     }
     return NULL;
 }

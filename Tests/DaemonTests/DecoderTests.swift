@@ -132,6 +132,31 @@ import Testing
         #expect(pool.idlePIDs == pids)
     }
 
+    /// A decoder that a file took over may answer what it likes.
+    @Test(
+        arguments: [
+            [0, 3 * 56 * 56 + 1], [0, 0], [0, .max], [6, 3], [.max, 0], [1, 2001], [1, .max],
+        ] as [[UInt64]])
+    func believesNoNonsense(_ head: [UInt64]) throws {
+        #expect(try read(head.flatMap { withUnsafeBytes(of: $0) { Array($0) } }) == nil)
+    }
+
+    @Test func makesMessagesOneLine() throws {
+        let head: [UInt64] = [4, 6]
+        let reply = head.flatMap { withUnsafeBytes(of: $0) { Array($0) } } + Array("a\nb\0c\r".utf8)
+        #expect(try read(reply)?.failure?.message == "abc")
+    }
+
+    private func read(_ reply: [UInt8]) throws -> Result<[UInt8], ImageError>? {
+        let (mine, its) = try #require(Pipe.pair())
+        defer {
+            mine.close()
+            its.close()
+        }
+        try its.write(reply, by: nil)
+        return try DecodeReply.read(from: mine, size: size, by: .now + .seconds(10))
+    }
+
     @Test func saysThatNoneCanBeStarted() async {
         let pool = DecoderPool(executable: "/nowhere/glossd", maxPixels: 1)
         let error = await pool.decode([0xFF], background: nil, size: size).failure

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+typedef int resolver(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
 enum { most_bytes = 64 << 10, most_peers = 16 };
 
 static uint8_t answer[most_bytes];
@@ -41,7 +43,6 @@ int connect(int socket, const struct sockaddr *address, socklen_t length) {
 
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **list) {
     (void)name;
-    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
-        (int (*)(const char *, const char *, const struct addrinfo *, struct addrinfo **))dlsym(RTLD_NEXT, "getaddrinfo");
+    resolver *real = (resolver *)dlsym(RTLD_NEXT, "getaddrinfo");
     return real("93.184.216.34", service, hints, list);
 }
