@@ -28,6 +28,8 @@ struct BenchQueue: AsyncParsableCommand {
     var claimers = [1, 4, 16]
     @Option(help: "Jobs of a claim.")
     var batch = 32
+    @Option(help: "Jobs that are enqueued for each line; one by one, 2000 at most.")
+    var rows = 200_000
     @Option(help: "Jobs that are claimed and recorded for each line.")
     var jobs = 40_000
     @Option(help: "Seconds for which the vacuum horizon is pinned; 0 leaves this out.")
@@ -45,7 +47,8 @@ struct BenchQueue: AsyncParsableCommand {
 
     func validate() throws {
         for (name, value, range) in [
-            ("batch", batch, 1...1000), ("jobs", jobs, 1...10_000_000), ("pinned", pinned, 0...86_400),
+            ("batch", batch, 1...1000), ("rows", rows, 1...10_000_000), ("jobs", jobs, 1...10_000_000),
+            ("pinned", pinned, 0...86_400),
             ("rate", rate, 1...100_000),
         ] where !range.contains(value) {
             throw ValidationError("--\(name) must be \(range.lowerBound) to \(range.upperBound), not \(value).")
@@ -116,27 +119,26 @@ struct BenchQueue: AsyncParsableCommand {
     }
 
     private func enqueue(_ load: BenchQueueLoad, _ probe: BenchQueueProbe) async throws -> [BenchQueueRow] {
-        let count = 200_000
-        var rows: [BenchQueueRow] = []
+        var lines: [BenchQueueRow] = []
         for loaders in [1, 2] {
-            rows.append(
+            lines.append(
                 try await probe.row("INSERT … SELECT", waiting: 0, sessions: loaders) {
-                    try await load.insert(count, loaders: loaders)
-                    return (count, nil, nil)
+                    try await load.insert(rows, loaders: loaders)
+                    return (rows, nil, nil)
                 })
-            try note(rows.last)
+            try note(lines.last)
         }
-        rows.append(
-            try await probe.row("COPY", waiting: 0, sessions: 1) { (count, try await load.copy(count), nil) })
-        try note(rows.last)
-        rows.append(
+        lines.append(
+            try await probe.row("COPY", waiting: 0, sessions: 1) { (rows, try await load.copy(rows), nil) })
+        try note(lines.last)
+        lines.append(
             try await probe.row("one by one", waiting: 0, sessions: 1) {
-                try await load.call(2000)
-                return (2000, nil, nil)
+                try await load.call(min(rows, 2000))
+                return (min(rows, 2000), nil, nil)
             })
-        try note(rows.last)
+        try note(lines.last)
         try await probe.session.script(load.design.empty, context: "bench")
-        return rows
+        return lines
     }
 
     private func pin(_ load: BenchQueueLoad, _ probe: BenchQueueProbe) async throws -> [BenchQueueRow] {
