@@ -1,3 +1,5 @@
+import Foundation
+import Storage
 import TestSupport
 import Testing
 
@@ -19,7 +21,8 @@ import Testing
         let database = try await PrivatePostgres.shared.makeDatabase(migrated: false)
         let migrations = Tree.root.appendingPathComponent("migrations").path
         let line = [
-            "bench", "queue", "--json", "--database", database.conninfo(), "--directory", migrations, "--rows", "300",
+            "bench", "queue", "--json", "--empty-database", database.conninfo(), "--directory", migrations, "--rows",
+            "300",
             "--jobs", "64", "--batch", "8", "--claimers", "2", "--waiting", "0", "100", "--pinned", "1", "--rate",
             "100",
         ]
@@ -35,7 +38,7 @@ import Testing
         }
         #expect(try await database.query("select to_regnamespace('gloss')").scalar == nil, "it leaves nothing")
         let other = try await PrivatePostgres.shared.makeDatabase()
-        let refused = try await Tool.run(Tool.path, ["bench", "queue", "--database", other.conninfo()])
+        let refused = try await Tool.run(Tool.path, ["bench", "queue", "--empty-database", other.conninfo()])
         #expect(refused.status == 1 && refused.errors.contains("the database is not empty"), "\(refused.errors)")
     }
 

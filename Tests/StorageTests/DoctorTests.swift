@@ -210,7 +210,8 @@ import Testing
         let models = await complaints("models")
         #expect(models.map(\.level) == [.warning])
         #expect(
-            try #require(models.first).message.hasPrefix("the name tiny stands for different models or precisions: test (pid 1): aaaa"))
+            try #require(models.first).message.hasPrefix(
+                "the name tiny stands for different models or precisions: test (pid 1): aaaa"))
     }
 
     @Test func jobsThatNobodyServes() async throws {

@@ -42,7 +42,7 @@ struct BenchQueue: AsyncParsableCommand {
         help: ArgumentHelp(
             "An empty database to measure in, instead of a private server. What is made there is dropped at the end.",
             valueName: "conninfo"))
-    var database: String?
+    var emptyDatabase: String?
     @OptionGroup var migrations: MigrationsOptions
 
     func validate() throws {
@@ -63,9 +63,9 @@ struct BenchQueue: AsyncParsableCommand {
 
     func run() async throws {
         let migrations = try Migrate.place(migrations)
-        if let database {
+        if let emptyDatabase {
             let settings = ConnectionSettings(
-                conninfo: database, applicationName: "glossctl", statementTimeout: nil)
+                conninfo: emptyDatabase, applicationName: "glossctl", statementTimeout: nil)
             return try await measure(settings, migrations)
         }
         let server = try await BenchQueueServer.start()

@@ -83,7 +83,7 @@ struct BenchQueueServer {
             FileManager.default.isExecutableFile(atPath: $0 + "/initdb")
         }
         guard let found else {
-            throw Trouble(.failed, "there is no PostgreSQL server on this machine; use --database")
+            throw Trouble(.failed, "there is no PostgreSQL server on this machine; use --empty-database")
         }
         return found
     }
