@@ -62,12 +62,16 @@ public struct TestDatabase: Sendable {
 
     /// Lets time pass: workers have been silent, and delayed jobs have waited, for longer.
     public func advance(by duration: Duration) async throws {
+        // A statement of its own: claims lock rows of gloss.scheduled first, and then those of gloss.lane.
+        try await query(
+            """
+            update gloss.lane set moved_at = moved_at - make_interval(secs => $1),
+                                  swept_at = swept_at - make_interval(secs => $1)
+            """, [SQLValue(Double(duration.components.seconds))])
         try await query(
             """
             with a as (update gloss.incarnation set heartbeat_at = heartbeat_at - make_interval(secs => $1)),
-                 b as (update gloss.parked_host set until = until - make_interval(secs => $1)),
-                 c as (update gloss.lane set moved_at = moved_at - make_interval(secs => $1),
-                                             swept_at = swept_at - make_interval(secs => $1))
+                 b as (update gloss.parked_host set until = until - make_interval(secs => $1))
             update gloss.scheduled set run_at = run_at - make_interval(secs => $1)
             """, [SQLValue(Double(duration.components.seconds))])
     }
