@@ -13,7 +13,6 @@ import Testing
         for key in ["f32", "f32_generic", "memory_bytes"] {
             #expect((peaks[key] as? Double ?? 0) > 1e8, "\(key)")
         }
-        #expect((peaks["f32"] as? Double ?? 0) >= (peaks["f32_generic"] as? Double ?? .infinity) * 0.5)
     }
 
     /// Each part of both designs, small, in a database that is there.
