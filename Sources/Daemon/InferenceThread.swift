@@ -34,10 +34,15 @@ final class InferenceThread: Sendable {
     }
 
     func start() {
-        Thread.detachNewThread {
-            Thread.current.name = "gloss-inference"  // from within: else the system does not learn it
+        let isStarted = DispatchSemaphore(value: 0)
+        let thread = Thread {
+            isStarted.wait()
+            // From within, and once start() is over: else the system does not learn it.
+            Thread.current.name = "gloss-inference"
             self.work()
         }
+        thread.start()
+        isStarted.signal()
     }
 
     /// Ends the thread after the present pass. Nothing is delivered after that pass.

@@ -34,8 +34,8 @@ ok "removed" "drained, program gone, settings kept"
 
 results=$(captions)
 dpkg --purge gloss >/run/dpkg 2>&1 || fail "$(cat /run/dpkg)"
-left=$(ls -d /etc/gloss* /var/lib/gloss* /usr/share/gloss* /usr/share/doc/gloss* /usr/lib/sysusers.d/gloss* /usr/bin/gloss* \
-    /usr/lib/tmpfiles.d/gloss* /lib/systemd/system/gloss* /etc/systemd/system/multi-user.target.wants/gloss* 2>/dev/null || true)
+left=$(shopt -s nullglob; echo /etc/gloss* /var/lib/gloss* /usr/share/gloss* /usr/share/doc/gloss* /usr/lib/sysusers.d/gloss* /usr/bin/gloss* \
+    /usr/lib/tmpfiles.d/gloss* /lib/systemd/system/gloss* /etc/systemd/system/multi-user.target.wants/gloss*)
 [ -z "$left" ] || fail "purging left $left"
 [ "$(captions)" = "$results" ] || fail "the database was touched"
 ok "purged" "nothing left; the database still has its $results results"

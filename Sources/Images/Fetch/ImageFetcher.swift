@@ -45,10 +45,15 @@ public final class ImageFetcher: Sendable {
         try policy.validate()
         try Curl.start()
         self.policy = policy
-        Thread.detachNewThread { [mailbox] in
-            Thread.current.name = "gloss-fetch"  // from within: else the system does not learn it
+        let isStarted = DispatchSemaphore(value: 0)
+        let thread = Thread { [mailbox] in
+            isStarted.wait()
+            // From within, and once start() is over: else the system does not learn it.
+            Thread.current.name = "gloss-fetch"
             FetchLoop.run(policy: policy, mailbox: mailbox)
         }
+        thread.start()
+        isStarted.signal()
     }
 
     deinit { shutdown() }
