@@ -11,7 +11,7 @@ import Testing
             "/usr/bin/env",
             [
                 "python3", script, "--binaries", GlossdProcess.binary.deletingLastPathComponent().path, "--short",
-                "--rescue", "2", "--delay", "0.3", "--seed", "4", "--faults", "12",
+                "--rescue", "4", "--delay", "0.3", "--seed", "4", "--faults", "12",
             ], environment: ["PATH": "/usr/bin:/bin"], output: log)
         let status = await chaos.wait()
         #expect(status == 0, "\((try? String(contentsOfFile: log, encoding: .utf8)) ?? "no log")")

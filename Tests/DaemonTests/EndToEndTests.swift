@@ -194,13 +194,13 @@ import Testing
             from generate_series(1, 3) i
             """)
         var settings = GlossdProcess.settings(database, ports: [server.port])
-        settings["GLOSS_FETCH_TIMEOUT_SECONDS"] = "4"
+        settings["GLOSS_FETCH_TIMEOUT_SECONDS"] = "10"
         let daemon = try GlossdProcess(settings)
         let end = ContinuousClock.now + .seconds(30)
         while server.active < 3 && .now < end { try await Task.sleep(for: .milliseconds(20)) }
         daemon.signal(SIGSTOP)
         let stopped = try #require(try await database.query("select clock_timestamp()").scalar)
-        try await eventually("clock_timestamp() > '\(stopped)'::timestamptz + interval '5 s'", in: database, [daemon])
+        try await eventually("clock_timestamp() > '\(stopped)'::timestamptz + interval '11 s'", in: database, [daemon])
         daemon.signal(SIGCONT)
         try await eventually("select count(*) = 0 from gloss.leased", in: database, [daemon])
         let left = try await database.query(
