@@ -86,6 +86,18 @@ begin
     return total;
 end $$;
 
+-- Lines up jobs that are in no state any more, with fresh attempts. Returns how many.
+create function gloss.start_afresh(jobs bigint[]) returns bigint
+language plpgsql
+as $$
+declare
+    none constant smallint[] := array_fill(0::smallint, array[cardinality(jobs)]);
+begin
+    perform gloss.line_up(jobs, none, none);
+    if jobs <> '{}' then perform gloss.notify_ready(); end if;
+    return cardinality(jobs);
+end $$;
+
 -- Puts dead jobs back with fresh attempts. Returns how many.
 create function gloss.retry(
     job bigint default null, key text default null, batch text default null, task text default null,
@@ -103,10 +115,7 @@ begin
             select coalesce(batch_id, 0), lane, -count(*) from gone group by 1, 2
         )
         select coalesce(array_agg(id), '{}') from gone $sql$, selection(job, key, batch, task, everything)) into back;
-    perform line_up(back, array_fill(0::smallint, array[cardinality(back)]),
-        array_fill(0::smallint, array[cardinality(back)]));
-    if back <> '{}' then perform notify_ready(); end if;
-    return cardinality(back);
+    return start_afresh(back);
 end $$;
 
 -- Runs jobs again that are done or dead, with fresh attempts. A key goes on naming its job. The old result goes to
@@ -136,10 +145,7 @@ begin
             select coalesce(batch_id, 0), lane, -sum(done), -sum(dead) from gone group by 1, 2
         )
         select coalesce(array_agg(id), '{}') from gone $sql$, selection(job, key, batch, task, everything)) into back;
-    perform line_up(back, array_fill(0::smallint, array[cardinality(back)]),
-        array_fill(0::smallint, array[cardinality(back)]));
-    if back <> '{}' then perform notify_ready(); end if;
-    return cardinality(back);
+    return start_afresh(back);
 end $$;
 
 -- Gives out no more jobs of a batch, of a task, with images of a host, or none at all. What is held by workers runs on.

@@ -1,9 +1,9 @@
-"""Which int8 scheme? Fake-quantised PaliGemma on held-out scenes, and single GEMMs with outliers; prints tables.
+"""Which int8 scheme? Fake-quantised PaliGemma on held-out scenes; prints tables. (Single GEMMs: quantised_gemm.py.)
 
-    python reference/quantisation.py [--scenes 600] [--only gemm|bf16|int8|planted]
+    python reference/quantisation.py [--scenes 600] [--only bf16|int8|planted]
 
 Weights are bf16 (the file's). An int8 GEMM here is the f32 product of dequantised operands: exact int32 dot products scaled
-in f32 differ from it by f32 rounding only (checked at the start). Activations are quantised a row at a time, symmetric to
+in f32 differ from it by f32 rounding only (quantised_gemm.py checks it). Activations are quantised a row at a time, symmetric to
 [-127, 127], by the row's or its group's greatest magnitude; weights likewise, ahead of time. What stays: residual stream,
 norms, softmax and GELU in f32; keys, values, queries and attention probabilities in bf16.
 Accuracy is judged as shapes/evaluate.py does. Log-probabilities are of the tokens (EOS included) that f32 arithmetic
@@ -359,61 +359,11 @@ def planted_schemes():
                          parts=True, outliers=outliers)
 
 
-def gemm_table(rows=64, n=2048):
-    """Relative error of one GEMM (norms of difference and result), and of what the ordinary channels alone give."""
-    generator = torch.Generator().manual_seed(1)
-    normal = lambda *shape: torch.randn(*shape, generator=generator)
-    print("\nOne GEMM, M = 64, N = 2048: relative error of the result / of the ordinary channels' share of it\n")
-    cases = [(k, kind) for k in (2048, 16384) for kind in ("Gaussian", "2 x 20", "2 x 200")]
-    print("| scheme | " + " | ".join(f"K = {k}, {kind}" for k, kind in cases) + " |\n|---" + "|---" * len(cases) + "|")
-    inputs = {}
-    for k, kind in cases:
-        x, w = bf16(normal(rows, k)), bf16(normal(n, k) * k ** -0.5)
-        if kind != "Gaussian":
-            x[:, [5, k // 2 + 77]] *= float(kind.split()[-1])
-        inputs[k, kind] = (x, w)
-    pairs = (0, "bf16"), (128, "bf16"), (0, 0), (0, 512), (0, 256), (0, 128), (0, 64), (128, 128), (64, 64), (32, 32)
-    schemes = [("W bf16, A bf16 (result rounded to bf16)", "bf16", "bf16", False)]
-    schemes += [(f"W {w or 'chan'}, A {a or 'token'}" + ", rotated" * rotate, w, a, rotate)
-                for w, a in pairs for rotate in ((False, True) if a == 0 else (False,))]
-    for name, wg, ag, rotate in schemes:
-        cells = []
-        for case in cases:
-            x, w = (rotated(z) if rotate else z for z in inputs[case])
-            q = x if ag == "bf16" else quantised(x, ag)
-            v = w if wg == "bf16" else quantised(w, wg)
-            exact, got = x.double() @ w.double().T, q.double() @ v.double().T
-            if wg == "bf16":
-                got = got.bfloat16().double()
-            big = [5, case[0] // 2 + 77]
-            x, w = inputs[case]
-            plain = exact - x[:, big].double() @ w[:, big].double().T
-            cells.append(f"{(got - exact).norm() / exact.norm():.4f} / {(got - exact).norm() / plain.norm():.3f}")
-        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
-
-
-def check_exactness():
-    """int32 dot products scaled group by group against the product of dequantised operands."""
-    x, w, group = torch.randn(8, 512), torch.randn(16, 512), 128
-    sx, sw = (grouped(z, group).abs().amax(-1, keepdim=True) / 127 for z in (x, w))
-    qx, qw = ((grouped(z, group) / s).round().to(torch.int32) for z, s in ((x, sx), (w, sw)))
-    dots = torch.einsum("mgk,ngk->mng", qx.long(), qw.long())
-    exact = (dots.float() * sx[:, None, :, 0] * sw[None, :, :, 0]).sum(-1)
-    error = (exact - quantised(x, group) @ quantised(w, group).T).abs().max() / exact.abs().max()
-    assert error < 1e-6, error
-    print(f"int32 dots, scaled, against f32 of dequantised operands: {error:.1e} of the greatest result")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=600)
-    parser.add_argument("--only", choices=("gemm", "bf16", "int8", "planted"), help="one part; without, all")
+    parser.add_argument("--only", choices=("bf16", "int8", "planted"), help="one part; without, all")
     options = parser.parse_args()
-    check_exactness()
-    if options.only in (None, "gemm"):
-        gemm_table()
-        if options.only:
-            return
     table = Table(Exam(options.scenes))
     table.head()
     for part, schemes in (("bf16", bf16_schemes), ("int8", int8_schemes), ("planted", planted_schemes)):

@@ -27,14 +27,7 @@ struct ImageSource: Sendable {
     let size: Int
     let metrics: Metrics
     /// Bytes that decoding takes.
-    private let memory = ImageRoom(limit: { FreeMemory.bytes() })
-
-    init(fetcher: ImageFetcher, decoders: DecoderPool, size: Int, metrics: Metrics) {
-        self.fetcher = fetcher
-        self.decoders = decoders
-        self.size = size
-        self.metrics = metrics
-    }
+    let memory = ImageRoom(limit: { FreeMemory.bytes() })
 
     /// fetch → decode → resize → normalise.
     func load(_ url: String, background: UInt32?) async -> Result<PreparedImage, ImageError> {

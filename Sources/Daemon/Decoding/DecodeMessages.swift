@@ -10,11 +10,9 @@ struct DecodeRequest {
     /// Bytes of the head.
     private static let headCount = 32
 
-    /// Five numbers, then the file.
+    /// Four numbers; the file follows.
     var head: [UInt8] {
-        let background = limits.background
-        let colour = UInt64(background.red) << 16 | UInt64(background.green) << 8 | UInt64(background.blue)
-        return words([UInt64(file.count), UInt64(limits.maxPixels), colour, UInt64(size)])
+        words([UInt64(file.count), UInt64(limits.maxPixels), UInt64(limits.background.rgb), UInt64(size)])
     }
 
     init(file: [UInt8], limits: DecodeLimits, size: Int) {
