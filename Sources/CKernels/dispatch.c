@@ -1,8 +1,9 @@
 // Chooses the instruction set at run time.
+#include <stdatomic.h>
 #include "CKernels.h"
 
 #define DECLARE(isa)                                                                                                               \
-    void gloss_##isa##_gemm(const gloss_operand *, const gloss_weights *, const gloss_output *, int64_t, int64_t, int64_t, int64_t); \
+    void gloss_##isa##_gemm(bool, const gloss_operand *, const gloss_weights *, const gloss_output *, int64_t, int64_t, int64_t, int64_t); \
     void gloss_##isa##_layer_norm(const float *, const float *, const float *, float, const gloss_target *, int64_t, int64_t, float *); \
     void gloss_##isa##_rms_norm(const float *, const float *, float, const gloss_target *, int64_t, int64_t, float *);             \
     void gloss_##isa##_convert(const void *, int64_t, gloss_dtype, float, const gloss_target *, int64_t, int64_t, float *);        \
@@ -18,8 +19,10 @@ DECLARE(generic)
 DECLARE(avx2)
 DECLARE(avx512)
 DECLARE(avx512dot)
+DECLARE(amx)
 #define DISPATCH(call)                                        \
     switch (isa) {                                            \
+    case GLOSS_AMX: return gloss_amx_##call;                  \
     case GLOSS_AVX512_DOT: return gloss_avx512dot_##call;     \
     case GLOSS_AVX512: return gloss_avx512_##call;            \
     case GLOSS_AVX2: return gloss_avx2_##call;                \
@@ -29,6 +32,29 @@ DECLARE(avx512dot)
 #define DISPATCH(call) (void)isa; return gloss_generic_##call;
 #endif
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// AMX-BF16, AMX-TILE and AMX-INT8, and Linux's leave to use them: for the whole process, asked for once.
+static bool asked_for_tiles(void) {
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
+    unsigned a, b, c, d;
+    const unsigned all = 1u << 22 | 1u << 24 | 1u << 25;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & all) != all) return false;
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
+}
+static bool has_tiles(void) {
+    static atomic_int known;
+    int state = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!state) atomic_store_explicit(&known, state = asked_for_tiles() ? 1 : 2, memory_order_relaxed);
+    return state == 1;
+}
+#elif defined(__x86_64__)
+static bool has_tiles(void) { return false; }
+#endif
+
 gloss_isa gloss_best_isa(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
@@ -36,15 +62,15 @@ gloss_isa gloss_best_isa(void) {
     bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
         && __builtin_cpu_supports("avx512vl");
     bool dot = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
-    return !wide ? GLOSS_AVX2 : dot ? GLOSS_AVX512_DOT : GLOSS_AVX512;
+    return !wide ? GLOSS_AVX2 : !dot ? GLOSS_AVX512 : has_tiles() ? GLOSS_AMX : GLOSS_AVX512_DOT;
 #else
     return GLOSS_GENERIC;
 #endif
 }
 
-void gloss_gemm(gloss_isa isa, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row,
+void gloss_gemm(gloss_isa isa, bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row,
                 int64_t last_row, int64_t first_panel, int64_t last_panel) {
-    DISPATCH(gemm(x, w, out, first_row, last_row, first_panel, last_panel))
+    DISPATCH(gemm(tiled, x, w, out, first_row, last_row, first_panel, last_panel))
 }
 void gloss_layer_norm(gloss_isa isa, const float *x, const float *w, const float *b, float eps, const gloss_target *out, int64_t rows,
                       int64_t d, float *scratch) {
@@ -73,4 +99,8 @@ double gloss_exp_weights(gloss_isa isa, const float *x, double temperature, floa
 }
 int64_t gloss_draw(gloss_isa isa, const float *x, int64_t n, double temperature, double uniform) {
     DISPATCH(draw(x, n, temperature, uniform))
+}
+int64_t gloss_rows_at_once(gloss_isa isa, bool tiled, gloss_dtype type) {
+    const bool by_tiles = (tiled && type == GLOSS_BF16) || (type == GLOSS_INT8 && isa == GLOSS_AMX);
+    return by_tiles ? GLOSS_TILED_ROWS : GLOSS_ROW_CHUNK;
 }

@@ -129,12 +129,3 @@ INLINE void gemm(gloss_arithmetic arithmetic, const gloss_operand *x, const glos
             panel_rows(arithmetic, x, w, out, row, end, panel, partial);
     }
 }
-void NAME(gemm)(const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row, int64_t last_row,
-                int64_t first_panel, int64_t last_panel) {
-    switch (gloss_arithmetic_of(x->type, w->type)) {
-    case GLOSS_F32_F32: return gemm(GLOSS_F32_F32, x, w, out, first_row, last_row, first_panel, last_panel);
-    case GLOSS_F32_BF16: return gemm(GLOSS_F32_BF16, x, w, out, first_row, last_row, first_panel, last_panel);
-    case GLOSS_BF16_BF16: return gemm(GLOSS_BF16_BF16, x, w, out, first_row, last_row, first_panel, last_panel);
-    case GLOSS_INT8_INT8: return gemm(GLOSS_INT8_INT8, x, w, out, first_row, last_row, first_panel, last_panel);
-    }
-}

@@ -36,7 +36,7 @@
         return total;                                                                                       \
     }
 
-enum { GENERIC_COUNT = 12, AVX2_COUNT = 12, AVX512_COUNT = 24 };
+enum { GENERIC_COUNT = 12, AVX2_COUNT = 12, AVX512_COUNT = 24, TILE_COUNT = 6 };
 typedef uint64_t words __attribute__((vector_size(64)));
 typedef float quad __attribute__((vector_size(16)));
 
@@ -68,6 +68,31 @@ PEAK(bf16, __m512, AVX512_COUNT, _mm512_set1_ps((float)i),
 PEAK(int8, __m512i, AVX512_COUNT, _mm512_set1_epi32(i),
      acc[i] = _mm512_dpbusd_epi32(acc[i], _mm512_set1_epi8(3), _mm512_set1_epi8(-1)), (double)acc[i][0])
 #pragma clang attribute pop
+
+#pragma clang attribute push(__attribute__((target("amx-tile,amx-int8,amx-bf16"))), apply_to = function)
+// Six tiles of sums, two of zeros.
+#define TILES(name, multiply)                                                                             \
+    static double name(int64_t rounds) {                                                                  \
+        const struct {                                                                                    \
+            uint8_t palette, start_row, reserved[14];                                                     \
+            uint16_t row_bytes[16];                                                                       \
+            uint8_t rows[16];                                                                             \
+        } shapes = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};       \
+        _tile_loadconfig(&shapes);                                                                        \
+        for (int64_t round = 0; round < rounds; round++) {                                                \
+            multiply(0, 6, 7);                                                                            \
+            multiply(1, 6, 7);                                                                            \
+            multiply(2, 6, 7);                                                                            \
+            multiply(3, 6, 7);                                                                            \
+            multiply(4, 6, 7);                                                                            \
+            multiply(5, 6, 7);                                                                            \
+        }                                                                                                 \
+        _tile_release();                                                                                  \
+        return 0;                                                                                         \
+    }
+TILES(bf16_tiles, _tile_dpbf16ps)
+TILES(int8_tiles, _tile_dpbsud)
+#pragma clang attribute pop
 #endif
 
 int64_t gloss_peak_operations(gloss_peak peak) {
@@ -78,6 +103,8 @@ int64_t gloss_peak_operations(gloss_peak peak) {
     case GLOSS_PEAK_F32_AVX512: return isa >= GLOSS_AVX512 ? 16 * 2 * AVX512_COUNT : 0;
     case GLOSS_PEAK_BF16: return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512bf16") ? 32 * 2 * AVX512_COUNT : 0;
     case GLOSS_PEAK_INT8: return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512vnni") ? 64 * 2 * AVX512_COUNT : 0;
+    case GLOSS_PEAK_BF16_AMX: return isa >= GLOSS_AMX ? 16 * 16 * 32 * 2 * TILE_COUNT : 0;
+    case GLOSS_PEAK_INT8_AMX: return isa >= GLOSS_AMX ? 16 * 16 * 64 * 2 * TILE_COUNT : 0;
     default: break;
     }
 #endif
@@ -91,6 +118,8 @@ double gloss_peak_run(gloss_peak peak, int64_t rounds) {
     case GLOSS_PEAK_F32_AVX512: return f32_avx512(rounds);
     case GLOSS_PEAK_BF16: return bf16(rounds);
     case GLOSS_PEAK_INT8: return int8(rounds);
+    case GLOSS_PEAK_BF16_AMX: return bf16_tiles(rounds);
+    case GLOSS_PEAK_INT8_AMX: return int8_tiles(rounds);
 #endif
     default: return f32_generic(rounds);
     }

@@ -113,6 +113,11 @@ struct Glossd: AsyncParsableCommand {
                     "model": "\(configuration.modelName)", "digest": "\(model.digest)", "threads": "\(threads)",
                     "seconds": "\((ContinuousClock.now - start) / .seconds(1))",
                 ])
+            if model.precision == .bf16 && Processors.hasAMX {
+                logger.notice(
+                    "this processor has AMX: precision bf16-amx is several times as fast as bf16, with other last bits; int8 uses it by itself"
+                )
+            }
             return model
         } catch {
             throw stop(error, code: 70)

@@ -68,7 +68,7 @@ import Testing
     @Test(arguments: Precision.allCases)
     func everyInstructionSetAndThreadCountGivesTheSameBits(precision: Precision) throws {
         let expected = try golden.model(precision: precision).generate(requests).map { try $0.get() }
-        for isa in [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT]
+        for isa in [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT, GLOSS_AMX]
         where isa.rawValue <= gloss_best_isa().rawValue {
             for threads in [1, 3] {
                 let compute = Compute(instructionSet: isa, threadCount: threads)
@@ -79,7 +79,7 @@ import Testing
     }
 
     /// The same weights, bf16, in both: only the arithmetic differs. Mean and largest |Δ log-probability| of a token.
-    @Test(arguments: [(Precision.bf16, 0.01, 0.1), (.int8, 0.02, 1)])
+    @Test(arguments: [(Precision.bf16, 0.01, 0.1), (.bf16AMX, 0.01, 0.1), (.int8, 0.02, 1)])
     func lowerPrecisionStaysNear(precision: Precision, mean: Double, largest: Double) throws {
         let shapes = Golden.fixtures.deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "models/gloss-shapes")

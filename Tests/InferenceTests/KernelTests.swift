@@ -4,7 +4,7 @@ import Testing
 
 @testable import Inference
 
-private let instructionSets = [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT].filter {
+private let instructionSets = [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT, GLOSS_AMX].filter {
     $0.rawValue <= gloss_best_isa().rawValue
 }
 
@@ -44,7 +44,7 @@ struct Noise {
     private func rounded(_ x: [Float], _ precision: Precision) -> [Double] {
         switch precision {
         case .f32: return x.map(Double.init)
-        case .bf16: return x.map { Double(nearestBF16($0)) }
+        case .bf16, .bf16AMX: return x.map { Double(nearestBF16($0)) }
         case .int8:
             var x = x
             gloss_rotate(GLOSS_GENERIC, &x, Int64(x.count))
@@ -77,7 +77,9 @@ struct Noise {
             let layer = Linear(weights: packed, bias: bias)
             var first: [Float]?
             for (isa, threads) in instructionSets.flatMap({ [($0, 1), ($0, 3)] }) {
-                let compute = Compute(instructionSet: isa, threadCount: threads)
+                // Sums of int8 are exact in any order.
+                let isTiled = precision == .bf16AMX || precision == .int8 && threads == 3
+                let compute = Compute(instructionSet: isa, isTiled: isTiled, threadCount: threads)
                 let found = run(x, layer, rows: m, precision, GLOSS_ADD, compute)
                 if let first { #expect(found == first) } else { first = found }
             }
@@ -97,7 +99,7 @@ struct Noise {
         let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
         StoredWeights(noise.values(n * k), type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let layer = Linear(weights: packed, bias: noise.values(n))
-        let compute = Compute(threadCount: 2)
+        let compute = Compute(isTiled: precision == .bf16AMX, threadCount: 2)
         let alone = (0..<m).map { row in
             run(Array(x[row * k..<(row + 1) * k]), layer, rows: 1, precision, GLOSS_STORE, compute)
         }
@@ -117,7 +119,7 @@ struct Noise {
         for i in 0..<k { w[5 * k + i] = 0 }
         StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let layer = Linear(weights: packed, bias: nil)
-        let compute = Compute(threadCount: 2)
+        let compute = Compute(isTiled: precision == .bf16AMX, threadCount: 2)
         let y = run(x, layer, rows: 1, precision, GLOSS_STORE, compute)
         for column in 0..<n {
             let (sum, magnitude) = exact(x, Array(w[column * k..<(column + 1) * k]), precision)
@@ -145,7 +147,9 @@ struct Noise {
         let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
         StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let x = [Float](repeating: 1, count: k)
-        let y = run(x, Linear(weights: packed, bias: nil), rows: 1, precision, GLOSS_STORE, Compute(threadCount: 1))
+        let y = run(
+            x, Linear(weights: packed, bias: nil), rows: 1, precision, GLOSS_STORE,
+            Compute(isTiled: precision == .bf16AMX, threadCount: 1))
         for column in 0..<n { #expect(y[column].isFinite == ![0, 3, 7].contains(column), "\(column)") }
         #expect(y[5] == 0, "no bits of it, and its signs cancel out")
     }

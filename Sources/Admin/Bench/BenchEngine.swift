@@ -35,7 +35,7 @@ struct BenchEngine: ParsableCommand {
     var `repeat` = 1
     @Option(help: "Prompts that the scheduler holds at a time.")
     var held = 256
-    @Option(help: "f32, bf16 or int8. Default: the model's.")
+    @Option(help: "f32, bf16, bf16-amx or int8. Default: the model's.")
     var precision: Precision?
     @Option(help: "Threads. Default: one for each processor that it may use.")
     var threads: Int?

@@ -24,7 +24,7 @@ struct BenchOptions: ParsableArguments {
     var config = Config.small
     @Flag(inversion: .prefixedNo, help: "Weights by chance: no file is needed. There is no other way yet.")
     var randomWeights = true
-    @Option(help: "f32, bf16 or int8.")
+    @Option(help: "f32, bf16, bf16-amx or int8.")
     var dtype = Precision.bf16
     @Option(help: "Threads. Default: one for each processor that it may use.")
     var threads: Int?
@@ -60,7 +60,8 @@ struct BenchLimits {
             switch precision {
             case .f32: peaks.f32
             case .bf16: peaks.bf16 ?? peaks.f32
-            case .int8: peaks.int8 ?? peaks.f32
+            case .bf16AMX: peaks.bf16AMX ?? peaks.f32
+            case .int8: peaks.int8AMX ?? peaks.int8 ?? peaks.f32
             }
         memory = peaks.memory ?? .infinity
     }

@@ -38,6 +38,7 @@ struct BenchPeaks: ParsableCommand {
         for (name, value) in [
             ("f32 AVX-512", peaks.f32AVX512), ("f32 AVX2", peaks.f32AVX2), ("f32 generic", peaks.f32Generic),
             ("bf16 VDPBF16PS", peaks.bf16), ("int8 VPDPBUSD", peaks.int8),
+            ("bf16 AMX", peaks.bf16AMX), ("int8 AMX", peaks.int8AMX),
         ] {
             table.add([Table.Cell(name), Self.giga(value), "G operations"])
         }
@@ -59,12 +60,13 @@ struct BenchPeaks: ParsableCommand {
 private struct PeaksAnswer: Encodable {
     let threads: Int
     let f32, f32Generic: Double
-    let f32AVX512, f32AVX2, bf16, int8, memory: Double?
+    let f32AVX512, f32AVX2, bf16, int8, bf16AMX, int8AMX, memory: Double?
 
     init(_ peaks: MachinePeaks) {
         (threads, f32, f32Generic) = (peaks.threadCount, peaks.f32, peaks.f32Generic)
         (f32AVX512, f32AVX2) = (peaks.f32AVX512, peaks.f32AVX2)
         (bf16, int8, memory) = (peaks.bf16, peaks.int8, peaks.memory)
+        (bf16AMX, int8AMX) = (peaks.bf16AMX, peaks.int8AMX)
     }
 
     enum CodingKeys: String, CodingKey {
@@ -72,6 +74,8 @@ private struct PeaksAnswer: Encodable {
         case f32Generic = "f32_generic"
         case f32AVX512 = "f32_avx512"
         case f32AVX2 = "f32_avx2"
+        case bf16AMX = "bf16_amx"
+        case int8AMX = "int8_amx"
         case memory = "memory_bytes"
     }
 }

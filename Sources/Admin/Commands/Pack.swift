@@ -23,7 +23,7 @@ struct Pack: ParsableCommand {
         help: ArgumentHelp("The model's folder: config.json, safetensors, tokenizer.model.", valueName: "model-dir"),
         completion: .directory)
     var model: String
-    @Option(help: "f32, bf16 or int8. Default: bf16 where all weights are stored so, else f32.")
+    @Option(help: "f32, bf16, bf16-amx or int8. Default: bf16 where all weights are stored so, else f32.")
     var dtype: Precision?
     @Flag(help: "Replace the file if it exists.")
     var force = false

@@ -46,7 +46,7 @@ struct Infer: ParsableCommand {
     var seed: UInt64 = 0
     @Option(help: "Generate nothing; score this response instead.")
     var score: String?
-    @Option(help: "f32, bf16 or int8. Default: bf16 where all weights are stored so, else f32.")
+    @Option(help: "f32, bf16, bf16-amx or int8. Default: bf16 where all weights are stored so, else f32.")
     var precision: Precision?
     @Option(
         help: "Threads to compute with. Default: one for each processor that it may use. Results do not depend on it.")

@@ -17,11 +17,11 @@ typedef enum { GLOSS_F32 = 0, GLOSS_BF16 = 1, GLOSS_F16 = 2, GLOSS_INT8 = 3 } gl
 
 // Columns of one packed weight panel, and the most inputs whose products are summed in 32 bits.
 enum { GLOSS_PANEL = 64, GLOSS_INT8_INPUTS = 44000 };
-// Rows of a register tile, and those that the GEMM takes at a time.
-enum { GLOSS_TILE_ROWS = 6, GLOSS_ROW_CHUNK = 96 };
+// Rows of a register tile, and those that the GEMM takes at a time; by AMX's tiles.
+enum { GLOSS_TILE_ROWS = 6, GLOSS_ROW_CHUNK = 96, GLOSS_TILED_ROWS = 512 };
 
 // Instruction sets, slowest first; all give the same bits.
-typedef enum { GLOSS_GENERIC = 0, GLOSS_AVX2 = 1, GLOSS_AVX512 = 2, GLOSS_AVX512_DOT = 3 } gloss_isa;
+typedef enum { GLOSS_GENERIC = 0, GLOSS_AVX2 = 1, GLOSS_AVX512 = 2, GLOSS_AVX512_DOT = 3, GLOSS_AMX = 4 } gloss_isa;
 gloss_isa gloss_best_isa(void);
 
 // A GEMM's right side: y = x · Wᵀ + bias. `packed` is [panels][words of k][GLOSS_PANEL], a word being four bytes: one f32, two bf16
@@ -76,8 +76,13 @@ static inline gloss_arithmetic gloss_arithmetic_of(gloss_dtype x, gloss_dtype w)
 
 // Rows [first_row, last_row) × panels [first_panel, last_panel). Each output is summed over k in blocks of up to 512 words, sequentially
 // by fused multiply-add inside a block (bf16: the odd number of a word, then the even one; int8: one exact sum).
-void gloss_gemm(gloss_isa isa, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row,
+// `tiled`: bf16 is summed as AMX does, in steps of 16 words: even numbers and odd ones apart, each by fused multiply-add from 0, their sum
+// then added. AMX does so some ten times as fast as AVX-512; other instruction sets, slowly, do the same.
+void gloss_gemm(gloss_isa isa, bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row,
                 int64_t last_row, int64_t first_panel, int64_t last_panel);
+
+// Rows that are best given to it at a time.
+int64_t gloss_rows_at_once(gloss_isa isa, bool tiled, gloss_dtype type);
 
 // Packs rows of a weight matrix, stored as [n][k] at `source`, into F32 or BF16 panels: row r becomes output column
 // column(r) = first + r, or in a gated pair (`gate` 0 or 1) r / 32 · 64 + 32 · gate + r % 32. bf16 must be bf16: nothing is rounded

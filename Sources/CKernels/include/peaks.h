@@ -3,8 +3,16 @@
 #include <stdint.h>
 
 // A multiply-add counts as two operations. F32: fused where the instruction set has it, else a product and a sum. BF16: VDPBF16PS.
-// INT8: VPDPBUSD, unsigned by signed.
-typedef enum { GLOSS_PEAK_F32_GENERIC, GLOSS_PEAK_F32_AVX2, GLOSS_PEAK_F32_AVX512, GLOSS_PEAK_BF16, GLOSS_PEAK_INT8 } gloss_peak;
+// INT8: VPDPBUSD, unsigned by signed. AMX: TDPBF16PS, TDPBSUD.
+typedef enum {
+    GLOSS_PEAK_F32_GENERIC,
+    GLOSS_PEAK_F32_AVX2,
+    GLOSS_PEAK_F32_AVX512,
+    GLOSS_PEAK_BF16,
+    GLOSS_PEAK_INT8,
+    GLOSS_PEAK_BF16_AMX,
+    GLOSS_PEAK_INT8_AMX
+} gloss_peak;
 
 // Operations of one round; 0 where this CPU has no such instruction.
 int64_t gloss_peak_operations(gloss_peak peak);

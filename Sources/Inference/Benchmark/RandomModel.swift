@@ -54,7 +54,7 @@ public final class RandomModel {
         var weights = RandomWeights(precision: precision)
         self.configuration = configuration
         self.precision = precision
-        compute = Compute(threadCount: threads)
+        compute = Compute(isTiled: precision == .bf16AMX, threadCount: threads)
         vision = try VisionTower(configuration, from: &weights)
         language = try LanguageModel(configuration.text, from: &weights)
     }

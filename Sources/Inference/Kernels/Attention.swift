@@ -307,7 +307,8 @@ private struct AttentionBlock {
         output.columns = weights.outputs
         let panels = (weights.outputs + Int64(GLOSS_PANEL) - 1) / Int64(GLOSS_PANEL)
         gloss_gemm(
-            compute.instructionSet, &x, &weights, &output, Int64(rows.lowerBound), Int64(rows.upperBound), 0, panels)
+            compute.instructionSet, compute.isTiled, &x, &weights, &output, Int64(rows.lowerBound),
+            Int64(rows.upperBound), 0, panels)
     }
 }
 

@@ -1,16 +1,22 @@
 import CKernels
 import Synchronization
 
-/// Where and how kernels run: instruction set and threads. Neither changes a bit of any result.
+/// Where and how kernels run: instruction set and threads, neither of which changes a bit of any result, and the order in which
+/// bf16 is summed.
 struct Compute: Sendable {
     let instructionSet: gloss_isa
+    /// bf16 is summed as AMX does.
+    var isTiled: Bool
     let threadCount: Int
     /// Counts kernels begun: a watchdog's sign of life.
     let activity = Activity()
     private let pool: ThreadPool
 
-    init(instructionSet: gloss_isa = gloss_best_isa(), threadCount: Int, cpus: [Int] = []) {
+    init(
+        instructionSet: gloss_isa = gloss_best_isa(), isTiled: Bool = false, threadCount: Int, cpus: [Int] = []
+    ) {
         self.instructionSet = instructionSet
+        self.isTiled = isTiled
         self.threadCount = threadCount
         pool = ThreadPool(threadCount: threadCount, cpus: cpus)
     }
@@ -50,8 +56,9 @@ struct Compute: Sendable {
         let w = layer.weights
         precondition(x.columns == w.inputs)
         // Rows are taken some hundred at a time, so that they stay in the second cache beside a panel, in whole tiles.
-        let tile = Int(GLOSS_TILE_ROWS)
-        let atMost = (x.rows + Int(GLOSS_ROW_CHUNK) - 1) / Int(GLOSS_ROW_CHUNK)
+        let most = Int(gloss_rows_at_once(instructionSet, isTiled, x.type))
+        let tile = most == Int(GLOSS_TILED_ROWS) ? 32 : Int(GLOSS_TILE_ROWS)
+        let atMost = (x.rows + most - 1) / most
         let rowsAtOnce = max(tile, (x.rows + atMost * tile - 1) / max(atMost * tile, 1) * tile)
         let rowChunks = (x.rows + rowsAtOnce - 1) / rowsAtOnce
         let (rows, operand, all) = (x.rows, x.operand, panels ?? 0..<w.shape.panelCount)
@@ -63,7 +70,7 @@ struct Compute: Sendable {
                     let inside = items.clamped(to: chunk * all.count..<(chunk + 1) * all.count)
                     let first = all.lowerBound - chunk * all.count
                     gloss_gemm(
-                        instructionSet, &operand, &kernel, &output, Int64(rowsAtOnce * chunk),
+                        instructionSet, isTiled, &operand, &kernel, &output, Int64(rowsAtOnce * chunk),
                         Int64(min(rowsAtOnce * (chunk + 1), rows)), Int64(first + inside.lowerBound),
                         Int64(first + inside.upperBound))
                 }

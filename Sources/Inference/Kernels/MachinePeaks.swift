@@ -16,6 +16,8 @@ public struct MachinePeaks: Sendable {
     public let bf16: Double?
     /// 8 bit products summed in 32 bits (VPDPBUSD), operations/s.
     public let int8: Double?
+    /// The same by AMX's tiles (TDPBF16PS, TDPBSUD).
+    public let bf16AMX, int8AMX: Double?
     /// Memory read, bytes/s; nil: there is no memory to measure with.
     public let memory: Double?
     /// How it was read fastest.
@@ -26,12 +28,13 @@ public struct MachinePeaks: Sendable {
 
     /// Measures for some `seconds`, on a machine that has nothing else to do.
     public static func measure(threads: Int = Processors.threadCount(), seconds: Double = 6) -> MachinePeaks {
-        let bench = PeakBench(pool: ThreadPool(threadCount: threads), seconds: seconds / 6)
+        let bench = PeakBench(pool: ThreadPool(threadCount: threads), seconds: seconds / 8)
         let memory = bench.memory()
         return MachinePeaks(
             threadCount: threads, f32AVX512: bench.operations(GLOSS_PEAK_F32_AVX512),
             f32AVX2: bench.operations(GLOSS_PEAK_F32_AVX2), f32Generic: bench.operations(GLOSS_PEAK_F32_GENERIC) ?? 0,
             bf16: bench.operations(GLOSS_PEAK_BF16), int8: bench.operations(GLOSS_PEAK_INT8),
+            bf16AMX: bench.operations(GLOSS_PEAK_BF16_AMX), int8AMX: bench.operations(GLOSS_PEAK_INT8_AMX),
             memory: memory?.bytesPerSecond, reading: memory?.reading ?? MemoryReading(streams: 1, prefetchDistance: 0))
     }
 }

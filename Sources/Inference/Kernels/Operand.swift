@@ -17,7 +17,9 @@ struct Operand: ~Copyable {
         self.rows = rows
         self.columns = columns
         self.type = type
-        stride = (columns * type.byteCount + 15) / 16 * 16
+        // Not a power of two, or many rows would share the few places that a cache has for one address's low bits.
+        let bytes = (columns * type.byteCount + 15) / 16 * 16
+        stride = bytes % 1024 == 0 ? bytes + 64 : bytes
         precondition(type != GLOSS_INT8 || columns <= Int(GLOSS_INT8_INPUTS))
         let scaled = type == GLOSS_INT8 ? max(rows, 1) : 1
         base = UnsafeMutableRawPointer(allocateAligned(count: max(rows * stride / 4, 1), zeroed: false))

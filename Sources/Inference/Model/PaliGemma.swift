@@ -68,7 +68,7 @@ public final class PaliGemma: Sendable {
         let (config, tokenizer) = (PackedFile.configName, PackedFile.tokenizerName)
         if url.isRegularFile {
             var file = try PackedFile(url)
-            if let precision, precision != file.precision {
+            if let precision, precision.packed != file.precision.packed {
                 throw InferenceError(
                     .invalidModel,
                     "\(url.path): packed as \(file.precision.rawValue), asked for as \(precision.rawValue)")
@@ -76,14 +76,15 @@ public final class PaliGemma: Sendable {
             try self.init(
                 configuration: ModelConfiguration(file.file(config), path: "\(url.path): \(config)"),
                 tokenizer: Tokenizer(file.file(tokenizer), path: "\(url.path): \(tokenizer)"),
-                weights: &file, fileDigest: file.header.fileDigest, path: url.path, compute: compute)
+                weights: &file, precision: precision, fileDigest: file.header.fileDigest, path: url.path,
+                compute: compute)
             try file.finish()
         } else {
             let configuration = try ModelConfiguration(contentsOf: url.appending(path: config))
             let tokenizer = try Tokenizer(contentsOf: url.appending(path: tokenizer))
             var checkpoint = try Checkpoint(folder: url, precision: precision)
             try self.init(
-                configuration: configuration, tokenizer: tokenizer, weights: &checkpoint,
+                configuration: configuration, tokenizer: tokenizer, weights: &checkpoint, precision: precision,
                 fileDigest: modelDigest(folder: url, weightFiles: Checkpoint.fileNames(url)), path: url.path,
                 compute: compute)
             try checkpoint.finish()
@@ -91,14 +92,16 @@ public final class PaliGemma: Sendable {
     }
 
     private init(
-        configuration: ModelConfiguration, tokenizer: Tokenizer, weights: inout some WeightSource, fileDigest: String,
-        path: String, compute: Compute
+        configuration: ModelConfiguration, tokenizer: Tokenizer, weights: inout some WeightSource,
+        precision: Precision?, fileDigest: String, path: String, compute: Compute
     ) throws(InferenceError) {
+        self.precision = precision ?? weights.precision
+        var compute = compute
+        compute.isTiled = self.precision == .bf16AMX
         self.compute = compute
         self.configuration = configuration
         self.tokenizer = tokenizer
         self.fileDigest = fileDigest
-        precision = weights.precision
         try Self.check(tokenizer, configuration, path: path)
         vision = try VisionTower(configuration, from: &weights)
         language = try LanguageModel(configuration.text, from: &weights)
