@@ -76,7 +76,8 @@ let package = Package(
             ], swiftSettings: strict),
 
         .testTarget(
-            name: "InferenceTests", dependencies: ["Inference", "CKernels", "Images"], swiftSettings: strict),
+            name: "InferenceTests", dependencies: ["Inference", "CKernels", "Images", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "ImagesTests", dependencies: ["Images", "TestSupport"], swiftSettings: strict),
         .target(
             name: "TestSupport", dependencies: ["CNames", "CThreadSanitizer", "Storage", "Queue"],

@@ -99,11 +99,9 @@ int csandbox_filter(void) {
 
 int csandbox_enter(uint64_t memory) {
     signal(SIGTERM, SIG_IGN), signal(SIGINT, SIG_IGN), signal(SIGHUP, SIG_IGN);
-#ifndef SANITIZED
     // Swift's handlers would start a program that prints a backtrace; the signal itself is to be seen outside.
     const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGQUIT};
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) signal(crashes[i], SIG_DFL);
-#endif
     volunteer_for_the_end();
 #ifndef SANITIZED  // whose shadow memory counts, and one of which has a thread of its own
     if (thread_count() != 1) return EBUSY;

@@ -40,7 +40,7 @@ class Daemon:
                               f"gssencmode=disable application_name=chaos-{number}",
             "GLOSS_FETCH_USER_AGENT": f"chaos/{number}", "GLOSS_HEALTH_PORT": str(free_port()),
             "PATH": "/usr/bin:/bin",
-        }
+        } | {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
         if world.shim:
             self.settings |= {"LD_PRELOAD": world.shim, "CHAOS_CLOCK": self.clock.path}
 

@@ -8,6 +8,9 @@ public final class ChildProcess: Sendable {
     public let pid: pid_t
     private let status = Mutex<Int32?>(nil)
 
+    /// Where the sanitizers of this process report to (scripts/test --sanitize), those of its children do too.
+    private static let sanitizers = ProcessInfo.processInfo.environment.filter { $0.key.hasSuffix("SAN_OPTIONS") }
+
     /// Starts `path`; it reads the file `input` (nil: nothing), and what it prints goes to `output` (nil: nowhere).
     public init(
         _ path: String, _ arguments: [String] = [], environment: [String: String], input: String? = nil,
@@ -20,7 +23,7 @@ public final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 1, output ?? "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         posix_spawn_file_actions_addopen(&actions, 2, error ?? "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         let words = ([path] + arguments).map { strdup($0) } + [nil]
-        let variables = environment.map { strdup("\($0)=\($1)") } + [nil]
+        let variables = environment.merging(Self.sanitizers) { $1 }.map { strdup("\($0)=\($1)") } + [nil]
         defer { for text in words + variables { free(text) } }
         var child: pid_t = 0
         let code = posix_spawn(&child, path, &actions, nil, words, variables)
