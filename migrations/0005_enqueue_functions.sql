@@ -19,6 +19,19 @@ begin
          order by t.batch_id desc, t.lane desc, t.turn desc limit 1));
 end $$;
 
+-- Whether so much waits in a lane that its workers are awake. PostgreSQL lets transactions that notify commit one at a
+-- time, each with its own wait for the disk, so sessions that enqueue one job each would wait for each other.
+create function gloss.is_long(lane int) returns boolean
+language plpgsql stable
+set enable_sort = off
+as $$
+begin
+    return exists (
+        select from gloss.ready r
+        where r.lane = is_long.lane and r.turn >= (select l.turn from gloss.lane l where l.id = is_long.lane)
+        order by r.lane, r.turn offset 100 limit 1);
+end $$;
+
 -- What most rows of a bulk have in common, so that it is judged, and the spec is made, once for all of them.
 create function gloss.form_of(i gloss.inbox) returns gloss.inbox
 language sql immutable
@@ -217,7 +230,7 @@ begin
         insert into gloss.ready (lane, attempts, rescues, turn, job_id) values (j.lane, 0, 0, turn, j.id);
     end if;
     insert into gloss.tally (batch_id, lane, enqueued, turn) values (coalesce(j.batch_id, 0), j.lane, 1, turn);
-    perform gloss.notify_ready();
+    if not gloss.is_long(j.lane) then perform gloss.notify_ready(); end if;
     enqueue_row.job_id := j.id;
     enqueue_row.outcome := 'inserted';
 end $$;

@@ -113,8 +113,11 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
             let reports = claimed.map {
                 #"{"job":\#($0[0] ?? ""),"fence":\#($0[1] ?? ""),"outcome":"completed","result":\#(Self.result)}"#
             }
-            let sql = "select gloss.record($1::jsonb)"
-            _ = try await session.query(sql, [SQLValue("[" + reports.joined(separator: ",") + "]")], context: "bench")
+            let sql = "select ended from gloss.record($1::jsonb)"
+            let answer = try await session.query(
+                sql, [SQLValue("[" + reports.joined(separator: ",") + "]")], context: "bench")
+            let ended = SQLValue(answer.scalar ?? "{}")
+            _ = try await session.query("select gloss.announce($1::bigint[])", [ended], context: "bench")
         case .plain:
             let sql = """
                 update bench_plain.job set status = 'done', result = $2::jsonb, finished_at = now()
