@@ -64,7 +64,7 @@ return lower(substring(url from '^[hH][tT][tT][pP][sS]?://(\[[^]]*\]|[^/:?#]+)')
 -- Leases up to `room` jobs of some lanes, each from a turn on. Jobs that turn out to be of a paused batch or a parked
 -- host go aside: they are met once, not by every claim.
 create function gloss.take(
-    worker bigint, lanes int[], turns bigint[], priorities smallint[], room int, out jobs jsonb[], out aside int)
+    worker bigint, lanes int[], turns bigint[], priorities smallint[], room int, out jobs json[], out aside int)
 language plpgsql
 as $$
 begin
@@ -99,7 +99,7 @@ begin
         insert into gloss.leased
         select job_id, fence, take.worker, attempts, rescues, now() from known where not held and parked is null
     )
-    select array_agg(jsonb_build_object(
+    select array_agg(json_build_object(
             'job', k.job_id, 'fence', k.fence, 'key', k.key, 'batch', k.batch, 'attempt', k.attempts + 1,
             'max_attempts', k.max_attempts, 'rescues', k.rescues, 'task', k.task, 'image_urls', k.image_urls,
             'model', k.model, 'spec', k.spec,
@@ -138,7 +138,7 @@ begin
 end $$;
 
 -- Leases up to max_jobs jobs that are due, by priority and turn; each is a JSON object.
-create function gloss.claim(worker bigint, max_jobs int) returns setof jsonb
+create function gloss.claim(worker bigint, max_jobs int) returns setof json
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
