@@ -47,10 +47,14 @@ begin
         'Describe the object in the image'];
 end $$;
 
--- Almost all URLs: one look.
+-- Whether each line is a URL as almost all are. To look at many at once takes a third of the time.
+create function gloss.are_plain_urls(lines text) returns boolean
+language sql immutable
+as $$ select lines || E'\n' ~ '^(https?://[[:alnum:].-]+(:[0-9]+)?(/[!-~]*)?\n)+$' $$;
+
 create function gloss.is_plain_url(url text) returns boolean
 language sql immutable
-as $$ select url ~ '^https?://[[:alnum:].-]+(:[0-9]+)?(/[!-~]*)?$' and length(url) <= 8192 $$;
+as $$ select length(url) <= 8192 and strpos(url, E'\n') = 0 and gloss.are_plain_urls(url) $$;
 
 create function gloss.url_problem(url text) returns text
 language plpgsql immutable

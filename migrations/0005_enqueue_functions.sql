@@ -19,6 +19,19 @@ begin
          order by t.batch_id desc, t.lane desc, t.turn desc limit 1));
 end $$;
 
+-- Whether so much waits in a lane that its workers are awake. PostgreSQL lets transactions that notify commit one at a
+-- time, each with its own wait for the disk, so sessions that enqueue one job each would wait for each other.
+create function gloss.is_long(lane int) returns boolean
+language plpgsql stable
+set enable_sort = off
+as $$
+begin
+    return exists (
+        select from gloss.ready r
+        where r.lane = is_long.lane and r.turn >= (select l.turn from gloss.lane l where l.id = is_long.lane)
+        order by r.lane, r.turn offset 100 limit 1);
+end $$;
+
 -- What most rows of a bulk have in common, so that it is judged, and the spec is made, once for all of them.
 create function gloss.form_of(i gloss.inbox) returns gloss.inbox
 language sql immutable
@@ -37,94 +50,127 @@ begin
         and coalesce(gloss.style_problem(f), gloss.options_problem(f), gloss.settings_problem(f)) is null;
 end $$;
 
+-- Whether nothing is wrong with what a row has beside its form, except perhaps with its image's URL, if that has no
+-- line break and is not long: such URLs may be looked at together.
+create function gloss.is_plain(i gloss.inbox) returns boolean
+language sql immutable
+as $$
+    select cardinality(i.image_urls) = 1 and length(i.image_urls[1]) <= 8192 and strpos(i.image_urls[1], E'\n') = 0
+        and (i.key is null or length(i.key) between 1 and 512) and (i.run_at is null or isfinite(i.run_at))
+        and case when i.task = 'caption' and num_nonnulls(i.style, i.prompt, i.texts) = 0 then true
+                 else gloss.texts_problem(i, gloss.texts_of(i)) is null end
+$$;
+
 -- Moves the rows of one INSERT or COPY into the queue, set by set. Most rows are seen to be good at one look.
 create function gloss.take_inbox() returns trigger
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 set jit = off set enable_mergejoin = off set work_mem = '64MB'
 as $$
 declare
-    bad record;
-    given record;
+    forms inbox[];
+    first_id bigint;
+    last_id bigint;
+    given_count bigint;
     inserted_count bigint;
+    are_good boolean;
+    bad record;
+    -- Planned anew each time: a kept plan would be for as many rows as the session's first statement had.
+    move constant text := $sql$
+        with form as materialized (
+            select f, l.id as lane, b.id as batch_id, coalesce(b.paused, false) as held, spec_of(f) as spec
+            from unnest($1) f
+            join lane l on l.task = f.task::task and l.model is not distinct from f.model
+                and l.priority = coalesce(f.priority, 0)
+            left join batch b on b.name = f.batch
+        ), inserted as (
+            insert into job (run_at, batch_id, lane, priority, max_attempts, task, key, image_urls, spec)
+            select i.run_at, form.batch_id, form.lane, coalesce(i.priority, 0), coalesce(i.max_attempts, 5),
+                   i.task::task, i.key, i.image_urls,
+                   case when num_nonnulls(i.prompt, i.texts) = 0 then form.spec
+                        else form.spec || jsonb_build_object('texts', texts_of(i::inbox)) end
+            from new_rows i join form on %s
+            %s
+            returning id, run_at, batch_id, lane
+        ), line as materialized (
+            select p.*, next_turn(p.lane, coalesce(p.batch_id, 0)) as turn
+            from (select distinct lane, batch_id, held from form) p
+        ), placed as (
+            select n.id, n.run_at, n.lane, n.batch_id, line.held, coalesce(n.run_at > now(), false) as later,
+                   line.turn - 1 + row_number() over (partition by n.lane, n.batch_id order by n.id) as turn
+            from inserted n join line on line.lane = n.lane and line.batch_id is not distinct from n.batch_id
+        ), as_held as (
+            insert into held select batch_id, id, case when later then run_at end, 0, 0 from placed where held
+        ), as_scheduled as (
+            insert into scheduled select id, run_at, 0, 0 from placed where later and not held
+        ), as_ready as (
+            insert into ready (lane, attempts, rescues, turn, job_id)
+            select lane, 0, 0, turn, id from placed where not later and not held
+        ), counted as (
+            insert into tally (batch_id, lane, enqueued, turn)
+            select coalesce(batch_id, 0), lane, count(*), max(turn) filter (where not later and not held)
+            from placed group by 1, 2
+        )
+        select count(*) from placed $sql$;
 begin
-    select count(*) as count, min(id) as first, max(id) as last into given from new_rows;
-    if given.count = 0 then return null; end if;
+    select array_agg(form), sum(count), min(first), max(last), bool_and(are_plain and is_good_form(form))
+    into forms, given_count, first_id, last_id, are_good
+    from (
+        select form, sum(count) as count, min(first) as first, max(last) as last, bool_and(are_plain) as are_plain
+        from (
+            select form_of(i::inbox) as form, count(*) as count, min(id) as first, max(id) as last,
+                   bool_and(is_plain(i::inbox) is true) and are_plain_urls(
+                       string_agg(i.image_urls[1], E'\n') filter (where length(i.image_urls[1]) <= 8192)) as are_plain
+            from new_rows i group by 1, id / 100) x
+        group by form) y;
+    if forms is null then return null; end if;
 
-    with form as materialized (
-        select f, is_good_form(f) as is_good from (select distinct form_of(i::inbox) as f from new_rows i) x
-    ), checked as (
-        select i.id, i.key,
-            case when form.is_good and cardinality(i.image_urls) = 1 and is_plain_url(i.image_urls[1])
-                    and (i.key is null or length(i.key) between 1 and 512) and (i.run_at is null or isfinite(i.run_at))
-                    and case when i.task = 'caption' and num_nonnulls(i.style, i.prompt, i.texts) = 0 then true
-                             else texts_problem(i::inbox, texts_of(i::inbox)) is null end
-                then null
-                else problem(i::inbox) end as problem
-        from new_rows i join form on form.f = form_of(i::inbox)
-    )
-    select id, key, problem, count(*) over () as count into bad
-    from checked where problem is not null order by id limit 1;
-    if found then
-        raise exception using errcode = '22023',
-            message = format('row %s%s: %s', (select count(*) from new_rows i where i.id <= bad.id),
-                ' (key "' || left(bad.key, 200) || '")', bad.problem),
-            detail = format('%s of %s rows are no good; nothing was enqueued', bad.count, given.count);
+    if are_good is not true then
+        select id, key, problem, count(*) over () as count into bad
+        from (
+            select i.id, i.key,
+                   case when form.is_good and is_plain(i::inbox) and is_plain_url(i.image_urls[1]) then null
+                        else problem(i::inbox) end as problem
+            from new_rows i join (select f, is_good_form(f) as is_good from unnest(forms) f) form
+                on form.f = form_of(i::inbox)) checked
+        where problem is not null order by id limit 1;
+        if found then
+            raise exception using errcode = '22023',
+                message = format('row %s%s: %s', (select count(*) from new_rows i where i.id <= bad.id),
+                    ' (key "' || left(bad.key, 200) || '")', bad.problem),
+                detail = format('%s of %s rows are no good; nothing was enqueued', bad.count, given_count);
+        end if;
     end if;
 
     insert into batch (name)
-    select distinct i.batch from new_rows i
-    where i.batch is not null and not exists (select from batch b where b.name = i.batch)
+    select distinct f.batch from unnest(forms) f
+    where f.batch is not null and not exists (select from batch b where b.name = f.batch)
     on conflict do nothing;
     insert into lane (task, model, priority)
-    select i.task::task, i.model, coalesce(i.priority, 0) from new_rows i group by 1, 2, 3
+    select f.task::task, f.model, coalesce(f.priority, 0) from unnest(forms) f
     except select task, model, priority from lane
     on conflict do nothing;
 
-    with form as materialized (
-        select f, l.id as lane, b.id as batch_id, spec_of(f) as spec
-        from (select distinct form_of(i::inbox) as f from new_rows i) x
-        join lane l on l.task = (f).task::task and l.model is not distinct from (f).model
-            and l.priority = coalesce((f).priority, 0)
-        left join batch b on b.name = (f).batch
-    ), inserted as (
-        insert into job (run_at, batch_id, lane, priority, max_attempts, task, key, image_urls, spec)
-        select i.run_at, form.batch_id, form.lane, coalesce(i.priority, 0), coalesce(i.max_attempts, 5), i.task::task,
-               i.key, i.image_urls,
-               case when num_nonnulls(i.prompt, i.texts) = 0 then form.spec
-                    else form.spec || jsonb_build_object('texts', texts_of(i::inbox)) end
-        from new_rows i join form on form.f = form_of(i::inbox)
-        order by i.id
-        on conflict (task, key) where key is not null do nothing
-        returning id, run_at, batch_id, lane
-    ), line as materialized (
-        select p.*, coalesce(b.paused, false) as held, next_turn(p.lane, coalesce(p.batch_id, 0)) as turn
-        from (select distinct lane, batch_id from form) p left join batch b on b.id = p.batch_id
-    ), placed as (
-        select n.id, n.run_at, n.lane, n.batch_id, line.held, coalesce(n.run_at > now(), false) as later,
-               line.turn - 1 + row_number() over (partition by n.lane, n.batch_id order by n.id) as turn
-        from inserted n join line on line.lane = n.lane and line.batch_id is not distinct from n.batch_id
-    ), as_held as (
-        insert into held select batch_id, id, case when later then run_at end, 0, 0 from placed where held
-    ), as_scheduled as (
-        insert into scheduled select id, run_at, 0, 0 from placed where later and not held
-    ), as_ready as (
-        insert into ready (lane, attempts, rescues, turn, job_id)
-        select lane, 0, 0, turn, id from placed where not later and not held
-    ), counted as (
-        insert into tally (batch_id, lane, enqueued, turn)
-        select coalesce(batch_id, 0), lane, count(*), max(turn) filter (where not later and not held)
-        from placed group by 1, 2
-    )
-    select count(*) into inserted_count from placed;
+    -- That keys are new is taken for granted at first: to look them up before each insert takes a third of its time.
+    for attempt in 1..2 loop
+        begin
+            execute format(move, case cardinality(forms) when 1 then 'true' else 'form.f = form_of(i::inbox)' end,
+                case cardinality(forms) when 1 then '' else 'order by i.id' end
+                || case attempt when 1 then '' else ' on conflict (task, key) where key is not null do nothing' end)
+            into inserted_count using forms;
+            exit;
+        exception when unique_violation then
+            if attempt = 2 then raise; end if;
+        end;
+    end loop;
 
-    if inserted_count < given.count then perform refuse_conflicts(array(
+    if inserted_count < given_count then perform refuse_conflicts(array(
         select i from (select j.id as job_id, row_number() over (order by i.id) as n, i::inbox as i
                        from new_rows i join job j on j.key = i.key and j.task = i.task::task
                        where not is_same(j, i.image_urls, spec_of(i::inbox), i.model)
                        order by i.id limit 3) x));
     end if;
 
-    delete from inbox where id between given.first and given.last;
+    delete from inbox where id between first_id and last_id;
     if inserted_count > 0 then perform notify_ready(); end if;
     return null;
 end $$;
@@ -217,7 +263,7 @@ begin
         insert into gloss.ready (lane, attempts, rescues, turn, job_id) values (j.lane, 0, 0, turn, j.id);
     end if;
     insert into gloss.tally (batch_id, lane, enqueued, turn) values (coalesce(j.batch_id, 0), j.lane, 1, turn);
-    perform gloss.notify_ready();
+    if not gloss.is_long(j.lane) then perform gloss.notify_ready(); end if;
     enqueue_row.job_id := j.id;
     enqueue_row.outcome := 'inserted';
 end $$;

@@ -64,7 +64,7 @@ return lower(substring(url from '^[hH][tT][tT][pP][sS]?://(\[[^]]*\]|[^/:?#]+)')
 -- Leases up to `room` jobs of some lanes, each from a turn on. Jobs that turn out to be of a paused batch or a parked
 -- host go aside: they are met once, not by every claim.
 create function gloss.take(
-    worker bigint, lanes int[], turns bigint[], priorities smallint[], room int, out jobs jsonb[], out aside int)
+    worker bigint, lanes int[], turns bigint[], priorities smallint[], room int, out jobs json[], out aside int)
 language plpgsql
 as $$
 begin
@@ -81,7 +81,7 @@ begin
         returning r.job_id, r.attempts, r.rescues, f.priority, f.turn
     ), known as (
         select t.job_id, t.priority, t.turn, t.attempts, t.rescues, j.key, j.task, j.image_urls, j.spec, j.max_attempts,
-               j.batch_id, b.name as batch, coalesce(b.paused, false) as held, l.model,
+               j.batch_id, b.name as batch, coalesce(b.paused, false) as held, l.model, nextval('gloss.fence') as fence,
                case when exists (select from gloss.parked_host h where h.until > now()) then
                    (select max(h.until) from gloss.parked_host h
                     where h.until > now() and h.host in (select gloss.host_of(u) from unnest(j.image_urls) u)) end
@@ -95,22 +95,20 @@ begin
         select job_id, case when isfinite(parked) then parked + random() * (parked - now()) / 10 else parked end,
                attempts, rescues
         from known where not held and parked is not null
-    ), leased as (
+    ), as_leased as (
         insert into gloss.leased
-        select job_id, nextval('gloss.fence'), take.worker, attempts, rescues, now()
-        from known where not held and parked is null
-        returning job_id, fence
+        select job_id, fence, take.worker, attempts, rescues, now() from known where not held and parked is null
     )
-    select array_agg(jsonb_build_object(
-            'job', k.job_id, 'fence', l.fence, 'key', k.key, 'batch', k.batch, 'attempt', k.attempts + 1,
+    select array_agg(json_build_object(
+            'job', k.job_id, 'fence', k.fence, 'key', k.key, 'batch', k.batch, 'attempt', k.attempts + 1,
             'max_attempts', k.max_attempts, 'rescues', k.rescues, 'task', k.task, 'image_urls', k.image_urls,
             'model', k.model, 'spec', k.spec,
             'done_views', (select jsonb_agg(c.payload order by c.view)
                            from gloss.checkpoint c where c.job_id = k.job_id)
-        ) order by k.priority, k.turn, k.job_id) filter (where l.fence is not null),
-        (count(*) filter (where l.fence is null))::int
+        ) order by k.priority, k.turn, k.job_id) filter (where not k.held and k.parked is null),
+        (count(*) filter (where k.held or k.parked is not null))::int
     into take.jobs, take.aside
-    from known k left join leased l on l.job_id = k.job_id;
+    from known k;
 end $$;
 
 -- Moves each lane's turn on to that of its first waiting job; that of an empty lane goes along with the others of its
@@ -140,7 +138,7 @@ begin
 end $$;
 
 -- Leases up to max_jobs jobs that are due, by priority and turn; each is a JSON object.
-create function gloss.claim(worker bigint, max_jobs int) returns setof jsonb
+create function gloss.claim(worker bigint, max_jobs int) returns setof json
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan

@@ -3,37 +3,30 @@
 
 set local role gloss_owner;
 
--- What the reports' engines are called, made known beforehand.
-create function gloss.know_engines(reports jsonb) returns void
-language sql
-as $$
-    insert into gloss.engine (model, digest, version)
-    select distinct r ->> 'model', r ->> 'digest', r ->> 'version'
-    from (select jsonb_array_elements(reports) -> 'result') x (r)
-    where jsonb_typeof(r) = 'object'
-      and not exists (select from gloss.engine e
-                      where (e.model, e.digest, e.version) = (r ->> 'model', r ->> 'digest', r ->> 'version'))
-    on conflict do nothing
-$$;
-
 -- Each report is an object:
 --   job, fence, outcome: completed, failed or released
 --   completed: result, an object of columns of gloss.annotation and model, digest, version
 --   failed:    code, reason, permanent, delay (seconds until the next attempt)
 --   released:  reason, delay
 -- Returns one word a report: recorded, already_recorded (this very report was written before) or stale (the lease is
--- gone, nothing was written).
-create function gloss.record(reports jsonb) returns text[]
+-- gone, nothing was written). And the jobs that are done or dead by this call, for gloss.announce.
+create function gloss.record(reports jsonb, out receipts text[], out ended bigint[])
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     jobs constant bigint[] := array(select (r ->> 'job')::bigint from jsonb_array_elements(reports) r);
-    receipts text[];
-    finished bigint[];
     put_back bigint;
 begin
-    perform know_engines(reports);
+    -- What the results' engines are called, made known beforehand.
+    insert into engine (model, digest, version)
+    select distinct r ->> 'model', r ->> 'digest', r ->> 'version'
+    from (select jsonb_array_elements(reports) -> 'result') x (r)
+    where jsonb_typeof(r) = 'object'
+      and not exists (select from engine e
+                      where (e.model, e.digest, e.version) = (r ->> 'model', r ->> 'digest', r ->> 'version'))
+    on conflict do nothing;
 
     with report as materialized (
         select r.*, e.n
@@ -41,7 +34,7 @@ begin
         cross join lateral jsonb_to_record(e.report) r (
             job bigint, fence bigint, outcome text, code text, reason text, delay float8, permanent boolean,
             result jsonb)
-    ), ended as (
+    ), returned as (
         -- By the array first: whatever the planner believes of the table's size, it goes by the index.
         delete from leased l using report r where l.job_id = any (jobs) and l.job_id = r.job and l.fence = r.fence
         returning l.job_id, l.fence, l.worker, l.attempts, l.rescues, r.n, r.outcome, r.code, r.reason, r.permanent,
@@ -52,7 +45,7 @@ begin
                     when e.outcome = 'failed' and (e.permanent or e.attempts + 1 >= j.max_attempts) then 'dead'
                     when e.delay > 0 then 'scheduled'
                     else 'ready' end as state
-        from ended e join job j on j.id = e.job_id
+        from returned e join job j on j.id = e.job_id
     ), as_done as (
         insert into annotation
         select f.job_id, f.fence, f.worker, e.id, f.attempts, f.rescues, now(), a.texts, a.responses, a.sums, a.norms,
@@ -97,14 +90,20 @@ begin
                else 'stale' end order by r.n),
            array_agg(r.job) filter (where f.state in ('done', 'dead')),
            count(*) filter (where f.state = 'ready')
-    into receipts, finished, put_back
+    into record.receipts, record.ended, put_back
     from report r left join fate f on f.n = r.n;
 
-    if finished is not null then
-        -- The jobs' numbers as far as they fit; an empty payload says: look for yourself.
-        perform pg_notify('gloss_done',
-            case when cardinality(finished) <= 300 then array_to_string(finished, ',') else '' end);
-    end if;
     if put_back > 0 then perform notify_ready(); end if;
-    return coalesce(receipts, '{}');
+    receipts := coalesce(receipts, '{}');
+    ended := coalesce(ended, '{}');
 end $$;
+
+-- Tells listeners which jobs have ended: their numbers as far as they fit; an empty payload says: look for yourself.
+-- It is a call of its own, after the one that recorded them, because PostgreSQL lets transactions that notify commit
+-- one at a time, and one that has written something waits for the disk meanwhile. This one writes nothing.
+create function gloss.announce(jobs bigint[]) returns void
+language sql security definer set search_path = pg_catalog, gloss, pg_temp
+as $$
+    select pg_notify('gloss_done', case when cardinality(jobs) <= 300 then array_to_string(jobs, ',') else '' end)
+    where jobs <> '{}'
+$$;

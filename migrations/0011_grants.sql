@@ -24,8 +24,8 @@ begin
     end loop;
     for f in select oid from pg_proc
              where pronamespace = 'gloss'::regnamespace
-               and proname in ('register_worker', 'claim', 'heartbeat', 'checkpoint', 'record', 'rescue',
-                               'deregister_worker', 'release_unheld', 'park_host')
+               and proname in ('register_worker', 'claim', 'heartbeat', 'checkpoint', 'record', 'announce',
+                               'rescue', 'deregister_worker', 'release_unheld', 'park_host')
     loop
         execute format('grant execute on function %s to gloss_worker', f);
     end loop;

@@ -1,7 +1,7 @@
 import Queue
 
-/// The queue in PostgreSQL. Each method is one statement, a call of a function in the schema `gloss`, so that no
-/// transaction is ever open between two of them.
+/// The queue in PostgreSQL. Each call is one statement, of a function in the schema `gloss`, so that no transaction is
+/// ever open between two of them.
 ///
 /// Heartbeats and rescues have a connection of their own: a long write must not make the daemon look dead.
 public struct PostgresJobStore: JobStore {
@@ -121,11 +121,18 @@ public struct PostgresJobStore: JobStore {
     private func send(_ reports: [JobReport]) async throws -> [Receipt] {
         let wire = reports.map { WireReport($0, retryPolicy: retryPolicy, jitter: .random(in: 0..<1)) }
         let answer = try await work.query(
-            "select array_to_json(gloss.record($1::jsonb))", [try JSON.encode(wire, context: "record")],
-            context: "record")
+            "select array_to_json(receipts), ended from gloss.record($1::jsonb)",
+            [try JSON.encode(wire, context: "record")], context: "record")
         let receipts = try JSON.decode([Receipt].self, from: answer.scalar ?? "[]", context: "record")
         guard receipts.count == reports.count else { throw StorageError.unexpected("record") }
+        if let ended = answer.rows[0][1], ended != "{}" { await announce(ended) }
         return receipts
+    }
+
+    /// Tells listeners of jobs that have ended, an array as PostgreSQL writes it. What is recorded is recorded: that the
+    /// news does not get through is no error.
+    private func announce(_ ended: String) async {
+        _ = try? await work.query("select gloss.announce($1::bigint[])", [SQLValue(ended)], context: "announce")
     }
 
     /// Takes back the jobs of silent workers.

@@ -7,7 +7,7 @@ import time
 import jobs
 
 STATEMENTS = ["claim", "claim", "record", "record", "heartbeat", "checkpoint", "register_worker", "rescue",
-              "release_unheld"]
+              "release_unheld", "announce"]
 PLACES = ["sent", "answered", "delivered"]
 PIPELINE = ["fetch:asked", "fetch:half", "fetch:answered", "run:decode", "run:vision", "run:prefill", "run:extend",
             "run:parse", "any"]

@@ -124,6 +124,36 @@ import Testing
         #expect(await !listener.wait(timeout: .milliseconds(50)))
     }
 
+    /// Workers with a hundred jobs before them are awake.
+    @Test func wakesNobodyWhenMuchWaits() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let listener = Listener(database.settings(), channel: "gloss_ready")
+        await listener.wait(timeout: .zero)
+        let producer = database.administration(as: .producer)
+        for _ in 1...100 { _ = try await producer.enqueue(Samples.caption()) }
+        #expect(await listener.wait(timeout: .seconds(60)))
+        while await listener.wait(timeout: .milliseconds(50)) {}
+        _ = try await producer.enqueue(Samples.caption())
+        #expect(await !listener.wait(timeout: .milliseconds(50)))
+        let store = database.store()
+        #expect(try await store.claim(limit: 50, by: store.register(Samples.worker())).count == 50)
+        _ = try await producer.enqueue(Samples.caption())
+        #expect(await listener.wait(timeout: .seconds(60)))
+    }
+
+    @Test func tellsOfJobsThatHaveEndedOnly() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        for _ in 1...2 { _ = try await database.administration(as: .producer).enqueue(Samples.caption()) }
+        let store = database.store()
+        let leases = try await store.claim(limit: 2, by: store.register(Samples.worker())).map(\.lease)
+        let reports = leases.map {
+            #"{"job": \#($0.job), "fence": \#($0.fence), "outcome": "failed", "permanent": \#($0 == leases[0])}"#
+        }
+        let record = "select receipts, ended from gloss.record('[\(reports.joined(separator: ", "))]')"
+        #expect(try await database.query(record).rows == [["{recorded,recorded}", "{\(leases[0].job)}"]])
+        #expect(try await database.query(record).rows == [["{already_recorded,already_recorded}", "{}"]])
+    }
+
     @Test func tellsWhatIsDone() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let listener = Listener(database.settings(as: .reader), channel: "gloss_done")

@@ -75,6 +75,57 @@ import Testing
         #expect(try await database.query("select count(*) from gloss.job").scalar == "0")
     }
 
+    /// URLs are judged by the hundred.
+    @Test(arguments: [
+        ("https://e.org/a'||chr(10)||'https://e.org/b", "contains a space or control character"),
+        ("https://e.org/a'||chr(10)||'", "contains a space or control character"),
+        ("ftp://e.org/a", "must begin with https://, http://, file:// or data:"),
+        ("'||null||'", "an image URL is empty"), ("", "an image URL is empty"),
+        ("https://e.org/'||repeat('a', 8192)||'", "is longer than 8192 characters"),
+    ])
+    func findsTheOneBadURL(url: String, problem: String) async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let error = await #expect(throws: StorageError.self) {
+            try await database.query(
+                """
+                insert into gloss.inbox (task, image_urls)
+                select 'caption', array[case i when 150 then '\(url)' else 'https://e.org/' || i end]
+                from generate_series(1, 300) i
+                """, as: .producer)
+        }
+        #expect(error?.message.hasPrefix("row 150: ") == true && error?.message.contains(problem) == true)
+        #expect(error?.message.hasSuffix("1 of 300 rows are no good; nothing was enqueued") == true)
+    }
+
+    @Test func takesUnusualURLsAmongOthers() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        try await database.query(
+            """
+            insert into gloss.inbox (task, image_urls)
+            select 'caption', array[case i when 2 then 'https://e.org/käse' when 3 then 'data:,' || repeat('a', 9000)
+                                    when 4 then 'HTTPS://e.org' when 5 then 'file:///a' else 'https://e.org/' || i end]
+            from generate_series(1, 300) i
+            """, as: .producer)
+        #expect(try await database.query("select count(*) from gloss.ready").scalar == "300")
+    }
+
+    @Test func takesWhatIsNewOfABulkThatIsKnownInPart() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        for (first, last) in [(1, 100), (51, 300)] {
+            try await database.query(
+                """
+                insert into gloss.inbox (task, image_urls, key, batch, seed)
+                select 'caption', array['https://e.org/' || i % 1000], 'k' || i % 1000, 'b', i % 1000 % 2
+                from (select generate_series(\(first), \(last)) union all values (1200), (1201)) x (i)
+                """, as: .producer)
+        }
+        let keys = try await database.query("select key from gloss.job order by id").rows.map { $0[0] ?? "" }
+        #expect(Set(keys).count == 300 && keys.count == 300)
+        #expect(keys.filter { Int($0.dropFirst())! > 201 } == (202...300).map { "k\($0)" }, "in the order of the rows")
+        #expect(try await database.misplacedJobs() == [])
+        #expect(try await database.administration(as: .reader).batches(named: "b").map(\.total) == [300])
+    }
+
     @Test func saysWhichKeyNamesAnotherJob() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let sql = "insert into gloss.inbox (task, image_urls, key) values ('caption', array['https://e.org/'||$1], 'k')"

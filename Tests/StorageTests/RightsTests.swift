@@ -16,7 +16,8 @@ import Testing
         "enqueue_detect": [.producer, .admin], "enqueue_multiview": [.producer, .admin],
         "enqueue_json": [.producer, .admin],
         "register_worker": [.worker], "claim": [.worker], "heartbeat": [.worker], "checkpoint": [.worker],
-        "record": [.worker], "rescue": [.worker], "deregister_worker": [.worker], "release_unheld": [.worker],
+        "record": [.worker], "announce": [.worker], "rescue": [.worker], "deregister_worker": [.worker],
+        "release_unheld": [.worker],
         "park_host": [.worker, .admin],
         "unpark_host": [.admin], "cancel": [.admin], "retry": [.admin], "rerun": [.admin], "pause": [.admin],
         "resume": [.admin],
@@ -209,6 +210,7 @@ import Testing
             "select gloss.heartbeat(1, '{1}', '{1}')", "select gloss.checkpoint(1, 1, 0, '{}')",
             "select gloss.rescue()",
             "select gloss.record('[{\"job\": 1, \"fence\": 1, \"outcome\": \"failed\", \"permanent\": true}]')",
+            "select gloss.announce('{1}')",
             "select gloss.park_host('e.org', '1 hour', 'r')", "select gloss.release_unheld(1, '{}')",
             "select gloss.deregister_worker(1)",
         ] { _ = try await worker.query(sql) }

@@ -16,6 +16,7 @@ import Testing
         ("select gloss.heartbeat(1, '{}', '{}')", [.worker]),
         ("select gloss.checkpoint(1, 1, 0, '{}')", [.worker]),
         ("select gloss.record('[]')", [.worker]),
+        ("select gloss.announce('{1}')", [.worker]),
         ("select gloss.rescue()", [.worker]),
         ("select gloss.deregister_worker(1)", [.worker]),
         ("select gloss.release_unheld(1, '{}')", [.worker]),

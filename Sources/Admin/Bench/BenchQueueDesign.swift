@@ -90,10 +90,10 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
         return try await session.query(sql, context: "bench").scalar ?? ""
     }
 
-    /// Gives up to `$2` jobs to the worker `$1`: number, fence, and all that it needs.
+    /// Gives up to `$2` jobs to the worker `$1`: all that it needs.
     var claim: String {
         switch self {
-        case .gloss: "select j ->> 'job', j ->> 'fence', j from gloss.claim($1, $2::int) j"
+        case .gloss: "select gloss.claim($1, $2::int)"
         case .plain:
             """
             with next as materialized (
@@ -111,10 +111,15 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
         switch self {
         case .gloss:
             let reports = claimed.map {
-                #"{"job":\#($0[0] ?? ""),"fence":\#($0[1] ?? ""),"outcome":"completed","result":\#(Self.result)}"#
+                // A job's JSON begins with its number and its fence.
+                let numbers = ($0[0] ?? "").split(maxSplits: 2) { !$0.isNumber }
+                return #"{"job":\#(numbers[0]),"fence":\#(numbers[1]),"outcome":"completed","result":\#(Self.result)}"#
             }
-            let sql = "select gloss.record($1::jsonb)"
-            _ = try await session.query(sql, [SQLValue("[" + reports.joined(separator: ",") + "]")], context: "bench")
+            let sql = "select ended from gloss.record($1::jsonb)"
+            let answer = try await session.query(
+                sql, [SQLValue("[" + reports.joined(separator: ",") + "]")], context: "bench")
+            let ended = SQLValue(answer.scalar ?? "{}")
+            _ = try await session.query("select gloss.announce($1::bigint[])", [ended], context: "bench")
         case .plain:
             let sql = """
                 update bench_plain.job set status = 'done', result = $2::jsonb, finished_at = now()
