@@ -98,6 +98,8 @@ struct Pipeline: Sendable {
             return .released(reason: "host \(host) is parked: \(error.message)", after: pause)
         }
         if error.code == .cancelled { return .released(reason: "the daemon is stopping", after: .zero) }
+        // What kept this process from running is over.
+        if error.code == .stoodStill { return .released(reason: error.message, after: .seconds(1)) }
         switch error.disposition {
         case .permanent:
             return .failed(Failure(code: error.code.word, reason: error.message, disposition: .permanent))

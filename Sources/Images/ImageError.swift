@@ -36,6 +36,8 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         // Ourselves
         case outOfMemory
         case localFailure
+        /// The process stood still during a transfer, and goes on.
+        case stoodStill
         case cancelled
     }
 
@@ -75,8 +77,8 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
             .permanent
         case .httpStatus(let status):
             Self.isWorthRetrying(status) ? .retry(after: retryAfter) : .permanent
-        case .nameServerFailure, .connectFailed, .connectionLost, .tls, .timeout, .tooSlow, .badResponse, .cancelled,
-            .decoderFailed:
+        case .nameServerFailure, .connectFailed, .connectionLost, .tls, .timeout, .tooSlow, .badResponse, .stoodStill,
+            .cancelled, .decoderFailed:
             .retry(after: retryAfter)
         case .outOfMemory, .localFailure:
             .fatal

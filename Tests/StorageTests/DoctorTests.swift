@@ -30,6 +30,8 @@ import Testing
 
     @Test func aWellQueueHasNothingToComplainOf() async throws {
         _ = try await register()
+        // So that a slow machine is not told that it is silent.
+        try await database.query("update gloss.incarnation set heartbeat_at = now() + interval '1 hour'")
         let findings = await examine()
         #expect(findings.filter { $0.level > .unseen } == [])
         #expect(

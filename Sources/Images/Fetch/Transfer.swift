@@ -195,7 +195,7 @@ final class Transfer {
     private func excused(_ error: ImageError) -> ImageError {
         guard let standstill, case .retry = error.disposition else { return error }
         return ImageError(
-            .localFailure, "this process stood still for \(standstill) during a transfer: \(error.message)")
+            .stoodStill, "this process stood still for \(standstill) during a transfer: \(error.message)")
     }
 
     /// curl has one code for three clocks.
