@@ -32,6 +32,7 @@ struct Noise {
         Shape(m: 1, n: 1, k: 1), Shape(m: 2, n: 63, k: 7), Shape(m: 5, n: 64, k: 511), Shape(m: 6, n: 65, k: 512),
         Shape(m: 7, n: 130, k: 513), Shape(m: 13, n: 48, k: 100), Shape(m: 300, n: 17, k: 33),
         Shape(m: 3, n: 200, k: 1100), Shape(m: 20, n: 70, k: 2050), Shape(m: 25, n: 96, k: 4099),
+        Shape(m: 40, n: 700, k: 70),
     ]
 
     /// x · Wᵀ in double, of the numbers that each precision multiplies, and the sum of the magnitudes.
@@ -169,7 +170,7 @@ struct Noise {
             return Linear(weights: packed, bias: nil)
         }
         for isa in instructionSets {
-            let compute = Compute(instructionSet: isa, threadCount: 2)
+            let compute = Compute(instructionSet: isa, isTiled: precision == .bf16AMX, threadCount: 2)
             var operand = Operand(rows: m, columns: k, type: precision.operandType)
             compute.convert(Matrix(rows: m, columns: k, values: x), into: &operand)
             var y = Operand(rows: m, columns: mlp, type: GLOSS_F32)
