@@ -3,12 +3,12 @@ set -euo pipefail
 shopt -s nullglob
 pg=$1 only=$2
 cd /
-. /check/tools.sh
+. /gloss-check/tools.sh
 trap 'fail "$BASH_SOURCE, line $LINENO"' ERR
 set -E
 
-dpkg --force-confnew -i /packages/*-1_*.deb >/run/dpkg 2>&1 || fail "$(cat /run/dpkg)"
-systemd-run --quiet --unit=check-images python3 -m http.server 8000 --bind 127.0.0.1 --directory /srv/images
+dpkg --force-confnew -i /gloss-check/packages/*-1_*.deb >/run/dpkg 2>&1 || fail "$(cat /run/dpkg)"
+systemd-run --quiet --unit=check-images python3 -m http.server 8000 --bind 127.0.0.1 --directory /gloss-check/images
 mkdir -p /var/lib/check /run/postgresql
 chown postgres /var/lib/check /run/postgresql
 as_postgres "$pg/initdb" -D /var/lib/check/data --no-sync --auth=peer -E UTF8 --locale=C.UTF-8 >/dev/null
@@ -25,5 +25,5 @@ run() {
     . "$1"
     ok "" "$(((${EPOCHREALTIME/./} - began) / 1000)) ms"
 }
-for file in /check/cases/$only.sh; do run "$file"; done
-if [[ package == $only ]]; then run /check/package.sh; fi
+for file in /gloss-check/cases/$only.sh; do run "$file"; done
+if [[ package == $only ]]; then run /gloss-check/package.sh; fi

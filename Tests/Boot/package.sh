@@ -10,7 +10,7 @@ systemctl start glossd glossd@left
 enqueue scene-00.jpg 1000 upgrade "max_tokens => 60"
 await_captions 20 "no captions" 10
 first=$(pid) left=$(pid glossd@left)
-dpkg --force-confold -i /packages/*-2_*.deb >/run/dpkg 2>&1 || fail "$(cat /run/dpkg)"
+dpkg --force-confold -i /gloss-check/packages/*-2_*.deb >/run/dpkg 2>&1 || fail "$(cat /run/dpkg)"
 [ "$(captions)" -lt 1000 ] || fail "upgraded too late"
 await_restart "$first"
 again() { [ "$(pid glossd@left)" -ne 0 ] && [ "$(pid glossd@left)" -ne "$left" ] && active glossd@left; }

@@ -11,14 +11,14 @@ field() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$(pid)/status"; }
 [ "$(ps -o user= -p "$(pid)")" = gloss ] || fail "it is not run by the user gloss"
 ok "the daemon" "user gloss, seccomp filter, no capabilities, no new privileges"
 
-python3 /check/probe.py everything >/run/probe || fail "outside of the unit not everything is possible: $(cat /run/probe)"
+python3 /gloss-check/probe.py everything >/run/probe || fail "outside of the unit not everything is possible: $(cat /run/probe)"
 python=$(readlink -f "$(command -v python3)")
 edit glossd@probe "Type=oneshot
 Restart=no
 WatchdogSec=0
 ExecPaths=$python
 ExecStart=
-ExecStart=$python /check/probe.py nothing"
+ExecStart=$python /gloss-check/probe.py nothing"
 systemctl start glossd@probe || fail "in the unit something is possible: $(journalctl -o cat -u glossd@probe)"
 ok "from inside" "$(wc -l </run/probe) tries, none possible; outside of the unit all are"
 

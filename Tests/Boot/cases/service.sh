@@ -10,8 +10,8 @@ await 30 "it does not become active" active
 first=$(pid)
 ok "with one" "active"
 
-images=$(ls /srv/images | wc -l)
-for image in /srv/images/*; do enqueue "$(basename "$image")" 1 "$(basename "$image")"; done
+images=$(ls /gloss-check/images | wc -l)
+for image in /gloss-check/images/*; do enqueue "$(basename "$image")" 1 "$(basename "$image")"; done
 await_captions 30 "no captions" "$images"
 ok "jobs" "$images images by name over HTTP, decoded and captioned"
 

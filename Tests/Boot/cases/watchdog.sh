@@ -6,7 +6,7 @@ for thread in gloss-fetch gloss-inference; do
     first=$(pid)
     enqueue scene-00.jpg 200 $thread "max_tokens => 60"
     await_captions 20 "no captions" "$(($(captions) + 3))"
-    python3 /check/freeze.py "$first" $thread >/run/freeze &
+    python3 /gloss-check/freeze.py "$first" $thread >/run/freeze &
     await 5 "the thread $thread can't be stopped" grep -q froze /run/freeze
     await_restart "$first"
     [ "$(cut -d' ' -f1 /run/glossd-end)" = watchdog ] || fail "it ended with $(cat /run/glossd-end)"
