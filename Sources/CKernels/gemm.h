@@ -54,32 +54,51 @@ INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const gloss
 INLINE v16 scaled(v16 sums, float row, const float *columns) {
     return __builtin_convertvector((i16)sums, v16) * splat(row) * load(columns);
 }
+// Finished sums of one row of a panel: `count` numbers of it come out, at y.
+INLINE void finish_row(gloss_arithmetic arithmetic, gloss_form form, gloss_dtype type, bool biased, const float *sums, float row,
+                       const float *columns, const float *bias, void *y, int64_t count) {
+    const bool whole = arithmetic == GLOSS_INT8_INT8;
+    const int64_t up = GLOSS_PANEL / 2;
+    for (int64_t j = 0; j < count; j += 16) {
+        int64_t n = count - j;
+        v16 v = load(sums + j);
+        if (whole) v = scaled(v, row, columns + j);
+        if (biased) v += load_n(bias + j, n);
+        if (form == GLOSS_GELU) v = gelu16(v);
+        if (form == GLOSS_GEGLU) {
+            v16 u = load(sums + up + j);
+            v = gelu16(v) * (whole ? scaled(u, row, columns + up + j) : u);
+        }
+        if (form == GLOSS_ADD) v = load_n((float *)y + j, n) + v;
+        if (type == GLOSS_BF16) store_bf16((uint16_t *)y + j, v, n);
+        else store_n((float *)y + j, v, n);
+    }
+}
 // What becomes of finished sums [rows][64] of one panel.
 INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t row,
-                   int64_t rows, int64_t panel, float *partial) {
+                   int64_t rows, int64_t panel, const float *partial) {
     const bool whole = arithmetic == GLOSS_INT8_INT8;
-    bool gated = out->form == GLOSS_GEGLU;
-    int64_t column = panel * GLOSS_PANEL, first = gated ? column / 2 : column, width = gated ? GLOSS_PANEL / 2 : GLOSS_PANEL;
-    int64_t count = out->columns - first < width ? out->columns - first : width;
-    for (int64_t r = row; r < row + rows; r++, partial += GLOSS_PANEL) {
-        for (int64_t j = 0; j < count; j += 16) {
-            int64_t n = count - j;
-            v16 v = load(partial + j);
-            if (whole) v = scaled(v, x->scales[r], w->scales + column + j);
-            if (w->bias) v += load_n(w->bias + column + j, n);
-            if (out->form == GLOSS_GELU) v = gelu16(v);
-            if (gated) {
-                v16 up = load(partial + width + j);
-                v = gelu16(v) * (whole ? scaled(up, x->scales[r], w->scales + column + width + j) : up);
-            }
-            if (out->type == GLOSS_BF16) {
-                store_bf16((uint16_t *)((char *)out->rows + r * out->stride) + first + j, v, n);
-            } else {
-                float *y = (float *)((char *)out->rows + r * out->stride) + first + j;
-                store_n(y, out->form == GLOSS_ADD ? load_n(y, n) + v : v, n);
-            }
-        }
+    const int64_t column = panel * GLOSS_PANEL, width = out->form == GLOSS_GEGLU ? GLOSS_PANEL / 2 : GLOSS_PANEL;
+    const int64_t first = panel * width, left = out->columns - first, stride = out->stride;
+    const float *columns = whole ? w->scales + column : 0, *bias = w->bias ? w->bias + column : 0, *scales = x->scales;
+    char *y = (char *)out->rows + row * stride + first * (out->type == GLOSS_BF16 ? 2 : 4);
+    const gloss_form form = out->form;
+    const gloss_dtype type = out->type;
+#define FINISH(form_, type_, biased, width_)                                                                                  \
+    if (form == form_ && type == type_ && !!bias == biased && left >= width_) {                                                 \
+        for (int64_t r = 0; r < rows; r++, y += stride)                                                                       \
+            finish_row(arithmetic, form_, type_, biased, partial + r * GLOSS_PANEL, whole ? scales[row + r] : 1, columns, bias, y, width_); \
+        return;                                                                                                               \
     }
+    FINISH(GLOSS_STORE, GLOSS_F32, false, GLOSS_PANEL)
+    FINISH(GLOSS_STORE, GLOSS_F32, true, GLOSS_PANEL)
+    FINISH(GLOSS_ADD, GLOSS_F32, false, GLOSS_PANEL)
+    FINISH(GLOSS_ADD, GLOSS_F32, true, GLOSS_PANEL)
+    FINISH(GLOSS_GELU, GLOSS_BF16, true, GLOSS_PANEL)
+    FINISH(GLOSS_GEGLU, GLOSS_BF16, false, GLOSS_PANEL / 2)
+    for (int64_t r = 0; r < rows; r++, y += stride)
+        finish_row(arithmetic, form, type, bias != 0, partial + r * GLOSS_PANEL, whole ? scales[row + r] : 1, columns, bias, y,
+                   left < width ? left : width);
 }
 
 #define TILE(R)                                                                                                               \

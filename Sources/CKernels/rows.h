@@ -29,19 +29,9 @@ INLINE void stages(float *x, int64_t step, int count, float scale) {
         }
     for (int i = 0; i < count; i++) store(x + i * step, v[i]);
 }
-// x times Hadamard's matrix of n rows, n a power of two, and n^−½.
-INLINE void hadamard(float *x, int64_t n) {
-    const float scale = 1.0f / sqrtf((float)n);
-    for (int64_t h = 1; n < 16 && h < n; h *= 2)
-        for (int64_t i = 0; i < n; i++) {
-            if (i & h) continue;
-            float a = x[i], b = x[i + h];
-            x[i] = a + b;
-            x[i + h] = a - b;
-        }
-    for (int64_t i = 0; n < 16 && i < n; i++) x[i] *= scale;
-    if (n == 16) store(x, lane_stages(load(x)) * splat(scale));
-    for (int64_t step = 16, radix; step < n; step *= radix) {
+// The stages h = step, 2 step, … below n, up to four at a time.
+INLINE void passes(float *x, int64_t step, int64_t n, float scale) {
+    for (int64_t radix; step < n; step *= radix) {
         radix = n / step >= 16 ? 16 : n / step;
         for (int64_t base = 0; base < n; base += step * radix)
             for (float *p = x + base; p < x + base + step; p += 16) {
@@ -53,34 +43,70 @@ INLINE void hadamard(float *x, int64_t n) {
             }
     }
 }
+// `n` stored numbers as f32, times scale.
+INLINE void widen_row(const void *x, gloss_dtype type, float scale, float *out, int64_t n) {
+    int64_t i = 0;
+    if (type == GLOSS_F32)
+        for (; i + 16 <= n; i += 16) store(out + i, load((const float *)x + i) * splat(scale));
+    else
+        for (; i + 16 <= n; i += 16) store(out + i, widen((const uint16_t *)x + i) * splat(scale));
+    for (; i < n; i++) out[i] = gloss_load(x, type, i) * scale;
+}
+// x times Hadamard's matrix of n rows, n a power of two, and n^−½. Where a source is given, x is filled from it first.
+INLINE void hadamard(float *x, int64_t n, const void *source, gloss_dtype type, float source_scale) {
+    enum { BLOCK = 4096 };  // stays in the first cache until its stages are done
+    const float scale = 1.0f / sqrtf((float)n);
+    const int64_t block = n < BLOCK ? n : BLOCK, bytes = type == GLOSS_F32 ? 4 : 2;
+    for (int64_t at = 0; at < n; at += block) {
+        if (source) widen_row((const char *)source + at * bytes, type, source_scale, x + at, block);
+        passes(x + at, 16, block, scale);
+    }
+    passes(x, block, n, scale);
+    for (int64_t h = 1; n < 16 && h < n; h *= 2)
+        for (int64_t i = 0; i < n; i++) {
+            if (i & h) continue;
+            float a = x[i], b = x[i + h];
+            x[i] = a + b;
+            x[i + h] = a - b;
+        }
+    for (int64_t i = 0; n < 16 && i < n; i++) x[i] *= scale;
+    if (n == 16) store(x, lane_stages(load(x)) * splat(scale));
+}
 // The binary digits of d say how many numbers are mixed at a time, the most first.
-void NAME(rotate)(float *x, int64_t d) {
-    for (int64_t n = (int64_t)1 << 30; n; n /= 2)
+INLINE void rotate(float *x, int64_t d, const void *source, gloss_dtype type, float scale) {
+    for (int64_t n = (int64_t)1 << 30, at = 0; n; n /= 2)
         if (d & n) {
-            hadamard(x, n);
-            x += n;
+            hadamard(x + at, n, source ? (const char *)source + at * (type == GLOSS_F32 ? 4 : 2) : 0, type, scale);
+            at += n;
         }
 }
-// One row to int8: rotated in place, then symmetric by its largest magnitude.
-INLINE void quantise_row(float *x, int64_t d, const gloss_target *out, int64_t row) {
+void NAME(rotate)(float *x, int64_t d) { rotate(x, d, 0, GLOSS_F32, 1); }
+// Rotated numbers to int8: symmetric by the largest magnitude.
+INLINE void quantise_row(const float *x, int64_t d, const gloss_target *out, int64_t row) {
     int8_t *q = (int8_t *)out->rows + row * out->stride;
-    NAME(rotate)(x, d);
+    const int64_t even = d / 16 * 16;
     // Magnitudes compare as integers, and what is no number is above all that are.
-    i16 most = splat_word(0);
-    for (int64_t i = 0; i < d; i += 16) most = __builtin_elementwise_max(most, (i16)load_n(x + i, d - i) & 0x7fffffff);
+    i16 most = splat_word(0), total = splat_word(0);
+#pragma clang loop unroll_count(4)
+    for (int64_t i = 0; i < even; i += 16) most = __builtin_elementwise_max(most, (i16)load(x + i) & 0x7fffffff);
+    if (even < d) most = __builtin_elementwise_max(most, (i16)load_n(x + even, d - even) & 0x7fffffff);
     int32_t bits = 0;
     for (int j = 0; j < 16; j++) bits = most[j] > bits ? most[j] : bits;
     const bool finite = bits < 0x7f800000;
     const float top = ((v16)splat_word(bits))[0];
     // Adding 1.5 · 2^23 rounds to an integer, ties to even, and leaves it in the low bits.
     const v16 magic = splat(12582912.0f), inverse = splat(finite && top > 1e-30f ? 127.0f / top : 0);
-    i16 total = splat_word(0);
-    for (int64_t i = 0; i < d; i += 16) {
-        i16 word = (i16)FMA(load_n(x + i, d - i), inverse, magic) - (i16)magic;
+#pragma clang loop unroll_count(4)
+    for (int64_t i = 0; i < even; i += 16) {
+        i16 word = (i16)FMA(load(x + i), inverse, magic) - (i16)magic;
+        total += word;
+        *(b16u *)(q + i) = __builtin_convertvector(word, b16u);
+    }
+    if (even < d) {
+        i16 word = (i16)FMA(load_n(x + even, d - even), inverse, magic) - (i16)magic;
         total += word;
         b16u bytes = __builtin_convertvector(word, b16u);
-        if (d - i >= 16) *(b16u *)(q + i) = bytes;
-        else memcpy(q + i, &bytes, (size_t)(d - i));
+        memcpy(q + even, &bytes, (size_t)(d - even));
     }
     int32_t all = 0;
     for (int j = 0; j < 16; j++) all += total[j];
@@ -90,16 +116,19 @@ INLINE void quantise_row(float *x, int64_t d, const gloss_target *out, int64_t r
 void NAME(convert)(const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out, int64_t rows, int64_t d,
                    float *scratch) {
     for (int64_t r = 0; r < rows; r++, x = (const char *)x + stride) {
+        if (out->type == GLOSS_INT8) {
+            rotate(scratch, d, x, type, scale);
+            quantise_row(scratch, d, out, r);
+            continue;
+        }
         for (int64_t i = 0; i < d; i += 16) {
             int64_t n = d - i;
             v16 v = splat(0);
             if (type == GLOSS_F32) v = load_n((const float *)x + i, n);
             else if (n >= 16) v = widen((const uint16_t *)x + i);
             else for (int64_t j = 0; j < n; j++) v[j] = gloss_load(x, GLOSS_BF16, i + j);
-            if (out->type == GLOSS_INT8) store_n(scratch + i, v * splat(scale), n);
-            else emit(out, r, i, v * splat(scale), n);
+            emit(out, r, i, v * splat(scale), n);
         }
-        if (out->type == GLOSS_INT8) quantise_row(scratch, d, out, r);
     }
 }
 // y = f(row), through a buffer where it is to be quantised.
@@ -109,7 +138,10 @@ void NAME(convert)(const void *x, int64_t stride, gloss_dtype type, float scale,
         if (buffer) store_n(buffer + i, y, d - i);                                 \
         else emit(out, r, i, y, d - i);                                            \
     }                                                                              \
-    if (buffer) quantise_row(buffer, d, out, r);
+    if (buffer) {                                                                  \
+        rotate(buffer, d, 0, GLOSS_F32, 1);                                        \
+        quantise_row(buffer, d, out, r);                                           \
+    }
 
 void NAME(layer_norm)(const float *x, const float *w, const float *b, float eps, const gloss_target *out, int64_t rows, int64_t d,
                       float *scratch) {
@@ -183,8 +215,8 @@ float NAME(softmax)(const float *x, int64_t n, int64_t second, int64_t m, float 
     return 1.0f / sum(s);
 }
 
-// The largest value's first index, or that of something that is no number.
-INLINE int64_t argmax(const float *x, int64_t n) {
+// The largest value, or something that is no number where there is any.
+INLINE float top(const float *x, int64_t n) {
     v16 m = splat(-INFINITY);
     i16 odd = splat_word(0);
     for (int64_t i = 0; i < n; i += 16) {
@@ -193,11 +225,15 @@ INLINE int64_t argmax(const float *x, int64_t n) {
         odd |= (v != v);
         m = __builtin_elementwise_max(m, v);
     }
-    bool numbers = true;
-    for (int j = 0; j < 16; j++) numbers &= odd[j] == 0;
-    float top = largest(m);
+    for (int j = 0; j < 16; j++)
+        if (odd[j]) return NAN;
+    return largest(m);
+}
+// Its first index.
+INLINE int64_t argmax(const float *x, int64_t n) {
+    const float most = top(x, n);
     for (int64_t i = 0; i < n; i++)
-        if (numbers ? x[i] == top : x[i] != x[i]) return i;
+        if (most == most ? x[i] == most : x[i] != x[i]) return i;
     return 0;
 }
 int64_t NAME(argmax)(const float *x, int64_t n) { return argmax(x, n); }
@@ -217,22 +253,23 @@ INLINE double exp_sum(const float *x, float top, float inverse_temperature, floa
     return total(s);
 }
 double NAME(log_sum_exp)(const float *x, int64_t n) {
-    float top = x[argmax(x, n)];
-    return (double)top + log(exp_sum(x, top, 1.0f, 0, n));
+    const float most = top(x, n);
+    return (double)most + log(exp_sum(x, most, 1.0f, 0, n));
 }
 double NAME(exp_weights)(const float *x, double temperature, float *w, int64_t n) {
-    return exp_sum(x, x[argmax(x, n)], (float)(1.0 / temperature), w, n);
+    return exp_sum(x, top(x, n), (float)(1.0 / temperature), w, n);
 }
 int64_t NAME(draw)(const float *x, int64_t n, double temperature, double uniform) {
     enum { BLOCK = 4096 };
-    float top = x[argmax(x, n)], inverse = (float)(1.0 / temperature), w[BLOCK];
+    const float most = top(x, n), inverse = (float)(1.0 / temperature);
+    float w[BLOCK];
     double all = 0;
-    for (int64_t first = 0; first < n; first += BLOCK) all += exp_sum(x + first, top, inverse, 0, n - first < BLOCK ? n - first : BLOCK);
+    for (int64_t first = 0; first < n; first += BLOCK) all += exp_sum(x + first, most, inverse, 0, n - first < BLOCK ? n - first : BLOCK);
     double target = uniform * all, mass = 0;
     int64_t last = 0;
     for (int64_t first = 0; first < n; first += BLOCK) {
         int64_t count = n - first < BLOCK ? n - first : BLOCK;
-        double block = exp_sum(x + first, top, inverse, w, count), within = mass;
+        double block = exp_sum(x + first, most, inverse, w, count), within = mass;
         mass += block;
         if (mass <= target && n - first > BLOCK) continue;
         for (int64_t i = 0; i < count; i++) {

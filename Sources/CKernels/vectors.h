@@ -59,12 +59,11 @@ INLINE float largest(v16 v) {
     return m;
 }
 
-// exp for x ≤ 88; 0 below −87.3. Cephes' expf polynomial, 2 ulp.
-INLINE v16 exp16(v16 x) {
-    const v16 magic = splat(12582912.0f);  // 1.5 · 2^23: adding it rounds to an integer
-    v16 clamped = __builtin_elementwise_max(__builtin_elementwise_min(x, splat(88.0f)), splat(-87.3f));
-    v16 n = FMA(clamped, splat(1.44269504088896341f), magic) - magic;
-    v16 r = FMA(n, splat(-0.693359375f), clamped);
+// exp for −87.3 ≤ x ≤ 88. Cephes' expf polynomial, 2 ulp.
+INLINE v16 exp_within(v16 x) {
+    const v16 magic = splat(12582912.0f);  // 1.5 · 2^23: adding it rounds to an integer, and leaves it in the low bits
+    v16 shifted = FMA(x, splat(1.44269504088896341f), magic), n = shifted - magic;
+    v16 r = FMA(n, splat(-0.693359375f), x);
     r = FMA(n, splat(2.12194440e-4f), r);
     v16 p = splat(1.9875691500e-4f);
     p = FMA(p, r, splat(1.3981999507e-3f));
@@ -73,14 +72,20 @@ INLINE v16 exp16(v16 x) {
     p = FMA(p, r, splat(1.6666665459e-1f));
     p = FMA(p, r, splat(5.0000001201e-1f));
     p = FMA(p, r * r, r) + splat(1.0f);
-    i16 scale = (__builtin_convertvector(n, i16) + 127) << 23;
-    v16 y = p * (v16)scale;
+    return (v16)((i16)p + ((i16)shifted << 23));  // p · 2^n, both normal
+}
+INLINE v16 either(i16 first, v16 a, v16 b) { return (v16)((first & (i16)a) | (~first & (i16)b)); }
+INLINE v16 at_least(v16 x, float low) { return either(x > splat(low), x, splat(low)); }
+INLINE v16 at_most(v16 x, float high) { return either(x < splat(high), x, splat(high)); }
+// exp for x ≤ 88; 0 below −87.3.
+INLINE v16 exp16(v16 x) {
+    v16 y = exp_within(at_least(at_most(x, 88.0f), -87.3f));
     return (v16)((i16)y & (x >= splat(-87.3f)));
 }
 // x · (1 + tanh(u)) / 2 = x / (1 + exp(−2u)), u = sqrt(2/π) (x + 0.044715 x³).
 INLINE v16 gelu16(v16 x) {
-    v16 u = splat(0.79788456080286536f) * FMA(splat(0.044715f) * x * x, x, x);
-    return x / (splat(1.0f) + exp16(splat(-2.0f) * u));
+    v16 exponent = x * FMA(x * x, splat(-2 * 0.79788456080286536f * 0.044715f), splat(-2 * 0.79788456080286536f));
+    return x / (splat(1.0f) + exp_within(at_least(at_most(exponent, 88.0f), -87.3f)));
 }
 
 // acc + odd · odd, then + even · even: what VDPBF16PS computes.

@@ -94,7 +94,7 @@ extension LanguageModel {
         }
     }
 
-    /// Rows of logits at once: 66 MB at a vocabulary of 257,216, and enough for the speed of a product.
+    /// Most rows of logits at once: 66 MB at a vocabulary of 257,216, and enough for the speed of a product.
     private static let logitRows = 64
 
     /// Each sequence's next token, drawn from the logits of its row of `hidden` [rows, width]. `rows` names a row for each, in order; several
@@ -102,9 +102,12 @@ extension LanguageModel {
     func draw(
         _ hidden: borrowing Matrix, rows: [Int], for sequences: inout ArraySlice<LiveSequence>, _ compute: Compute
     ) {
+        // Parts of equal size, so that each has its logits where those of the last one were.
+        let parts = (hidden.rows + Self.logitRows - 1) / Self.logitRows
         var first = 0
-        for start in stride(from: 0, to: hidden.rows, by: Self.logitRows) {
-            let part = start..<min(start + Self.logitRows, hidden.rows)
+        for index in 0..<parts {
+            let start = hidden.rows * index / parts
+            let part = start..<hidden.rows * (index + 1) / parts
             let end = rows[first...].firstIndex { $0 >= part.upperBound } ?? rows.count
             let logits = logits(hidden, rows: Array(part), compute)
             let range = sequences.startIndex + first..<sequences.startIndex + end

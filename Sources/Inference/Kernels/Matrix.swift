@@ -6,12 +6,16 @@ struct Matrix: ~Copyable {
     let rows: Int
     let columns: Int
     let base: UnsafeMutablePointer<Float>
+    private let isScratch: Bool
 
     /// Uninitialised, unless `zeroed`.
     init(rows: Int, columns: Int, zeroed: Bool = false) {
         self.rows = rows
         self.columns = columns
-        base = allocateAligned(count: max(rows * columns, 1), zeroed: zeroed)
+        isScratch = !zeroed
+        base =
+            zeroed
+            ? allocateAligned(count: max(rows * columns, 1), zeroed: true) : Scratch.shared.take(count: rows * columns)
     }
 
     /// A copy of `values`, row by row.
@@ -21,7 +25,7 @@ struct Matrix: ~Copyable {
         values.withUnsafeBufferPointer { base.update(from: $0.baseAddress!, count: $0.count) }
     }
 
-    deinit { free(base) }
+    deinit { if isScratch { Scratch.shared.give(base, count: rows * columns) } else { free(base) } }
 
     /// One value.
     subscript(row: Int, column: Int) -> Float {

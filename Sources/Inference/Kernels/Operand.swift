@@ -22,7 +22,7 @@ struct Operand: ~Copyable {
         stride = bytes % 1024 == 0 ? bytes + 64 : bytes
         precondition(type != GLOSS_INT8 || columns <= Int(GLOSS_INT8_INPUTS))
         let scaled = type == GLOSS_INT8 ? max(rows, 1) : 1
-        base = UnsafeMutableRawPointer(allocateAligned(count: max(rows * stride / 4, 1), zeroed: false))
+        base = UnsafeMutableRawPointer(Scratch.shared.take(count: rows * stride / 4))
         scales = allocateAligned(count: scaled, zeroed: false)
         corrections = UnsafeMutableRawPointer(allocateAligned(count: scaled, zeroed: false))
             .bindMemory(to: Int32.self, capacity: scaled)
@@ -31,7 +31,7 @@ struct Operand: ~Copyable {
     }
 
     deinit {
-        free(base)
+        Scratch.shared.give(base, count: rows * stride / 4)
         free(scales)
         free(corrections)
     }

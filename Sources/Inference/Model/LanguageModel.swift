@@ -16,7 +16,7 @@ struct LanguageModel: Sendable {
     }
 
     /// Rows of the MLP computed at once: bounds its memory (2 × 16384 columns at 2B), no gain beyond.
-    private static let mlpRows = 256
+    private static let mlpRows = 384
 
     let configuration: ModelConfiguration.Text
     let heads: HeadLayout
@@ -175,17 +175,24 @@ struct LanguageModel: Sendable {
 
     /// hidden += down(gelu(gate(x)) · up(x)), x = norm(hidden), some rows at a time.
     private func feedForward(_ layer: Layer, _ hidden: inout Matrix, _ compute: Compute) {
-        for start in stride(from: 0, to: hidden.rows, by: Self.mlpRows) {
-            let count = min(Self.mlpRows, hidden.rows - start)
+        let parts = (hidden.rows + Self.mlpRows - 1) / Self.mlpRows
+        if parts == 1 { return addFeedForward(layer, &hidden, compute) }
+        for part in 0..<parts {
+            let start = hidden.rows * part / parts
+            let count = hidden.rows * (part + 1) / parts - start
             var rows = Matrix(rows: count, columns: hidden.columns)
             rows.copyRows(of: hidden, from: start, count: count)
-            var normed = Operand(rows: count, columns: hidden.columns, type: precision.operandType)
-            compute.rmsNorm(rows, weight: layer.attentionNorm, epsilon: configuration.epsilon, into: &normed)
-            var inner = Operand(rows: count, columns: configuration.mlp, type: precision.operandType)
-            compute.linear(normed, layer.gateAndUp, into: &inner, GLOSS_GEGLU)
-            compute.linear(inner, layer.down, into: &rows, GLOSS_ADD)
+            addFeedForward(layer, &rows, compute)
             hidden.copyRows(of: rows, to: start, count: count)
         }
+    }
+
+    private func addFeedForward(_ layer: Layer, _ rows: inout Matrix, _ compute: Compute) {
+        var normed = Operand(rows: rows.rows, columns: rows.columns, type: precision.operandType)
+        compute.rmsNorm(rows, weight: layer.attentionNorm, epsilon: configuration.epsilon, into: &normed)
+        var inner = Operand(rows: rows.rows, columns: configuration.mlp, type: precision.operandType)
+        compute.linear(normed, layer.gateAndUp, into: &inner, GLOSS_GEGLU)
+        compute.linear(inner, layer.down, into: &rows, GLOSS_ADD)
     }
 
     /// Logits of chosen rows of `hidden`: [rows chosen, vocabulary].
