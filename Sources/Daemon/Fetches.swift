@@ -11,11 +11,12 @@ final class Fetches<Key: Hashable & Sendable>: Sendable {
 
     /// Runs `work`, which `cancel` of this key cancels, as the end of the calling task does.
     func run<R: Sendable>(_ key: Key, _ work: @escaping @Sendable () async -> R) async -> R {
-        let task = Task { await work() }
-        let id = state.withLock { state in
+        // Known before it does anything: whoever cancels because of what it does waits for the lock.
+        let (task, id) = state.withLock { state in
+            let task = Task { await work() }
             state.lastID += 1
             state.cancels[key, default: [:]][state.lastID] = { task.cancel() }
-            return state.lastID
+            return (task, state.lastID)
         }
         defer { remove(id, key) }
         return await withTaskCancellationHandler {

@@ -1,0 +1,24 @@
+import Testing
+
+@testable import Daemon
+
+@Suite struct FetchesTests {
+    /// Whoever has seen that a fetch began can end it, however soon: it is known before it runs.
+    @Test(.timeLimit(.minutes(2))) func whatHasBegunCanBeCancelled() async {
+        let fetches = Fetches<Int>()
+        for key in 0..<20_000 {
+            let (started, start) = AsyncStream.makeStream(of: Void.self)
+            let fetch = Task {
+                await fetches.run(key) {
+                    start.yield()
+                    // Ends when its task is cancelled, and not before.
+                    for await _ in AsyncStream<Void>.makeStream().stream {}
+                    return key
+                }
+            }
+            for await _ in started.prefix(1) {}
+            fetches.cancel(key)
+            #expect(await fetch.value == key)
+        }
+    }
+}
