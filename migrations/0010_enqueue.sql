@@ -96,29 +96,51 @@ create function gloss.facts_of(forms gloss.form[]) returns gloss.form_facts
 language plpgsql
 as $$
 declare
-    known gloss.form_facts;
+    -- Arrays of their own: to add to one within a record copies it.
+    tasks gloss.task[];
+    problems text[];
+    kinds int[];
+    lanes int[];
+    specs jsonb[];
+    are_views boolean[];
+    are_each boolean[];
+    usual int[];
+    tokens int[];
+    facts gloss.form_facts;
     f gloss.form;
     t gloss.task;
     problem text;
+    spec jsonb;
+    kind int;
     k int := 0;
 begin
     foreach f in array forms loop
         k := k + 1;
         if t.name is distinct from f.task or k = 1 then select * into t from gloss.task x where x.name = f.task; end if;
         problem := gloss.form_problem(f, t);
-        known.tasks[k] := t;
-        known.problems[k] := problem;
+        tasks[k] := t;
+        problems[k] := problem;
         continue when problem is not null;
-        known.kinds[k] := gloss.kind_of(f.task, f.model);
-        known.lanes[k] := gloss.lane_of(known.kinds[k], coalesce(f.priority, 0));
-        known.specs[k] := gloss.spec_of(f, t);
-        known.are_views[k] := (t.limits ->> 'views')::bool;
-        known.are_each[k] := strpos(gloss.prompt_of(t, f.style), '{text}') > 0;
-        known.usual[k] := cardinality(t.default_texts);
-        known.tokens[k] := (known.specs[k] #>> '{settings,samples}')::int
-            * (known.specs[k] #>> '{settings,max_tokens}')::int;
+        kind := gloss.kind_of(f.task, f.model);
+        spec := gloss.spec_of(f, t);
+        kinds[k] := kind;
+        lanes[k] := gloss.lane_of(kind, coalesce(f.priority, 0));
+        specs[k] := spec;
+        are_views[k] := (t.limits ->> 'views')::bool;
+        are_each[k] := strpos(gloss.prompt_of(t, f.style), '{text}') > 0;
+        usual[k] := cardinality(t.default_texts);
+        tokens[k] := (spec #>> '{settings,samples}')::int * (spec #>> '{settings,max_tokens}')::int;
     end loop;
-    return known;
+    facts.tasks := tasks;
+    facts.problems := problems;
+    facts.kinds := kinds;
+    facts.lanes := lanes;
+    facts.specs := specs;
+    facts.are_views := are_views;
+    facts.are_each := are_each;
+    facts.usual := usual;
+    facts.tokens := tokens;
+    return facts;
 end $$;
 
 -- The rows of gloss.job for good submissions, in the order of `ordered`, numbers of rows. ids: of each row.
