@@ -100,7 +100,7 @@ declare
     used_by bigint[];
     used_fences bigint[];
     used bytea[];
-    first record;     -- engine of the first result, and mostly of all
+    first engine;     -- of the first result, and mostly of all
     moves move[];
     give_up_after interval;
 begin
@@ -119,10 +119,12 @@ begin
         return;
     end if;
     if 'completed' = any (outcomes) then
-        select x.*, engine_of(x.model, x.digest, x.adapter_digest, x.mask_digest, x."precision", x.resize, x."window",
-            x.version) as engine into first
-        from jsonb_to_record(reports -> array_position(outcomes, 'completed') - 1 -> 'result') x (model text, digest text,
-            adapter_digest text, mask_digest text, "precision" text, resize text, "window" int, version text);
+        select e.* into first
+        from jsonb_to_record(reports -> array_position(outcomes, 'completed') - 1 -> 'result') x (model text,
+            digest text, adapter_digest text, mask_digest text, "precision" text, resize text, "window" int,
+            version text)
+        join engine e on e.id = engine_of(x.model, x.digest, x.adapter_digest, x.mask_digest, x."precision", x.resize,
+            x."window", x.version);
     end if;
     if 'host' = any (causes) then give_up_after := setting_of('give_up_after')::interval; end if;
 
@@ -153,11 +155,11 @@ begin
             answers, probabilities, prompts, settings, image_sha256, final_urls, timings)
         select f.job_id, f.fence, record.worker, now(),
             case when a.digest = first.digest and a.model = first.model and a.version = first.version
-                      and a.adapter_digest is not distinct from first.adapter_digest
-                      and a.mask_digest is not distinct from first.mask_digest
-                      and a."precision" is not distinct from first."precision"
-                      and a.resize is not distinct from first.resize and a."window" is not distinct from first."window"
-                 then first.engine
+                      and coalesce(a.adapter_digest, '') = first.adapter_digest
+                      and coalesce(a.mask_digest, '') = first.mask_digest
+                      and coalesce(a."precision", '') = first.precision and coalesce(a.resize, '') = first.resize
+                      and coalesce(a."window", 0) = first.window_size
+                 then first.id
                  else engine_of(a.model, a.digest, a.adapter_digest, a.mask_digest, a."precision", a.resize, a."window",
                      a.version) end,
             a.score, f.attempts, f.rescues, coalesce(a.not_understood, 0), coalesce(jsonb_array_length(a.findings), 0),
