@@ -30,8 +30,9 @@ begin
 end $$;
 
 -- Says that the engine begins these jobs: should the daemon die from now on, they count as suspects. Returns those of
--- the fences that are no longer held.
-create function gloss.begin(worker bigint, identity uuid, jobs bigint[], fences bigint[]) returns bigint[]
+-- the fences that are no longer held. (A function named begin could not be restored from a dump: psql takes the word for
+-- the start of a body.)
+create function gloss.begin_jobs(worker bigint, identity uuid, jobs bigint[], fences bigint[]) returns bigint[]
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 as $$
 declare
@@ -41,7 +42,7 @@ begin
         with now_begun as (
             update leased l set begun_at = now()
             from unnest(jobs, fences) h (job, fence)
-            where l.job_id = any (jobs) and l.job_id = h.job and l.fence = h.fence and l.worker = "begin".worker
+            where l.job_id = any (jobs) and l.job_id = h.job and l.fence = h.fence and l.worker = begin_jobs.worker
               and l.begun_at is null
             returning l.fence
         )
@@ -50,7 +51,7 @@ begin
     return array(
         select h.fence from unnest(jobs, fences) h (job, fence)
         where h.fence <> all (begun) and not exists (
-            select from leased l where l.job_id = h.job and l.fence = h.fence and l.worker = "begin".worker));
+            select from leased l where l.job_id = h.job and l.fence = h.fence and l.worker = begin_jobs.worker));
 end $$;
 
 -- Says that a worker lives, what it has done by stage (null: as said before), where its jobs are, and why it claims
@@ -231,6 +232,6 @@ end $$;
 
 insert into gloss.privilege (grantee, privilege, object)
 select 'gloss_worker', 'execute', f
-from unnest(array['register_worker', 'claim', 'begin', 'heartbeat', 'checkpoint', 'record', 'announce', 'rescue',
+from unnest(array['register_worker', 'claim', 'begin_jobs', 'heartbeat', 'checkpoint', 'record', 'announce', 'rescue',
     'deregister_worker', 'release_unheld', 'park_origin', 'maintain']) f;
 insert into gloss.privilege (grantee, privilege, object) values ('gloss_admin', 'execute', 'park_origin');
