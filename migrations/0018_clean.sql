@@ -202,7 +202,7 @@ begin
 end $$;
 
 -- Jobs that nobody would look at again: paused in a batch that is not, or waiting for a host that nobody has paused. There
--- are none, unless somebody changed tables by hand; this is the net below the locks of 0010, 0012 and 0016.
+-- are none, unless somebody changed tables by hand; this is the net below the locks of 0011, 0013 and 0017.
 create function gloss.requeue_stranded() returns bigint
 language plpgsql
 as $$
