@@ -1,3 +1,5 @@
+import Annotation
+
 /// What to do about a failed attempt.
 public enum FailureDisposition: Hashable, Sendable {
     /// Another attempt would fail in the same way: the job is dead.
@@ -23,14 +25,46 @@ public struct Failure: Hashable, Sendable {
     }
 }
 
+/// A job that goes back to the queue without burning an attempt.
+public struct Release: Hashable, Sendable {
+    /// Why jobs go back. The raw values are those of `gloss.attempt`.
+    public enum Cause: String, Hashable, Sendable, Codable {
+        /// The daemon stops.
+        case shutdown
+        /// The host of an image fails as a whole or asks for patience. A job that waits for its host for too long dies.
+        case host
+        /// This machine or its network fails.
+        case outage
+        /// Another daemon may do better: this one holds more than it can do.
+        case surplus
+    }
+
+    /// Why.
+    public var cause: Cause
+    /// One sentence, for the person who enqueued the job.
+    public var reason: String
+    /// A short, stable word to count by; nil: none.
+    public var code: String?
+    /// How long the job waits at least.
+    public var delay: Duration
+
+    /// A release.
+    public init(_ cause: Cause, reason: String, code: String? = nil, delay: Duration = .zero) {
+        self.cause = cause
+        self.reason = reason
+        self.code = code
+        self.delay = delay
+    }
+}
+
 /// How an attempt ended.
 public enum Outcome: Hashable, Sendable {
     /// The result to record.
     case completed(AnnotationRecord)
     /// The attempt failed.
     case failed(Failure)
-    /// The job goes back without burning an attempt: shutdown, our own outage, a parked host.
-    case released(reason: String, after: Duration)
+    /// The job goes back without burning an attempt.
+    case released(Release)
 }
 
 /// An attempt's end, as it is handed to the store.

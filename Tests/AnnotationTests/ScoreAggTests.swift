@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Inference
+import Annotation
 
 @Suite struct ScoreAggTests {
     @Test func testVector() {
