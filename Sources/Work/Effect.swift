@@ -104,11 +104,11 @@ public enum Note: Sendable {
     case claimed(Int)
     case ended(JobReport, Receipt)
     /// These leases are gone: cancelled, or another daemon's.
-    case lost([JobID])
+    case lost([Lease])
     /// A claim whose answer was lost had leased so many jobs.
     case gaveBack(count: Int)
     /// Results that could not be recorded before the end; the jobs run again.
-    case unrecorded([JobID])
+    case unrecorded([Lease])
     case checkpointFailed(JobID, view: Int, String)
     case storeFailed(Statement, StoreProblem)
     case rescued(RescueReport)

@@ -35,12 +35,16 @@ struct HeldJob {
     let imageIndices: [Int]
     /// The origins of these images.
     let origins: [String]
+    /// What is left to compute at most.
+    let work: JobWork
+    /// Responses that the engine computes for it.
+    let rowCount: Int
     var state = State.waiting
     /// The images that were asked for, by their index.
     var images: [Int: ImageID] = [:]
     var doubt: Doubt?
-    /// When the last of its images moved on.
-    var movedAt: Instant?
+    /// When it was let in, or the last of its images moved on.
+    var movedAt: Instant
     private(set) var sources: [Int: SourceImage] = [:]
     private var fetchSeconds = 0.0, decodeSeconds = 0.0
     /// The numbers of its queries that are not answered.
@@ -50,12 +54,15 @@ struct HeldJob {
     private var savedViews: Set<Int> = []
     private var cost = EngineCost()
 
-    init(_ claimed: ClaimedJob, modelDigest: String, originOf: (String) -> String?) {
+    init(_ claimed: ClaimedJob, modelDigest: String, originOf: (String) -> String?, now: Instant) {
+        movedAt = now
         let claimed = claimed.keepingViews(ofModel: modelDigest)
         self.claimed = claimed
         let done = Set(claimed.checkpoints.map(\.view))
         queries = claimed.spec.task.definition.queries(claimed.spec).filter { !done.contains($0.view) }
         imageIndices = Set(queries.flatMap(\.images)).sorted()
+        work = claimed.work
+        rowCount = queries.count * claimed.spec.settings.samples
         origins = Set(imageIndices.map { originOf(claimed.spec.imageURLs[$0]) ?? "" }).sorted()
     }
 
@@ -65,9 +72,6 @@ struct HeldJob {
     static func comesFirst(_ left: HeldJob, _ right: HeldJob) -> Bool {
         (left.claimed.priority, left.lease.fence) < (right.claimed.priority, right.lease.fence)
     }
-
-    /// Responses that the engine computes for it.
-    var rowCount: Int { queries.count * claimed.spec.settings.samples }
 
     /// The share of its queries that is not answered, 0...1.
     var shareLeft: Double {

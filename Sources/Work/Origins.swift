@@ -2,8 +2,10 @@
 /// as a whole.
 struct Origins {
     private struct Record {
-        /// Fetches under way.
-        var activeCount = 0
+        /// Fetches under way, and when they began.
+        var active: [ImageID: Instant] = [:]
+        /// It answered once: until then it gets one request at a time.
+        var hasAnswered = false
         /// Images that wait for their turn.
         var waiting: [ImageID] = []
         /// Failures in a row that may speak of the origin as a whole.
@@ -17,7 +19,7 @@ struct Origins {
         /// Where its redirects led last when that origin failed, and how often in a row.
         var detour: (target: String, count: Int)?
         /// A fading average.
-        var secondsPerFetch = 1.0
+        var secondsPerFetch = Origins.usualSeconds
         /// Up to when its fetches are planned, with jobs that wait elsewhere.
         var plannedUntil: Instant?
         var usedAt: Instant
@@ -25,6 +27,8 @@ struct Origins {
 
     /// Failures in a row that speak of the origin rather than of one URL.
     private static let threshold = 3
+    /// Seconds of a fetch, before any is measured.
+    private static let usualSeconds = 0.2
     /// The most records that are kept of origins at rest.
     private static let recordLimit = 2048
 
@@ -52,7 +56,7 @@ struct Origins {
     func spareCount(_ origin: String, _ now: Instant) -> Int {
         guard pause(of: origin, now) == nil else { return 0 }
         guard let record = records[origin] else { return limit(of: origin, nil) }
-        return max(0, limit(of: origin, record) - record.activeCount - record.waiting.count)
+        return max(0, limit(of: origin, record) - record.active.count - record.waiting.count)
     }
 
     mutating func enqueue(_ image: ImageID, _ origin: String, _ now: Instant) {
@@ -72,12 +76,12 @@ struct Origins {
     /// `hasRoom` says whether there is room for one more file: of an origin of which nothing is under way, or of another.
     mutating func next(_ now: Instant, hasRoom: (_ isFirst: Bool) -> Bool) -> ImageID? {
         guard activeCount < maxFetches,
-            let index = line.firstIndex(where: { mayStart($0, now) && hasRoom(records[$0]?.activeCount == 0) })
+            let index = line.firstIndex(where: { mayStart($0, now) && hasRoom(records[$0]?.active.isEmpty ?? true) })
         else { return nil }
         let origin = line.remove(at: index)
         guard var record = records[origin] else { return nil }
         let image = record.waiting.removeFirst()
-        record.activeCount += 1
+        record.active[image] = now
         record.usedAt = now
         if !record.waiting.isEmpty { line.append(origin) }
         records[origin] = record
@@ -86,10 +90,10 @@ struct Origins {
     }
 
     /// A fetch that `next` gave out is over.
-    mutating func ended(_ origin: String, seconds: Double?, _ now: Instant) {
+    mutating func ended(_ image: ImageID, _ origin: String, seconds: Double?, _ now: Instant) {
         activeCount -= 1
         guard var record = records[origin] else { return }
-        record.activeCount -= 1
+        record.active[image] = nil
         record.usedAt = now
         if let seconds { record.secondsPerFetch = 0.8 * record.secondsPerFetch + 0.2 * seconds }
         records[origin] = record
@@ -97,36 +101,53 @@ struct Origins {
     }
 
     private func mayStart(_ origin: String, _ now: Instant) -> Bool {
-        guard let record = records[origin], record.activeCount < limit(of: origin, record), pause(of: origin, now) == nil
+        guard let record = records[origin], record.active.count < limit(of: origin, record), pause(of: origin, now) == nil
         else { return false }
-        return record.activeCount == 0 || activeCount < maxFetches - maxFetches / 4
+        return record.active.isEmpty || activeCount < maxFetches - maxFetches / 4
     }
 
     private func limit(of origin: String, _ record: Record?) -> Int {
         // Local files and data: URLs.
         if origin.isEmpty { return max(1, maxFetches / 2) }
         if let record, record.doubtCount > 0 { return 0 }
-        // After a pause one fetch finds out whether it is over.
-        if let record, record.parkingCount > 0 { return 1 }
+        // One fetch finds out whether the origin answers, or whether its pause is over. Those that hang leave places for others.
+        guard let record, record.hasAnswered, record.parkingCount == 0, record.detour?.count ?? 0 < Self.threshold else {
+            return 1
+        }
         return max(1, min(fetchesPerOrigin / max(1, daemonCount), maxFetches - maxFetches / 4))
     }
 
     /// Forgets all that say nothing, those that were not used for the longest time first.
     private mutating func forgetRestingRecords(_ now: Instant) {
         let resting = records.filter { _, record in
-            record.activeCount == 0 && record.waiting.isEmpty && record.doubtCount == 0
+            record.active.isEmpty && record.waiting.isEmpty && record.doubtCount == 0
                 && (record.parkedUntil.map { $0 <= now } ?? true)
         }
         let oldest = resting.sorted { ($0.value.usedAt, $0.key) < ($1.value.usedAt, $1.key) }
         for (origin, _) in oldest.prefix(Self.recordLimit / 2) { records[origin] = nil }
     }
 
-    /// When an origin that has planned work for `count` fetches more will have done them; at most a quarter of an hour from now.
+    /// Seconds until a fetch from an origin is over, on the average, one place counted: as measured, or longer while one hangs.
+    func secondsPerFetch(_ origin: String, _ now: Instant) -> Double {
+        guard let record = records[origin] else { return Self.usualSeconds }
+        let oldest = record.active.values.min().map { (now - $0) / .seconds(1) } ?? 0
+        return max(record.secondsPerFetch, oldest) / Double(max(1, limit(of: origin, record)))
+    }
+
+    /// Seconds until an origin has a place for what is not let in yet.
+    func backlogSeconds(_ origin: String, _ now: Instant) -> Double {
+        if let pause = pause(of: origin, now) { return pause.left / .seconds(1) }
+        guard let record = records[origin] else { return 0 }
+        if spareCount(origin, now) > 0 { return 0 }
+        return secondsPerFetch(origin, now) * Double(record.active.count + record.waiting.count)
+    }
+
+    /// How long until an origin has done `count` fetches more, after all that was planned before; at most a quarter of an hour.
     mutating func plan(_ count: Int, _ origin: String, _ now: Instant) -> Duration {
         var record = records[origin] ?? Record(usedAt: now)
-        let perFetch = Duration.seconds(record.secondsPerFetch / Double(max(1, limit(of: origin, record))))
-        let backlog = now + perFetch * (record.activeCount + record.waiting.count)
-        let end = min(max(record.plannedUntil ?? now, backlog) + perFetch * count, now + .seconds(900))
+        let backlog = now + .seconds(backlogSeconds(origin, now))
+        let whole = Duration.seconds(secondsPerFetch(origin, now)) * count
+        let end = min(max(record.plannedUntil ?? now, backlog) + whole, now + .seconds(900))
         record.plannedUntil = end
         records[origin] = record
         return end - now
@@ -134,9 +155,13 @@ struct Origins {
 
     // MARK: Health
 
+    /// The origin answered, if only with an error.
+    mutating func answered(_ origin: String) { records[origin]?.hasAnswered = true }
+
     /// The origin answered with a file. `via`: the origin that redirected to it.
     mutating func succeeded(_ origin: String, via: String) {
         for name in [origin, via] {
+            records[name]?.hasAnswered = true
             records[name]?.failureCount = 0
             records[name]?.parkingCount = 0
             records[name]?.parkedUntil = nil

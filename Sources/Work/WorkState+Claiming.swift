@@ -44,9 +44,9 @@ extension WorkState {
         guard !claimed.isEmpty else { return }
         claiming.mayHaveWork = true
         emit(.note(.claimed(claimed.count)))
-        guard claimer == worker else { return emit(.note(.lost(claimed.map(\.id)))) }
+        guard claimer == worker else { return emit(.note(.lost(claimed.map(\.lease)))) }
         for claim in claimed where jobs[claim.lease] == nil {
-            add(HeldJob(claim, modelDigest: engine.identity.digest, originOf: originOf))
+            add(HeldJob(claim, modelDigest: engine.identity.digest, originOf: originOf, now: now))
             if phase != .working { release(claim.lease, shutdown) }
         }
     }
@@ -102,48 +102,62 @@ extension WorkState {
         let ahead = settings.ahead / .seconds(1)
         guard supply.aheadCount == 0 || supply.aheadSeconds < ahead / 2 else { return nil }
         if jobs.count >= settings.maxJobs { deferBlockedJobs() }
-        let window = min(claiming.window, settings.maxJobs)
+        // While no image comes, more are asked for.
+        if supply.livelyCount == 0, !jobs.isEmpty, queries.isEmpty { claiming.window *= 2 }
+        claiming.window = min(claiming.window, settings.maxJobs)
+        let window = claiming.window
         let room = min(settings.maxJobs - jobs.count, window - supply.livelyCount)
         // A few at a time rather than one with each job that leaves.
         guard room > 0, room >= window / 4 || supply.aheadCount == 0 else { return nil }
         return ClaimBudget(
-            jobs: costs.isMeasured ? room : 1, bytes: claiming.bytes, seconds: max(0, ahead - supply.aheadSeconds),
+            jobs: costs.isMeasured || window > 2 ? room : 1, bytes: claiming.bytes, seconds: max(0, ahead - supply.aheadSeconds),
             weights: costs.weights)
     }
 
-    func secondsLeft(_ job: HeldJob) -> Double {
-        costs.weights.seconds(job.claimed.work, of: job.claimed.spec.task) * job.shareLeft
+    private func secondsLeft(_ job: HeldJob, _ weights: WorkWeights) -> Double {
+        weights.seconds(job.work, of: job.claimed.spec.task) * job.shareLeft
     }
 
     private func supply() -> Supply {
         var supply = Supply()
+        let weights = costs.weights
         var rowCount = 0
-        for job in jobsInOrder where job.state != .reporting && !isStalled(job) {
+        // Seconds until each origin has a place for the next job.
+        var backlogs: [String: Double] = [:]
+        for job in jobsInOrder where job.state != .reporting && !isStalled(job, &backlogs) {
             supply.livelyCount += 1
             if job.state == .computing && rowCount < settings.engineRows {
                 rowCount += job.rowCount
                 continue
             }
             supply.aheadCount += 1
-            supply.aheadSeconds += secondsLeft(job)
+            supply.aheadSeconds += secondsLeft(job, weights)
         }
         return supply
     }
 
     /// Whether a job will not come to the engine soon: its origins have no place for it, or are slow.
-    private func isStalled(_ job: HeldJob) -> Bool {
+    private func isStalled(_ job: HeldJob, _ backlogs: inout [String: Double]) -> Bool {
         switch job.state {
-        case .doubtful: true
-        case .waiting: isBlocked(job)
-        case .fetching: job.movedAt.map { now - $0 >= Self.stallTime } ?? false
-        case .ready, .announced, .computing, .reporting: false
+        case .doubtful: return true
+        case .fetching: return now - job.movedAt >= Self.stallTime
+        case .ready, .announced, .computing, .reporting: return false
+        case .waiting:
+            var wait = 0.0
+            for origin in job.origins {
+                let backlog = backlogs[origin] ?? origins.backlogSeconds(origin, now)
+                wait = max(wait, backlog)
+                let count = Double(job.imageIndices.count) / Double(job.origins.count)
+                backlogs[origin] = backlog + origins.secondsPerFetch(origin, now) * count
+            }
+            return .seconds(wait) >= Self.stallTime
         }
     }
 
     /// When the next job is stalled, so that others may be claimed.
     var stallDeadline: Instant? {
         guard phase == .working, claiming.mayHaveWork else { return nil }
-        let stalls = jobs.values.filter { $0.state == .fetching }.compactMap { $0.movedAt.map { $0 + Self.stallTime } }
+        let stalls = jobs.values.filter { $0.state == .fetching }.map { $0.movedAt + Self.stallTime }
         return (stalls + [claiming.deferredAt.map { $0 + Self.deferral }].compactMap(\.self)).filter { $0 > now }.min()
     }
 
@@ -152,7 +166,7 @@ extension WorkState {
     private mutating func deferBlockedJobs() {
         guard claiming.deferredAt.map({ now - $0 >= Self.deferral }) ?? true else { return }
         let blocked = jobsInOrder.filter { $0.state == .waiting && isBlocked($0) }
-        guard blocked.count > settings.maxJobs / 2 else { return }
+        guard blocked.count >= max(2, settings.maxJobs / 2) else { return }
         claiming.deferredAt = now
         for job in blocked.dropFirst(settings.maxJobs / 4) {
             let origin = job.origins.first ?? ""
@@ -169,10 +183,11 @@ extension WorkState {
         let most = 4 * (settings.ahead / .seconds(1))
         var supply = supply()
         guard supply.aheadSeconds > most, supply.aheadCount > 1 else { return }
+        let weights = costs.weights
         for job in jobsInOrder.reversed() where supply.aheadCount > 1 && supply.aheadSeconds > most / 4 {
             guard job.state == .waiting && !isBlocked(job) || job.state == .ready else { continue }
             supply.aheadCount -= 1
-            supply.aheadSeconds -= secondsLeft(job)
+            supply.aheadSeconds -= secondsLeft(job, weights)
             release(job.lease, Release(.surplus, reason: "this daemon holds more than it can do soon", code: "surplus"))
         }
     }

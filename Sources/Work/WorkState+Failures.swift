@@ -127,6 +127,7 @@ extension WorkState {
 
     /// An origin answered: failures elsewhere are to be believed.
     mutating func networkWorks(_ origin: String) {
+        origins.answered(origin)
         for doubt in reachability.worked(origin, parts: ImageFailure.NetworkPart.shown(by: origin)) {
             origins.settleDoubt(doubt.origin)
             guard let job = jobs[doubt.key], let details = job.doubt else { continue }

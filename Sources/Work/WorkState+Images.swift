@@ -111,7 +111,7 @@ extension WorkState {
 
     mutating func fetched(_ id: ImageID, _ file: FetchedFile) {
         guard let image = images[id], image.state == .fetching else { return }
-        origins.ended(image.origin, seconds: file.seconds, now)
+        origins.ended(id, image.origin, seconds: file.seconds, now)
         if let origin = file.origin {
             origins.succeeded(origin, via: image.origin)
             networkWorks(origin)
@@ -150,7 +150,7 @@ extension WorkState {
     mutating func failed(_ id: ImageID, _ failure: ImageFailure) {
         guard let image = images[id] else { return }
         switch image.state {
-        case .fetching: origins.ended(image.origin, seconds: nil, now)
+        case .fetching: origins.ended(id, image.origin, seconds: nil, now)
         case .measuring: decoderCount -= 1
         case .decoding: endDecoding(id)
         case .queued, .fetched, .measured, .decoded, .submitted: return

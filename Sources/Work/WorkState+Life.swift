@@ -149,7 +149,7 @@ extension WorkState {
     /// Says goodbye: leases that are still held go back at once.
     private mutating func leave(_ reason: StopReason) {
         if case .leaving = phase { return }
-        let left = jobsInOrder.map(\.lease.job)
+        let left = line
         if !left.isEmpty { emit(.note(.unrecorded(left))) }
         guard let worker else { return stop(reason) }
         phase = .leaving(until: now + settings.farewell, reason)

@@ -255,7 +255,7 @@ public struct WorkState: Sendable {
             leave(lease)
             remove(lease)
         }
-        emit(.note(.lost(lost.map(\.job))))
+        emit(.note(.lost(lost)))
     }
 
     /// Takes a job out of the engine, its images out of memory, and its doubts out of the way.

@@ -13,11 +13,11 @@ final class Checks {
 
     private let settings: WorkSettings
     private(set) var violations: [String] = []
-    private var held: Set<Lease> = []
+    /// Claimed, neither reported nor lost.
+    private var open: Set<Lease> = []
     private var ended: [Lease: JobReport] = [:]
-    private(set) var recordedCount = 0, lostCount = 0
+    private(set) var recordedCount = 0, mostFileBytes = 0
     private var claimedJobs: Set<Lease> = []
-    private var lost: Set<JobID> = []
     // Bytes of images, as the world sees them.
     private var files: [ImageID: Int] = [:]
     private var pixels: [ImageID: Lease] = [:]
@@ -45,6 +45,7 @@ final class Checks {
         switch event {
         case .claimed(let jobs, _):
             for job in jobs { isTrue(claimedJobs.insert(job.lease).inserted, "claimed twice: \(job.lease)") }
+            open.formUnion(jobs.map(\.lease))
         case .begun:
             begun.formUnion(announcement?.leases ?? [])
             announcement = nil
@@ -85,9 +86,8 @@ final class Checks {
             announcement = Announcement(leases: Set(leases), at: now)
         case .submit(let queries): submitted(queries, now)
         case .record(let reports, _): for report in reports { recorded(report) }
-        case .note(.lost(let jobs)):
-            lostCount += jobs.count
-            lost.formUnion(jobs)
+        case .note(.lost(let leases)):
+            for lease in leases { isTrue(open.remove(lease) != nil, "lost after its end: \(lease)") }
         case .stop: isStopped = true
         default: break
         }
@@ -111,13 +111,14 @@ final class Checks {
             isTrue(earlier == report, "two reports of one lease")
         } else {
             ended[report.lease] = report
+            open.remove(report.lease)
         }
     }
 
     // MARK: State
 
     func after(_ state: WorkState) {
-        for (id, image) in state.images { imageOf[id] = image.lease }
+        for (id, image) in state.images where imageOf[id] == nil { imageOf[id] = image.lease }
         for (lease, job) in state.jobs {
             if case .announced(let at) = job.state, announced[lease] == nil { announced[lease] = at }
         }
@@ -135,13 +136,12 @@ final class Checks {
             if case .announced = $1.state { $0 + $1.rowCount } else { $0 }
         }
         isTrue(state.engineRowCount == rows + announcedRows, "the engine's rows are miscounted")
-        for lease in claimedJobs where state.jobs[lease] == nil && ended[lease] == nil && !isStopped {
-            isTrue(lost.contains(lease.job), "\(lease) is forgotten")
-        }
+        if !isStopped { for lease in open { isTrue(state.jobs[lease] != nil, "\(lease) is forgotten") } }
     }
 
     private func checkFiles(_ state: WorkState) {
         let bytes = files.values.reduce(0, +)
+        mostFileBytes = max(mostFileBytes, bytes)
         isTrue(bytes <= settings.fileBytes || files.values.filter { $0 > 0 }.count <= 1, "\(bytes) bytes of files")
         isTrue(bytes <= state.budget.files.used, "files take \(bytes), known are \(state.budget.files.used)")
         isTrue(state.origins.activeCount <= settings.maxFetches, "too many fetches")
@@ -150,8 +150,6 @@ final class Checks {
     /// What must hold when all is over.
     func atTheEnd(_ state: WorkState) {
         isTrue(isStopped, "it did not stop")
-        for lease in claimedJobs where ended[lease] == nil && !lost.contains(lease.job) {
-            isTrue(state.jobs[lease] != nil, "\(lease) is forgotten at the end")
-        }
+        for lease in open { isTrue(state.jobs[lease] != nil, "\(lease) is forgotten at the end") }
     }
 }

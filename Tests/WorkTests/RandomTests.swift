@@ -40,7 +40,7 @@ final class RandomLife {
         self.settings = settings
         let engine = SimulatedEngine()
         engine.token = world.between(0.0001, 0.01)
-        daemon = world.addDaemon(settings, engine)
+        daemon = world.addDaemon(settings, engine: engine)
         origins = (0..<6).map { "\($0 % 2 == 0 ? "https" : "http")://\($0).org" }
         world.web.decodeBytes = 100
         script()

@@ -28,7 +28,7 @@ final class World {
     }
 
     @discardableResult
-    func addDaemon(_ settings: WorkSettings = WorkSettings(), _ engine: SimulatedEngine = SimulatedEngine())
+    func addDaemon(_ settings: WorkSettings = WorkSettings(), engine: SimulatedEngine = SimulatedEngine())
         -> SimulatedDaemon
     {
         let daemon = SimulatedDaemon(
