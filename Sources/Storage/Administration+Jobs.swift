@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 
 extension Administration {
@@ -140,7 +141,7 @@ extension Administration {
 
 /// A job as `gloss.enqueue_json` takes it. The names are those of `gloss.inbox`.
 struct WireSubmission: Encodable {
-    var task: AnnotationTask
+    var task: TaskName
     var image_urls: [String]
     var texts: [String]
     var key: String?
@@ -150,15 +151,15 @@ struct WireSubmission: Encodable {
     var max_attempts: Int
     var model: String?
     var language: String
-    var style: PromptStyle
+    var style: String
     var score: ResponseScore
     var background: String?
     var max_tokens: Int
     var samples: Int
     var beams: Int
-    var temperature: Float
+    var temperature: Double
     var top_k: Int
-    var top_p: Float
+    var top_p: Double
     var seed: UInt64
 
     init(_ spec: JobSpec, _ options: EnqueueOptions) {

@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 
 /// When, how often and for whom a job runs; the same for every task.
@@ -56,7 +57,7 @@ public enum JobSelection: Sendable, Equatable {
     /// All jobs of a batch.
     case batch(String)
     /// All jobs of a task.
-    case task(AnnotationTask)
+    case task(TaskName)
     /// All jobs with an image of a host; for `pause` and `resume` only.
     case host(String)
     /// All jobs.
@@ -100,12 +101,12 @@ public struct JobFilter: Sendable, Equatable {
     /// The batch.
     public var batch: String?
     /// The task.
-    public var task: AnnotationTask?
+    public var task: TaskName?
     /// The key.
     public var key: String?
 
     /// A filter.
-    public init(state: String? = nil, batch: String? = nil, task: AnnotationTask? = nil, key: String? = nil) {
+    public init(state: String? = nil, batch: String? = nil, task: TaskName? = nil, key: String? = nil) {
         self.state = state
         self.batch = batch
         self.task = task
@@ -114,19 +115,22 @@ public struct JobFilter: Sendable, Equatable {
 }
 
 /// A view of results.
-public enum ResultView: String, Sendable, CaseIterable {
-    /// One row a caption.
-    case caption
-    /// One row an answer.
-    case answer
-    /// One row a box.
-    case detection
-    /// One row an object.
-    case multiview
-    /// One row a view, question and sample.
-    case multiviewResponse = "multiview_response"
+public struct ResultView: RawRepresentable, Hashable, Sendable {
     /// One row a job of any task, with all that is needed to run it again.
-    case result
+    public static let result = ResultView("result")
+    /// The views of each task, then `result`.
+    public static let all = TaskName.all.flatMap(\.resultViews).map { ResultView($0) } + [result]
+
+    /// Its name in the schema `gloss`.
+    public let rawValue: String
+
+    /// A view by its name; nil if there is no such view.
+    public init?(rawValue: String) {
+        guard let view = Self.all.first(where: { $0.rawValue == rawValue }) else { return nil }
+        self = view
+    }
+
+    private init(_ name: String) { rawValue = name }
 }
 
 /// What a person does with the queue: each method is one statement, possible in psql as well.
