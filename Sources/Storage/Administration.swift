@@ -115,18 +115,18 @@ public struct JobFilter: Sendable, Equatable {
 }
 
 /// A view of results.
-public struct ResultView: RawRepresentable, Hashable, Sendable {
+public struct ResultView: RawRepresentable, CaseIterable, Hashable, Sendable {
     /// One row a job of any task, with all that is needed to run it again.
     public static let result = ResultView("result")
     /// The views of each task, then `result`.
-    public static let all = TaskName.all.flatMap(\.resultViews).map { ResultView($0) } + [result]
+    public static let allCases = TaskName.all.flatMap(\.resultViews).map { ResultView($0) } + [result]
 
     /// Its name in the schema `gloss`.
     public let rawValue: String
 
     /// A view by its name; nil if there is no such view.
     public init?(rawValue: String) {
-        guard let view = Self.all.first(where: { $0.rawValue == rawValue }) else { return nil }
+        guard let view = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
         self = view
     }
 

@@ -1,3 +1,4 @@
+import Annotation
 import ArgumentParser
 import Foundation
 import Images
@@ -78,7 +79,7 @@ struct Infer: ParsableCommand {
         let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
         if let dumpStages { try dump(model.stages(images: pixels, prompt: prompt), to: dumpStages) }
         let answers = try answers(model, model.embedImages(pixels))
-        try format.json ? sayJSON(answers) : say(answers, DetectionParser(tokenizer: model.tokenizer))
+        try format.json ? sayJSON(answers) : say(answers, DetectionParser(model.vocabulary))
     }
 
     private func location() throws -> URL {
@@ -133,23 +134,25 @@ struct Infer: ParsableCommand {
             Console.say(palette.paint(score ?? answer.text, .bold))
             let count = "\(answer.tokens.count) token\(answer.tokens.count == 1 ? "" : "s")"
             let end = answer.finishReason == .eos ? "" : ", cut off by --max-tokens"
-            let (sum, norm) = (answer.sumLogProbability, answer.normalisedLogProbability)
+            let (sum, norm) = (answer.sumLogprob, answer.normLogprob)
             let scores = "log-probability \(Formats.fixed(sum, 4)), length-normalised \(Formats.fixed(norm, 4))"
             Console.say(palette.paint("  \(scores), \(count)\(end)", .dim))
-            let boxes = parser.boxes(answer)
-            if !boxes.isEmpty {
-                Self.table(boxes).lines(width: nil, palette: palette).forEach { Console.say("  \($0)") }
+            let findings = parser.parse(answer).findings
+            if !findings.isEmpty {
+                Self.table(findings).lines(width: nil, palette: palette).forEach { Console.say("  \($0)") }
             }
         }
     }
 
-    private static func table(_ boxes: [DetectedBox]) -> Table {
+    private static func table(_ findings: [Finding]) -> Table {
         var table = Table([
             .text("BOX"), .number("SCORE"), .number("TOP"), .number("LEFT"), .number("BOTTOM"), .number("RIGHT"),
         ])
-        for box in boxes {
-            let numbers = [box.score, box.yMin, box.xMin, box.yMax, box.xMax].map { Table.Cell(Formats.fixed($0, 3)) }
-            table.add([Table.Cell(box.label, .green)] + numbers)
+        for finding in findings {
+            let edges = finding.box.map { [$0.y1, $0.x1, $0.y2, $0.x2] } ?? [nil, nil, nil, nil]
+            let numbers = [finding.score] + edges
+            let cells = numbers.map { Table.Cell($0.map { Formats.fixed(Double($0), 3) }) }
+            table.add([Table.Cell(finding.label, .green)] + cells)
         }
         return table
     }
@@ -161,12 +164,12 @@ struct ScoredAnswer: Encodable {
     let tokens: [Int]
     let logprobs: [Double]
     let sumLogprob: Double
-    let finishReason: Generation.FinishReason
+    let finishReason: FinishReason
     let prefixTokenCount: Int
 
     init(_ answer: Generation) {
         (text, tokens, logprobs) = (answer.text, answer.tokens, answer.logProbabilities)
-        (sumLogprob, finishReason) = (answer.sumLogProbability, answer.finishReason)
+        (sumLogprob, finishReason) = (answer.sumLogprob, answer.finishReason)
         prefixTokenCount = answer.prefixTokenCount
     }
 

@@ -101,6 +101,9 @@ public struct NoResult: Error, Hashable, Sendable {
 /// A task: what a job asks of the model and what becomes of the answers. Each is one file of this folder and one line in
 /// `TaskName.all`; `gloss.task` gets its row from here.
 public protocol AnnotationTask: Sendable {
+    /// A task has no state: all of one type are the same.
+    init()
+
     /// Its name in SQL and on the command line.
     var name: TaskName { get }
     /// What it does, in one sentence.
