@@ -109,34 +109,6 @@ extension Administration {
         let answer = try await session.query("select gloss.\(verb)(\(argument))", [value], context: verb)
         return answer.scalar.flatMap { Int($0) } ?? 0
     }
-
-    /// Gives out no job of `host` for a while.
-    public func park(host: String, for pause: Duration, reason: String) async throws {
-        _ = try await session.query(
-            "select gloss.park_host($1, make_interval(secs => $2), $3)",
-            [SQLValue(host), SQLValue(pause.seconds), SQLValue(reason)], context: "park")
-    }
-
-    /// Undoes `park`.
-    public func unpark(host: String) async throws {
-        _ = try await session.query("select gloss.unpark_host($1)", [SQLValue(host)], context: "unpark")
-    }
-
-    /// Hands over results one by one; a million rows take no more memory than one.
-    /// - Parameters:
-    ///   - since: results finished at or after this time (any text PostgreSQL reads as a timestamp).
-    ///   - onRow: gets the columns' names, the same for each row, and one row's values.
-    public func results(
-        _ view: ResultView, batch: String? = nil, since: String? = nil, limit: Int? = nil,
-        onRow: @Sendable ([String], [String?]) throws -> Void
-    ) async throws {
-        try await session.stream(
-            """
-            select * from gloss.\(view.rawValue)
-            where ($1::text is null or batch = $1) and ($2::timestamptz is null or finished_at >= $2)
-            limit $3::bigint
-            """, [SQLValue(batch), SQLValue(since), SQLValue(limit)], context: "results", onRow: onRow)
-    }
 }
 
 /// A job as `gloss.enqueue_json` takes it. The names are those of `gloss.inbox`.

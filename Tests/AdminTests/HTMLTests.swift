@@ -1,3 +1,4 @@
+import Annotation
 import Testing
 
 @testable import Admin
@@ -22,7 +23,7 @@ import Testing
     }
 
     @Test func nothingOfTheUsersIsMarkup() throws {
-        let boxes = ",\"labels\":[\"<l>\"],\"box_scores\":[0.5],\"boxes\":[0,0,1,1]"
+        let boxes = ",\"findings\":[{\"label\":\"<l>\",\"score\":0.5,\"y1\":0,\"x1\":0,\"y2\":1,\"x2\":1}]"
         let evil = "http://a/\\\"><script>"
         for task in ["caption", "vqa", "detect"] {
             let card = ReportCard(rows: [try row(task, job: 1, url: evil, task == "detect" ? boxes : "")])
@@ -45,14 +46,24 @@ import Testing
     }
 
     @Test func boxesLieWithinTheImage() throws {
-        let row = try row(
-            "detect", job: 1, url: "http://a",
-            ",\"labels\":[\"a\",\"b\"],\"box_scores\":[0.2,0.9],\"boxes\":[-1,0,0.5,2,0.1,0.2,0.3,0.4]")
-        #expect(row.found.map(\.label) == ["b", "a"])
-        #expect(row.found[1] == ReportRow.Box(label: "a", score: 0.2, y1: 0, x1: 0, y2: 0.5, x2: 1))
+        let findings = """
+            ,"findings":[{"label":"a","score":0.2,"y1":-1,"x1":0,"y2":0.5,"x2":2},\
+            {"label":"no box","score":1,"y1":null,"x1":null,"y2":null,"x2":null},\
+            {"label":"b","score":0.9,"y1":0.1,"x1":0.2,"y2":0.3,"x2":0.4}]
+            """
+        let row = try row("detect", job: 1, url: "http://a", findings)
+        #expect(row.boxes.map(\.label) == ["b", "a"])
+        #expect(row.boxes[1] == ReportRow.LabelledBox(label: "a", score: 0.2, y1: 0, x1: 0, y2: 0.5, x2: 1))
         #expect(
             CardHTML(card: ReportCard(rows: [row])).html.contains(
                 "x=\"200.0\" y=\"100.0\" width=\"200.0\" height=\"200.0\""))
+    }
+
+    /// A task of a newer version is shown as the text that it gave.
+    @Test func aTaskUnknownHereIsShown() throws {
+        let card = ReportCard(rows: [try row("dream", job: 1, url: "http://a")])
+        #expect(CardHTML(card: card).html.contains("&lt;b&gt;t&lt;/b&gt;"))
+        #expect(PageHTML(title: "t", cards: [card], dead: [], leftCount: 0).head.contains("<b>1</b> image<"))
     }
 
     @Test(arguments: [("answer en what is it?", "what is it?"), ("caption en", "caption en"), ("answer", "answer")])
