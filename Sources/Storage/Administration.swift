@@ -118,8 +118,10 @@ public struct JobFilter: Sendable, Equatable {
 public struct ResultView: RawRepresentable, CaseIterable, Hashable, Sendable {
     /// One row a job of any task, with all that is needed to run it again.
     public static let result = ResultView("result")
-    /// The views of each task, then `result`.
-    public static let allCases = TaskName.all.flatMap(\.resultViews).map { ResultView($0) } + [result]
+    /// One row a thing that a job of any task found.
+    public static let found = ResultView("found")
+    /// The views of each task, then those of all tasks.
+    public static let allCases = TaskName.all.flatMap(\.resultViews).map { ResultView($0) } + [found, result]
 
     /// Its name in the schema `gloss`.
     public let rawValue: String

@@ -22,12 +22,18 @@ import Testing
                 """)
     }
 
+    private func found(_ n: Int, _ label: String, _ score: Double, _ edges: [Double]) throws -> FoundRow {
+        let names = zip(["y1", "x1", "y2", "x2"], edges).map { ",\"\($0)\":\($1)" }.joined()
+        return try FoundRow(json: "{\"job_id\":1,\"n\":\(n),\"label\":\"\(label)\",\"score\":\(score)\(names)}")
+    }
+
     @Test func nothingOfTheUsersIsMarkup() throws {
-        let boxes = ",\"findings\":[{\"label\":\"<l>\",\"score\":0.5,\"y1\":0,\"x1\":0,\"y2\":1,\"x2\":1}]"
+        let box = try found(1, "<l>", 0.5, [0, 0, 1, 1])
         let evil = "http://a/\\\"><script>"
         for task in ["caption", "vqa", "detect"] {
-            let card = ReportCard(rows: [try row(task, job: 1, url: evil, task == "detect" ? boxes : "")])
-            let html = CardHTML(card: card).html
+            var row = try row(task, job: 1, url: evil)
+            row.findings = task == "detect" ? [box] : []
+            let html = CardHTML(card: ReportCard(rows: [row])).html
             for markup in ["<b>t", "<q>", "<m>", "<l>", "<script>"] { #expect(!html.contains(markup), "\(task)") }
         }
         let answers = ",\"answers\":[\"<b>t\"],\"probabilities\":[1]"
@@ -46,12 +52,11 @@ import Testing
     }
 
     @Test func boxesLieWithinTheImage() throws {
-        let findings = """
-            ,"findings":[{"label":"a","score":0.2,"y1":-1,"x1":0,"y2":0.5,"x2":2},\
-            {"label":"no box","score":1,"y1":null,"x1":null,"y2":null,"x2":null},\
-            {"label":"b","score":0.9,"y1":0.1,"x1":0.2,"y2":0.3,"x2":0.4}]
-            """
-        let row = try row("detect", job: 1, url: "http://a", findings)
+        var row = try row("detect", job: 1, url: "http://a")
+        row.findings = [
+            try found(1, "a", 0.2, [-1, 0, 0.5, 2]), try found(2, "no box", 1, []),
+            try found(3, "b", 0.9, [0.1, 0.2, 0.3, 0.4]),
+        ]
         #expect(row.boxes.map(\.label) == ["b", "a"])
         #expect(row.boxes[1] == ReportRow.LabelledBox(label: "a", score: 0.2, y1: 0, x1: 0, y2: 0.5, x2: 1))
         #expect(

@@ -9,8 +9,8 @@ struct Results: AsyncParsableCommand {
         abstract: "Writes results as JSONL or CSV, row by row, however many there are.",
         discussion: """
             A view has a row a result of its task; detection has a row a box, multiview_response a row a view, question \
-            and sample, and result a row a result of any task, with all that is needed to run it again. In CSV, arrays \
-            are JSON arrays and NULL is an empty field. Rows come in no order.
+            and sample. Of all tasks, found has a row a thing that was found, and result a row a result, with all that \
+            is needed to run it again. In CSV, arrays are JSON arrays and NULL is an empty field. Rows come in no order.
 
             EXAMPLES
               glossctl results caption --batch photos > captions.jsonl

@@ -17,29 +17,21 @@ struct ReportRow: Decodable {
     var prompts: [String]
     var model: String
     var settings: Settings
-    /// The rows of `gloss.finding`, in the model's order; nil: none.
-    var findings: [Found]?
+    /// What was found, in the model's order.
+    var findings: [FoundRow] = []
 
     /// What the report says of the decode settings.
     struct Settings: Decodable {
         var samples: Int?
     }
 
-    /// Reads the JSON object of a row.
-    init(json: String) throws(Trouble) {
-        do {
-            self = try JSONDecoder().decode(Self.self, from: Data(json.utf8))
-        } catch {
-            throw Trouble(.failed, "gloss.result has a row that this version does not understand: \(error)")
-        }
+    enum CodingKeys: CodingKey {
+        case job_id, task, key, text, sum_logprob, norm_logprob, finish_reason, texts, answers, probabilities
+        case image_urls, prompts, model, settings
     }
 
-    /// Something that was found; coordinates are fractions of the image.
-    struct Found: Decodable, Equatable {
-        var label: String
-        var score: Double
-        var y1, x1, y2, x2: Double?
-    }
+    /// Reads the JSON object of a row.
+    init(json: String) throws(Trouble) { self = try read(json, of: "gloss.result") }
 
     /// A box with what it shows; coordinates are fractions of the image, 0...1.
     struct LabelledBox: Equatable {
@@ -59,7 +51,7 @@ struct ReportRow: Decodable {
 
     /// The boxes that were found, the surest first.
     var boxes: [LabelledBox] {
-        (findings ?? []).compactMap { found in
+        findings.compactMap { found in
             guard let y1 = found.y1, let x1 = found.x1, let y2 = found.y2, let x2 = found.x2 else { return nil }
             let edge = [y1, x1, y2, x2].map { min(max($0, 0), 1) }
             return LabelledBox(
@@ -76,8 +68,28 @@ struct ReportRow: Decodable {
 
     /// Everything a person may look for.
     var searchText: String {
-        ([key ?? ""] + texts + (findings ?? []).map(\.label) + (answers ?? []) + prompts).joined(separator: " ")
+        ([key ?? ""] + texts + findings.map(\.label) + (answers ?? []) + prompts).joined(separator: " ")
             .lowercased()
+    }
+}
+
+/// A row of `gloss.found`; coordinates are fractions of the image.
+struct FoundRow: Decodable, Equatable {
+    var job_id: Int64
+    var n: Int
+    var label: String
+    var score: Double
+    var y1, x1, y2, x2: Double?
+
+    /// Reads the JSON object of a row.
+    init(json: String) throws(Trouble) { self = try read(json, of: "gloss.found") }
+}
+
+private func read<Row: Decodable>(_ json: String, of view: String) throws(Trouble) -> Row {
+    do {
+        return try JSONDecoder().decode(Row.self, from: Data(json.utf8))
+    } catch {
+        throw Trouble(.failed, "\(view) has a row that this version does not understand: \(error)")
     }
 }
 
