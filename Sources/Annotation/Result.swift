@@ -83,10 +83,10 @@ public struct AggregatedAnswer: Hashable, Sendable, Codable {
     /// The canonical answer.
     public var answer: String
     /// Its probability among all answers of the object.
-    public var probability: Float
+    public var probability: Double
 
     /// An answer and its probability.
-    public init(answer: String, probability: Float) {
+    public init(answer: String, probability: Double) {
         self.answer = answer
         self.probability = probability
     }

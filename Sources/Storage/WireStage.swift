@@ -39,7 +39,7 @@ struct WireStage: Encodable {
         }
         guard !result.distribution.isEmpty else { return }
         answers = result.distribution.map(\.answer)
-        probabilities = result.distribution.map(\.probability)
+        probabilities = result.distribution.map { Float($0.probability) }
     }
 }
 

@@ -69,7 +69,7 @@ public enum Samples {
         _ distribution: [AggregatedAnswer], prompts: [String], views: [ViewResponses]
     ) -> AnnotationResult {
         let stage = StageResult(prompts: prompts, views: views, distribution: distribution)
-        return AnnotationResult(stages: [stage], score: distribution.first?.probability)
+        return AnnotationResult(stages: [stage], score: distribution.first.map { Float($0.probability) })
     }
 
     /// A finished job.

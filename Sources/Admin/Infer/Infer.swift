@@ -78,8 +78,8 @@ struct Infer: ParsableCommand {
             contentsOf: try location(), precision: precision, threads: threads ?? Processors.threadCount())
         let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
         if let dumpStages { try dump(model.stages(images: pixels, prompt: prompt), to: dumpStages) }
-        let answers = try answers(model, model.embedImages(pixels))
-        try format.json ? sayJSON(answers) : say(answers, DetectionParser(model.vocabulary))
+        let responses = try responses(model, model.embedImages(pixels))
+        try format.json ? sayJSON(responses) : say(responses, DetectionParser(model.vocabulary))
     }
 
     private func location() throws -> URL {
@@ -89,7 +89,7 @@ struct Infer: ParsableCommand {
         return URL(filePath: model)
     }
 
-    private func answers(_ model: PaliGemma, _ images: [ImageTokens]) throws -> [Generation] {
+    private func responses(_ model: PaliGemma, _ images: [ImageTokens]) throws -> [Generation] {
         if let score { return [try model.score(images: images, prompt: prompt, suffix: score)] }
         let settings = DecodeSettings(
             maxTokens: maxTokens, samples: samples, temperature: temperature ?? (samples > 1 ? 1 : 0), topK: topK,
@@ -119,8 +119,8 @@ struct Infer: ParsableCommand {
         }
     }
 
-    private func sayJSON(_ answers: [Generation]) throws {
-        let scored = answers.map(ScoredAnswer.init)
+    private func sayJSON(_ responses: [Generation]) throws {
+        let scored = responses.map(ScoredResponse.init)
         if samples > 1 {
             try JSONText.say(["samples": scored])
         } else if let only = scored.first {
@@ -128,16 +128,16 @@ struct Infer: ParsableCommand {
         }
     }
 
-    private func say(_ answers: [Generation], _ parser: DetectionParser) {
+    private func say(_ responses: [Generation], _ parser: DetectionParser) {
         let palette = Palette.output
-        for answer in answers {
-            Console.say(palette.paint(score ?? answer.text, .bold))
-            let count = "\(answer.tokens.count) token\(answer.tokens.count == 1 ? "" : "s")"
-            let end = answer.finishReason == .eos ? "" : ", cut off by --max-tokens"
-            let (sum, norm) = (answer.sumLogprob, answer.normLogprob)
+        for response in responses {
+            Console.say(palette.paint(score ?? response.text, .bold))
+            let count = "\(response.tokens.count) token\(response.tokens.count == 1 ? "" : "s")"
+            let end = response.finishReason == .eos ? "" : ", cut off by --max-tokens"
+            let (sum, norm) = (response.sumLogprob, response.normLogprob)
             let scores = "log-probability \(Formats.fixed(sum, 4)), length-normalised \(Formats.fixed(norm, 4))"
             Console.say(palette.paint("  \(scores), \(count)\(end)", .dim))
-            let findings = parser.parse(answer).findings
+            let findings = parser.parse(response).findings
             if !findings.isEmpty {
                 Self.table(findings).lines(width: nil, palette: palette).forEach { Console.say("  \($0)") }
             }
@@ -159,7 +159,7 @@ struct Infer: ParsableCommand {
 }
 
 /// A response as `--json` gives it.
-struct ScoredAnswer: Encodable {
+struct ScoredResponse: Encodable {
     let text: String
     let tokens: [Int]
     let logprobs: [Double]
@@ -167,10 +167,10 @@ struct ScoredAnswer: Encodable {
     let finishReason: FinishReason
     let prefixTokenCount: Int
 
-    init(_ answer: Generation) {
-        (text, tokens, logprobs) = (answer.text, answer.tokens, answer.logProbabilities)
-        (sumLogprob, finishReason) = (answer.sumLogprob, answer.finishReason)
-        prefixTokenCount = answer.prefixTokenCount
+    init(_ response: Generation) {
+        (text, tokens, logprobs) = (response.text, response.tokens, response.logProbabilities)
+        (sumLogprob, finishReason) = (response.sumLogprob, response.finishReason)
+        prefixTokenCount = response.prefixTokenCount
     }
 
     enum CodingKeys: String, CodingKey {

@@ -68,7 +68,7 @@ public struct TaskQuery: Hashable, Sendable {
     public var images: [Int]
     /// The prompt, without newline.
     public var prompt: String
-    /// How to answer.
+    /// How tokens are chosen.
     public var settings: DecodeSettings
 
     /// A query.
@@ -81,10 +81,10 @@ public struct TaskQuery: Hashable, Sendable {
     }
 }
 
-/// The samples that answered one view's questions, as [question][sample].
+/// The responses to one view's questions, as [question][sample].
 public typealias ViewGenerations = [[Generation]]
 
-/// Why a job has no result although the model answered: it will have none with another attempt either.
+/// Why a job has no result although the model responded. Another attempt would give none either.
 public struct NoResult: Error, Hashable, Sendable {
     /// A stable word to count by, such as `no_answer`.
     public var code: String
@@ -98,7 +98,7 @@ public struct NoResult: Error, Hashable, Sendable {
     }
 }
 
-/// A task: what a job asks of the model and what becomes of the answers. Each is one file of this folder and one line in
+/// A task: what a job asks of the model and what becomes of the responses. Each is one file of this folder and one line in
 /// `TaskName.all`; `gloss.task` gets its row from here.
 public protocol AnnotationTask: Sendable {
     /// A task has no state: all of one type are the same.
@@ -127,18 +127,18 @@ public protocol AnnotationTask: Sendable {
     /// What a report shows.
     var presentation: Presentation { get }
 
-    /// Reads and combines the answers of all views: what is recorded.
+    /// Reads and combines the responses of all views: what is recorded.
     ///
     /// - Parameters:
-    ///   - answers: those of this attempt, by view.
+    ///   - responses: those of this attempt, by view.
     ///   - checkpoints: views that an earlier attempt finished.
     ///   - context: the spec, the images by index, the vocabulary and the model's digest.
     func result(
-        _ answers: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
+        _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult
 }
 
-/// What a task knows beside the answers.
+/// What a task knows beside the responses.
 public struct TaskContext: Sendable {
     /// What was asked.
     public var spec: JobSpec
@@ -157,11 +157,11 @@ public struct TaskContext: Sendable {
         self.modelDigest = modelDigest
     }
 
-    /// A view's answers as they are stored.
-    public func responses(of view: Int, _ answers: ViewGenerations) -> ViewResponses {
+    /// A view's responses as they are stored.
+    public func responses(of view: Int, _ generations: ViewGenerations) -> ViewResponses {
         let indices = spec.task.definition.limits.imagesAreViews ? [view] : Array(spec.imageURLs.indices)
         return ViewResponses(
-            view: view, responses: answers.map { $0.map { ScoredText($0) } }, images: indices.compactMap { images[$0] },
+            view: view, responses: generations.map { $0.map { ScoredText($0) } }, images: indices.compactMap { images[$0] },
             modelDigest: modelDigest)
     }
 }
