@@ -97,8 +97,11 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Annotation", "Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "AdminTests", dependencies: ["Admin", "Annotation", "Queue", "Storage", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "StorageTests", dependencies: ["Annotation", "Storage", "Queue", "TestSupport"], swiftSettings: strict),
+            name: "AdminTests", dependencies: ["Admin", "Annotation", "Queue", "Storage", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Annotation", "Storage", "Queue", "TestSupport"], swiftSettings: strict
+        ),
     ],
     cxxLanguageStandard: .cxx17
 )

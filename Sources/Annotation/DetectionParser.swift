@@ -4,7 +4,6 @@ import Foundation
 public struct DetectionParser: Sendable {
     private let vocabulary: any Vocabulary
 
-    /// A parser for responses of the model with this vocabulary.
     public init(_ vocabulary: any Vocabulary) { self.vocabulary = vocabulary }
 
     /// What was read.

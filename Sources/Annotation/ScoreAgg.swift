@@ -13,7 +13,6 @@ public enum ScoreAgg {
         /// The score that is aggregated: Σ log-probability, or the length-normalised one.
         public let score: Double
 
-        /// A response.
         public init(text: String, score: Double) {
             self.text = text
             self.score = score

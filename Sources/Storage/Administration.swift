@@ -43,7 +43,6 @@ public struct Enqueued: Sendable, Equatable, Codable {
     /// Whether it is new.
     public var outcome: Outcome
 
-    /// An answer.
     public init(job: JobID, outcome: Outcome) {
         self.job = job
         self.outcome = outcome
@@ -73,7 +72,6 @@ public struct Retention: Sendable, Equatable {
     /// Dead jobs; nil keeps them.
     public var dead: String?
 
-    /// A retention.
     public init(history: String? = nil, results: String? = nil, dead: String? = nil) {
         self.history = history
         self.results = results
@@ -90,7 +88,6 @@ public struct Pruned: Sendable, Codable, Equatable {
     /// Dead jobs.
     public var dead = 0
 
-    /// Nothing yet.
     public init() {}
 }
 
@@ -105,7 +102,6 @@ public struct JobFilter: Sendable, Equatable {
     /// The key.
     public var key: String?
 
-    /// A filter.
     public init(state: String? = nil, batch: String? = nil, task: TaskName? = nil, key: String? = nil) {
         self.state = state
         self.batch = batch
@@ -139,10 +135,8 @@ public struct ResultView: RawRepresentable, CaseIterable, Hashable, Sendable {
 public struct Administration: Sendable {
     let session: Session
 
-    /// Administration over a connection of its own.
     public init(_ settings: ConnectionSettings) { session = Session(settings) }
 
-    /// Administration over a session.
     public init(session: Session) { self.session = session }
 
     /// Enqueues one job.

@@ -10,7 +10,6 @@ public struct Migration: Sendable, Equatable {
     /// The SQL.
     public let sql: String
 
-    /// A migration.
     public init(version: Int, name: String, sql: String) {
         self.version = version
         self.name = name

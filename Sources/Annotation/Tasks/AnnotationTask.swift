@@ -7,7 +7,6 @@ public struct PromptStyle: Hashable, Sendable {
     /// How many texts it takes.
     public let textCount: ClosedRange<Int>
 
-    /// A style.
     public init(_ name: String, _ template: String, textCount: ClosedRange<Int>) {
         self.name = name
         self.template = template
@@ -38,7 +37,6 @@ public struct TaskLimits: Hashable, Sendable {
     /// The most samples of a query.
     public var sampleCount: Int
 
-    /// Limits.
     public init(imageCount: Int = 16, imagesAreViews: Bool = false, sampleCount: Int = 64) {
         self.imageCount = imageCount
         self.imagesAreViews = imagesAreViews
@@ -71,7 +69,6 @@ public struct TaskQuery: Hashable, Sendable {
     /// How tokens are chosen.
     public var settings: DecodeSettings
 
-    /// A query.
     public init(view: Int, question: Int, images: [Int], prompt: String, settings: DecodeSettings) {
         self.view = view
         self.question = question
@@ -91,7 +88,6 @@ public struct NoResult: Error, Hashable, Sendable {
     /// One sentence.
     public var reason: String
 
-    /// A reason.
     public init(code: String, reason: String) {
         self.code = code
         self.reason = reason
@@ -149,7 +145,6 @@ public struct TaskContext: Sendable {
     /// The model's digest.
     public var modelDigest: String
 
-    /// What a task knows.
     public init(spec: JobSpec, images: [Int: SourceImage], vocabulary: any Vocabulary, modelDigest: String) {
         self.spec = spec
         self.images = images
@@ -161,7 +156,8 @@ public struct TaskContext: Sendable {
     public func responses(of view: Int, _ generations: ViewGenerations) -> ViewResponses {
         let indices = spec.task.definition.limits.imagesAreViews ? [view] : Array(spec.imageURLs.indices)
         return ViewResponses(
-            view: view, responses: generations.map { $0.map { ScoredText($0) } }, images: indices.compactMap { images[$0] },
+            view: view, responses: generations.map { $0.map { ScoredText($0) } },
+            images: indices.compactMap { images[$0] },
             modelDigest: modelDigest)
     }
 }

@@ -25,7 +25,9 @@ struct MultiviewTask: AnnotationTask {
     func result(
         _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {
-        let views = (checkpoints + responses.map { context.responses(of: $0.key, $0.value) }).sorted { $0.view < $1.view }
+        let views = (checkpoints + responses.map { context.responses(of: $0.key, $0.value) }).sorted {
+            $0.view < $1.view
+        }
         let score = context.spec.score
         let distribution = ScoreAgg.aggregate(
             views.flatMap(\.responses).map { samples in

@@ -37,7 +37,6 @@ public struct TaskRow: Hashable, Sendable, Codable {
     /// What separates the texts in `prompt`, for styles that join texts; nil: `prompt` is one text.
     public var separator: String?
 
-    /// The row of a task.
     public init(_ task: any AnnotationTask) {
         name = task.name.rawValue
         summary = task.summary

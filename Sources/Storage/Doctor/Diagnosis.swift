@@ -26,7 +26,6 @@ public struct Diagnosis: Sendable, Codable, Equatable {
     /// What to do about it; nil if nothing.
     public var advice: String?
 
-    /// A diagnosis.
     public init(_ check: String, _ level: Level, _ message: String, advice: String? = nil) {
         self.check = check
         self.level = level

@@ -24,7 +24,6 @@ public struct Doctor: Sendable {
         /// The share of dead jobs among those that ended within an hour, if they are at least ten.
         public var deadShare = (warning: 0.1, error: 0.5)
 
-        /// The usual limits.
         public init() {}
     }
 
