@@ -27,6 +27,9 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
+        // Annotation: tasks, what they ask and what becomes of the answers. It imports no other target.
+        .target(name: "Annotation", swiftSettings: strict),
+
         // Inference: images and prompts in, scored text out. No queue, no network.
         .target(name: "CKernels", cSettings: optimised + [.unsafeFlags(["-ffp-contract=off", "-Wno-psabi"])]),
         .target(
@@ -35,7 +38,8 @@ let package = Package(
             linkerSettings: [.linkedLibrary("sentencepiece")]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
-            name: "Inference", dependencies: ["CKernels", "CSentencePiece", "COpenSSL"], swiftSettings: strict),
+            name: "Inference", dependencies: ["Annotation", "CKernels", "CSentencePiece", "COpenSSL"],
+            swiftSettings: strict),
 
         // Images: URL to RGB.
         .target(
@@ -47,9 +51,9 @@ let package = Package(
         .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: strict),
 
         // Queue: pure values and state machines. Storage: their SQL.
-        .target(name: "Queue", swiftSettings: strict),
+        .target(name: "Queue", dependencies: ["Annotation"], swiftSettings: strict),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-        .target(name: "Storage", dependencies: ["Queue", "CPostgres"], swiftSettings: strict),
+        .target(name: "Storage", dependencies: ["Annotation", "Queue", "CPostgres"], swiftSettings: strict),
 
         // The daemon: the only place where all meet. Admin: what a person does from a shell.
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
@@ -58,7 +62,7 @@ let package = Package(
         .executableTarget(
             name: "Daemon",
             dependencies: [
-                "Images", "Inference", "Queue", "Storage", "CSandbox", "CSystemd", "CThreadSanitizer",
+                "Annotation", "Images", "Inference", "Queue", "Storage", "CSandbox", "CSystemd", "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
@@ -71,29 +75,33 @@ let package = Package(
         .executableTarget(
             name: "Admin",
             dependencies: [
-                "Images", "Inference", "Queue", "Storage", "CThreadSanitizer",
+                "Annotation", "Images", "Inference", "Queue", "Storage", "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
+        .testTarget(name: "AnnotationTests", dependencies: ["Annotation"], swiftSettings: strict),
         .testTarget(
-            name: "InferenceTests", dependencies: ["Inference", "CKernels", "Images", "TestSupport"],
+            name: "InferenceTests", dependencies: ["Annotation", "Inference", "CKernels", "Images", "TestSupport"],
             swiftSettings: strict),
         .testTarget(name: "ImagesTests", dependencies: ["Images", "TestSupport"], swiftSettings: strict),
         .target(
-            name: "TestSupport", dependencies: ["CNames", "CThreadSanitizer", "Storage", "Queue"],
+            name: "TestSupport", dependencies: ["CNames", "CThreadSanitizer", "Annotation", "Storage", "Queue"],
             path: "Tests/TestSupport",
             swiftSettings: strict),
         .target(name: "CNames", path: "Tests/CNames", cSettings: optimised),
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "CSandbox", "Daemon", "Images", "Inference", "Queue", "Storage", "TestSupport",
+                "Annotation", "CSandbox", "Daemon", "Images", "Inference", "Queue", "Storage", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
-        .testTarget(name: "QueueTests", dependencies: ["Queue", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "QueueTests", dependencies: ["Annotation", "Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "AdminTests", dependencies: ["Admin", "Queue", "Storage", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "StorageTests", dependencies: ["Storage", "Queue", "TestSupport"], swiftSettings: strict),
+            name: "AdminTests", dependencies: ["Admin", "Annotation", "Queue", "Storage", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Annotation", "Storage", "Queue", "TestSupport"], swiftSettings: strict
+        ),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Images
 import Testing
@@ -37,7 +38,7 @@ import Testing
             #expect(ours.tokens == answer.ids, "\(answer.file): \(answer.prompt)")
             #expect(ours.text == answer.text)
             // Another libjpeg or libwebp may decode a pixel one step apart.
-            #expect(abs(ours.sumLogProbability - answer.logprob) < 0.05, "\(answer.file): \(answer.prompt)")
+            #expect(abs(ours.sumLogprob - answer.logprob) < 0.05, "\(answer.file): \(answer.prompt)")
         }
     }
 }

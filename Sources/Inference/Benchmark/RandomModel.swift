@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 
 /// A PaliGemma of random weights, to measure what each stage costs: no file is needed. Its answers mean nothing; its work is a real model's.

@@ -1,3 +1,4 @@
+import Annotation
 import Synchronization
 
 /// Tokens before an answer: image tokens first, then ids.
@@ -20,7 +21,7 @@ struct LiveSequence {
     var tokens: [Int] = []
     var logProbabilities: [Double] = []
 
-    func finished(endToken: Int) -> Generation.FinishReason? {
+    func finished(endToken: Int) -> FinishReason? {
         if tokens.last == endToken { return .eos }
         return tokens.count >= sampler.settings.maxTokens ? .length : nil
     }
@@ -30,7 +31,7 @@ struct LiveSequence {
 struct ScoredTokens {
     let tokens: [Int]
     let logProbabilities: [Double]
-    let finishReason: Generation.FinishReason
+    let finishReason: FinishReason
 }
 
 /// Passes over sequences of different lengths. No padding exists: rows of all sequences stand under each other, and each row's

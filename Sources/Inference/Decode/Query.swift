@@ -1,3 +1,5 @@
+import Annotation
+
 extension Scheduler {
     /// An image and the name by which it is known again.
     public struct Image: Sendable {

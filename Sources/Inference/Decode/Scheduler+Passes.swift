@@ -1,3 +1,5 @@
+import Annotation
+
 extension Scheduler {
     /// Images through the vision tower; what they cost is shared by the queries that wait for them.
     mutating func embed(_ keys: [String]) {

@@ -1,3 +1,5 @@
+import Annotation
+
 /// Decides what the model computes next, and computes it: queries in, answers out, a pass at a time.
 ///
 /// It holds queries of any number of jobs at once. Each distinct image goes through the vision tower once; queries with the same

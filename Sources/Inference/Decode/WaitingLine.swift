@@ -1,3 +1,5 @@
+import Annotation
+
 /// One prefill to come, and the queries that it is for.
 struct WaitingPrefix {
     /// Two queries with the same images and prompt have the same prefix. Not the prompt's text: strings are equal that differ in how

@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Synchronization
 
@@ -42,6 +43,8 @@ public final class PaliGemma: Sendable {
     public let configuration: ModelConfiguration
     /// Text to ids and back.
     public let tokenizer: Tokenizer
+    /// The special tokens that tasks read.
+    public let vocabulary: ModelVocabulary
     /// Identity of the model's files: sha256, hexadecimal.
     public let fileDigest: String
     /// What computes: the files and the arithmetic. Answers of models with the same digest are the same.
@@ -101,6 +104,7 @@ public final class PaliGemma: Sendable {
         self.compute = compute
         self.configuration = configuration
         self.tokenizer = tokenizer
+        vocabulary = ModelVocabulary(tokenizer)
         self.fileDigest = fileDigest
         try Self.check(tokenizer, configuration, path: path)
         vision = try VisionTower(configuration, from: &weights)
@@ -245,7 +249,7 @@ public final class PaliGemma: Sendable {
                 tokens.append(sampler.token(logits, row: 0, sample: sample, step: tokens.count, compute))
                 scores.append(compute.logProbability(of: tokens.last!, logits, row: 0))
             }
-            let reason: Generation.FinishReason = tokens.last == configuration.endToken ? .eos : .length
+            let reason: FinishReason = tokens.last == configuration.endToken ? .eos : .length
             let answer = ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: reason)
             answers.append(try generation(answer, prefix.count))
         }

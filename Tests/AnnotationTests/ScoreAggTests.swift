@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Inference
+import Annotation
 
 @Suite struct ScoreAggTests {
     @Test func testVector() {
@@ -9,7 +9,7 @@ import Testing
             [.init(text: "fruit", score: -0.2)],
         ]
         let answers = ScoreAgg.aggregate(views)
-        #expect(answers.map(\.text) == ["fruit", "banana"])
+        #expect(answers.map(\.answer) == ["fruit", "banana"])
         #expect(abs(answers[0].probability - 0.61135) < 1e-5)
         #expect(abs(answers[1].probability - 0.38865) < 1e-5)
     }

@@ -1,5 +1,5 @@
 /// What doctor found out about one thing.
-public struct Finding: Sendable, Codable, Equatable {
+public struct Diagnosis: Sendable, Codable, Equatable {
     /// How it stands, from good to bad.
     public enum Level: String, Sendable, Codable, Comparable, CaseIterable {
         /// As it should be.
@@ -26,7 +26,6 @@ public struct Finding: Sendable, Codable, Equatable {
     /// What to do about it; nil if nothing.
     public var advice: String?
 
-    /// A finding.
     public init(_ check: String, _ level: Level, _ message: String, advice: String? = nil) {
         self.check = check
         self.level = level
