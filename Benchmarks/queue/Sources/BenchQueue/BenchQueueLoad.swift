@@ -37,6 +37,7 @@ struct BenchClaims: Sendable {
 /// Load on one design, from sessions of its own.
 struct BenchQueueLoad: Sendable {
     let design: BenchQueueDesign
+    let images: BenchQueueImages
     let settings: ConnectionSettings
     let batch: Int
 
@@ -122,7 +123,7 @@ struct BenchQueueLoad: Sendable {
             let middle = clock.now
             done.claims.add(middle - begin)
             if !jobs.isEmpty {
-                try await design.record(jobs, session)
+                try await design.record(jobs, images, session)
                 done.records.add(clock.now - middle)
             }
             done.jobCount += jobs.count

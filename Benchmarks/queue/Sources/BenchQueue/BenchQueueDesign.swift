@@ -1,5 +1,23 @@
 import Storage
 
+/// Which images results name.
+enum BenchQueueImages: String, CaseIterable, Sendable {
+    /// All results the same.
+    case one
+    /// Each result its own, as in a queue whose jobs have an image each.
+    case each
+
+    /// A SHA-256 as hexadecimal digits.
+    func digest() -> String {
+        guard self == .each else { return String(repeating: "0f", count: 32) }
+        return (0..<4).map { _ in
+            let digits = String(UInt64.random(in: 0 ... .max), radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }
+        .joined()
+    }
+}
+
 /// A queue that is measured: gloss's, and the one that most have.
 enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
     case gloss
@@ -38,13 +56,15 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
         """
 
     /// A caption as a worker records it.
-    private static let result = """
+    private static func result(_ digest: String) -> String {
+        """
         {"model":"tiny","digest":"\(String(repeating: "ab", count: 32))","version":"0.1.0","prompts":["caption en"],\
         "settings":{"beams":1,"max_tokens":64,"samples":1,"seed":0,"temperature":0,"top_k":0,"top_p":1},\
-        "image_sha256":["\\\\x\(String(repeating: "0f", count: 32))"],"final_urls":["https://images.example.org/1.jpg"],\
+        "image_sha256":["\\\\x\(digest)"],"final_urls":["https://images.example.org/1.jpg"],\
         "timings":{"extend":0.5,"fetch":0.25,"prefill":1.5,"vision":0.75},"texts":["a cat sits on a mat"],"sums":[-1.5],\
         "norms":[-0.75],"tokens":[7],"truncated":[]}
         """
+    }
 
     /// Enqueues `$1` jobs of a batch, with keys that begin with `$2`, in one statement.
     var insert: String {
@@ -107,13 +127,14 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
     }
 
     /// Records a result for each claimed job.
-    func record(_ claimed: [[String?]], _ session: Session) async throws {
+    func record(_ claimed: [[String?]], _ images: BenchQueueImages, _ session: Session) async throws {
+        let results = claimed.map { _ in Self.result(images.digest()) }
         switch self {
         case .gloss:
-            let reports = claimed.map {
+            let reports = zip(claimed, results).map { row, result in
                 // A job's JSON begins with its number and its fence.
-                let numbers = ($0[0] ?? "").split(maxSplits: 2) { !$0.isNumber }
-                return #"{"job":\#(numbers[0]),"fence":\#(numbers[1]),"outcome":"completed","result":\#(Self.result)}"#
+                let numbers = (row[0] ?? "").split(maxSplits: 2) { !$0.isNumber }
+                return #"{"job":\#(numbers[0]),"fence":\#(numbers[1]),"outcome":"completed","result":\#(result)}"#
             }
             let sql = "select ended from gloss.record($1::jsonb)"
             let answer = try await session.query(
@@ -122,11 +143,12 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
             _ = try await session.query("select gloss.announce($1::bigint[])", [ended], context: "bench")
         case .plain:
             let sql = """
-                update bench_plain.job set status = 'done', result = $2::jsonb, finished_at = now()
-                where id = any ($1::bigint[]) and status = 'running'
+                update bench_plain.job set status = 'done', result = done.result, finished_at = now()
+                from unnest($1::bigint[], $2::jsonb[]) done (id, result)
+                where job.id = done.id and status = 'running'
                 """
             let ids = claimed.compactMap { $0[0].flatMap { Int64($0) } }
-            _ = try await session.query(sql, [SQLValue(ids), SQLValue(Self.result)], context: "bench")
+            _ = try await session.query(sql, [SQLValue(ids), SQLValue(results)], context: "bench")
         }
     }
 

@@ -2,10 +2,11 @@ import ArgumentParser
 import Foundation
 import Storage
 
-/// `glossctl bench queue`
+/// Measures the queue. README.md says how.
+@main
 struct BenchQueue: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "queue",
+        commandName: "bench-queue",
         abstract: "The queue alone: enqueue, claim and record, beside the design that most queues have.",
         discussion: """
             On a private PostgreSQL that it starts, with durable commits, and removes. The other design, plain, is one table \
@@ -14,14 +15,12 @@ struct BenchQueue: AsyncParsableCommand {
             transaction keeps deleted rows from being cleaned up; `steady` is that rate just before.
 
             EXAMPLES
-              glossctl bench queue
-              glossctl bench queue --waiting 0 1000000 10000000 --pinned 600 --json
-
-            \(ExitStatus.help)
+              Benchmarks/queue/run
+              Benchmarks/queue/run --waiting 0 1000000 10000000 --pinned 600 --json
             """)
 
-    @OptionGroup var format: FormatOptions
-
+    @Flag(help: "Answer in JSON, one object a line.")
+    var json = false
     @Option(parsing: .upToNextOption, help: "Jobs that wait while others are claimed, ascending.")
     var waiting = [0, 1_000_000]
     @Option(parsing: .upToNextOption, help: "Claimers at a time.")
@@ -43,7 +42,10 @@ struct BenchQueue: AsyncParsableCommand {
             "An empty database to measure in, instead of a private server. What is made there is dropped at the end.",
             valueName: "conninfo"))
     var emptyDatabase: String?
-    @OptionGroup var migrations: MigrationsOptions
+    @Option(help: ArgumentHelp("The migrations to measure.", valueName: "dir"))
+    var directory = "migrations"
+    @Option(help: "Whether results name one image (one), or each its own (each).")
+    var images = BenchQueueImages.one
 
     func validate() throws {
         for (name, value, range) in [
@@ -61,22 +63,32 @@ struct BenchQueue: AsyncParsableCommand {
         }
     }
 
+    static func main() async {
+        do {
+            let command = try parse()
+            try await command.run()
+        } catch {
+            guard let failure = Trouble(error) else { exit(withError: error) }
+            Console.note("bench-queue: \(failure.message)")
+            Foundation.exit(failure.status.rawValue)
+        }
+    }
+
     func run() async throws {
-        let migrations = try Migrate.place(migrations)
         if let emptyDatabase {
             let settings = ConnectionSettings(
-                conninfo: emptyDatabase, applicationName: "glossctl", statementTimeout: nil)
-            return try await measure(settings, migrations)
+                conninfo: emptyDatabase, applicationName: "bench-queue", statementTimeout: nil)
+            return try await measure(settings)
         }
         let server = try await BenchQueueServer.start()
-        do { try await measure(server.settings, migrations) } catch {
+        do { try await measure(server.settings) } catch {
             await server.stop()
             throw error
         }
         await server.stop()
     }
 
-    private func measure(_ settings: ConnectionSettings, _ migrations: String) async throws {
+    private func measure(_ settings: ConnectionSettings) async throws {
         let session = Session(settings)
         let isTaken = try await session.query(
             "select to_regnamespace('gloss') is not null or to_regnamespace('bench_plain') is not null",
@@ -84,14 +96,14 @@ struct BenchQueue: AsyncParsableCommand {
         guard isTaken.scalar == "f" else {
             throw Trouble(.failed, "the database is not empty: it has the schema gloss, or bench_plain")
         }
-        _ = try await Migrator(settings, directory: migrations).apply()
+        _ = try await Migrator(settings, directory: directory).apply()
         try await session.script(BenchQueueDesign.plainSchema, context: "bench")
         try await say(serverSettings(session))
         var rows: [BenchQueueRow] = []
         for design in design.map({ [$0] }) ?? BenchQueueDesign.allCases {
             rows += try await measure(design, settings, session)
         }
-        if !format.json { Self.say(rows) }
+        if !json { Self.say(rows) }
         try await session.script("drop schema bench_plain cascade; drop schema gloss cascade", context: "bench")
         await session.close()
     }
@@ -99,7 +111,7 @@ struct BenchQueue: AsyncParsableCommand {
     private func measure(
         _ design: BenchQueueDesign, _ settings: ConnectionSettings, _ session: Session
     ) async throws -> [BenchQueueRow] {
-        let load = BenchQueueLoad(design: design, settings: settings, batch: batch)
+        let load = BenchQueueLoad(design: design, images: images, settings: settings, batch: batch)
         let probe = BenchQueueProbe(session: session, design: design)
         var rows = try await enqueue(load, probe)
         for (index, count) in waiting.enumerated() {
@@ -186,7 +198,7 @@ struct BenchQueue: AsyncParsableCommand {
     }
 
     private func say(_ settings: Settings) throws {
-        if format.json { return try JSONText.say(settings) }
+        if json { return try JSONText.say(settings) }
         Console.say(
             """
             PostgreSQL \(settings.server_version), \(settings.processors) processors, fsync \(settings.fsync), \
@@ -199,7 +211,7 @@ struct BenchQueue: AsyncParsableCommand {
     /// A line as soon as it is there: for programs the answer, for a person a sign of life.
     private func note(_ row: BenchQueueRow?) throws {
         guard let row else { return }
-        if format.json { return try JSONText.say(row) }
+        if json { return try JSONText.say(row) }
         Console.note("\(row.design.rawValue) \(row.part): \(Formats.count(Int(row.jobsPerSecond))) jobs/s")
     }
 
@@ -211,3 +223,4 @@ struct BenchQueue: AsyncParsableCommand {
 }
 
 extension BenchQueueDesign: ExpressibleByArgument {}
+extension BenchQueueImages: ExpressibleByArgument {}

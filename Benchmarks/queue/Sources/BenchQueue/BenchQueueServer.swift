@@ -40,7 +40,8 @@ struct BenchQueueServer {
 
     private init(root: String, programs: String) throws {
         settings = ConnectionSettings(
-            conninfo: "host=\(root) user=postgres dbname=postgres", applicationName: "glossctl", statementTimeout: nil)
+            conninfo: "host=\(root) user=postgres dbname=postgres", applicationName: "bench-queue",
+            statementTimeout: nil)
         lifeline = Pipe()
         shell = Process()
         shell.executableURL = URL(filePath: "/bin/sh")

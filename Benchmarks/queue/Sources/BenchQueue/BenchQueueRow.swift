@@ -1,7 +1,7 @@
 import Foundation
 import Storage
 
-/// One line of `glossctl bench queue`. What a part does not measure is nil.
+/// One line of the answer. What a part does not measure is nil.
 struct BenchQueueRow: Encodable {
     var design: BenchQueueDesign
     /// enqueue (by how), claim, or pinned.
