@@ -59,6 +59,9 @@ let package = Package(
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(name: "Storage", dependencies: ["Queue", "CPostgres"], swiftSettings: strict),
 
+        // Submissions: files of jobs, CSV and JSONL.
+        .target(name: "Submissions", swiftSettings: strict),
+
         // The daemon: the only place where all meet. Admin: what a person does from a shell.
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CSandbox", cSettings: optimised),
@@ -82,7 +85,7 @@ let package = Package(
         .executableTarget(
             name: "Admin",
             dependencies: [
-                "Images", "Inference", "Queue", "Storage", "CThreadSanitizer",
+                "Images", "Inference", "Queue", "Storage", "Submissions", "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -103,7 +106,8 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "AdminTests", dependencies: ["Admin", "Queue", "Storage", "TestSupport"], swiftSettings: strict),
+            name: "AdminTests", dependencies: ["Admin", "Queue", "Storage", "Submissions", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Queue", "TestSupport"], swiftSettings: strict),
     ],
     cxxLanguageStandard: .cxx17

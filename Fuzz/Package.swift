@@ -28,10 +28,10 @@ let package = Package(
             linkerSettings: [.linkedLibrary("sentencepiece")]),
         .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: counted),
         .target(name: "Inference", dependencies: ["CKernels", "CSentencePiece", "COpenSSL"], swiftSettings: counted),
-        .target(name: "Enqueue", swiftSettings: counted),
+        .target(name: "Submissions", swiftSettings: counted),
         .target(name: "CFuzzer"),
         .executableTarget(
-            name: "Fuzz", dependencies: ["CFuzzer", "Enqueue", "Images", "Inference"], swiftSettings: swift,
+            name: "Fuzz", dependencies: ["CFuzzer", "Images", "Inference", "Submissions"], swiftSettings: swift,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     ],
     cxxLanguageStandard: .cxx17

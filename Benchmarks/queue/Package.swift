@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// The queue's benchmark. The sources of Queue and Storage are those of the package above, by symbolic link, so that the
+// The queue's benchmark. The sources of the libraries are those of the package above, by symbolic link, so that the
 // package above builds no code that only measures. Benchmarks/queue/run builds and runs it.
 
 let strict: [SwiftSetting] = [
@@ -16,9 +16,10 @@ let package = Package(
         .target(name: "Queue", swiftSettings: strict),
         .systemLibrary(name: "CPostgres", path: "Sources/CPostgres", pkgConfig: "libpq"),
         .target(name: "Storage", dependencies: ["Queue", "CPostgres"], swiftSettings: strict),
+        .target(name: "Submissions", swiftSettings: strict),
         .executableTarget(
             name: "bench-queue",
-            dependencies: ["Storage", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Storage", "Submissions", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Sources/BenchQueue", swiftSettings: strict),
     ]
 )

@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import Submissions
 import Synchronization
 import Testing
 

@@ -1,6 +1,5 @@
+import Submissions
 import Testing
-
-@testable import Admin
 
 @Suite struct CSVTests {
     private func records(_ text: String) throws -> [CSVReader.Record] {

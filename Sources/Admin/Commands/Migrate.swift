@@ -39,7 +39,7 @@ struct Migrate: AsyncParsableCommand {
     /// Where the migrations are.
     static func place(_ migrations: MigrationsOptions) throws -> String {
         if let found = migrations.found { return found }
-        throw Trouble(
+        throw CommandError(
             .failed, "there are no migrations in \(Migrator.installedDirectory) or ./migrations; use --directory")
     }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Storage
+import Submissions
 import Synchronization
 
 /// `glossctl results`
@@ -49,7 +50,7 @@ struct Results: AsyncParsableCommand {
 
     func run() async throws {
         let administration = database.administration(statementTimeout: nil)
-        let sink = try Sink(output)
+        let file = try OutputFile(output)
         // A bar in the middle of the rows would be in the way.
         let bar = ProgressBar(
             "rows", isEnabled: Console.errorIsTerminal && (output != nil || !Console.outputIsTerminal))
@@ -65,18 +66,18 @@ struct Results: AsyncParsableCommand {
         switch format {
         case .jsonl:
             try await administration.exportJSON(view, batch: batch, since: since, limit: limit) { row in
-                try sink.write(row + "\n")
+                try file.write(row + "\n")
                 counted()
             }
         case .csv:
             try await administration.exportText(view, batch: batch, since: since, limit: limit) { columns in
-                try sink.write(CSV.record(columns))
+                try file.write(CSV.record(columns))
             } onRow: { row in
-                try sink.write(CSV.record(row))
+                try file.write(CSV.record(row))
                 counted()
             }
         }
-        try sink.close()
+        try file.close()
         bar.finish()
         if output != nil { Console.note("\(Formats.count(count.withLock { $0 })) rows written.") }
     }

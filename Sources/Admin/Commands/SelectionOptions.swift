@@ -83,7 +83,7 @@ struct JobChange {
     let apply: (JobSelection) async throws -> Int
 
     /// Makes the change and says what it did.
-    /// - Throws: `Trouble` when a job that was named was not touched.
+    /// - Throws: `CommandError` when a job that was named was not touched.
     func run(_ selections: [JobSelection], on administration: Administration, json: Bool) async throws {
         var (total, untouched) = (0, [String]())
         for selection in selections {
@@ -100,7 +100,7 @@ struct JobChange {
             let those = selections.first.map { $0.isJob ? "" : " of \($0.words)" } ?? ""
             Console.say("\(Formats.count(total)) job\(total == 1 ? "" : "s")\(those) \(participle).")
         }
-        if !untouched.isEmpty { throw Trouble(.failed, untouched.joined(separator: "; ")) }
+        if !untouched.isEmpty { throw CommandError(.failed, untouched.joined(separator: "; ")) }
     }
 }
 

@@ -1,5 +1,6 @@
 import Queue
 import Storage
+import Submissions
 
 /// Enqueues many submissions, some hundreds a statement, and keeps account of each line.
 struct BulkEnqueue {

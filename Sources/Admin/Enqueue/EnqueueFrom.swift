@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Queue
 import Storage
+import Submissions
 
 /// `glossctl enqueue from`
 struct EnqueueFrom: AsyncParsableCommand {
@@ -102,8 +103,8 @@ struct EnqueueFrom: AsyncParsableCommand {
         } else {
             Console.say(Self.sentence(report))
         }
-        if report.bad > 0 { throw Trouble(.badData, "\(report.bad) of \(report.lineCount) lines are no good") }
-        if report.conflict > 0 { throw Trouble(.failed, "\(report.conflict) keys already name other jobs") }
+        if report.bad > 0 { throw CommandError(.badData, "\(report.bad) of \(report.lineCount) lines are no good") }
+        if report.conflict > 0 { throw CommandError(.failed, "\(report.conflict) keys already name other jobs") }
     }
 
     private static func sentence(_ report: BulkEnqueue.Report) -> String {

@@ -8,7 +8,7 @@ import Images
 struct ImageEmbedder {
     private let fetcher: ImageFetcher
 
-    init() throws(Trouble) {
+    init() throws(CommandError) {
         var policy = FetchPolicy()
         policy.localRoots = ["/"]
         policy.allowDataURLs = true
@@ -18,7 +18,7 @@ struct ImageEmbedder {
         do {
             fetcher = try ImageFetcher(policy: policy)
         } catch {
-            throw Trouble(.failed, error.message)
+            throw CommandError(.failed, error.message)
         }
     }
 

@@ -45,13 +45,13 @@ struct Report: AsyncParsableCommand {
     func run() async throws {
         let administration = database.administration(statementTimeout: nil)
         let progress = try await administration.batches(named: batch, limit: 1_000_000)
-        if let batch, progress.isEmpty { throw Trouble(.failed, "there is no batch \"\(batch)\"") }
+        if let batch, progress.isEmpty { throw CommandError(.failed, "there is no batch \"\(batch)\"") }
         let cards = ReportCard.group(try await rows(administration))
         let page = PageHTML(
             title: title ?? batch ?? "All results", cards: cards,
             dead: try await administration.jobs(JobFilter(state: "dead", batch: batch), limit: Self.mostFailures),
             leftCount: try await left(administration, progress))
-        let missing = try await write(page, to: try Sink(output))
+        let missing = try await write(page, to: try OutputFile(output))
         try say(page, missing: missing)
     }
 
@@ -70,25 +70,25 @@ struct Report: AsyncParsableCommand {
     }
 
     /// - Returns: how many images could not be embedded.
-    private func write(_ page: PageHTML, to sink: Sink) async throws -> Int {
+    private func write(_ page: PageHTML, to file: OutputFile) async throws -> Int {
         let embedder = embed ? try ImageEmbedder() : nil
         let bar = ProgressBar("report")
         defer { bar.finish() }
         var missing = 0
-        try sink.write(page.head)
+        try file.write(page.head)
         for start in stride(from: 0, to: page.cards.count, by: Self.embeddedTogether) {
             let part = page.cards[start..<min(start + Self.embeddedTogether, page.cards.count)]
             let urls = Set(part.flatMap(\.imageURLs))
             let embedded = await embedder?.embed(urls)
             missing += embedded.map { urls.count - $0.count } ?? 0
             for index in part.indices {
-                try sink.write(page.opening(before: index))
-                try sink.write(CardHTML(card: part[index], embedded: embedded ?? [:]).html)
+                try file.write(page.opening(before: index))
+                try file.write(CardHTML(card: part[index], embedded: embedded ?? [:]).html)
             }
             bar.show(Double(part.endIndex) / Double(page.cards.count), count: part.endIndex)
         }
-        try sink.write(page.tail)
-        try sink.close()
+        try file.write(page.tail)
+        try file.close()
         return missing
     }
 

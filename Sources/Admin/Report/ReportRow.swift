@@ -26,11 +26,11 @@ struct ReportRow: Decodable {
     }
 
     /// Reads the JSON object of a row.
-    init(json: String) throws(Trouble) {
+    init(json: String) throws(CommandError) {
         do {
             self = try JSONDecoder().decode(Self.self, from: Data(json.utf8))
         } catch {
-            throw Trouble(.failed, "gloss.result has a row that this version does not understand: \(error)")
+            throw CommandError(.failed, "gloss.result has a row that this version does not understand: \(error)")
         }
     }
 

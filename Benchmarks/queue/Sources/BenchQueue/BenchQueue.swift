@@ -68,7 +68,7 @@ struct BenchQueue: AsyncParsableCommand {
             let command = try parse()
             try await command.run()
         } catch {
-            guard let failure = Trouble(error) else { exit(withError: error) }
+            guard let failure = CommandError(error) else { exit(withError: error) }
             Console.note("bench-queue: \(failure.message)")
             Foundation.exit(failure.status.rawValue)
         }
@@ -94,7 +94,7 @@ struct BenchQueue: AsyncParsableCommand {
             "select to_regnamespace('gloss') is not null or to_regnamespace('bench_plain') is not null",
             context: "bench")
         guard isTaken.scalar == "f" else {
-            throw Trouble(.failed, "the database is not empty: it has the schema gloss, or bench_plain")
+            throw CommandError(.failed, "the database is not empty: it has the schema gloss, or bench_plain")
         }
         _ = try await Migrator(settings, directory: directory).apply()
         try await session.script(BenchQueueDesign.plainSchema, context: "bench")

@@ -61,7 +61,8 @@ struct BenchQueueServer {
             } catch let error as StorageError {
                 guard shell.isRunning, ContinuousClock.now < end else {
                     let said = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
-                    throw Trouble(.unavailable, "a private PostgreSQL does not start: \(error) \(said.suffix(500))")
+                    throw CommandError(
+                        .unavailable, "a private PostgreSQL does not start: \(error) \(said.suffix(500))")
                 }
                 try await Task.sleep(for: .milliseconds(100))
             }
@@ -84,7 +85,7 @@ struct BenchQueueServer {
             FileManager.default.isExecutableFile(atPath: $0 + "/initdb")
         }
         guard let found else {
-            throw Trouble(.failed, "there is no PostgreSQL server on this machine; use --empty-database")
+            throw CommandError(.failed, "there is no PostgreSQL server on this machine; use --empty-database")
         }
         return found
     }

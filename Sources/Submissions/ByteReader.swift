@@ -1,26 +1,34 @@
 import Foundation
 
+/// A file of jobs cannot be read, or is no good as a whole.
+public struct FileProblem: Error, Equatable {
+    /// What is wrong, for a person.
+    public let message: String
+
+    init(_ message: String) { self.message = message }
+}
+
 /// Bytes of a file or of standard input, one by one, read in large pieces. A byte order mark at the start is left out.
-struct ByteReader {
+public struct ByteReader {
     private static let pieceSize = 1 << 18
     private let source: () throws -> [UInt8]
     private var piece: [UInt8] = []
     private var index = 0
     private var isAtEnd = false
     /// Bytes taken so far.
-    private(set) var position = 0
+    public private(set) var position = 0
 
     /// Bytes in memory.
-    init(_ text: String) {
+    public init(_ text: String) {
         var rest = [Array(text.utf8)]
         self.init { rest.popLast() ?? [] }
     }
 
     /// A file; `-` is standard input.
-    init(path: String) throws(Trouble) {
+    public init(path: String) throws(FileProblem) {
         let descriptor = path == "-" ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw Trouble(.badData, "\(path) cannot be opened: \(String(cString: strerror(errno)))")
+            throw FileProblem("\(path) cannot be opened: \(String(cString: strerror(errno)))")
         }
         self.init {
             var buffer = [UInt8](repeating: 0, count: Self.pieceSize)
@@ -28,7 +36,7 @@ struct ByteReader {
                 let count = read(descriptor, &buffer, buffer.count)
                 if count >= 0 { return Array(buffer.prefix(count)) }
                 guard errno == EINTR else {
-                    throw Trouble(.badData, "\(path) cannot be read: \(String(cString: strerror(errno)))")
+                    throw FileProblem("\(path) cannot be read: \(String(cString: strerror(errno)))")
                 }
             }
         }

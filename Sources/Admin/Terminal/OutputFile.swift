@@ -2,29 +2,31 @@ import Foundation
 import Synchronization
 
 /// Where much output goes: a file or standard output, written in large pieces.
-final class Sink: Sendable {
+final class OutputFile: Sendable {
     private static let pieceSize = 1 << 16
     private let buffer = Mutex<[UInt8]>([])
     private let descriptor: Int32
     private let name: String
+    private let isTerminal: Bool
 
     /// Opens `path` for writing, which must be closed by `close`; nil and `-` are standard output.
-    init(_ path: String?) throws(Trouble) {
+    init(_ path: String?) throws(CommandError) {
         guard let path, path != "-" else {
-            (descriptor, name) = (STDOUT_FILENO, "standard output")
+            (descriptor, name, isTerminal) = (STDOUT_FILENO, "standard output", Console.outputIsTerminal)
             return
         }
         descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         name = path
+        isTerminal = false
         guard descriptor >= 0 else {
-            throw Trouble(.failed, "\(path) cannot be written: \(String(cString: strerror(errno)))")
+            throw CommandError(.failed, "\(path) cannot be written: \(String(cString: strerror(errno)))")
         }
     }
 
-    /// Adds text.
-    func write(_ text: String) throws(Trouble) {
+    /// Adds text. On a terminal, control characters of it become spaces.
+    func write(_ text: String) throws(CommandError) {
         let full: [UInt8]? = buffer.withLock { buffer in
-            buffer.append(contentsOf: text.utf8)
+            buffer.append(contentsOf: (isTerminal ? text.replacing("\r\n", with: "\n").harmless : text).utf8)
             guard buffer.count >= Self.pieceSize else { return nil }
             defer { buffer.removeAll(keepingCapacity: true) }
             return buffer
@@ -33,7 +35,7 @@ final class Sink: Sendable {
     }
 
     /// Writes what is left and closes the file.
-    func close() throws(Trouble) {
+    func close() throws(CommandError) {
         try put(
             buffer.withLock { buffer in
                 defer { buffer = [] }
@@ -43,7 +45,7 @@ final class Sink: Sendable {
         guard Foundation.close(descriptor) == 0 else { throw failure() }
     }
 
-    private func put(_ bytes: [UInt8]) throws(Trouble) {
+    private func put(_ bytes: [UInt8]) throws(CommandError) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
@@ -52,7 +54,7 @@ final class Sink: Sendable {
         }
     }
 
-    private func failure() -> Trouble {
-        Trouble(.failed, "\(name) cannot be written: \(String(cString: strerror(errno)))")
+    private func failure() -> CommandError {
+        CommandError(.failed, "\(name) cannot be written: \(String(cString: strerror(errno)))")
     }
 }

@@ -1,7 +1,7 @@
 /// Comma-separated values as in RFC 4180.
-enum CSV {
+public enum CSV {
     /// One record with its line end; nil is an empty field, and an empty text is a quoted one.
-    static func record(_ fields: [String?]) -> String {
+    public static func record(_ fields: [String?]) -> String {
         fields.map { field in field.map(quoted) ?? "" }.joined(separator: ",") + "\r\n"
     }
 
@@ -23,30 +23,35 @@ enum CSV {
 ///
 /// A reader of our own and not a package: SwiftCSV keeps the whole file in memory and gives up at its first bad record,
 /// while a bulk load must go on and name the line.
-struct CSVReader {
+public struct CSVReader {
     /// A record, and the line of the file on which it begins, from 1.
-    struct Record: Equatable {
-        var line: Int
-        var fields: [String]
+    public struct Record: Equatable {
+        /// The line.
+        public var line: Int
+        /// The fields.
+        public var fields: [String]
     }
 
     /// A record that is no good; reading can go on behind it.
-    struct Malformed: Error, Equatable {
-        let line: Int
-        let reason: String
+    public struct Malformed: Error, Equatable {
+        /// The line.
+        public let line: Int
+        /// What is wrong.
+        public let reason: String
     }
 
     private var bytes: ByteReader
     private var line = 1
 
     /// Bytes taken so far.
-    var position: Int { bytes.position }
+    public var position: Int { bytes.position }
 
-    init(_ bytes: ByteReader) { self.bytes = bytes }
+    /// Reads from where `bytes` is.
+    public init(_ bytes: ByteReader) { self.bytes = bytes }
 
     /// The next record that is not a blank line; nil at the end.
     /// - Throws: `Malformed`, or what the file's reading throws.
-    mutating func next() throws -> Record? {
+    public mutating func next() throws -> Record? {
         while true {
             guard try bytes.peek() != nil else { return nil }
             let record = try record()

@@ -1,4 +1,5 @@
 import Storage
+import Submissions
 
 /// What glossctl exits with, besides 0 and ArgumentParser's 64.
 enum ExitStatus: Int32 {
@@ -21,7 +22,7 @@ enum ExitStatus: Int32 {
 }
 
 /// An error as a person sees it: one message and one exit code.
-struct Trouble: Error {
+struct CommandError: Error {
     let status: ExitStatus
     let message: String
 
@@ -30,10 +31,11 @@ struct Trouble: Error {
         self.message = message
     }
 
-    /// The trouble behind an error of our own or of Storage; nil for ArgumentParser's.
+    /// What an error of our own libraries means here; nil for ArgumentParser's.
     init?(_ error: any Error) {
         switch error {
-        case let trouble as Trouble: self = trouble
+        case let error as CommandError: self = error
+        case let problem as FileProblem: self.init(.badData, problem.message)
         case let error as StorageError: self.init(error)
         default: return nil
         }

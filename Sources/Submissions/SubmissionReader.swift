@@ -1,25 +1,42 @@
 import Foundation
 
 /// A line of a file as a submission, or why it is none.
-struct Submission: Equatable {
+public struct Submission: Equatable {
     /// The line on which it begins, from 1.
-    var line: Int
+    public var line: Int
     /// A JSON object with the columns of `gloss.inbox`.
-    var json: String
+    public var json: String
+
+    /// A submission.
+    public init(line: Int, json: String) {
+        self.line = line
+        self.json = json
+    }
 }
 
 /// A line that is no good.
-struct BadLine: Error, Equatable, Encodable {
-    var line: Int
-    var reason: String
+public struct BadLine: Error, Equatable, Encodable {
+    /// The line, from 1.
+    public var line: Int
+    /// What is wrong with it.
+    public var reason: String
+
+    /// A line, and what is wrong with it.
+    public init(line: Int, reason: String) {
+        self.line = line
+        self.reason = reason
+    }
 }
 
 /// How a file of jobs is written.
-enum SubmissionFormat: String, CaseIterable {
-    case csv, jsonl
+public enum SubmissionFormat: String, CaseIterable, Sendable {
+    /// Comma-separated, as in RFC 4180.
+    case csv
+    /// A JSON object a line.
+    case jsonl
 
     /// By the end of the file's name; nil if that says nothing.
-    init?(path: String) {
+    public init?(path: String) {
         let name = path.lowercased()
         if name.hasSuffix(".csv") {
             self = .csv
@@ -32,16 +49,18 @@ enum SubmissionFormat: String, CaseIterable {
 }
 
 /// The fields of a submission: the columns of `gloss.inbox`, `image_url` for one image, and `run_in`, seconds from now.
-enum SubmissionField {
-    static let arrays: Set<String> = ["image_urls", "texts"]
-    static let all: Set<String> = arrays.union([
+public enum SubmissionField {
+    /// Those that are arrays.
+    public static let arrays: Set<String> = ["image_urls", "texts"]
+    /// All of them.
+    public static let all: Set<String> = arrays.union([
         "task", "image_url", "prompt", "key", "batch", "priority", "run_at", "run_in", "max_attempts", "model",
         "language", "style", "score", "background", "max_tokens", "samples", "beams", "temperature", "top_k", "top_p",
         "seed",
     ])
 
     /// Why names are refused; nil if they are good.
-    static func problem(_ names: some Collection<String>) -> String? {
+    public static func problem(_ names: some Collection<String>) -> String? {
         let unknown = names.filter { !all.contains($0) }.sorted()
         if !unknown.isEmpty {
             let quoted = unknown.map { "\"\($0)\"" }.joined(separator: ", ")
@@ -53,19 +72,20 @@ enum SubmissionField {
 }
 
 /// Reads submissions one by one from CSV or JSONL.
-struct SubmissionReader {
+public struct SubmissionReader {
     private enum Source {
         case csv(CSVReader, header: [String]?)
         case jsonl(ByteReader, line: Int)
     }
     private var source: Source
 
-    init(_ bytes: ByteReader, _ format: SubmissionFormat) {
+    /// Reads from where `bytes` is.
+    public init(_ bytes: ByteReader, _ format: SubmissionFormat) {
         source = format == .csv ? .csv(CSVReader(bytes), header: nil) : .jsonl(bytes, line: 0)
     }
 
     /// Bytes taken so far.
-    var position: Int {
+    public var position: Int {
         switch source {
         case .csv(let reader, _): reader.position
         case .jsonl(let bytes, _): bytes.position
@@ -73,8 +93,8 @@ struct SubmissionReader {
     }
 
     /// The next submission; nil at the end.
-    /// - Throws: `BadLine`, behind which reading can go on; `Trouble` if the file as a whole is no good.
-    mutating func next() throws -> Submission? {
+    /// - Throws: `BadLine`, behind which reading can go on; `FileProblem` if the file as a whole is no good.
+    public mutating func next() throws -> Submission? {
         switch source {
         case .csv(var reader, var header):
             defer { source = .csv(reader, header: header) }
@@ -91,13 +111,13 @@ struct SubmissionReader {
 
     private static func header(_ reader: inout CSVReader) throws -> [String] {
         do {
-            guard let record = try reader.next() else { throw Trouble(.badData, "the file is empty: it has no header") }
+            guard let record = try reader.next() else { throw FileProblem("the file is empty: it has no header") }
             let names = record.fields.map { $0.trimmingCharacters(in: .whitespaces) }
-            if let problem = SubmissionField.problem(Set(names)) { throw Trouble(.badData, "the header: \(problem)") }
-            guard Set(names).count == names.count else { throw Trouble(.badData, "the header names a column twice") }
+            if let problem = SubmissionField.problem(Set(names)) { throw FileProblem("the header: \(problem)") }
+            guard Set(names).count == names.count else { throw FileProblem("the header names a column twice") }
             return names
         } catch let error as CSVReader.Malformed {
-            throw Trouble(.badData, "the header: \(error.reason)")
+            throw FileProblem("the header: \(error.reason)")
         }
     }
 
@@ -122,7 +142,7 @@ struct SubmissionReader {
     private static func array(_ text: String, _ name: String, _ line: Int) throws -> [String] {
         if text.hasPrefix("[") {
             guard let array = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) else {
-                throw BadLine(line: line, reason: "\(name) is not a JSON array of texts: \(text.cut(to: 100))")
+                throw BadLine(line: line, reason: "\(name) is not a JSON array of texts: \(text.prefix(100))")
             }
             return array
         }
