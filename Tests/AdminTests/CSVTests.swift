@@ -1,5 +1,6 @@
-import Submissions
 import Testing
+
+@testable import Submissions
 
 @Suite struct CSVTests {
     private func records(_ text: String) throws -> [CSVReader.Record] {

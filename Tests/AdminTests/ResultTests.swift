@@ -1,5 +1,6 @@
 import Foundation
 import Queue
+import Submissions
 import TestSupport
 import Testing
 
@@ -75,7 +76,7 @@ import Testing
         #expect(row["samples"] == "[\"a \\\"red\\\", cube\\n\"]")
         let boxes = try await tool("results", "detection", "--format", "csv").output
         #expect(boxes.contains("d,1,cat,0.75,0.125,0.25,0.5,1,"))
-        let nothing = try await tool("results", "answer", "--batch", "none", "--format", "csv").output
+        let nothing = try await tool("results", "answer", "--since", "2100-01-01", "--format", "csv").output
         #expect(nothing.hasPrefix("key,question,answer,"))
     }
 

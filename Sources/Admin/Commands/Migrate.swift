@@ -40,7 +40,9 @@ struct Migrate: AsyncParsableCommand {
     static func place(_ migrations: MigrationsOptions) throws -> String {
         if let found = migrations.found { return found }
         throw CommandError(
-            .failed, "there are no migrations in \(Migrator.installedDirectory) or ./migrations; use --directory")
+            .failed,
+            "there are no migrations beside this program, in \(Migrator.installedDirectory) or ./migrations; use --directory"
+        )
     }
 
     private func say(_ plan: MigrationPlan, _ ran: [String]) {

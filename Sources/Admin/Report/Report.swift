@@ -44,13 +44,12 @@ struct Report: AsyncParsableCommand {
 
     func run() async throws {
         let administration = database.administration(statementTimeout: nil)
-        let progress = try await administration.batches(named: batch, limit: 1_000_000)
-        if let batch, progress.isEmpty { throw CommandError(.failed, "there is no batch \"\(batch)\"") }
+        if let batch { try await administration.batch(named: batch) }
         let cards = ReportCard.group(try await rows(administration))
         let page = PageHTML(
             title: title ?? batch ?? "All results", cards: cards,
             dead: try await administration.jobs(JobFilter(state: "dead", batch: batch), limit: Self.mostFailures),
-            leftCount: try await left(administration, progress))
+            leftCount: try await left(administration))
         let missing = try await write(page, to: try OutputFile(output))
         try say(page, missing: missing)
     }
@@ -64,9 +63,8 @@ struct Report: AsyncParsableCommand {
         return rows.withLock { $0 }
     }
 
-    private func left(_ administration: Administration, _ progress: [BatchRow]) async throws -> Int {
-        if batch != nil { return progress.reduce(0) { $0 + $1.left } }
-        return try await administration.depth().reduce(0) { $0 + $1.waiting + $1.running }
+    private func left(_ administration: Administration) async throws -> Int {
+        try await GroupCounts(batch.map(JobSelection.batch) ?? .everything, administration).left
     }
 
     /// - Returns: how many images could not be embedded.
