@@ -106,7 +106,7 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "AdminTests", dependencies: ["Admin", "Queue", "Storage", "Submissions", "TestSupport"],
+            name: "AdminTests", dependencies: ["Admin", "Images", "Queue", "Storage", "Submissions", "TestSupport"],
             swiftSettings: strict),
         .testTarget(name: "StorageTests", dependencies: ["Storage", "Queue", "TestSupport"], swiftSettings: strict),
     ],
