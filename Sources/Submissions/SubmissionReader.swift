@@ -1,7 +1,7 @@
 import Foundation
 
 /// A line of a file as a submission, or why it is none.
-public struct Submission: Equatable {
+public struct Submission: Equatable, Sendable {
     /// The line on which it begins, from 1.
     public var line: Int
     /// A JSON object with the columns of `gloss.inbox`.
@@ -15,7 +15,7 @@ public struct Submission: Equatable {
 }
 
 /// A line that is no good.
-public struct BadLine: Error, Equatable, Encodable {
+public struct BadLine: Error, Equatable, Encodable, Sendable {
     /// The line, from 1.
     public var line: Int
     /// What is wrong with it.

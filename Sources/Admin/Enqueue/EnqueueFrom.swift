@@ -64,6 +64,8 @@ struct EnqueueFrom: AsyncParsableCommand {
             }
             try await bulk.flush()
         } catch {
+            // What the database has is in it, whatever happened to the file.
+            try? await bulk.settle()
             bar.finish()
             Console.note("Stopped early: \(Self.sentence(bulk.report))")
             throw error
