@@ -2,7 +2,8 @@
 #include <stdatomic.h>
 #include "CKernels.h"
 
-// DECLARE(isa): what body.h makes for an instruction set. DISPATCH(call): returns gloss_<isa>_<call> of the set `isa`.
+// DECLARE(isa) declares the functions that body.h defines for an instruction set. DISPATCH(call) calls
+// gloss_<isa>_<call> of the set `isa` and returns its value.
 #define DECLARE(isa)                                                                                                   \
     void gloss_##isa##_gemm(bool, const gloss_operand *, const gloss_weights *, const gloss_output *, int64_t,         \
                             int64_t, int64_t, int64_t);                                                                \
@@ -41,7 +42,8 @@ DECLARE(amx)
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// AMX-BF16, AMX-TILE and AMX-INT8, and Linux's leave to use them: for the whole process, asked for once.
+// Whether the CPU has AMX-BF16, AMX-TILE and AMX-INT8, and Linux permits them. The permission is for the whole
+// process, and is requested once.
 static bool asked_for_tiles(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
     unsigned a, b, c, d;
@@ -72,8 +74,8 @@ gloss_isa gloss_best_isa(void) {
 #endif
 }
 
-// VDPBF16PS and AMX take subnormal numbers as 0 and give 0 for them, whatever the mode. In this mode all other
-// arithmetic does too.
+// VDPBF16PS and AMX read and write subnormal numbers as 0 in every mode. In this mode all other instructions do so,
+// too.
 typedef uint64_t float_mode;
 #if defined(__x86_64__)
 enum { DENORMALS_ARE_ZEROS = 1 << 6, FLUSH_TO_ZERO = 1 << 15 };
@@ -95,7 +97,7 @@ static float_mode flush_subnormals(void) { return 0; }
 static void restore(float_mode mode) { (void)mode; }
 #endif
 
-// Calls files of their own, so that the compiler moves no arithmetic out of the mode.
+// The calls are to other files, so that the compiler cannot move arithmetic out of the mode.
 static void multiply(gloss_isa isa, bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
                      int64_t first_row, int64_t last_row, int64_t first_panel, int64_t last_panel) {
     DISPATCH(gemm(tiled, x, w, out, first_row, last_row, first_panel, last_panel))

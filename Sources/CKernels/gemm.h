@@ -1,24 +1,26 @@
-// The GEMM: rows of an operand times panels of weights, on tiles of 6 × 64 in registers.
+// The GEMM: rows of an operand times panels of weights, in register tiles of 6 × 64.
 //
-// Operand and weights are read in words of four bytes along k: one number in f32, two in bf16, four in int8. A panel
-// holds 64 columns: [word of k][64]. Each output is a fixed sequence over k, whatever is computed beside it.
+// Operand and weights are read in words of four bytes along k: one f32, two bf16 or four int8 numbers. A panel has 64
+// columns: [word of k][64]. Each output is a fixed sequence over k that does not depend on the other outputs.
 //
-// From the outside in: `gemm` takes up to GLOSS_ROW_CHUNK rows and one panel at a time. `panel_rows` goes through k in
-// blocks, and in each block through the rows in tiles of up to 6. `tile` sums a block in registers (`tile_words`) and
-// adds it to partial[row][64], the panel's sums so far. After the last block `finish` makes of them what is asked for
-// (scale, bias, GELU, gate, add, round) and writes it, a row at a time (`finish_row`).
+// The functions from the outside in: `gemm` takes up to GLOSS_ROW_CHUNK rows and one panel at a time. `panel_rows`
+// goes through k in blocks, and in each block through the rows in tiles of up to 6. `tile` sums a block in registers
+// (`tile_words`) and adds it to partial[row][64], the panel's sums so far. After the last block `finish` applies the
+// epilogue (scale, bias, GELU, gate, add, round) and writes the output, a row at a time (`finish_row`).
 //
-// Two macros call these functions with constants, so that the compiler makes a copy for each without conditions inside:
-//   TILE(R)                            a case of `switch (rows)`: `tile` for R rows, in a panel of at most 16 columns or
-//                                      a whole one, and with more or less to read ahead
-//   FINISH(form, type, biased, width)  if this is what is asked for: all rows, and return. Common outputs have one; the
-//                                      loop behind them does all others
+// Two macros call these functions with constants, so that the compiler makes a copy for each without conditions
+// inside:
+//   TILE(R)                            a case of `switch (rows)`: calls `tile` for R rows, for a panel of at most 16
+//                                      columns or a whole one, and with one or several lines to prefetch
+//   FINISH(form, type, biased, width)  if the output has this form: finishes all rows and returns. There is one for a
+//                                      common form. The loop after them finishes all others
 
 enum { K_WORDS = 512 };
 
-// A block of k for up to 6 rows, in registers.
+// Multiplies a block of k for up to 6 rows, in registers.
 //
-// acc[r][j] += x[r] · w, in int8 as integers. `next` is read ahead into the second cache, `lines` of 64 bytes a word.
+// acc[r][j] += x[r] · w, in int8 as integers. Prefetches `next` into the second-level cache, `lines` cache lines of 64
+// bytes for each word of k.
 INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
                        int64_t words, const char *next, int lines, v16 acc[GLOSS_TILE_ROWS][VECTORS]) {
     for (int64_t i = 0; i < words; i++) {
@@ -44,7 +46,7 @@ INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const
 }
 INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const gloss_operand *x, int64_t row, const char *w,
                  int64_t first_word, int64_t words, const char *next, int lines, float *partial, int64_t column) {
-    const bool begins = first_word == 0, whole = arithmetic == GLOSS_INT8_INT8;  // exact sums, of all of k
+    const bool begins = first_word == 0, whole = arithmetic == GLOSS_INT8_INT8;  // int8 sums are exact, over all of k
     v16 acc[GLOSS_TILE_ROWS][VECTORS];
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vectors; j++) {
@@ -63,11 +65,11 @@ INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const gloss
         }
 }
 
-// Exact sums as what they stand for.
+// The values of exact int8 sums: sum · scale of the row · scales of the columns.
 INLINE v16 scaled(v16 sums, float row, const float *columns) {
     return __builtin_convertvector((i16)sums, v16) * splat(row) * load(columns);
 }
-// Finished sums of one row of a panel: `count` numbers of it come out, at y.
+// Applies the epilogue to the sums of one row of a panel, and writes `count` numbers to y.
 INLINE void finish_row(gloss_arithmetic arithmetic, gloss_form form, gloss_dtype type, bool biased, const float *sums,
                        float row, const float *columns, const float *bias, void *y, int64_t count) {
     const bool whole = arithmetic == GLOSS_INT8_INT8;
@@ -87,7 +89,7 @@ INLINE void finish_row(gloss_arithmetic arithmetic, gloss_form form, gloss_dtype
         else store_n((float *)y + j, v, n);
     }
 }
-// What becomes of finished sums [rows][64] of one panel.
+// Applies the epilogue to the sums [rows][64] of one panel.
 INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
                    int64_t row, int64_t rows, int64_t panel, const float *partial) {
     const bool whole = arithmetic == GLOSS_INT8_INT8;
@@ -123,16 +125,17 @@ INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gl
         else tile(R, VECTORS, arithmetic, x, row, wj, word, words, next, 1, here, j);                         \
         break;
 
-// Some rows of one panel, all of k.
+// Computes rows [first, last) of one panel, over all of k.
 INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w,
                        const gloss_output *out, int64_t first, int64_t last, int64_t panel, float *partial) {
     const int64_t per_word = arithmetic == GLOSS_INT8_INT8 ? 4 : arithmetic == GLOSS_F32_F32 ? 1 : 2;
     const int64_t total = (w->inputs + per_word - 1) / per_word;
-    // Blocks of equal size, and of as many k for bf16 weights beside f32 rows as for f32 ones: the same bits.
+    // The blocks have equal sizes. f32 rows have the same blocks with bf16 weights as with f32 weights, and so the
+    // same bits.
     const int64_t most = arithmetic == GLOSS_F32_BF16 ? K_WORDS / 2 : K_WORDS, blocks = (total + most - 1) / most;
     const int64_t unit = arithmetic == GLOSS_F32_BF16 ? 16 : 32;
     const int64_t block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
-    // The last panel of an image head's 72 values.
+    // The last panel of the 72 values of a vision head.
     const bool narrow = VECTORS > 1 && w->outputs - panel * GLOSS_PANEL <= 16;
     const int64_t tiles = (last - first + GLOSS_TILE_ROWS - 1) / GLOSS_TILE_ROWS;
     const char *panel_base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
@@ -141,8 +144,8 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
         const char *base = panel_base + word * 4 * GLOSS_PANEL;
         int64_t row = first;
         for (int64_t t = 0; t < tiles; t++) {
-            // Rows spread evenly: no tile is left with few. The block that comes next is read ahead beside the first
-            // four; a single tile, which waits for memory alone, reads 4 KiB ahead.
+            // The tiles have almost equal numbers of rows, so that no tile is left with few. The first four tiles
+            // prefetch the next block. A single tile, which is limited by memory, prefetches 4 KiB ahead.
             int64_t end = first + (last - first) * (t + 1) / tiles;
             float *here = partial + (row - first) * GLOSS_PANEL;
             bool many = tiles < 4;

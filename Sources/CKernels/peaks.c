@@ -1,4 +1,5 @@
-// Microbenchmarks: as many independent accumulators as the registers hold, so that neither latency nor loads limit.
+// Microbenchmarks. They use as many independent accumulators as the registers hold, so that neither latency nor loads
+// limit them.
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -6,7 +7,7 @@
 #include "CKernels.h"
 #include "peaks.h"
 
-// rounds × `count` times acc[i] = step(acc[i]), all in registers.
+// Runs `step`, which updates acc[i], rounds × `count` times in registers.
 #define PEAK(name, vector, count, start, step, sum)                        \
     static double name(int64_t rounds) {                                   \
         vector acc[count];                                                 \
@@ -18,7 +19,7 @@
         for (int i = 0; i < count; i++) total += sum;                      \
         return total;                                                      \
     }
-// A sum over 64-byte vectors, which the compiler makes of what registers the instruction set has.
+// Sums 64-byte vectors. The compiler splits them into the registers of the instruction set.
 #define READ(name)                                                                                          \
     static uint64_t name(const char *p, int64_t part, int64_t streams, int64_t distance) {                  \
         words sums[4] = {{0}};                                                                              \
@@ -73,7 +74,7 @@ PEAK(int8, __m512i, AVX512_COUNT, _mm512_set1_epi32(i),
 #pragma clang attribute pop
 
 #pragma clang attribute push(__attribute__((target("amx-tile,amx-int8,amx-bf16"))), apply_to = function)
-// Six tiles of sums, two of zeros.
+// Uses six tiles of sums and two tiles of zeros.
 #define TILES(name, multiply)                                                                             \
     static double name(int64_t rounds) {                                                                  \
         const struct {                                                                                    \

@@ -1,4 +1,4 @@
-// Pillow's 8 bit resampling (libImaging/Resample.c): integer arithmetic, so exact everywhere.
+// Pillow's 8-bit resampling (libImaging/Resample.c). It uses integers, and so is exact on every machine.
 #include "CKernels.h"
 
 enum { PRECISION = 32 - 8 - 2 };
