@@ -27,11 +27,15 @@ let package = Package(
             name: "CSentencePiece", cxxSettings: [.unsafeFlags(flags)],
             linkerSettings: [.linkedLibrary("sentencepiece")]),
         .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: counted),
-        .target(name: "Inference", dependencies: ["CKernels", "CSentencePiece", "COpenSSL"], swiftSettings: counted),
+        .target(name: "Annotation", swiftSettings: counted),
+        .target(
+            name: "Inference", dependencies: ["Annotation", "CKernels", "CSentencePiece", "COpenSSL"],
+            swiftSettings: counted),
         .target(name: "Enqueue", swiftSettings: counted),
         .target(name: "CFuzzer"),
         .executableTarget(
-            name: "Fuzz", dependencies: ["CFuzzer", "Enqueue", "Images", "Inference"], swiftSettings: swift,
+            name: "Fuzz", dependencies: ["Annotation", "CFuzzer", "Enqueue", "Images", "Inference"],
+            swiftSettings: swift,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     ],
     cxxLanguageStandard: .cxx17
