@@ -16,12 +16,12 @@ let package = Package(
     name: "gloss-fuzz",
     targets: [
         .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libcrypto"),
-        .target(
-            name: "CImage", cSettings: [.unsafeFlags(flags)],
-            linkerSettings: [
-                .linkedLibrary("jpeg"), .linkedLibrary("spng"), .linkedLibrary("webp"), .linkedLibrary("webpdemux"),
-            ]),
-        .target(name: "CCurl", cSettings: [.unsafeFlags(flags)], linkerSettings: [.linkedLibrary("curl")]),
+        .systemLibrary(name: "CJPEG", path: "Sources/CJPEG", pkgConfig: "libjpeg"),
+        .systemLibrary(name: "CSPNG", path: "Sources/CSPNG", pkgConfig: "spng"),
+        .systemLibrary(name: "CWebP", path: "Sources/CWebP", pkgConfig: "libwebpdemux"),
+        .systemLibrary(name: "CLibCurl", path: "Sources/CLibCurl", pkgConfig: "libcurl"),
+        .target(name: "CImage", dependencies: ["CJPEG", "CSPNG", "CWebP"], cSettings: [.unsafeFlags(flags)]),
+        .target(name: "CCurl", dependencies: ["CLibCurl"], cSettings: [.unsafeFlags(flags)]),
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-Wno-psabi"])]),
         .target(
             name: "CSentencePiece", cxxSettings: [.unsafeFlags(flags)],
@@ -31,10 +31,10 @@ let package = Package(
         .target(
             name: "Inference", dependencies: ["Annotation", "CKernels", "CSentencePiece", "COpenSSL"],
             swiftSettings: counted),
-        .target(name: "Enqueue", swiftSettings: counted),
+        .target(name: "Submissions", swiftSettings: counted),
         .target(name: "CFuzzer"),
         .executableTarget(
-            name: "Fuzz", dependencies: ["Annotation", "CFuzzer", "Enqueue", "Images", "Inference"],
+            name: "Fuzz", dependencies: ["Annotation", "CFuzzer", "Images", "Inference", "Submissions"],
             swiftSettings: swift,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     ],

@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import Queue
 import Storage
+import Submissions
 
 /// `glossctl enqueue from`
 struct EnqueueFrom: AsyncParsableCommand {
@@ -64,6 +65,8 @@ struct EnqueueFrom: AsyncParsableCommand {
             }
             try await bulk.flush()
         } catch {
+            // What the database has is in it, whatever happened to the file.
+            try? await bulk.settle()
             bar.finish()
             Console.note("Stopped early: \(Self.sentence(bulk.report))")
             throw error
@@ -103,8 +106,8 @@ struct EnqueueFrom: AsyncParsableCommand {
         } else {
             Console.say(Self.sentence(report))
         }
-        if report.bad > 0 { throw Trouble(.badData, "\(report.bad) of \(report.lineCount) lines are no good") }
-        if report.conflict > 0 { throw Trouble(.failed, "\(report.conflict) keys already name other jobs") }
+        if report.bad > 0 { throw CommandError(.badData, "\(report.bad) of \(report.lineCount) lines are no good") }
+        if report.conflict > 0 { throw CommandError(.failed, "\(report.conflict) keys already name other jobs") }
     }
 
     private static func sentence(_ report: BulkEnqueue.Report) -> String {

@@ -107,7 +107,7 @@ struct SubmitJobs {
     let database: DatabaseOptions
     let json: Bool
 
-    /// - Throws: `Trouble` when a key already named another job.
+    /// - Throws: `CommandError` when a key already named another job.
     func run(_ specs: [JobSpec], _ options: EnqueueOptions) async throws {
         struct Answer: Encodable {
             var job: JobID
@@ -127,7 +127,7 @@ struct SubmitJobs {
         }
         if hasConflict {
             let key = options.key ?? ""
-            throw Trouble(
+            throw CommandError(
                 .failed, "the key \"\(key)\" already names another \(specs[0].task.rawValue) job; nothing was changed")
         }
     }

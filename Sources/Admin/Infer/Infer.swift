@@ -68,7 +68,7 @@ struct Infer: ParsableCommand {
         do {
             try infer()
         } catch let error as InferenceError {
-            throw Trouble(.failed, error.message)
+            throw CommandError(.failed, error.message)
         }
     }
 
@@ -84,7 +84,7 @@ struct Infer: ParsableCommand {
 
     private func location() throws -> URL {
         guard FileManager.default.fileExists(atPath: model) else {
-            throw Trouble(.failed, "there is no model \(model)")
+            throw CommandError(.failed, "there is no model \(model)")
         }
         return URL(filePath: model)
     }
@@ -115,7 +115,7 @@ struct Infer: ParsableCommand {
         do {
             try writeSafeTensors(tensors, to: URL(filePath: path))
         } catch {
-            throw Trouble(.failed, "\(path) cannot be written: \(error.localizedDescription)")
+            throw CommandError(.failed, "\(path) cannot be written: \(error.localizedDescription)")
         }
     }
 
@@ -184,22 +184,22 @@ struct ScoredResponse: Encodable {
 /// Images of this machine.
 enum LocalImage {
     /// Reads and decodes a file.
-    static func decode(_ path: String) throws(Trouble) -> RGBImage {
+    static func decode(_ path: String) throws(CommandError) -> RGBImage {
         do {
             return try ImageDecoder.decode(try bytes(path))
         } catch let error as ImageError {
-            throw Trouble(.badData, "\(path): \(error.message)")
+            throw CommandError(.badData, "\(path): \(error.message)")
         } catch {
-            throw Trouble(error) ?? Trouble(.failed, "\(path): \(error)")
+            throw CommandError(error) ?? CommandError(.failed, "\(path): \(error)")
         }
     }
 
-    private static func bytes(_ path: String) throws(Trouble) -> [UInt8] {
+    private static func bytes(_ path: String) throws(CommandError) -> [UInt8] {
         do {
             return [UInt8](try Data(contentsOf: URL(filePath: path)))
         } catch {
             let exists = FileManager.default.fileExists(atPath: path)
-            throw Trouble(.badData, exists ? "\(path) cannot be read" : "there is no file \(path)")
+            throw CommandError(.badData, exists ? "\(path) cannot be read" : "there is no file \(path)")
         }
     }
 }

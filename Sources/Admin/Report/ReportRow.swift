@@ -31,7 +31,7 @@ struct ReportRow: Decodable {
     }
 
     /// Reads the JSON object of a row.
-    init(json: String) throws(Trouble) { self = try read(json, of: "gloss.result") }
+    init(json: String) throws(CommandError) { self = try read(json, of: "gloss.result") }
 
     /// A box with what it shows; coordinates are fractions of the image, 0...1.
     struct LabelledBox: Equatable {
@@ -82,14 +82,14 @@ struct FoundRow: Decodable, Equatable {
     var y1, x1, y2, x2: Double?
 
     /// Reads the JSON object of a row.
-    init(json: String) throws(Trouble) { self = try read(json, of: "gloss.found") }
+    init(json: String) throws(CommandError) { self = try read(json, of: "gloss.found") }
 }
 
-private func read<Row: Decodable>(_ json: String, of view: String) throws(Trouble) -> Row {
+private func read<Row: Decodable>(_ json: String, of view: String) throws(CommandError) -> Row {
     do {
         return try JSONDecoder().decode(Row.self, from: Data(json.utf8))
     } catch {
-        throw Trouble(.failed, "\(view) has a row that this version does not understand: \(error)")
+        throw CommandError(.failed, "\(view) has a row that this version does not understand: \(error)")
     }
 }
 

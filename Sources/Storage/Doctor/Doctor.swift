@@ -61,7 +61,10 @@ public struct Doctor: Sendable {
         if findings.contains(where: { $0.level == .error }) { return findings }
         findings += await look("migrations", migrations)
         guard (try? await session.query("select to_regclass('gloss.schema_object') is not null"))?.scalar == "t" else {
-            return findings
+            guard !findings.contains(where: { $0.level == .error }) else { return findings }
+            return findings + [
+                Diagnosis("migrations", .error, "the database has no schema gloss", advice: "run: glossctl migrate")
+            ]
         }
         let checks: [(String, () async throws -> [Diagnosis])] = [
             ("objects", objects), ("tasks", tasks), ("roles", roles), ("daemons", daemons), ("models", models),
