@@ -16,7 +16,7 @@ import Testing
                    gloss.enqueue_caption('https://a.example/2.jpg', key => 'two')
             """)
         let worker = Worker(database)
-        for job in try await worker.claim() { try await worker.complete(job, .texts([Worker.text("a cat")])) }
+        for job in try await worker.claim() { try await worker.complete(job, [Worker.text("a cat")]) }
         try await database.query(
             "select gloss.enqueue_caption('https://a.example/3.jpg', key => 'three', batch => 'b')")
         return (database, Tool(database))

@@ -1,3 +1,4 @@
+import Annotation
 import CKernels
 import Foundation
 import Testing
