@@ -34,6 +34,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
     ],
     targets: [
+        // Annotation: tasks, what they ask and what becomes of the answers. It imports no other target.
+        .target(name: "Annotation", swiftSettings: strict),
+
         // Inference: images and prompts in, scored text out. No queue, no network.
         .target(name: "CKernels", cSettings: optimised + [.unsafeFlags(["-ffp-contract=off", "-Wno-psabi"])]),
         .target(
@@ -43,7 +46,8 @@ let package = Package(
             linkerSettings: [.linkedLibrary("sentencepiece")]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
-            name: "Inference", dependencies: ["CKernels", "CSentencePiece", "COpenSSL"], swiftSettings: strict),
+            name: "Inference", dependencies: ["Annotation", "CKernels", "CSentencePiece", "COpenSSL"],
+            swiftSettings: strict),
 
         // Images: URL to RGB.
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
@@ -55,9 +59,9 @@ let package = Package(
         .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: strict),
 
         // Queue: pure values and state machines. Storage: their SQL.
-        .target(name: "Queue", swiftSettings: strict),
+        .target(name: "Queue", dependencies: ["Annotation"], swiftSettings: strict),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-        .target(name: "Storage", dependencies: ["Queue", "CPostgres"], swiftSettings: strict),
+        .target(name: "Storage", dependencies: ["Annotation", "Queue", "CPostgres"], swiftSettings: strict),
 
         // Submissions: files of jobs, CSV and JSONL.
         .target(name: "Submissions", swiftSettings: strict),
@@ -69,7 +73,7 @@ let package = Package(
         .executableTarget(
             name: "Daemon",
             dependencies: [
-                "Images", "Inference", "Queue", "Storage", "CSandbox", "CSystemd", "CThreadSanitizer",
+                "Annotation", "Images", "Inference", "Queue", "Storage", "CSandbox", "CSystemd", "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
                 .product(name: "Configuration", package: "swift-configuration"),
@@ -85,30 +89,34 @@ let package = Package(
         .executableTarget(
             name: "Admin",
             dependencies: [
-                "Images", "Inference", "Queue", "Storage", "Submissions", "CThreadSanitizer",
+                "Annotation", "Images", "Inference", "Queue", "Storage", "Submissions", "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
+        .testTarget(name: "AnnotationTests", dependencies: ["Annotation"], swiftSettings: strict),
         .testTarget(
-            name: "InferenceTests", dependencies: ["Inference", "CKernels", "Images", "TestSupport"],
+            name: "InferenceTests", dependencies: ["Annotation", "Inference", "CKernels", "Images", "TestSupport"],
             swiftSettings: strict),
         .testTarget(name: "ImagesTests", dependencies: ["Images", "TestSupport"], swiftSettings: strict),
         .target(
-            name: "TestSupport", dependencies: ["CNames", "CThreadSanitizer", "Storage", "Queue"],
+            name: "TestSupport", dependencies: ["CNames", "CThreadSanitizer", "Annotation", "Storage", "Queue"],
             path: "Tests/TestSupport",
             swiftSettings: strict),
         .target(name: "CNames", path: "Tests/CNames", cSettings: optimised),
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "CSandbox", "Daemon", "Images", "Inference", "Queue", "Storage", "TestSupport",
+                "Annotation", "CSandbox", "Daemon", "Images", "Inference", "Queue", "Storage", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
-        .testTarget(name: "QueueTests", dependencies: ["Queue", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "QueueTests", dependencies: ["Annotation", "Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "AdminTests", dependencies: ["Admin", "Images", "Queue", "Storage", "Submissions", "TestSupport"],
+            name: "AdminTests",
+            dependencies: ["Admin", "Annotation", "Images", "Queue", "Storage", "Submissions", "TestSupport"],
             swiftSettings: strict),
-        .testTarget(name: "StorageTests", dependencies: ["Storage", "Queue", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Annotation", "Storage", "Queue", "TestSupport"], swiftSettings: strict
+        ),
     ],
     cxxLanguageStandard: .cxx17
 )

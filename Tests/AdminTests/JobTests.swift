@@ -126,7 +126,7 @@ import Testing
         let (database, tool) = try await queue()
         let worker = Worker(database)
         for job in try await worker.claim() {
-            try await worker.complete(job, .texts([Worker.text("a cat")]))
+            try await worker.complete(job, [Worker.text("a cat")])
         }
         #expect(try await tool("rerun", "1").output == "1 job rerun.\n")
         let running = try await tool("rerun", "1")
@@ -165,7 +165,7 @@ import Testing
         let worker = Worker(database)
         let job = try #require(try await worker.claim(1).first)
         try await worker.fail(job, code: "http_404", reason: "a.example answered 404")
-        try await worker.park("b.example")
+        try await worker.park("https://b.example")
         let json = try #require(try await tool("status", "--json").json().first)
         func rows(_ name: String) -> [[String: Any]] { json[name] as? [[String: Any]] ?? [] }
         #expect(rows("depth").map { $0["task"] as? String } == ["caption", "vqa"])

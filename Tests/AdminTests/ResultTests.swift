@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Images
 import Queue
@@ -25,20 +26,21 @@ import Testing
         for job in try await worker.claim() {
             switch (job.spec.task, job.key) {
             case (_, "gone"): try await worker.fail(job, code: "http_404", reason: "<gone>")
-            case (.caption, _): try await worker.complete(job, .texts([Worker.text("a \"red\", cube\n")]))
-            case (.vqa, _): try await worker.complete(job, .texts([Worker.text("because"), Worker.text("so", -2)]))
+            case (.caption, _): try await worker.complete(job, [Worker.text("a \"red\", cube\n")])
+            case (.vqa, _): try await worker.complete(job, [Worker.text("because"), Worker.text("so", -2)])
             case (.detect, _):
-                let box = Box(label: "cat", score: 0.75, y1: 0.125, x1: 0.25, y2: 0.5, x2: 1)
-                try await worker.complete(job, .boxes(Worker.text("<loc0001> cat"), [box]))
+                let cat = Finding(label: "cat", score: 0.75, box: Box(y1: 0.125, x1: 0.25, y2: 0.5, x2: 1))
+                try await worker.complete(job, [Worker.text("<loc0001> cat")], findings: [cat])
             case (.multiview, _):
                 let view = ViewResponses(
                     view: 0, responses: [[Worker.text("mug"), Worker.text("cup", -1)]],
-                    imageSHA256: String(repeating: "b", count: 64), finalURL: "https://a.invalid/1.jpg")
+                    images: [Samples.image("https://a.invalid/1.jpg")])
                 let shares = [
                     AggregatedAnswer(answer: "mug", probability: 0.625),
                     AggregatedAnswer(answer: "cup", probability: 0.375),
                 ]
-                try await worker.complete(job, .multiview(MultiviewAnswer(distribution: shares, views: [view])))
+                try await worker.complete(job, Samples.result(shares, prompts: job.spec.prompts, views: [view]))
+            default: Issue.record("a task without a result here: \(job.spec.task)")
             }
         }
         return (database, Tool(database, as: .reader))

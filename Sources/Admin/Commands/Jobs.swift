@@ -1,3 +1,4 @@
+import Annotation
 import ArgumentParser
 import Queue
 import Storage
@@ -22,8 +23,8 @@ struct Jobs: AsyncParsableCommand {
     var state: String?
     @Option(help: "Only jobs of this batch.")
     var batch: String?
-    @Option(help: "caption, vqa, detect or multiview.")
-    var task: AnnotationTask?
+    @Option(help: "Only jobs of this task.")
+    var task: TaskName?
     @Option(help: "Only jobs with this key.")
     var key: String?
     @Option(help: "The most jobs.")
@@ -113,5 +114,3 @@ extension Administration {
         }
     }
 }
-
-extension AnnotationTask: ExpressibleByArgument {}

@@ -9,9 +9,9 @@ struct Results: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes results as JSONL or CSV, row by row, however many there are.",
         discussion: """
-            The views: caption, answer (one row a job), detection (one row a box), multiview (one row an object), \
-            multiview_response (one row a view, question and sample), result (any task, with all that is needed to \
-            run it again). In CSV, arrays are JSON arrays and NULL is an empty field. Rows come in no order.
+            A view has a row a result of its task; detection has a row a box, multiview_response a row a view, question \
+            and sample. Of all tasks, found has a row a thing that was found, and result a row a result, with all that \
+            is needed to run it again. In CSV, arrays are JSON arrays and NULL is an empty field. Rows come in no order.
 
             EXAMPLES
               glossctl results caption --batch photos > captions.jsonl
@@ -29,7 +29,7 @@ struct Results: AsyncParsableCommand {
 
     @OptionGroup var database: DatabaseOptions
 
-    @Argument(help: "caption, answer, detection, multiview, multiview_response or result.")
+    @Argument(help: "The view of results.")
     var view: ResultView
     @Option(help: "Only results of this batch.")
     var batch: String?

@@ -1,3 +1,4 @@
+import Annotation
 import ArgumentParser
 import Queue
 import Storage
@@ -6,8 +7,8 @@ import Storage
 struct GroupOptions: ParsableArguments {
     @Option(help: "All jobs of this batch.")
     var batch: String?
-    @Option(help: "All jobs of this task: caption, vqa, detect or multiview.")
-    var task: AnnotationTask?
+    @Option(help: "All jobs of this task.")
+    var task: TaskName?
     @Flag(help: "All jobs.")
     var all = false
 

@@ -1,3 +1,4 @@
+import Annotation
 import ArgumentParser
 import Foundation
 import Queue
@@ -36,7 +37,7 @@ struct EnqueueFrom: AsyncParsableCommand {
     @Option(name: .long, help: "csv or jsonl. Default: by the file's name.")
     var format: SubmissionFormat?
     @Option(help: "The task of lines that name none.")
-    var task: AnnotationTask?
+    var task: TaskName?
     @Option(help: "The batch of lines that name none.")
     var batch: String?
     @Option(help: "The priority of lines that name none.")
@@ -84,7 +85,7 @@ struct EnqueueFrom: AsyncParsableCommand {
 
     private func bulk(hiding bar: ProgressBar) -> BulkEnqueue {
         struct Defaults: Encodable {
-            var task: AnnotationTask?
+            var task: TaskName?
             var batch: String?
             var priority: Int?
             var model: String?

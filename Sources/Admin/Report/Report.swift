@@ -63,7 +63,23 @@ struct Report: AsyncParsableCommand {
             try embedder?.learn(from: json)
             rows.withLock { $0.append(row) }
         }
-        return rows.withLock { $0 }
+        return try await withFindings(rows.withLock { $0 }, administration)
+    }
+
+    private func withFindings(_ rows: [ReportRow], _ administration: Administration) async throws -> [ReportRow] {
+        let jobs = Set(rows.map(\.job_id))
+        let found = Mutex<[Int64: [FoundRow]]>([:])
+        try await administration.exportJSON(.found, batch: batch) { json in
+            let row = try FoundRow(json: json)
+            if jobs.contains(row.job_id) { found.withLock { $0[row.job_id, default: []].append(row) } }
+        }
+        return found.withLock { found in
+            rows.map { row in
+                var row = row
+                row.findings = (found[row.job_id] ?? []).sorted { $0.n < $1.n }
+                return row
+            }
+        }
     }
 
     private func left(_ administration: Administration) async throws -> Int {
