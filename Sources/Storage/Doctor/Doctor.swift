@@ -63,7 +63,7 @@ public struct Doctor: Sendable {
         guard (try? await session.query("select to_regclass('gloss.schema_object') is not null"))?.scalar == "t" else {
             guard !findings.contains(where: { $0.level == .error }) else { return findings }
             return findings + [
-                Finding("migrations", .error, "the database has no schema gloss", advice: "run: glossctl migrate")
+                Diagnosis("migrations", .error, "the database has no schema gloss", advice: "run: glossctl migrate")
             ]
         }
         let checks: [(String, () async throws -> [Diagnosis])] = [
