@@ -1,10 +1,11 @@
-// What is checked of a model's numbers when it is loaded: CRC-32C (Castagnoli) of packed files' sections, and that every number is
-// finite. Both read memory as fast as it comes: a number is not finite where its bits without the sign, plus a constant, carry into
-// the sign's place, so whole words are looked at, and the carries of all of them gathered.
+// Checks of the numbers of a model at load time: the CRC-32C (Castagnoli) of the sections of packed files, and that
+// every number is finite. Both read memory at full speed. The bits of a number without its sign, plus a constant,
+// carry into the place of the sign exactly if the number is not finite. So the check adds whole words and collects the
+// carries of all.
 #include <string.h>
 #include "CKernels.h"
 
-// Of a word of 8 bytes: what is not a sign, what is added, and the signs' places.
+// Masks for the numbers in a word of 8 bytes: all bits but the signs, the constant to add, and the signs.
 typedef struct {
     uint64_t magnitudes, addend, signs;
 } number_bits;
@@ -14,7 +15,7 @@ static number_bits bits_of(gloss_dtype stored, gloss_dtype held) {
     if (stored == GLOSS_F16) return (number_bits){0x7fff * halves, 0x0400 * halves, 0x8000 * halves};
     if (stored == GLOSS_BF16) return (number_bits){0x7fff * halves, 0x0080 * halves, 0x8000 * halves};
     if (stored == GLOSS_INT8) return (number_bits){0, 0, 0};
-    // From 0x7f7f8000 on, bf16 rounds to infinity.
+    // Numbers from 0x7f7f8000 on round to infinity in bf16.
     const uint64_t addend = held == GLOSS_BF16 ? 0x00808000 : 0x00800000;
     return (number_bits){0x7fffffff * words, addend * words, 0x80000000 * words};
 }
@@ -37,7 +38,8 @@ int64_t gloss_count_not_finite(const void *source, gloss_dtype stored, int64_t n
         if (end % 8) carries |= (word_at(p + at + end / 8 * 8, end % 8) & bits.magnitudes) + bits.addend;
         if (!(carries & bits.signs)) continue;
         for (size_t i = 0; i < end; i += 8)
-            count += __builtin_popcountll(((word_at(p + at + i, end - i) & bits.magnitudes) + bits.addend) & bits.signs);
+            count += __builtin_popcountll(((word_at(p + at + i, end - i) & bits.magnitudes) + bits.addend)
+                                          & bits.signs);
     }
     return count;
 }
@@ -51,8 +53,9 @@ static uint32_t plain(uint32_t crc, const uint8_t *p, size_t n) {
 }
 
 #if defined(__x86_64__)
-// The sum waits for itself at each word; the carries are gathered meanwhile.
-__attribute__((target("sse4.2"))) static uint32_t fast(const uint8_t *p, size_t n, number_bits bits, uint64_t *carries) {
+// Each step of the CRC waits for the step before. Meanwhile the carries are collected.
+__attribute__((target("sse4.2")))
+static uint32_t fast(const uint8_t *p, size_t n, number_bits bits, uint64_t *carries) {
     uint64_t crc = ~0u, all = 0;
     for (; n >= 8; n -= 8, p += 8) {
         const uint64_t word = word_at(p, 8);
