@@ -128,11 +128,17 @@ public struct SubmissionReader {
                 throw BadLine(
                     line: record.line, reason: "\(record.fields.count) fields, but the header has \(header.count)")
             }
-            var object: [String: Any] = [:]
+            var json = JSONObject()
             for (name, text) in zip(header, record.fields) where !text.isEmpty {
-                object[name] = SubmissionField.arrays.contains(name) ? try array(text, name, record.line) : text
+                if name == "image_url" {
+                    json.add("image_urls", texts: [text])
+                } else if SubmissionField.arrays.contains(name) {
+                    json.add(name, texts: try array(text, name, record.line))
+                } else {
+                    json.add(name, text: text)
+                }
             }
-            return Submission(line: record.line, json: try json(object))
+            return Submission(line: record.line, json: json.text)
         } catch let error as CSVReader.Malformed {
             throw BadLine(line: error.line, reason: error.reason)
         }
@@ -155,23 +161,84 @@ public struct SubmissionReader {
         while let text = try bytes.line() {
             line += 1
             if text.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }) { continue }
-            guard let value = try? JSONSerialization.jsonObject(with: Data(text)) else {
-                throw BadLine(line: line, reason: "not JSON: \(String(decoding: text.prefix(100), as: UTF8.self))")
+            let start = String(decoding: text.prefix(100), as: UTF8.self)
+            guard let names = try? JSONDecoder().decode(Names.self, from: Data(text)).all else {
+                let isJSON = (try? JSONSerialization.jsonObject(with: Data(text), options: .fragmentsAllowed)) != nil
+                throw BadLine(line: line, reason: isJSON ? "not a JSON object: \(start)" : "not JSON: \(start)")
             }
-            guard let object = value as? [String: Any] else {
-                throw BadLine(
-                    line: line, reason: "not a JSON object: \(String(decoding: text.prefix(100), as: UTF8.self))")
+            if let problem = SubmissionField.problem(names) { throw BadLine(line: line, reason: problem) }
+            guard names.contains("image_url") else {
+                return Submission(line: line, json: String(decoding: text, as: UTF8.self))
             }
-            if let problem = SubmissionField.problem(object.keys) { throw BadLine(line: line, reason: problem) }
-            return Submission(line: line, json: try json(object))
+            return Submission(line: line, json: try withArray(text))
         }
         return nil
     }
 
+    /// The names of an object's fields; their values are looked at only as far as to see that they are JSON.
+    private struct Names: Decodable {
+        struct Name: CodingKey {
+            let stringValue: String
+            var intValue: Int? { nil }
+            init(stringValue: String) { self.stringValue = stringValue }
+            init?(intValue: Int) { nil }
+        }
+        let all: [String]
+
+        init(from decoder: any Decoder) throws {
+            all = try decoder.container(keyedBy: Name.self).allKeys.map(\.stringValue)
+        }
+    }
+
     /// JSON in which `image_url` has become `image_urls`.
-    private static func json(_ object: [String: Any]) throws -> String {
-        var object = object
-        if let url = object.removeValue(forKey: "image_url") { object["image_urls"] = [url] }
+    private static func withArray(_ json: [UInt8]) throws -> String {
+        guard var object = try JSONSerialization.jsonObject(with: Data(json)) as? [String: Any] else { return "{}" }
+        object["image_urls"] = object.removeValue(forKey: "image_url").map { [$0] }
         return String(decoding: try JSONSerialization.data(withJSONObject: object), as: UTF8.self)
+    }
+}
+
+/// A JSON object of texts, written field by field.
+private struct JSONObject {
+    private var bytes: [UInt8] = [UInt8(ascii: "{")]
+
+    /// The object.
+    var text: String { String(decoding: bytes + [UInt8(ascii: "}")], as: UTF8.self) }
+
+    mutating func add(_ name: String, text: String) {
+        key(name)
+        string(text)
+    }
+
+    mutating func add(_ name: String, texts: [String]) {
+        key(name)
+        bytes.append(UInt8(ascii: "["))
+        for (index, text) in texts.enumerated() {
+            if index > 0 { bytes.append(UInt8(ascii: ",")) }
+            string(text)
+        }
+        bytes.append(UInt8(ascii: "]"))
+    }
+
+    private mutating func key(_ name: String) {
+        if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
+        string(name)
+        bytes.append(UInt8(ascii: ":"))
+    }
+
+    private mutating func string(_ text: String) {
+        bytes.append(UInt8(ascii: "\""))
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+                bytes.append(UInt8(ascii: "\\"))
+                bytes.append(byte)
+            case ..<0x20:
+                bytes.append(contentsOf: (byte < 0x10 ? "\\u000" : "\\u00").utf8)
+                bytes.append(contentsOf: String(byte, radix: 16).utf8)
+            default: bytes.append(byte)
+            }
+        }
+        bytes.append(UInt8(ascii: "\""))
     }
 }
