@@ -3,7 +3,6 @@ public struct Box: Hashable, Sendable, Codable {
     /// Upper edge, left edge, lower edge, right edge.
     public var y1: Float, x1: Float, y2: Float, x2: Float
 
-    /// A rectangle by its edges.
     public init(y1: Float, x1: Float, y2: Float, x2: Float) {
         self.y1 = y1
         self.x1 = x1
@@ -27,7 +26,6 @@ public struct Finding: Hashable, Sendable {
     /// What makes it doubtful, as a stable word; nil: nothing.
     public var note: String?
 
-    /// Something that was found.
     public init(
         imageIndex: Int = 0, label: String, score: Float, tokenScore: Float? = nil, box: Box? = nil, note: String? = nil
     ) {

@@ -55,7 +55,6 @@ public struct ScoredText: Hashable, Sendable, Codable {
     /// Why it ended.
     public var finishReason: FinishReason
 
-    /// A response with its scores.
     public init(text: String, sumLogprob: Float, normLogprob: Float, tokenCount: Int, finishReason: FinishReason) {
         self.text = text
         self.sumLogprob = sumLogprob

@@ -13,7 +13,6 @@ public struct ImageInfo: Hashable, Sendable, Codable {
     /// Bytes of the file.
     public var byteCount: Int
 
-    /// An image's identity and sizes.
     public init(sha256: String, width: Int, height: Int, orientation: Int, format: String, byteCount: Int) {
         self.sha256 = sha256
         self.width = width
@@ -36,7 +35,6 @@ public struct SourceImage: Hashable, Sendable, Codable {
     /// Its URL after redirects.
     public var finalURL: String
 
-    /// An image and its URL.
     public init(info: ImageInfo, finalURL: String) {
         self.info = info
         self.finalURL = finalURL
@@ -61,7 +59,6 @@ public struct ViewResponses: Hashable, Sendable, Codable {
     /// The digest of the model that gave them. Responses of two models are never aggregated.
     public var modelDigest: String
 
-    /// One view's responses.
     public init(
         stage: Int = 1, view: Int, responses: [[ScoredText]], images: [SourceImage] = [], modelDigest: String = ""
     ) {
@@ -83,10 +80,9 @@ public struct AggregatedAnswer: Hashable, Sendable, Codable {
     /// The canonical answer.
     public var answer: String
     /// Its probability among all answers of the object.
-    public var probability: Float
+    public var probability: Double
 
-    /// An answer and its probability.
-    public init(answer: String, probability: Float) {
+    public init(answer: String, probability: Double) {
         self.answer = answer
         self.probability = probability
     }
@@ -106,7 +102,6 @@ public struct StageResult: Hashable, Sendable {
     /// The aggregated answers, most probable first; empty for a task that aggregates nothing.
     public var distribution: [AggregatedAnswer]
 
-    /// A stage's responses and what was made of them.
     public init(prompts: [String], views: [ViewResponses], distribution: [AggregatedAnswer] = []) {
         self.prompts = prompts
         self.views = views
@@ -126,7 +121,6 @@ public struct AnnotationResult: Hashable, Sendable {
     /// Parts of the responses that could not be read.
     public var notUnderstoodCount: Int
 
-    /// A result.
     public init(stages: [StageResult], findings: [Finding] = [], score: Float?, notUnderstoodCount: Int = 0) {
         self.stages = stages
         self.findings = findings
@@ -160,7 +154,6 @@ public struct EngineIdentity: Hashable, Sendable, Codable {
     /// The version of gloss.
     public var version: String
 
-    /// An engine.
     public init(
         model: String, digest: String, adapterDigest: String? = nil, maskDecoderDigest: String? = nil,
         precision: String, resize: String = "bicubic", window: Int? = nil, version: String
@@ -187,7 +180,6 @@ public struct Provenance: Hashable, Sendable {
     /// Seconds per stage of the pipeline: `fetch`, `decode`, and `vision`, `prefill`, `extend`, its share of the passes it was part of.
     public var timings: [String: Double]
 
-    /// Everything to run the job again.
     public init(
         engine: EngineIdentity, settings: DecodeSettings, images: [SourceImage] = [], timings: [String: Double] = [:]
     ) {
@@ -205,7 +197,6 @@ public struct AnnotationRecord: Hashable, Sendable {
     /// How.
     public var provenance: Provenance
 
-    /// A result and how it was made.
     public init(result: AnnotationResult, provenance: Provenance) {
         self.result = result
         self.provenance = provenance

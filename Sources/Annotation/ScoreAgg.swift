@@ -8,30 +8,19 @@ import Foundation
 public enum ScoreAgg {
     /// One response: text, and its log-probability.
     public struct Response: Sendable {
-        /// As the model gave it.
+        /// As the model wrote it.
         public let text: String
         /// The score that is aggregated: Σ log-probability, or the length-normalised one.
         public let score: Double
 
-        /// A response.
         public init(text: String, score: Double) {
             self.text = text
             self.score = score
         }
     }
 
-    /// One answer of the distribution.
-    public struct Answer: Sendable, Equatable {
-        /// Canonical text.
-        public let text: String
-        /// s_agg.
-        public let score: Double
-        /// p.
-        public let probability: Double
-    }
-
-    /// Aggregates the responses of each query: most probable first, ties by text. Empty responses count for nothing.
-    public static func aggregate(_ queries: [[Response]]) -> [Answer] {
+    /// Aggregates the responses of each query: the most probable answer first, ties by text. Empty responses count for nothing.
+    public static func aggregate(_ queries: [[Response]]) -> [AggregatedAnswer] {
         var perQuery: [String: [Double]] = [:]
         for query in queries {
             var best: [String: Double] = [:]
@@ -44,8 +33,8 @@ public enum ScoreAgg {
         // Sums in sorted order: a dictionary's order differs from run to run, and so would the last bits.
         let scores = perQuery.mapValues { logSumExp($0.sorted()) }
         let total = logSumExp(scores.values.sorted())
-        return scores.map { Answer(text: $0, score: $1, probability: exp($1 - total)) }
-            .sorted { ($1.score, $0.text) < ($0.score, $1.text) }
+        return scores.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+            .map { AggregatedAnswer(answer: $0.key, probability: exp($0.value - total)) }
     }
 
     /// f: lower case, without punctuation, articles and filler: "Banana." and "a banana" are one answer. What is part of a word
@@ -56,8 +45,8 @@ public enum ScoreAgg {
         dropFiller(&words)
         let withoutArticles = words.filter { !["a", "an", "the"].contains($0) }
         if !withoutArticles.isEmpty { words = withoutArticles }
-        let canonical = words.joined(separator: " ")
-        if canonical.isEmpty { return lowered.trimmingCharacters(in: .whitespacesAndNewlines) }
+        let canonical =
+            words.isEmpty ? lowered.trimmingCharacters(in: .whitespacesAndNewlines) : words.joined(separator: " ")
         return canonical == text ? canonical : Self.canonical(canonical)
     }
 
@@ -78,7 +67,8 @@ public enum ScoreAgg {
             default: return isWord(index) ? String(letters[index]) : " "
             }
         }
-        return kept.joined().split(separator: " ").map(String.init)
+        // Before they are joined: a blank and a combining mark behind it would be one letter.
+        return kept.split(separator: " ").map { $0.joined() }.filter { !$0.isEmpty }
     }
 
     /// Phrases that say nothing of the object, at the end and at the beginning of a response.

@@ -5,7 +5,6 @@ public struct JobID: RawRepresentable, Hashable, Comparable, Sendable, Codable, 
     /// The number as PostgreSQL stores it.
     public let rawValue: Int64
 
-    /// Wraps a number read from the database.
     public init(rawValue: Int64) { self.rawValue = rawValue }
 
     /// Older jobs come first.
@@ -23,7 +22,6 @@ public struct Lease: Hashable, Sendable, Codable {
     /// The fencing token of this very claim.
     public let fence: Int64
 
-    /// A lease as the store gave it.
     public init(job: JobID, fence: Int64) {
         self.job = job
         self.fence = fence
@@ -39,7 +37,6 @@ public struct JobWork: Hashable, Sendable {
     /// Tokens decoded, if every response reaches its limit.
     public var tokens: Int
 
-    /// Work; nothing by default.
     public init(images: Int = 0, prefills: Int = 0, tokens: Int = 0) {
         self.images = images
         self.prefills = prefills
@@ -76,7 +73,6 @@ public struct ClaimedJob: Sendable, Equatable {
     /// The views that an earlier attempt finished, in ascending order of stage and view.
     public let checkpoints: [ViewResponses]
 
-    /// A claim as the store made it.
     public init(
         lease: Lease, key: String? = nil, batch: String? = nil, priority: Int = 0, attempt: Int = 1,
         maxAttempts: Int = 5, rescueCount: Int = 0, spec: JobSpec, checkpoints: [ViewResponses] = []

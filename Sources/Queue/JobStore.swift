@@ -7,7 +7,6 @@ public struct WorkerID: Hashable, Sendable, Codable, CustomStringConvertible {
     /// A random UUID that the daemon chose. After a restore the database may give a number out again; the identity tells who is who.
     public let identity: String
 
-    /// A worker by its number and identity.
     public init(number: Int64, identity: String) {
         self.number = number
         self.identity = identity
@@ -65,7 +64,6 @@ public struct Heartbeat: Hashable, Sendable {
     /// Why it claims nothing at the moment, as the end of a sentence; nil: it claims.
     public var holdup: String?
 
-    /// A heartbeat.
     public init(
         holding leases: [Lease: JobPhase] = [:], stages: [String: StageTotals] = [:], holdup: String? = nil
     ) {
@@ -84,7 +82,6 @@ public struct HeartbeatReply: Hashable, Sendable {
     /// The workers that live. What is allowed to all of them together, each may use a share of.
     public var workerCount: Int
 
-    /// An answer.
     public init(isRegistered: Bool, lostLeases: [Lease] = [], workerCount: Int = 1) {
         self.isRegistered = isRegistered
         self.lostLeases = lostLeases
@@ -101,7 +98,6 @@ public struct RescueReport: Hashable, Sendable {
     /// Jobs that were quarantined: the third daemon died while its engine worked on them.
     public var poisonedCount: Int
 
-    /// A report.
     public init(lostWorkerCount: Int = 0, rescuedCount: Int = 0, poisonedCount: Int = 0) {
         self.lostWorkerCount = lostWorkerCount
         self.rescuedCount = rescuedCount
@@ -120,7 +116,6 @@ public struct WorkWeights: Hashable, Sendable, Codable {
     /// By task, the share of a job's tokens that is really decoded, 0...1; 1 for a task that is missing.
     public var tasks: [String: Double]
 
-    /// Weights.
     public init(image: Double = 0, prefill: Double = 0, token: Double = 0, tasks: [String: Double] = [:]) {
         self.image = image
         self.prefill = prefill

@@ -17,7 +17,6 @@ public struct Failure: Hashable, Sendable {
     /// What to do.
     public var disposition: FailureDisposition
 
-    /// A failure.
     public init(code: String, reason: String, disposition: FailureDisposition) {
         self.code = code
         self.reason = reason
@@ -48,7 +47,6 @@ public struct Release: Hashable, Sendable {
     /// How long the job waits at least.
     public var delay: Duration
 
-    /// A release.
     public init(_ cause: Cause, reason: String, code: String? = nil, delay: Duration = .zero) {
         self.cause = cause
         self.reason = reason
@@ -78,7 +76,6 @@ public struct JobReport: Hashable, Sendable {
     /// Whether no attempt is left after this one, so that any failure ends the job.
     public var isLastAttempt = false
 
-    /// A report about a claimed job.
     public init(_ job: ClaimedJob, _ outcome: Outcome) {
         self.init(lease: job.lease, attempt: job.attempt, outcome: outcome)
         isLastAttempt = job.attempt >= job.maxAttempts
@@ -90,7 +87,6 @@ public struct JobReport: Hashable, Sendable {
         return isLastAttempt || failure.disposition == .permanent
     }
 
-    /// A report about a lease.
     public init(lease: Lease, attempt: Int, outcome: Outcome) {
         self.lease = lease
         self.attempt = attempt

@@ -1,3 +1,5 @@
+import Queue
+
 /// Where a job is. In PostgreSQL each case is a table.
 public enum JobState: Hashable, Sendable {
     /// Due; the next claim may take it.
@@ -36,6 +38,8 @@ public struct JobLife: Hashable, Sendable {
     public private(set) var rescueCount = 0
     /// Failed attempts allowed.
     public let maxAttempts: Int
+    /// Whether the engine of the worker that holds it has begun it.
+    private var isBegun = false
     private var endedFences: Set<Int64> = []
 
     /// A new job, due at once or at a time on the store's clock.
@@ -61,6 +65,12 @@ public struct JobLife: Hashable, Sendable {
     public mutating func claim(by worker: WorkerID, fence: Int64, at now: Duration) {
         precondition(isDue(at: now), "claimed a job that is not due")
         state = .leased(worker, fence: fence)
+        isBegun = false
+    }
+
+    /// The engine of the worker that holds it begins it.
+    public mutating func begin(fence: Int64) {
+        if case .leased(_, fence) = state { isBegun = true }
     }
 
     /// An attempt ends under a fence.
@@ -73,7 +83,7 @@ public struct JobLife: Hashable, Sendable {
         endedFences.insert(fence)
         switch outcome {
         case .completed: state = .done(fence: fence)
-        case .released(_, let delay): wait(delay, at: now)
+        case .released(let release): wait(release.delay, at: now)
         case .failed(let failure): fail(failure, at: now, policy: policy, jitter: jitter)
         }
         return .recorded
@@ -103,11 +113,12 @@ public struct JobLife: Hashable, Sendable {
     /// The worker that holds it died.
     public mutating func rescue() {
         guard case .leased = state else { return }
-        rescueCount += 1
+        rescueCount += isBegun ? 1 : 0
         state =
             rescueCount < Self.rescueLimit
             ? .ready
-            : .dead(code: "poison", reason: "poison: \(rescueCount) daemons died while they held this job")
+            : .dead(
+                code: "poison", reason: "poison: \(rescueCount) daemons died while their engines worked on this job")
     }
 
     /// A person ends it.

@@ -7,7 +7,6 @@ public struct PromptStyle: Hashable, Sendable {
     /// How many texts it takes.
     public let textCount: ClosedRange<Int>
 
-    /// A style.
     public init(_ name: String, _ template: String, textCount: ClosedRange<Int>) {
         self.name = name
         self.template = template
@@ -38,7 +37,6 @@ public struct TaskLimits: Hashable, Sendable {
     /// The most samples of a query.
     public var sampleCount: Int
 
-    /// Limits.
     public init(imageCount: Int = 16, imagesAreViews: Bool = false, sampleCount: Int = 64) {
         self.imageCount = imageCount
         self.imagesAreViews = imagesAreViews
@@ -68,10 +66,9 @@ public struct TaskQuery: Hashable, Sendable {
     public var images: [Int]
     /// The prompt, without newline.
     public var prompt: String
-    /// How to answer.
+    /// How tokens are chosen.
     public var settings: DecodeSettings
 
-    /// A query.
     public init(view: Int, question: Int, images: [Int], prompt: String, settings: DecodeSettings) {
         self.view = view
         self.question = question
@@ -81,26 +78,28 @@ public struct TaskQuery: Hashable, Sendable {
     }
 }
 
-/// The samples that answered one view's questions, as [question][sample].
+/// The responses to one view's questions, as [question][sample].
 public typealias ViewGenerations = [[Generation]]
 
-/// Why a job has no result although the model answered: it will have none with another attempt either.
+/// Why a job has no result although the model responded. Another attempt would give none either.
 public struct NoResult: Error, Hashable, Sendable {
     /// A stable word to count by, such as `no_answer`.
     public var code: String
     /// One sentence.
     public var reason: String
 
-    /// A reason.
     public init(code: String, reason: String) {
         self.code = code
         self.reason = reason
     }
 }
 
-/// A task: what a job asks of the model and what becomes of the answers. Each is one file of this folder and one line in
+/// A task: what a job asks of the model and what becomes of the responses. Each is one file of this folder and one line in
 /// `TaskName.all`; `gloss.task` gets its row from here.
 public protocol AnnotationTask: Sendable {
+    /// A task has no state: all of one type are the same.
+    init()
+
     /// Its name in SQL and on the command line.
     var name: TaskName { get }
     /// What it does, in one sentence.
@@ -124,18 +123,18 @@ public protocol AnnotationTask: Sendable {
     /// What a report shows.
     var presentation: Presentation { get }
 
-    /// Reads and combines the answers of all views: what is recorded.
+    /// Reads and combines the responses of all views: what is recorded.
     ///
     /// - Parameters:
-    ///   - answers: those of this attempt, by view.
+    ///   - responses: those of this attempt, by view.
     ///   - checkpoints: views that an earlier attempt finished.
     ///   - context: the spec, the images by index, the vocabulary and the model's digest.
     func result(
-        _ answers: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
+        _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult
 }
 
-/// What a task knows beside the answers.
+/// What a task knows beside the responses.
 public struct TaskContext: Sendable {
     /// What was asked.
     public var spec: JobSpec
@@ -146,7 +145,6 @@ public struct TaskContext: Sendable {
     /// The model's digest.
     public var modelDigest: String
 
-    /// What a task knows.
     public init(spec: JobSpec, images: [Int: SourceImage], vocabulary: any Vocabulary, modelDigest: String) {
         self.spec = spec
         self.images = images
@@ -154,11 +152,12 @@ public struct TaskContext: Sendable {
         self.modelDigest = modelDigest
     }
 
-    /// A view's answers as they are stored.
-    public func responses(of view: Int, _ answers: ViewGenerations) -> ViewResponses {
+    /// A view's responses as they are stored.
+    public func responses(of view: Int, _ generations: ViewGenerations) -> ViewResponses {
         let indices = spec.task.definition.limits.imagesAreViews ? [view] : Array(spec.imageURLs.indices)
         return ViewResponses(
-            view: view, responses: answers.map { $0.map { ScoredText($0) } }, images: indices.compactMap { images[$0] },
+            view: view, responses: generations.map { $0.map { ScoredText($0) } },
+            images: indices.compactMap { images[$0] },
             modelDigest: modelDigest)
     }
 }

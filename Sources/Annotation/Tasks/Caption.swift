@@ -21,18 +21,18 @@ struct CaptionTask: AnnotationTask {
     let presentation = Presentation.text
 
     func result(
-        _ answers: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
+        _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {
-        try .bestFirst(answers, context: context)
+        try .bestFirst(responses, context: context)
     }
 }
 
 extension AnnotationResult {
     /// The samples of one question about one input, the most probable first.
     static func bestFirst(
-        _ answers: [Int: ViewGenerations], context: TaskContext
+        _ responses: [Int: ViewGenerations], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {
-        let samples = (answers[0]?.first ?? []).sorted { $0.sumLogprob > $1.sumLogprob }
+        let samples = (responses[0]?.first ?? []).sorted { $0.sumLogprob > $1.sumLogprob }
         guard let best = samples.first else {
             throw NoResult(code: "no_answer", reason: "the model gave no answer")
         }

@@ -20,11 +20,11 @@ struct DetectionTask: AnnotationTask {
     let presentation = Presentation.boxes
 
     func result(
-        _ answers: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
+        _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {
-        var result = try AnnotationResult.bestFirst(answers, context: context)
-        guard let answer = answers[0]?.first?.first else { return result }
-        let parsed = DetectionParser(context.vocabulary).parse(answer)
+        var result = try AnnotationResult.bestFirst(responses, context: context)
+        guard let response = responses[0]?.first?.first else { return result }
+        let parsed = DetectionParser(context.vocabulary).parse(response)
         result.findings = parsed.findings
         result.notUnderstoodCount = parsed.notUnderstoodCount
         result.score = parsed.findings.map(\.score).max()

@@ -23,9 +23,11 @@ struct MultiviewTask: AnnotationTask {
     let presentation = Presentation.distribution
 
     func result(
-        _ answers: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
+        _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {
-        let views = (checkpoints + answers.map { context.responses(of: $0.key, $0.value) }).sorted { $0.view < $1.view }
+        let views = (checkpoints + responses.map { context.responses(of: $0.key, $0.value) }).sorted {
+            $0.view < $1.view
+        }
         let score = context.spec.score
         let distribution = ScoreAgg.aggregate(
             views.flatMap(\.responses).map { samples in
@@ -37,11 +39,7 @@ struct MultiviewTask: AnnotationTask {
             let reason = "none of the \(views.count) views' responses has a word"
             throw NoResult(code: "no_answer", reason: reason)
         }
-        let stage = StageResult(
-            prompts: context.spec.prompts, views: views,
-            distribution: distribution.map {
-                AggregatedAnswer(answer: $0.text, probability: Float($0.probability))
-            })
+        let stage = StageResult(prompts: context.spec.prompts, views: views, distribution: distribution)
         return AnnotationResult(stages: [stage], score: Float(best.probability))
     }
 }

@@ -18,8 +18,8 @@ struct QuestionTask: AnnotationTask {
     let presentation = Presentation.answer
 
     func result(
-        _ answers: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
+        _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {
-        try .bestFirst(answers, context: context)
+        try .bestFirst(responses, context: context)
     }
 }

@@ -26,7 +26,6 @@ public struct TaskName: RawRepresentable, Hashable, Sendable, Codable, CaseItera
     /// The bare name.
     public var description: String { rawValue }
 
-    /// Reads a name.
     public init(from decoder: any Decoder) throws {
         let name = try decoder.singleValueContainer().decode(String.self)
         guard let task = TaskName(rawValue: name) else {
