@@ -8,7 +8,7 @@ public struct InferenceError: Error, Sendable, CustomStringConvertible {
         case unsupportedModel
         /// The request can't be served by this model: too long, no image, a bad setting.
         case invalidRequest
-        /// The model computed something that is not a number.
+        /// The model computed an answer that is not finite. Its weights are: they were checked when it was loaded.
         case notFinite
     }
 
@@ -16,6 +16,8 @@ public struct InferenceError: Error, Sendable, CustomStringConvertible {
     public enum Disposition: Sendable {
         /// The same request fails again.
         case permanent
+        /// The engine is at fault, not the request: give the request back, and hold the engine up.
+        case engine
         /// Nothing can be served with this model.
         case fatal
     }
@@ -34,7 +36,8 @@ public struct InferenceError: Error, Sendable, CustomStringConvertible {
     public var disposition: Disposition {
         switch code {
         case .invalidModel, .unsupportedModel: .fatal
-        case .invalidRequest, .notFinite: .permanent
+        case .invalidRequest: .permanent
+        case .notFinite: .engine
         }
     }
 

@@ -311,7 +311,7 @@ struct Noise {
 }
 
 /// To the nearest bf16, ties to even.
-private func nearestBF16(_ x: Float) -> Float {
+func nearestBF16(_ x: Float) -> Float {
     let bits = x.bitPattern
     return Float(bitPattern: (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
 }

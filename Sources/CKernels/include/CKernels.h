@@ -97,8 +97,11 @@ int64_t gloss_words(gloss_dtype type, int64_t k);
 
 // Fills `size` bytes with seeded noise: bf16 in ±0.03 (F32, BF16) or any byte (INT8).
 void gloss_fill_random(void *packed, size_t size, gloss_dtype type, uint64_t seed);
-// CRC-32C of some bytes.
+// CRC-32C of some bytes, and whether the numbers of a type that they are are all finite (INT8: always).
 uint32_t gloss_crc32c(const void *bytes, size_t size);
+uint32_t gloss_crc32c_of_numbers(const void *bytes, size_t size, gloss_dtype type, bool *finite);
+// How many of n stored numbers are not finite when they are held as another type: NaN, infinite, or rounded to it.
+int64_t gloss_count_not_finite(const void *source, gloss_dtype stored, int64_t n, gloss_dtype held);
 
 // One token's key and value, d numbers each, as row `token` of a cache of one head. Keys: weights with outputs = tokens, inputs = d.
 // Values: weights with outputs = d, inputs = tokens (`capacity` of them). F32 or BF16.

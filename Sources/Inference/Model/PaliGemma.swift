@@ -270,7 +270,7 @@ public final class PaliGemma: Sendable {
 
     func generation(_ answer: ScoredTokens, _ prefixCount: Int) throws(InferenceError) -> Generation {
         guard answer.logProbabilities.allSatisfy(\.isFinite) else {
-            throw InferenceError(.notFinite, "the model computed a log-probability that is not a number")
+            throw InferenceError(.notFinite, "the model computed a log-probability that is not finite")
         }
         let ended = answer.tokens.last == configuration.endToken
         return Generation(
