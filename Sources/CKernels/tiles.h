@@ -159,7 +159,7 @@ INLINE void tiled_gemm(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     if (panels > GROUP_PANELS) panels = GROUP_PANELS;
     if (rows <= 0 || panels <= 0) return;
     float *partial = aligned_alloc(64, (size_t)((rows + TILE - 1) / TILE * TILE * panels * GLOSS_PANEL * 4));
-    if (!partial) abort();
+    if (!partial) abort();  // half a MB: nobody could go on
     begin_tiles();
     for (int64_t row = first_row; row < last_row; row += rows)
         for (int64_t panel = first_panel; panel < last_panel; panel += panels)

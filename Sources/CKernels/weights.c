@@ -68,7 +68,7 @@ void gloss_pack_int8(const void *source, gloss_dtype source_type, int64_t n, int
     const int64_t words = gloss_words(GLOSS_INT8, k);
     const gloss_isa isa = gloss_best_isa();
     float *row = malloc((size_t)k * sizeof(float));
-    if (!row) abort();
+    if (!row) abort();  // one row: nobody could go on
     for (int64_t r = 0; r < n; r++) {
         int64_t column = column_of(r, first, gate);
         uint8_t *out = (uint8_t *)packed + column / GLOSS_PANEL * words * GLOSS_PANEL * 4 + column % GLOSS_PANEL * 4;

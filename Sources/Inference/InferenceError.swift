@@ -8,6 +8,8 @@ public struct InferenceError: Error, Sendable, CustomStringConvertible {
         case unsupportedModel
         /// The request can't be served by this model: too long, no image, a bad setting.
         case invalidRequest
+        /// There is no memory for the model, or for what a request needs.
+        case outOfMemory
         /// The model computed an answer that is not finite. Its weights are: they were checked when it was loaded.
         case notFinite
     }
@@ -32,12 +34,14 @@ public struct InferenceError: Error, Sendable, CustomStringConvertible {
         self.message = message
     }
 
+    init(outOfMemory bytes: Int) { self.init(.outOfMemory, "no memory for \(bytes) bytes") }
+
     /// Follows from the code.
     public var disposition: Disposition {
         switch code {
         case .invalidModel, .unsupportedModel: .fatal
         case .invalidRequest: .permanent
-        case .notFinite: .engine
+        case .outOfMemory, .notFinite: .engine
         }
     }
 

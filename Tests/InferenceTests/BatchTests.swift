@@ -15,7 +15,7 @@ import Testing
         model = try golden.model()
         var requests: [GenerationRequest] = []
         for (index, example) in golden.cases.enumerated() {
-            let images = model.embedImages(golden.pixels(example.images, model))
+            let images = try model.embedImages(golden.pixels(example.images, model))
             let sampled = index % 2 == 1
             let settings = DecodeSettings(
                 maxTokens: 3 + index % 9, samples: sampled ? 1 + index % 5 : 1, temperature: sampled ? 0.9 : 0,
@@ -41,7 +41,7 @@ import Testing
     @Test(arguments: Precision.allCases) func imagesAreIndependentToo(precision: Precision) throws {
         let model = try golden.model(precision: precision)
         let pixels = golden.pixels(Array(Set(golden.cases.flatMap(\.images))).sorted(), model)
-        #expect(model.embedImages(pixels) == pixels.map { model.embedImages([$0])[0] })
+        #expect(try model.embedImages(pixels) == pixels.map { try model.embedImages([$0])[0] })
     }
 
     @Test func theCacheChangesNothingButRounding() throws {
@@ -88,7 +88,7 @@ import Testing
         var differences: [Double] = []
         for name in golden.imageNames where golden.rgb(name) != nil {
             let pixels = golden.pixels([name], exact)
-            let (before, after) = (exact.embedImages(pixels), other.embedImages(pixels))
+            let (before, after) = try (exact.embedImages(pixels), other.embedImages(pixels))
             for prompt in ["caption en", "answer en how many shapes are there?"] {
                 let request = GenerationRequest(images: before, prompt: prompt, settings: DecodeSettings())
                 let answer = try exact.generate([request])[0].get()[0]

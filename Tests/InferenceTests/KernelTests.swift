@@ -57,23 +57,23 @@ struct Noise {
 
     private func run(
         _ x: [Float], _ layer: Linear, rows: Int, _ precision: Precision, _ form: gloss_form, _ compute: Compute
-    ) -> [Float] {
-        var operand = Operand(rows: rows, columns: layer.weights.inputs, type: precision.operandType)
-        compute.convert(Matrix(rows: rows, columns: layer.weights.inputs, values: x), into: &operand)
+    ) throws -> [Float] {
+        var operand = try Operand(rows: rows, columns: layer.weights.inputs, type: precision.operandType)
+        compute.convert(try Matrix(rows: rows, columns: layer.weights.inputs, values: x), into: &operand)
         let start = [Float](repeating: 0.25, count: rows * layer.weights.outputs)
-        var y = Matrix(rows: rows, columns: layer.weights.outputs, values: start)
+        var y = try Matrix(rows: rows, columns: layer.weights.outputs, values: start)
         compute.linear(operand, layer, into: &y, form)
         return y.values(rows: 0..<rows)
     }
 
-    @Test(arguments: shapes, Precision.allCases) func linear(shape: Shape, precision: Precision) {
+    @Test(arguments: shapes, Precision.allCases) func linear(shape: Shape, precision: Precision) throws {
         for type in [StoredType.f32, .f16, .bf16] {
             var noise = Noise(1)
             let (m, n, k) = (shape.m, shape.n, shape.k)
             let x = noise.values(m * k)
             let stored = StoredWeights(noise.values(n * k), type: type)
             let bias = noise.values(n)
-            let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(type)))
+            let packed = try PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(type)))
             stored.withBytes { packed.fill(at: 0, rows: n, from: $0, type: type) }
             let layer = Linear(weights: packed, bias: bias)
             var first: [Float]?
@@ -81,7 +81,7 @@ struct Noise {
                 // Sums of int8 are exact in any order.
                 let isTiled = precision == .bf16AMX || precision == .int8 && threads == 3
                 let compute = Compute(instructionSet: isa, isTiled: isTiled, threadCount: threads)
-                let found = run(x, layer, rows: m, precision, GLOSS_ADD, compute)
+                let found = try run(x, layer, rows: m, precision, GLOSS_ADD, compute)
                 if let first { #expect(found == first) } else { first = found }
             }
             for (row, column) in [(0, 0), (m - 1, n - 1), (m / 2, n / 2), (m / 3, n - 1), (m - 1, 0)] {
@@ -93,91 +93,93 @@ struct Noise {
         }
     }
 
-    @Test(arguments: Precision.allCases) func aRowAloneAndInABatch(precision: Precision) {
+    @Test(arguments: Precision.allCases) func aRowAloneAndInABatch(precision: Precision) throws {
         var noise = Noise(2)
         let (k, n, m) = (700, 150, 300)
         let x = noise.values(m * k)
-        let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
+        let packed = try PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
         StoredWeights(noise.values(n * k), type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let layer = Linear(weights: packed, bias: noise.values(n))
         let compute = Compute(isTiled: precision == .bf16AMX, threadCount: 2)
-        let alone = (0..<m).map { row in
-            run(Array(x[row * k..<(row + 1) * k]), layer, rows: 1, precision, GLOSS_STORE, compute)
+        let alone = try (0..<m).map { row in
+            try run(Array(x[row * k..<(row + 1) * k]), layer, rows: 1, precision, GLOSS_STORE, compute)
         }
         for rows in Array(1...30) + [64, 239, 240, 241, 300] {
-            let batch = run(Array(x[..<(rows * k)]), layer, rows: rows, precision, GLOSS_STORE, compute)
+            let batch = try run(Array(x[..<(rows * k)]), layer, rows: rows, precision, GLOSS_STORE, compute)
             #expect(batch == alone[..<rows].flatMap(\.self), "\(rows) rows")
         }
     }
 
-    @Test(arguments: Precision.allCases) func extremeValues(precision: Precision) {
+    @Test(arguments: Precision.allCases) func extremeValues(precision: Precision) throws {
         let (k, n) = (256, 64)
         var noise = Noise(3)
         var x = noise.values(k, scale: 1e18)
         (x[3], x[200]) = (0, -1e19)
-        let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
+        let packed = try PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
         var w = noise.values(n * k, scale: 1e-19)
         for i in 0..<k { w[5 * k + i] = 0 }
         StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let layer = Linear(weights: packed, bias: nil)
         let compute = Compute(isTiled: precision == .bf16AMX, threadCount: 2)
-        let y = run(x, layer, rows: 1, precision, GLOSS_STORE, compute)
+        let y = try run(x, layer, rows: 1, precision, GLOSS_STORE, compute)
         for column in 0..<n {
             let (sum, magnitude) = exact(x, Array(w[column * k..<(column + 1) * k]), precision)
             #expect(abs(Double(y[column]) - sum) <= 2e-6 * magnitude)
         }
         #expect(y[5] == 0)
         #expect(
-            run([Float](repeating: 0, count: k), layer, rows: 1, precision, GLOSS_STORE, compute).allSatisfy { $0 == 0 }
+            try run([Float](repeating: 0, count: k), layer, rows: 1, precision, GLOSS_STORE, compute).allSatisfy {
+                $0 == 0
+            }
         )
         for odd in [Float.nan, .infinity] {
             x[7] = odd
-            #expect(!run(x, layer, rows: 1, precision, GLOSS_STORE, compute)[0].isFinite)
+            #expect(try !run(x, layer, rows: 1, precision, GLOSS_STORE, compute)[0].isFinite)
         }
     }
 
     /// A column that has a weight which is no number gives none, wherever it stands; no other column is touched.
     @Test(arguments: Precision.allCases, [Float.nan, .infinity]) func weightsThatAreNoNumbers(
         precision: Precision, odd: Float
-    ) {
+    ) throws {
         let (k, n) = (130, 8)
         var noise = Noise(8)
         var w = noise.values(n * k)
         for (column, i) in [(0, 0), (3, 64), (7, k - 1)] { w[column * k + i] = odd }
         for i in 0..<k { w[5 * k + i] = (i % 2 == 0 ? 1 : -1) * .leastNormalMagnitude / 8 }
-        let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
+        let packed = try PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
         StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let x = [Float](repeating: 1, count: k)
-        let y = run(
+        let y = try run(
             x, Linear(weights: packed, bias: nil), rows: 1, precision, GLOSS_STORE,
             Compute(isTiled: precision == .bf16AMX, threadCount: 1))
         for column in 0..<n { #expect(y[column].isFinite == ![0, 3, 7].contains(column), "\(column)") }
         #expect(y[5] == 0, "no bits of it, and its signs cancel out")
     }
 
-    @Test(arguments: Precision.allCases, [1, 31, 32, 33, 100]) func gatedPair(precision: Precision, mlp: Int) {
+    @Test(arguments: Precision.allCases, [1, 31, 32, 33, 100]) func gatedPair(precision: Precision, mlp: Int) throws {
         var noise = Noise(5)
         let (k, m) = (96, 9)
         let (x, gate, up) = (noise.values(m * k), noise.values(mlp * k), noise.values(mlp * k))
         let type = precision.weightType(.f32)
-        let pair = PackedWeights(WeightShape(outputs: 2 * mlp, inputs: k, type: type, isGated: true))
+        let pair = try PackedWeights(WeightShape(outputs: 2 * mlp, inputs: k, type: type, isGated: true))
         for (half, w) in [gate, up].enumerated() {
             StoredWeights(w, type: .f32).withBytes { pair.fill(at: 0, rows: mlp, gate: half, from: $0, type: .f32) }
         }
-        let plain = [gate, up].map { w in
-            let packed = PackedWeights(WeightShape(outputs: mlp, inputs: k, type: type))
+        let plain = try [gate, up].map { w in
+            let packed = try PackedWeights(WeightShape(outputs: mlp, inputs: k, type: type))
             StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: mlp, from: $0, type: .f32) }
             return Linear(weights: packed, bias: nil)
         }
         for isa in instructionSets {
             let compute = Compute(instructionSet: isa, isTiled: precision == .bf16AMX, threadCount: 2)
-            var operand = Operand(rows: m, columns: k, type: precision.operandType)
-            compute.convert(Matrix(rows: m, columns: k, values: x), into: &operand)
-            var y = Operand(rows: m, columns: mlp, type: GLOSS_F32)
-            compute.linear(operand, Linear(weights: pair, bias: nil), into: &y, GLOSS_GEGLU)
+            var operand = try Operand(rows: m, columns: k, type: precision.operandType)
+            compute.convert(try Matrix(rows: m, columns: k, values: x), into: &operand)
+            var y = try Operand(rows: m, columns: mlp, type: GLOSS_F32)
+            try compute.linear(operand, Linear(weights: pair, bias: nil), into: &y, GLOSS_GEGLU)
             let (g, u) = (
-                run(x, plain[0], rows: m, precision, GLOSS_STORE, compute),
-                run(x, plain[1], rows: m, precision, GLOSS_STORE, compute)
+                try run(x, plain[0], rows: m, precision, GLOSS_STORE, compute),
+                try run(x, plain[1], rows: m, precision, GLOSS_STORE, compute)
             )
             for (index, found) in y.values.enumerated() {
                 #expect(abs(Double(found) - gelu(Double(g[index])) * Double(u[index])) < 1e-5)
@@ -209,16 +211,16 @@ struct Noise {
         }
     }
 
-    @Test(arguments: [1, 15, 16, 17, 100, 1152]) func norms(d: Int) {
+    @Test(arguments: [1, 15, 16, 17, 100, 1152]) func norms(d: Int) throws {
         var noise = Noise(UInt64(d))
         let (values, w, b) = (noise.values(3 * d, scale: 30), noise.values(d), noise.values(d))
-        let x = Matrix(rows: 3, columns: d, values: values)
+        let x = try Matrix(rows: 3, columns: d, values: values)
         for type in [GLOSS_F32, GLOSS_BF16, GLOSS_INT8] {
             var results: [[Float]] = []
             for isa in instructionSets {
                 let compute = Compute(instructionSet: isa, threadCount: 2)
-                var rms = Operand(rows: 3, columns: d, type: type)
-                var layer = Operand(rows: 3, columns: d, type: type)
+                var rms = try Operand(rows: 3, columns: d, type: type)
+                var layer = try Operand(rows: 3, columns: d, type: type)
                 compute.rmsNorm(x, weight: w, epsilon: 1e-6, into: &rms)
                 compute.layerNorm(x, LayerNorm(weight: w, bias: b, epsilon: 1e-6), into: &layer)
                 results.append(rms.values + layer.values)
@@ -242,15 +244,15 @@ struct Noise {
         }
     }
 
-    @Test func geluOverTheWholeRange() {
+    @Test func geluOverTheWholeRange() throws {
         let inputs: [Float] =
             stride(from: -30, through: 30, by: 0.0371).map { Float($0) } + [0, -0.0, 1e-20, -1e-20, 1e4, -1e4]
         // One input a row, through the identity.
-        let packed = PackedWeights(WeightShape(outputs: 1, inputs: 1, type: GLOSS_F32))
+        let packed = try PackedWeights(WeightShape(outputs: 1, inputs: 1, type: GLOSS_F32))
         StoredWeights([1], type: .f32).withBytes { packed.fill(at: 0, rows: 1, from: $0, type: .f32) }
         let layer = Linear(weights: packed, bias: nil)
-        let results = instructionSets.map {
-            run(inputs, layer, rows: inputs.count, .f32, GLOSS_GELU, Compute(instructionSet: $0, threadCount: 1))
+        let results = try instructionSets.map {
+            try run(inputs, layer, rows: inputs.count, .f32, GLOSS_GELU, Compute(instructionSet: $0, threadCount: 1))
         }
         #expect(results.allSatisfy { $0 == results[0] })
         for (x, y) in zip(inputs.map(Double.init), results[0]) {
@@ -262,13 +264,13 @@ struct Noise {
         0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
     }
 
-    @Test(arguments: [1, 3, 17, 100], [0, 1, 64, 130]) func softmax(second: Int, first: Int) {
+    @Test(arguments: [1, 3, 17, 100], [0, 1, 64, 130]) func softmax(second: Int, first: Int) throws {
         var noise = Noise(6)
         let (start, width) = ((first + 63) / 64 * 64, (first + 63) / 64 * 64 + 128)
         let x = noise.values(width, scale: 20)
         for type in [GLOSS_F32, GLOSS_BF16] {
-            let results = instructionSets.map { isa in
-                let out = Operand(rows: 1, columns: width, type: type)
+            let results = try instructionSets.map { isa in
+                let out = try Operand(rows: 1, columns: width, type: type)
                 let inverse = gloss_softmax(
                     isa, x, Int64(first), Int64(start), Int64(second), 0.3, out.base, type, Int64(width))
                 return out.values.map { $0 * inverse }

@@ -43,7 +43,7 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
         let model = try golden.model()
         for name in golden.imageNames {
             guard let expected = golden.features(name) else { continue }
-            let features = model.embedImages(golden.pixels([name], model))[0]
+            let features = try model.embedImages(golden.pixels([name], model))[0]
             #expect(relativeError(features.values, expected) < 2e-5, "\(name)")
         }
     }
@@ -66,7 +66,7 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
         let golden = try Golden(folder)
         let model = try golden.model()
         for example in golden.cases {
-            let images = model.embedImages(golden.pixels(example.images, model))
+            let images = try model.embedImages(golden.pixels(example.images, model))
             let settings = DecodeSettings(maxTokens: example.greedy.ids.count)
             let request = GenerationRequest(images: images, prompt: example.prompt, settings: settings)
             let answer = try model.generate([request])[0].get()[0]

@@ -29,7 +29,7 @@ import Testing
             let image = try ImageDecoder.decode(bytes)
             let pixels = model.pixelValues(rgb: image.pixels, width: image.width, height: image.height)
             return GenerationRequest(
-                images: model.embedImages([pixels]), prompt: answer.prompt, settings: DecodeSettings(maxTokens: 24))
+                images: try model.embedImages([pixels]), prompt: answer.prompt, settings: DecodeSettings(maxTokens: 24))
         }
         #expect(requests.count > 20)
         for (answer, result) in zip(expected, model.generate(requests)) where answer.min_margin > 1e-2 {

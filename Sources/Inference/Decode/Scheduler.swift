@@ -82,6 +82,10 @@ public struct Scheduler: ~Copyable {
     /// Drops a query, wherever it is. Nothing is handed over for it.
     public mutating func cancel(_ id: Int) {
         ended.removeAll { $0.id == id }
+        drop(id)
+    }
+
+    mutating func drop(_ id: Int) {
         guard pending.removeValue(forKey: id) != nil else { return }
         live.removeAll { $0.query == id }
         if let key = waiting.remove(query: id) { key.images.forEach { images.release($0) } }

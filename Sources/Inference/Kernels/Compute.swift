@@ -42,10 +42,12 @@ struct Compute: Sendable {
     }
 
     /// y = f(x · Wᵀ + b) as the next product's left side. GEGLU: y [rows, outputs / 2].
-    func linear(_ x: borrowing Operand, _ layer: Linear, into y: inout Operand, _ form: gloss_form) {
+    func linear(
+        _ x: borrowing Operand, _ layer: Linear, into y: inout Operand, _ form: gloss_form
+    ) throws(InferenceError) {
         precondition(y.columns == layer.weights.outputs / (form == GLOSS_GEGLU ? 2 : 1) && y.rows == x.rows)
         if y.type != GLOSS_INT8 { return multiply(x, layer, y.output(form)) }
-        let wide = Operand(rows: y.rows, columns: y.columns, type: GLOSS_BF16)
+        let wide = try Operand(rows: y.rows, columns: y.columns, type: GLOSS_BF16)
         multiply(x, layer, wide.output(form))
         convert(wide, into: &y)
     }
@@ -93,7 +95,7 @@ struct Compute: Sendable {
     private func convert(_ source: UnsafeRawPointer, stride: Int, type: gloss_dtype, into y: inout Operand) {
         let (target, columns) = (y.target(), y.columns)
         split(y.rows, cost: (y.type == GLOSS_INT8 ? 16 : 4) * columns) { rows in
-            let scratch = Matrix(rows: 1, columns: columns)
+            let scratch = Matrix.temporary(rows: 1, columns: columns)
             var target = target.from(row: rows.lowerBound)
             gloss_convert(
                 instructionSet, source + rows.lowerBound * stride, Int64(stride), type, 1, &target, Int64(rows.count),
@@ -106,7 +108,7 @@ struct Compute: Sendable {
         precondition(x.columns == norm.weight.count && y.columns == x.columns && y.rows == x.rows)
         let (input, target, d) = (x.base, y.target(), x.columns)
         split(x.rows, cost: 16 * d) { rows in
-            let scratch = Matrix(rows: 1, columns: d)
+            let scratch = Matrix.temporary(rows: 1, columns: d)
             var target = target.from(row: rows.lowerBound)
             gloss_layer_norm(
                 instructionSet, input + rows.lowerBound * d, norm.weight, norm.bias, norm.epsilon, &target,
@@ -119,7 +121,7 @@ struct Compute: Sendable {
         precondition(x.columns == weight.count && y.columns == x.columns && y.rows == x.rows)
         let (input, target, d) = (x.base, y.target(), x.columns)
         split(x.rows, cost: 8 * d) { rows in
-            let scratch = Matrix(rows: 1, columns: d)
+            let scratch = Matrix.temporary(rows: 1, columns: d)
             var target = target.from(row: rows.lowerBound)
             gloss_rms_norm(
                 instructionSet, input + rows.lowerBound * d, weight, epsilon, &target, Int64(rows.count), Int64(d),

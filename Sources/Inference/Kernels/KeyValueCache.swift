@@ -12,11 +12,11 @@ final class KeyValueCache {
     private(set) var count = 0
     private let storage: UnsafeMutableRawPointer
 
-    init(layout: KeyValueLayout, capacity: Int) {
+    init(layout: KeyValueLayout, capacity: Int) throws(InferenceError) {
         self.layout = layout
         self.capacity = capacity
         storage = UnsafeMutableRawPointer(
-            allocateAligned(count: max(1, layout.byteCount(capacity: capacity) / 4), zeroed: true))
+            try Memory.allocate(count: layout.byteCount(capacity: capacity) / 4, zeroed: true))
     }
 
     deinit { free(storage) }

@@ -44,10 +44,10 @@ final class PackedWeights: @unchecked Sendable {
     private let owner: AnyObject?
 
     /// Unwritten; `fill` writes rows.
-    init(_ shape: WeightShape) {
+    init(_ shape: WeightShape) throws(InferenceError) {
         self.shape = shape
         owner = nil
-        storage = UnsafeMutableRawPointer(allocateAligned(count: (shape.byteCount + 3) / 4, zeroed: false))
+        storage = UnsafeMutableRawPointer(try Memory.allocate(count: (shape.byteCount + 3) / 4, zeroed: false))
         // Columns beyond `outputs` and inputs beyond `inputs` are computed: they must be numbers.
         if shape.outputs % Int(GLOSS_PANEL) != 0 || shape.isGated || shape.inputs % 4 != 0 {
             memset(storage, shape.type == GLOSS_INT8 ? 128 : 0, shape.panelBytes)

@@ -102,14 +102,15 @@ public final class PaliGemma: Sendable {
         self.configuration = configuration
         self.tokenizer = tokenizer
         self.fileDigest = fileDigest
-        try Self.check(tokenizer, configuration, path: path)
+        try Self.check(tokenizer, configuration, self.precision, path: path)
         vision = try VisionTower(configuration, from: &weights)
         language = try LanguageModel(configuration.text, from: &weights)
     }
 
     private static func check(
-        _ tokenizer: Tokenizer, _ configuration: ModelConfiguration, path: String
+        _ tokenizer: Tokenizer, _ configuration: ModelConfiguration, _ precision: Precision, path: String
     ) throws(InferenceError) {
+        try configuration.check(precision, path: path)
         guard tokenizer.pieceCount <= configuration.text.vocabulary else {
             throw InferenceError(
                 .invalidModel,
@@ -131,7 +132,8 @@ public final class PaliGemma: Sendable {
             (name: name, path: folder.appending(path: name).path, data: try mapFile(folder.appending(path: name)))
         }
         let configuration = try ModelConfiguration(files[0].data, path: files[0].path)
-        try check(Tokenizer(files[1].data, path: files[1].path), configuration, path: folder.path)
+        let tokenizer = try Tokenizer(files[1].data, path: files[1].path)
+        try check(tokenizer, configuration, checkpoint.precision, path: folder.path)
         let partial = url.deletingLastPathComponent().appending(path: ".\(url.lastPathComponent).partial")
         var writer = try PackedFileWriter(checkpoint, to: partial, isCancelled: isCancelled)
         do {
@@ -155,16 +157,18 @@ public final class PaliGemma: Sendable {
     }
 
     /// The vision tower and the projector, some images together.
-    public func embedImages(_ images: [PixelValues]) -> [ImageTokens] {
+    public func embedImages(_ images: [PixelValues]) throws(InferenceError) -> [ImageTokens] {
         let count = configuration.imageTokenCount
         let atOnce = max(1, Scheduler.passRows / count)
-        return stride(from: 0, to: images.count, by: atOnce).flatMap { start in
+        var embedded: [ImageTokens] = []
+        for start in stride(from: 0, to: images.count, by: atOnce) {
             let pass = Array(images[start..<min(start + atOnce, images.count)])
-            let tokens = vision.embed(pass, compute)
-            return pass.indices.map { index in
+            let tokens = try vision.embed(pass, compute)
+            embedded += pass.indices.map { index in
                 ImageTokens(count: count, values: tokens.values(rows: index * count..<(index + 1) * count))
             }
         }
+        return embedded
     }
 
     /// Answers to each request, computed together: [request][sample]. One that can't be served does not touch the others.
@@ -212,8 +216,8 @@ public final class PaliGemma: Sendable {
         let suffix = try tokenizer.encode(suffix) + [configuration.endToken]
         try checkLength(prefix.count + suffix.count)
         let whole = Prefix(images: images, ids: prefix.ids + suffix)
-        let hidden = language.forward(whole, bidirectional: prefix.count, compute)
-        let logits = language.logits(hidden, rows: suffix.indices.map { prefix.count - 1 + $0 }, compute)
+        let hidden = try language.forward(whole, bidirectional: prefix.count, compute)
+        let logits = try language.logits(hidden, rows: suffix.indices.map { prefix.count - 1 + $0 }, compute)
         let scores = suffix.enumerated().map { compute.logProbability(of: $1, logits, row: $0) }
         return try generation(
             ScoredTokens(tokens: suffix, logProbabilities: scores, finishReason: .eos), prefix.count)
@@ -221,11 +225,11 @@ public final class PaliGemma: Sendable {
 
     /// The stages of one prefill.
     public func stages(images: [PixelValues], prompt: String) throws(InferenceError) -> Stages {
-        let features = embedImages(images)
+        let features = try embedImages(images)
         let prefix = try prefix(features, prompt)
         try checkLength(prefix.count)
-        let hidden = language.forward(prefix, bidirectional: prefix.count, compute)
-        let logits = language.logits(hidden, rows: Array(0..<prefix.count), compute)
+        let hidden = try language.forward(prefix, bidirectional: prefix.count, compute)
+        let logits = try language.logits(hidden, rows: Array(0..<prefix.count), compute)
         return Stages(
             pixelValues: images, imageFeatures: features,
             logits: (0..<prefix.count).map { logits.values(rows: $0..<$0 + 1) })
@@ -240,8 +244,8 @@ public final class PaliGemma: Sendable {
             var (tokens, scores): ([Int], [Double]) = ([], [])
             while tokens.last != configuration.endToken, tokens.count < request.settings.maxTokens {
                 let whole = Prefix(images: prefix.images, ids: prefix.ids + tokens)
-                let hidden = language.forward(whole, bidirectional: prefix.count, compute)
-                let logits = language.logits(hidden, rows: [whole.count - 1], compute)
+                let hidden = try language.forward(whole, bidirectional: prefix.count, compute)
+                let logits = try language.logits(hidden, rows: [whole.count - 1], compute)
                 tokens.append(sampler.token(logits, row: 0, sample: sample, step: tokens.count, compute))
                 scores.append(compute.logProbability(of: tokens.last!, logits, row: 0))
             }

@@ -104,7 +104,7 @@ struct Checkpoint: WeightSource {
         let shape = WeightShape(
             outputs: parts.reduce(0) { $0 + $1.rows }, inputs: inputs, type: precision.weightType(stored),
             isGated: isGated)
-        return (PackedWeights(shape), found)
+        return (try PackedWeights(shape), found)
     }
 
     /// A tensor, and the name that its file has for it.
