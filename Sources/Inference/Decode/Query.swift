@@ -33,13 +33,16 @@ extension Scheduler {
         public let prompt: String
         /// How to answer.
         public let settings: DecodeSettings
+        /// Lower is earlier: it begins before all that wait with a higher one.
+        public let priority: Int
 
         /// A query; nothing is checked yet.
-        public init(id: Int, images: [Image], prompt: String, settings: DecodeSettings) {
+        public init(id: Int, images: [Image], prompt: String, settings: DecodeSettings, priority: Int = 0) {
             self.id = id
             self.images = images
             self.prompt = prompt
             self.settings = settings
+            self.priority = priority
         }
     }
 
@@ -51,6 +54,28 @@ extension Scheduler {
         public let result: Result<[Generation], InferenceError>
         /// Its share of the passes that it was part of.
         public let seconds: StageSeconds
+        /// Its share of what they computed.
+        public let work: Work
+
+        init(
+            id: Int, result: Result<[Generation], InferenceError>, seconds: StageSeconds = StageSeconds(),
+            work: Work = Work()
+        ) {
+            (self.id, self.result, self.seconds, self.work) = (id, result, seconds, work)
+        }
+    }
+
+    /// What was computed for a query. What several share is divided among them, so sums over queries are what was computed in all.
+    public struct Work: Sendable, Equatable {
+        /// Images through the vision tower: none for one that was cached.
+        public var images = 0.0
+        /// Prefixes through the language model, and their tokens.
+        public var prefills = 0.0, prefixTokens = 0.0
+        /// Tokens of its answers that were decoded: a prefill draws the first of each, an extension every other.
+        public var tokens = 0
+
+        /// Nothing yet.
+        public init() {}
     }
 
     /// Seconds on the clock, by stage.

@@ -7,17 +7,19 @@ extension Scheduler {
         }
         let seconds = start.secondsAgo
         statistics.seconds.vision += seconds
-        let users = keys.map { key in waiting.prefixes.filter { $0.key.images.contains(key) }.flatMap(\.queries) }
-        for user in users {
-            for query in user {
-                pending[query.id]?.seconds.vision += seconds / Double(keys.count) / Double(user.count)
+        let users = keys.map { self.users(of: $0).map(\.id) }
+        for ids in users {
+            for id in ids {
+                pending[id]?.hasBegun = true
+                pending[id]?.seconds.vision += seconds / Double(keys.count) / Double(ids.count)
             }
         }
         switch embedded {
         case .success(let tokens):
             for (key, tokens) in zip(keys, tokens) { images.fill(key, tokens) }
             statistics.imageCount += keys.count
-        case .failure(let error): end(users.joined().map(\.id), with: error)
+            for ids in users { for id in ids { pending[id]?.work.images += 1 / Double(ids.count) } }
+        case .failure(let error): end(Array(users.joined()), with: error)
         }
     }
 
@@ -31,15 +33,20 @@ extension Scheduler {
         let tokenCount = first.reduce(0) { $0 + $1.count }
         statistics.seconds.prefill += seconds
         for prefix in first {
-            let share = seconds * Double(prefix.count) / Double(tokenCount * prefix.queries.count)
-            for query in prefix.queries { pending[query.id]?.seconds.prefill += share }
+            for query in prefix.queries {
+                let share = Double(prefix.count) / Double(tokenCount) / Double(prefix.queries.count)
+                pending[query.id]?.hasBegun = true
+                pending[query.id]?.seconds.prefill += seconds * share
+            }
         }
         switch begun {
         case .success(let sequences):
             statistics.prefillCount += count
             statistics.prefillTokenCount += tokenCount
+            for prefix in first { for query in prefix.queries { pending[query.id]?.work.add(prefill: prefix) } }
             begunCount = sequences.count + (live.isEmpty ? 0 : begunCount)
             live += sequences
+            countTokens(of: sequences)
             handOver()
         case .failure(let error): end(first.flatMap { $0.queries.map(\.id) }, with: error)
         }
@@ -83,9 +90,14 @@ extension Scheduler {
         case .success:
             statistics.extendCount += 1
             statistics.extendRowCount += live.count
+            countTokens(of: live)
             handOver()
         case .failure(let error): end(live.map(\.query), with: error)
         }
+    }
+
+    private mutating func countTokens(of drawn: [LiveSequence]) {
+        for sequence in drawn { pending[sequence.query]?.work.tokens += 1 }
     }
 
     /// Ends queries whose pass failed: what they hold is given up, and no other is touched.
@@ -93,7 +105,7 @@ extension Scheduler {
         for id in ids {
             guard let query = pending[id] else { continue }
             drop(id)
-            ended.append(Completion(id: id, result: .failure(error), seconds: query.seconds))
+            ended.append(Completion(id: id, result: .failure(error), seconds: query.seconds, work: query.work))
         }
     }
 
@@ -117,7 +129,15 @@ extension Scheduler {
         let result = Result { () throws(InferenceError) in
             try answers.map { answer throws(InferenceError) in try model.generation(answer, query.prefixCount) }
         }
-        ended.append(Completion(id: id, result: result, seconds: query.seconds))
+        ended.append(Completion(id: id, result: result, seconds: query.seconds, work: query.work))
+    }
+}
+
+extension Scheduler.Work {
+    /// A query's share of a prefill.
+    fileprivate mutating func add(prefill prefix: WaitingPrefix) {
+        prefills += 1 / Double(prefix.queries.count)
+        prefixTokens += Double(prefix.count) / Double(prefix.queries.count)
     }
 }
 

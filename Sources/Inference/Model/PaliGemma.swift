@@ -193,9 +193,10 @@ public final class PaliGemma: Sendable {
         for image in query.images { count += try tokenCount(of: image) }
         let ids = try prefixIDs(query.prompt)
         try checkLength(count + ids.count + query.settings.maxTokens)
+        let place = WaitingPrefix.Place(priority: query.priority)
         return WaitingPrefix(
             key: WaitingPrefix.Key(images: query.images.map(\.key), ids: ids), count: count + ids.count,
-            queries: [(query.id, query.settings)])
+            query: WaitingPrefix.Query(id: query.id, settings: query.settings, place: place))
     }
 
     private func tokenCount(of image: Scheduler.Image) throws(InferenceError) -> Int {
