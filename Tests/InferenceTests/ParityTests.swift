@@ -10,6 +10,7 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
     @Test(arguments: goldenFolders) func pixelsAreBitIdentical(folder: URL) throws {
         let golden = try Golden(folder)
         let model = try golden.model()
+        var compared = 0
         for name in golden.imageNames {
             let image = try #require(golden.rgb(name))
             let resized = try #require(golden.resized(name))
@@ -19,7 +20,25 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
             #expect(ours == resized, "\(name)")
             if let expected = golden.pixelValues(name) {
                 #expect(golden.pixels([name], model)[0].values == expected, "\(name)")
+                compared += 1
             }
+        }
+        #expect(compared > 0)
+    }
+
+    /// All 256 values, and patches as the vision tower takes them.
+    @Test func patchesArePartsOfTheValues() {
+        let (size, side) = (28, 7)
+        let pixels = PixelValues(resized: (0..<size * size * 3).map { UInt8(truncatingIfNeeded: $0 &* 37) }, size: size)
+        let values = pixels.values
+        #expect(Set(values).count == 256 && values.min() == -1 && values.max() == 1)
+        for (row, column) in [(0, 0), (0, 3), (2, 1), (3, 3)] {
+            let expected = (0..<3).flatMap { channel in
+                (0..<side).flatMap { y in
+                    (0..<side).map { values[(channel * size + row * side + y) * size + column * side + $0] }
+                }
+            }
+            #expect(pixels.patch(row: row, column: column, size: side) == expected)
         }
     }
 

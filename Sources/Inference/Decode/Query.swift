@@ -12,7 +12,7 @@ extension Scheduler {
 
         /// An image for the vision tower. Without a key it is known by the SHA-256 of its pixels.
         public init(_ pixels: PixelValues, key: String? = nil) {
-            self.key = key ?? "pixels \(sha256(pixels.values))"
+            self.key = key ?? "pixels \(sha256(pixels.bytes))"
             content = .pixels(pixels)
         }
 

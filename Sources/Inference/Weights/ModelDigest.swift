@@ -12,7 +12,7 @@ func modelDigest(folder: URL, weightFiles: [String]) throws(InferenceError) -> S
 }
 
 /// SHA-256 of values as they lie in memory.
-func sha256(_ values: [Float]) -> String { values.withUnsafeBytes { sha256($0) } }
+func sha256(_ values: [some BitwiseCopyable]) -> String { values.withUnsafeBytes { sha256($0) } }
 
 private func sha256(_ data: Data) -> String { data.withUnsafeBytes { sha256($0) } }
 
