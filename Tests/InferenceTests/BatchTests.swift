@@ -56,13 +56,20 @@ import Testing
     }
 
     @Test func scoringAnAnswerGivesItsLogProbabilities() throws {
-        for request in requests.prefix(6) {
-            for answer in try model.generate([request])[0].get() where answer.finishReason == .eos {
+        var lengths: [Int] = []
+        for request in requests {
+            let settings = DecodeSettings(maxTokens: 12, samples: 8, temperature: 1, seed: 5)
+            let sampled = GenerationRequest(images: request.images, prompt: request.prompt, settings: settings)
+            // Text is scored: of answers that have ended, those whose text is read as the tokens that it was made of.
+            for answer in try model.generate([sampled])[0].get() where answer.finishReason == .eos {
                 guard try model.tokenizer.encode(answer.text) == answer.tokens.dropLast() else { continue }
                 let score = try model.score(images: request.images, prompt: request.prompt, suffix: answer.text)
+                #expect(score.tokens == answer.tokens)
                 for (a, b) in zip(score.logProbabilities, answer.logProbabilities) { #expect(abs(a - b) < 1e-4) }
+                lengths.append(answer.tokens.count)
             }
         }
+        #expect(lengths.count > 10 && lengths.max()! > 2)
     }
 
     @Test(arguments: Precision.allCases)

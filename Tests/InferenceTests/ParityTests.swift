@@ -60,8 +60,9 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
     @Test(arguments: goldenFolders) func imageFeatures(folder: URL) throws {
         let golden = try Golden(folder)
         let model = try golden.model()
+        #expect(golden.imageNames.count == 6)
         for name in golden.imageNames {
-            guard let expected = golden.features(name) else { continue }
+            let expected = try #require(golden.features(name), "\(name)")
             let features = try model.embedImages(golden.pixels([name], model))[0]
             #expect(relativeError(features.values, expected) < 2e-5, "\(name)")
         }
@@ -70,6 +71,8 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
     @Test(arguments: goldenFolders) func prefillLogits(folder: URL) throws {
         let golden = try Golden(folder)
         let model = try golden.model()
+        var wholeCount = 0
+        #expect(golden.cases.count > 20)
         for example in golden.cases {
             let stages = try model.stages(images: golden.pixels(example.images, model), prompt: example.prompt)
             #expect(stages.logits.count == example.input_ids.count)
@@ -77,13 +80,16 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
             #expect(relativeError(stages.logits.last!, last) < 2e-5, "\(example.id)")
             if let all = golden.logits(example.id) {
                 #expect(relativeError(stages.logits.flatMap { $0 }, all) < 2e-5, "\(example.id)")
+                wholeCount += 1
             }
         }
+        #expect(wholeCount > 0)
     }
 
     @Test(arguments: goldenFolders) func greedyAnswersAndScores(folder: URL) throws {
         let golden = try Golden(folder)
         let model = try golden.model()
+        var sureCount = 0
         for example in golden.cases {
             let images = try model.embedImages(golden.pixels(example.images, model))
             let settings = DecodeSettings(maxTokens: example.greedy.ids.count)
@@ -91,6 +97,7 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
             let answer = try model.generate([request])[0].get()[0]
             // A near-tie may fall either way in f32: compare up to it.
             let sure = example.greedy.margins.firstIndex { $0 < 1e-3 } ?? example.greedy.ids.count
+            sureCount += sure
             #expect(answer.tokens.prefix(sure) == example.greedy.ids.prefix(sure), "\(example.id)")
             for (ours, theirs) in zip(answer.logProbabilities, example.greedy.logprobs).prefix(sure) {
                 #expect(abs(ours - theirs) < 1e-4, "\(example.id)")
@@ -102,6 +109,7 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
                 #expect(abs(ours - theirs) < 1e-4, "\(example.id)")
             }
         }
+        #expect(sureCount > 100)
     }
 
     @Test(arguments: goldenFolders) func tokenizer(folder: URL) throws {

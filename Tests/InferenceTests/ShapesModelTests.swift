@@ -32,6 +32,7 @@ import Testing
                 images: try model.embedImages([pixels]), prompt: answer.prompt, settings: DecodeSettings(maxTokens: 24))
         }
         #expect(requests.count > 20)
+        #expect(expected.count { $0.min_margin > 1e-2 } > 20)
         for (answer, result) in zip(expected, model.generate(requests)) where answer.min_margin > 1e-2 {
             let ours = try result.get()[0]
             #expect(ours.tokens == answer.ids, "\(answer.file): \(answer.prompt)")
