@@ -68,9 +68,38 @@ gloss_isa gloss_best_isa(void) {
 #endif
 }
 
-void gloss_gemm(gloss_isa isa, bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row,
-                int64_t last_row, int64_t first_panel, int64_t last_panel) {
+// VDPBF16PS and AMX take subnormal numbers as 0 and give 0 for them, whatever the mode. In this mode all other arithmetic does too.
+typedef uint64_t float_mode;
+#if defined(__x86_64__)
+enum { DENORMALS_ARE_ZEROS = 1 << 6, FLUSH_TO_ZERO = 1 << 15 };
+static float_mode flush_subnormals(void) {
+    const unsigned before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(before | DENORMALS_ARE_ZEROS | FLUSH_TO_ZERO);
+    return before;
+}
+static void restore(float_mode mode) { __builtin_ia32_ldmxcsr((unsigned)mode); }
+#elif defined(__aarch64__)
+static float_mode flush_subnormals(void) {
+    const float_mode before = __builtin_arm_rsr64("fpcr");
+    __builtin_arm_wsr64("fpcr", before | 1 << 24);
+    return before;
+}
+static void restore(float_mode mode) { __builtin_arm_wsr64("fpcr", mode); }
+#else
+static float_mode flush_subnormals(void) { return 0; }
+static void restore(float_mode mode) { (void)mode; }
+#endif
+
+// Calls files of their own, so that the compiler moves no arithmetic out of the mode.
+static void multiply(gloss_isa isa, bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
+                     int64_t first_row, int64_t last_row, int64_t first_panel, int64_t last_panel) {
     DISPATCH(gemm(tiled, x, w, out, first_row, last_row, first_panel, last_panel))
+}
+void gloss_gemm(gloss_isa isa, bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
+                int64_t first_row, int64_t last_row, int64_t first_panel, int64_t last_panel) {
+    const float_mode mode = flush_subnormals();
+    multiply(isa, tiled, x, w, out, first_row, last_row, first_panel, last_panel);
+    restore(mode);
 }
 void gloss_layer_norm(gloss_isa isa, const float *x, const float *w, const float *b, float eps, const gloss_target *out, int64_t rows,
                       int64_t d, float *scratch) {

@@ -4,23 +4,6 @@ import Testing
 
 @testable import Inference
 
-private let instructionSets = [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT, GLOSS_AMX].filter {
-    $0.rawValue <= gloss_best_isa().rawValue
-}
-
-/// Seeded values in −1…1.
-struct Noise {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> Float {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return Float(Int32(truncatingIfNeeded: state >> 32)) / Float(Int32.max)
-    }
-
-    mutating func values(_ count: Int, scale: Float = 1) -> [Float] { (0..<count).map { _ in next() * scale } }
-}
-
 /// Each kernel against a naive twin in double, and each instruction set against the generic one, bit for bit.
 @Suite struct KernelTests {
     struct Shape: Sendable, CustomTestStringConvertible {
@@ -55,17 +38,6 @@ struct Noise {
         }
     }
 
-    private func run(
-        _ x: [Float], _ layer: Linear, rows: Int, _ precision: Precision, _ form: gloss_form, _ compute: Compute
-    ) throws -> [Float] {
-        var operand = try Operand(rows: rows, columns: layer.weights.inputs, type: precision.operandType)
-        compute.convert(try Matrix(rows: rows, columns: layer.weights.inputs, values: x), into: &operand)
-        let start = [Float](repeating: 0.25, count: rows * layer.weights.outputs)
-        var y = try Matrix(rows: rows, columns: layer.weights.outputs, values: start)
-        compute.linear(operand, layer, into: &y, form)
-        return y.values(rows: 0..<rows)
-    }
-
     @Test(arguments: shapes, Precision.allCases) func linear(shape: Shape, precision: Precision) throws {
         for type in [StoredType.f32, .f16, .bf16] {
             var noise = Noise(1)
@@ -81,7 +53,7 @@ struct Noise {
                 // Sums of int8 are exact in any order.
                 let isTiled = precision == .bf16AMX || precision == .int8 && threads == 3
                 let compute = Compute(instructionSet: isa, isTiled: isTiled, threadCount: threads)
-                let found = try run(x, layer, rows: m, precision, GLOSS_ADD, compute)
+                let found = try product(x, layer, rows: m, precision, GLOSS_ADD, compute)
                 if let first { #expect(found == first) } else { first = found }
             }
             for (row, column) in [(0, 0), (m - 1, n - 1), (m / 2, n / 2), (m / 3, n - 1), (m - 1, 0)] {
@@ -102,10 +74,10 @@ struct Noise {
         let layer = Linear(weights: packed, bias: noise.values(n))
         let compute = Compute(isTiled: precision == .bf16AMX, threadCount: 2)
         let alone = try (0..<m).map { row in
-            try run(Array(x[row * k..<(row + 1) * k]), layer, rows: 1, precision, GLOSS_STORE, compute)
+            try product(Array(x[row * k..<(row + 1) * k]), layer, rows: 1, precision, GLOSS_STORE, compute)
         }
         for rows in Array(1...30) + [64, 239, 240, 241, 300] {
-            let batch = try run(Array(x[..<(rows * k)]), layer, rows: rows, precision, GLOSS_STORE, compute)
+            let batch = try product(Array(x[..<(rows * k)]), layer, rows: rows, precision, GLOSS_STORE, compute)
             #expect(batch == alone[..<rows].flatMap(\.self), "\(rows) rows")
         }
     }
@@ -121,20 +93,20 @@ struct Noise {
         StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let layer = Linear(weights: packed, bias: nil)
         let compute = Compute(isTiled: precision == .bf16AMX, threadCount: 2)
-        let y = try run(x, layer, rows: 1, precision, GLOSS_STORE, compute)
+        let y = try product(x, layer, rows: 1, precision, GLOSS_STORE, compute)
         for column in 0..<n {
             let (sum, magnitude) = exact(x, Array(w[column * k..<(column + 1) * k]), precision)
             #expect(abs(Double(y[column]) - sum) <= 2e-6 * magnitude)
         }
         #expect(y[5] == 0)
         #expect(
-            try run([Float](repeating: 0, count: k), layer, rows: 1, precision, GLOSS_STORE, compute).allSatisfy {
+            try product([Float](repeating: 0, count: k), layer, rows: 1, precision, GLOSS_STORE, compute).allSatisfy {
                 $0 == 0
             }
         )
         for odd in [Float.nan, .infinity] {
             x[7] = odd
-            #expect(try !run(x, layer, rows: 1, precision, GLOSS_STORE, compute)[0].isFinite)
+            #expect(try !product(x, layer, rows: 1, precision, GLOSS_STORE, compute)[0].isFinite)
         }
     }
 
@@ -150,11 +122,52 @@ struct Noise {
         let packed = try PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
         StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let x = [Float](repeating: 1, count: k)
-        let y = try run(
+        let y = try product(
             x, Linear(weights: packed, bias: nil), rows: 1, precision, GLOSS_STORE,
             Compute(isTiled: precision == .bf16AMX, threadCount: 1))
         for column in 0..<n { #expect(y[column].isFinite == ![0, 3, 7].contains(column), "\(column)") }
         #expect(y[5] == 0, "no bits of it, and its signs cancel out")
+    }
+
+    /// Where products, sums and numbers themselves are subnormal: 0 to all instruction sets, as bf16's own instructions have it.
+    @Test(arguments: Precision.allCases) func subnormalNumbers(precision: Precision) throws {
+        let (k, n, m) = (300, 70, 40)
+        var noise = Noise(11)
+        func tiny(_ count: Int, _ exponents: ClosedRange<Float>) -> [Float] {
+            (0..<count).map { _ in
+                let (low, high) = (exponents.lowerBound, exponents.upperBound)
+                return noise.next() * exp2(((low + high + noise.next() * (high - low)) / 2).rounded())
+            }
+        }
+        for (ofX, ofW) in [(-140...(-120), -10...30), (-66...(-58), -68...(-60)), (-149...(-126), 0...125)]
+            as [(ClosedRange<Float>, ClosedRange<Float>)]
+        {
+            let (x, w) = (tiny(m * k, ofX), tiny(n * k, ofW))
+            #expect(x.contains { $0.isSubnormal } || zip(x, w).contains { ($0 * $1).isSubnormal })
+            let packed = try PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
+            StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
+            let layer = Linear(weights: packed, bias: tiny(n, -140...(-120)))
+            for form in [GLOSS_STORE, GLOSS_ADD, GLOSS_GELU] {
+                let results = try instructionSets.flatMap { isa in
+                    try [1, 2].map { threads in
+                        let compute = Compute(instructionSet: isa, isTiled: precision == .bf16AMX, threadCount: threads)
+                        return try product(x, layer, rows: m, precision, form, compute).map(\.bitPattern)
+                    }
+                }
+                #expect(results.allSatisfy { $0 == results[0] }, "\(ofX) times \(ofW), \(form)")
+            }
+        }
+        let least = [Float](repeating: 0x1p-127, count: k)
+        let packed = try PackedWeights(WeightShape(outputs: 1, inputs: k, type: precision.weightType(.f32)))
+        let ones = StoredWeights([Float](repeating: 1, count: k), type: .f32)
+        ones.withBytes { packed.fill(at: 0, rows: 1, from: $0, type: .f32) }
+        for isa in instructionSets where precision != .int8 {
+            let compute = Compute(instructionSet: isa, isTiled: precision == .bf16AMX, threadCount: 1)
+            let sum = try product(least, Linear(weights: packed, bias: nil), rows: 1, precision, GLOSS_STORE, compute)[
+                0]
+            #expect(sum == 0, "\(isa)")
+        }
+        #expect(Float(0x1p-126) / 2 == 0x1p-127, "outside of products they are what they are")
     }
 
     @Test(arguments: Precision.allCases, [1, 31, 32, 33, 100]) func gatedPair(precision: Precision, mlp: Int) throws {
@@ -178,8 +191,8 @@ struct Noise {
             var y = try Operand(rows: m, columns: mlp, type: GLOSS_F32)
             try compute.linear(operand, Linear(weights: pair, bias: nil), into: &y, GLOSS_GEGLU)
             let (g, u) = (
-                try run(x, plain[0], rows: m, precision, GLOSS_STORE, compute),
-                try run(x, plain[1], rows: m, precision, GLOSS_STORE, compute)
+                try product(x, plain[0], rows: m, precision, GLOSS_STORE, compute),
+                try product(x, plain[1], rows: m, precision, GLOSS_STORE, compute)
             )
             for (index, found) in y.values.enumerated() {
                 #expect(abs(Double(found) - gelu(Double(g[index])) * Double(u[index])) < 1e-5)
@@ -252,7 +265,8 @@ struct Noise {
         StoredWeights([1], type: .f32).withBytes { packed.fill(at: 0, rows: 1, from: $0, type: .f32) }
         let layer = Linear(weights: packed, bias: nil)
         let results = try instructionSets.map {
-            try run(inputs, layer, rows: inputs.count, .f32, GLOSS_GELU, Compute(instructionSet: $0, threadCount: 1))
+            try product(
+                inputs, layer, rows: inputs.count, .f32, GLOSS_GELU, Compute(instructionSet: $0, threadCount: 1))
         }
         #expect(results.allSatisfy { $0 == results[0] })
         for (x, y) in zip(inputs.map(Double.init), results[0]) {
@@ -309,71 +323,5 @@ struct Noise {
         }
         let odd: [Float] = [1, 2, .nan, 5]
         for isa in instructionSets { #expect(gloss_argmax(isa, odd, 4) == 2) }
-    }
-}
-
-/// To the nearest bf16, ties to even.
-func nearestBF16(_ x: Float) -> Float {
-    let bits = x.bitPattern
-    return Float(bitPattern: (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
-}
-
-extension Operand {
-    /// What the rows stand for.
-    fileprivate var values: [Float] {
-        let target = target()
-        return (0..<rows).flatMap { row in
-            let bytes = base + row * stride
-            if type != GLOSS_INT8 { return (0..<columns).map { gloss_load(bytes, type, Int64($0)) } }
-            var values = (0..<columns).map {
-                Float(bytes.load(fromByteOffset: $0, as: Int8.self)) * target.scales[row]
-            }
-            gloss_rotate(GLOSS_GENERIC, &values, Int64(columns))
-            return values
-        }
-    }
-}
-
-/// Weights as a checkpoint stores them, and what those bytes mean.
-struct StoredWeights {
-    let values: [Float]
-    private let bytes: [UInt8]
-
-    init(_ exact: [Float], type: StoredType) {
-        switch type {
-        case .f32:
-            values = exact
-            bytes = exact.flatMap { withUnsafeBytes(of: $0, Array.init) }
-        case .bf16:
-            let bits = exact.map { UInt16($0.bitPattern >> 16) }
-            values = bits.map { Float(bitPattern: UInt32($0) << 16) }
-            bytes = bits.flatMap { withUnsafeBytes(of: $0, Array.init) }
-        case .f16:
-            let halves = exact.map { FloatHalf($0) }
-            values = halves.map(\.value)
-            bytes = halves.flatMap { withUnsafeBytes(of: $0.bits, Array.init) }
-        }
-    }
-
-    func withBytes(_ body: (RawSpan) -> Void) { body(bytes.span.bytes) }
-}
-
-/// An f16 number made from sign, exponent and the top ten bits of the fraction; small values become subnormal or 0.
-private struct FloatHalf {
-    let bits: UInt16
-    let value: Float
-
-    init(_ x: Float) {
-        let scaled = (abs(x) * 16_777_216).rounded(.towardZero)  // 2^24: the subnormals' unit
-        let sign: UInt16 = x.sign == .minus ? 0x8000 : 0
-        if scaled < 1024 {
-            bits = sign | UInt16(scaled)
-            value = (x.sign == .minus ? -1 : 1) * scaled / 16_777_216
-        } else {
-            let exponent = Int(x.exponent) + 15
-            let fraction = UInt16(x.significandBitPattern >> 13)
-            bits = sign | UInt16(exponent) << 10 | fraction
-            value = Float(bitPattern: x.bitPattern & ~0x1FFF)
-        }
     }
 }

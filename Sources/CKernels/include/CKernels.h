@@ -2,8 +2,7 @@
 //
 // Every result is a fixed sequence of IEEE operations (explicit fused multiply-adds, no contraction, own exp), the same
 // in each instruction set and independent of how many rows are computed together: a row alone and the same row in any
-// batch are bit-identical, whatever the instruction set. (In bf16 that holds for normal numbers: VDPBF16PS takes
-// subnormal ones as 0.)
+// batch are bit-identical, whatever the instruction set. To the GEMM subnormal numbers are 0, as they are to VDPBF16PS and AMX.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
