@@ -1,6 +1,6 @@
-// What is checked of a model's numbers when it is loaded: CRC-32C (Castagnoli) of packed files' sections, and that every number is
-// finite. Both read memory as fast as it comes: a number is not finite where its bits without the sign, plus a constant, carry into
-// the sign's place, so whole words are looked at, and the carries of all of them gathered.
+// What is checked of a model's numbers when it is loaded: CRC-32C (Castagnoli) of packed files' sections, and that
+// every number is finite. Both read memory as fast as it comes: a number is not finite where its bits without the sign,
+// plus a constant, carry into the sign's place, so whole words are looked at, and the carries of all of them gathered.
 #include <string.h>
 #include "CKernels.h"
 
@@ -37,7 +37,8 @@ int64_t gloss_count_not_finite(const void *source, gloss_dtype stored, int64_t n
         if (end % 8) carries |= (word_at(p + at + end / 8 * 8, end % 8) & bits.magnitudes) + bits.addend;
         if (!(carries & bits.signs)) continue;
         for (size_t i = 0; i < end; i += 8)
-            count += __builtin_popcountll(((word_at(p + at + i, end - i) & bits.magnitudes) + bits.addend) & bits.signs);
+            count += __builtin_popcountll(((word_at(p + at + i, end - i) & bits.magnitudes) + bits.addend)
+                                          & bits.signs);
     }
     return count;
 }
@@ -52,7 +53,8 @@ static uint32_t plain(uint32_t crc, const uint8_t *p, size_t n) {
 
 #if defined(__x86_64__)
 // The sum waits for itself at each word; the carries are gathered meanwhile.
-__attribute__((target("sse4.2"))) static uint32_t fast(const uint8_t *p, size_t n, number_bits bits, uint64_t *carries) {
+__attribute__((target("sse4.2")))
+static uint32_t fast(const uint8_t *p, size_t n, number_bits bits, uint64_t *carries) {
     uint64_t crc = ~0u, all = 0;
     for (; n >= 8; n -= 8, p += 8) {
         const uint64_t word = word_at(p, 8);

@@ -42,7 +42,8 @@ typedef float quad __attribute__((vector_size(16)));
 
 static const quad quad_factor = {1e-3f, 1e-3f, 1e-3f, 1e-3f}, quad_term = {1, 1, 1, 1};
 #if defined(__aarch64__)
-PEAK(f32_generic, quad, GENERIC_COUNT, quad_term * (float)i, acc[i] = __builtin_elementwise_fma(acc[i], quad_factor, quad_term), acc[i][0])
+PEAK(f32_generic, quad, GENERIC_COUNT, quad_term * (float)i,
+     acc[i] = __builtin_elementwise_fma(acc[i], quad_factor, quad_term), acc[i][0])
 #else
 PEAK(f32_generic, quad, GENERIC_COUNT, quad_term * (float)i, acc[i] = acc[i] * quad_factor + quad_term, acc[i][0])
 #endif
@@ -62,9 +63,11 @@ PEAK(f32_avx512, __m512, AVX512_COUNT, _mm512_set1_ps((float)i),
 READ(read_avx512)
 #pragma clang attribute pop
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni"))), \
+                             apply_to = function)
 PEAK(bf16, __m512, AVX512_COUNT, _mm512_set1_ps((float)i),
-     acc[i] = _mm512_dpbf16_ps(acc[i], (__m512bh)_mm512_set1_epi16(0x3f80), (__m512bh)_mm512_set1_epi16(0x3c00)), acc[i][0])
+     acc[i] = _mm512_dpbf16_ps(acc[i], (__m512bh)_mm512_set1_epi16(0x3f80), (__m512bh)_mm512_set1_epi16(0x3c00)),
+     acc[i][0])
 PEAK(int8, __m512i, AVX512_COUNT, _mm512_set1_epi32(i),
      acc[i] = _mm512_dpbusd_epi32(acc[i], _mm512_set1_epi8(3), _mm512_set1_epi8(-1)), (double)acc[i][0])
 #pragma clang attribute pop
@@ -101,8 +104,10 @@ int64_t gloss_peak_operations(gloss_peak peak) {
     switch (peak) {
     case GLOSS_PEAK_F32_AVX2: return isa >= GLOSS_AVX2 ? 8 * 2 * AVX2_COUNT : 0;
     case GLOSS_PEAK_F32_AVX512: return isa >= GLOSS_AVX512 ? 16 * 2 * AVX512_COUNT : 0;
-    case GLOSS_PEAK_BF16: return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512bf16") ? 32 * 2 * AVX512_COUNT : 0;
-    case GLOSS_PEAK_INT8: return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512vnni") ? 64 * 2 * AVX512_COUNT : 0;
+    case GLOSS_PEAK_BF16:
+        return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512bf16") ? 32 * 2 * AVX512_COUNT : 0;
+    case GLOSS_PEAK_INT8:
+        return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512vnni") ? 64 * 2 * AVX512_COUNT : 0;
     case GLOSS_PEAK_BF16_AMX: return isa >= GLOSS_AMX ? 16 * 16 * 32 * 2 * TILE_COUNT : 0;
     case GLOSS_PEAK_INT8_AMX: return isa >= GLOSS_AMX ? 16 * 16 * 64 * 2 * TILE_COUNT : 0;
     default: break;

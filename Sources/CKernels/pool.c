@@ -1,6 +1,6 @@
-// The engine's threads. Chunks are taken from a counter by whoever is free; who waits spins for a moment, because the next run
-// mostly comes within microseconds, and then sleeps, because somebody else may need the core: above all the thread that
-// is waited for.
+// The engine's threads. Chunks are taken from a counter by whoever is free; who waits spins for a moment, because the
+// next run mostly comes within microseconds, and then sleeps, because somebody else may need the core: above all the
+// thread that is waited for.
 #if defined(__linux__)
 #define _GNU_SOURCE
 #include <linux/futex.h>
@@ -22,8 +22,8 @@ enum { SPIN_NANOSECONDS = 30000 };
 static const uint32_t WAITING = 1u << 31;
 
 struct gloss_pool {
-    // Number of the run << 32 | chunks that nobody has taken. One word, so that a thread that comes late can't take a chunk of one
-    // run with the work of another.
+    // Number of the run << 32 | chunks that nobody has taken. One word, so that a thread that comes late can't take a
+    // chunk of one run with the work of another.
     _Alignas(64) _Atomic(uint64_t) ticket;
     _Alignas(64) _Atomic(uint32_t) pending;  // chunks not finished, and WAITING
     _Alignas(64) _Atomic(uint32_t) runs;     // begun so far
@@ -41,8 +41,12 @@ struct gloss_pool {
 };
 
 #if defined(__linux__)
-static void sleep_while(_Atomic(uint32_t) *word, uint32_t value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0); }
-static void wake(_Atomic(uint32_t) *word, uint32_t count) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0); }
+static void sleep_while(_Atomic(uint32_t) *word, uint32_t value) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+static void wake(_Atomic(uint32_t) *word, uint32_t count) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
 #else
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -86,7 +90,8 @@ static uint32_t take_chunks(gloss_pool *pool) {
         gloss_chunk *work = atomic_load_explicit(&pool->work, memory_order_relaxed);
         void *context = atomic_load_explicit(&pool->context, memory_order_relaxed);
         uint32_t chunks = atomic_load_explicit(&pool->chunks, memory_order_relaxed);
-        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire))
+        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket - 1, memory_order_acq_rel,
+                                                   memory_order_acquire))
             continue;
         work(context, chunks - (uint32_t)ticket);
         taken++;

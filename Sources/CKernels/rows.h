@@ -6,20 +6,27 @@ INLINE void emit(const gloss_target *out, int64_t row, int64_t i, v16 v, int64_t
     if (out->type == GLOSS_BF16) store_bf16((uint16_t *)base + i, v, n);
     else store_n((float *)base + i, v, n);
 }
-// Stages h = 1, 2, 4, 8 of Hadamard's transform, inside of a vector: sums where the lane's bit h is 0, differences where it is 1.
+// Stages h = 1, 2, 4, 8 of Hadamard's transform, inside of a vector: sums where the lane's bit h is 0, differences
+// where it is 1.
 INLINE v16 lane_stages(v16 v) {
 #define STAGE(sign, ...) v = FMA(v, sign, __builtin_shufflevector(v, v, __VA_ARGS__));
-    STAGE(((v16){1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1}), 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
-    STAGE(((v16){1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1}), 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
-    STAGE(((v16){1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1}), 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
-    STAGE(((v16){1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1}), 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+    STAGE(((v16){1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1}),
+          1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+    STAGE(((v16){1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1}),
+          2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+    STAGE(((v16){1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1}),
+          4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+    STAGE(((v16){1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1}),
+          8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
 #undef STAGE
     return v;
 }
-// The stages among `count` vectors that stand `step` numbers apart; before the first of them those inside, and the scale.
+// The stages among `count` vectors that stand `step` numbers apart; before the first of them those inside, and the
+// scale.
 INLINE void stages(float *x, int64_t step, int count, float scale) {
     v16 v[16];
-    for (int i = 0; i < count; i++) v[i] = step == 16 ? lane_stages(load(x + i * step)) * splat(scale) : load(x + i * step);
+    for (int i = 0; i < count; i++)
+        v[i] = step == 16 ? lane_stages(load(x + i * step)) * splat(scale) : load(x + i * step);
     for (int h = 1; h < count; h *= 2)
         for (int i = 0; i < count; i++) {
             if (i & h) continue;
@@ -113,8 +120,8 @@ INLINE void quantise_row(const float *x, int64_t d, const gloss_target *out, int
     out->scales[row] = finite ? top / 127.0f : NAN;
     out->corrections[row] = -128 * all;  // weights are stored with 128 added
 }
-void NAME(convert)(const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out, int64_t rows, int64_t d,
-                   float *scratch) {
+void NAME(convert)(const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out, int64_t rows,
+                   int64_t d, float *scratch) {
     for (int64_t r = 0; r < rows; r++, x = (const char *)x + stride) {
         if (out->type == GLOSS_INT8) {
             rotate(scratch, d, x, type, scale);
@@ -143,8 +150,8 @@ void NAME(convert)(const void *x, int64_t stride, gloss_dtype type, float scale,
         quantise_row(buffer, d, out, r);                                           \
     }
 
-void NAME(layer_norm)(const float *x, const float *w, const float *b, float eps, const gloss_target *out, int64_t rows, int64_t d,
-                      float *scratch) {
+void NAME(layer_norm)(const float *x, const float *w, const float *b, float eps, const gloss_target *out, int64_t rows,
+                      int64_t d, float *scratch) {
     float *buffer = out->type == GLOSS_INT8 ? scratch : 0;
     for (int64_t r = 0; r < rows; r++, x += d) {
         v16 s = splat(0);
@@ -156,10 +163,12 @@ void NAME(layer_norm)(const float *x, const float *w, const float *b, float eps,
             s = FMA(c, c, s);
         }
         float deviation = sqrtf(sum(s) / (float)d + eps);
-        ROW_TARGET(FMA((load_n(x + i, d - i) - splat(mean)) / splat(deviation), load_n(w + i, d - i), load_n(b + i, d - i)))
+        ROW_TARGET(FMA((load_n(x + i, d - i) - splat(mean)) / splat(deviation), load_n(w + i, d - i),
+                       load_n(b + i, d - i)))
     }
 }
-void NAME(rms_norm)(const float *x, const float *w, float eps, const gloss_target *out, int64_t rows, int64_t d, float *scratch) {
+void NAME(rms_norm)(const float *x, const float *w, float eps, const gloss_target *out, int64_t rows, int64_t d,
+                    float *scratch) {
     float *buffer = out->type == GLOSS_INT8 ? scratch : 0;
     for (int64_t r = 0; r < rows; r++, x += d) {
         v16 s = splat(0);
@@ -205,7 +214,8 @@ INLINE v16 row_exp(v16 s, const float *x, int64_t n, float top, float scale, voi
     }
     return s;
 }
-float NAME(softmax)(const float *x, int64_t n, int64_t second, int64_t m, float scale, void *out, gloss_dtype type, int64_t width) {
+float NAME(softmax)(const float *x, int64_t n, int64_t second, int64_t m, float scale, void *out, gloss_dtype type,
+                    int64_t width) {
     int64_t size = type == GLOSS_BF16 ? 2 : 4;
     float top = largest(row_max(row_max(splat(-INFINITY), x, n), x + second, m));
     v16 s = row_exp(splat(0), x, n, top, scale, out, type);
@@ -264,7 +274,8 @@ int64_t NAME(draw)(const float *x, int64_t n, double temperature, double uniform
     const float most = top(x, n), inverse = (float)(1.0 / temperature);
     float w[BLOCK];
     double all = 0;
-    for (int64_t first = 0; first < n; first += BLOCK) all += exp_sum(x + first, most, inverse, 0, n - first < BLOCK ? n - first : BLOCK);
+    for (int64_t first = 0; first < n; first += BLOCK)
+        all += exp_sum(x + first, most, inverse, 0, n - first < BLOCK ? n - first : BLOCK);
     double target = uniform * all, mass = 0;
     int64_t last = 0;
     for (int64_t first = 0; first < n; first += BLOCK) {

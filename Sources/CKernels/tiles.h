@@ -1,9 +1,19 @@
-// The GEMM by tiles as AMX has them: sums of 16 rows × 16 columns, 64 bytes of k a step, from the same operands and weights as
-// gemm.h's. In int8 the sums are exact, so the bits are those of gemm.h. In bf16 a step's even and odd numbers are summed apart and
-// then added to what was there: other bits, and a fixed sequence too.
+// The GEMM by tiles as AMX has them: sums of 16 rows × 16 columns, 64 bytes of k a step, from the same operands and
+// weights as gemm.h's. In int8 the sums are exact, so the bits are those of gemm.h. In bf16 a step's even and odd
+// numbers are summed apart and then added to what was there: other bits, and a fixed sequence too.
+//
+// From the outside in: `tiled_gemm` takes up to GLOSS_TILED_ROWS rows and GROUP_PANELS panels at a time. `tiled_rows`
+// goes through k in blocks, and in each block through panels and pairs of tiles. `tile_block` sums a block of 16 or 32
+// rows × 32 columns, a step at a time (`tile_step`). gemm.h's `finish` writes what comes out.
+//
+// Eight tiles are there: sums in 0 to 3, rows of the operand in 4 and 5, columns of the weights in 6 and 7. Three
+// macros use them, with AMX's instructions, or without AMX on eight arrays in `t`:
+//   TILE_LOAD(i, p, stride), TILE_STORE(i, p, stride)   16 rows of 64 bytes, `stride` bytes apart
+//   TILE_MULTIPLY(c, a, b)                              tile c += tile a · tile b, in int8 or bf16 by `arithmetic`
 #include <stdlib.h>
 
-// The widths of a step and of a tile, and how much is worked on at a time so that it stays in the caches: steps of k, panels.
+// The widths of a step and of a tile, and how much is worked on at a time so that it stays in the caches: steps of k,
+// panels.
 enum { TILE = 16, STEP = 64, BLOCK_STEPS = 32, GROUP_PANELS = 4, PANEL_STEP = TILE * 4 * GLOSS_PANEL };
 
 #if defined(AMX)
@@ -58,7 +68,8 @@ typedef struct {
 } tile_rows;
 
 // Sums 0 and 1 += a · b, b's next 16 columns; with a second tile of rows sums 2 and 3.
-INLINE void tile_step(tile_registers *t, gloss_arithmetic arithmetic, bool pair, const tile_rows *a, int64_t s, const char *b) {
+INLINE void tile_step(tile_registers *t, gloss_arithmetic arithmetic, bool pair, const tile_rows *a, int64_t s,
+                      const char *b) {
     (void)t;
     TILE_LOAD(6, b, 4 * GLOSS_PANEL);
     TILE_LOAD(4, a[0].bytes + s * a[0].step, a[0].row);
@@ -70,10 +81,10 @@ INLINE void tile_step(tile_registers *t, gloss_arithmetic arithmetic, bool pair,
     TILE_MULTIPLY(2, 5, 6)
     TILE_MULTIPLY(3, 5, 7)
 }
-// partial[16 or 32 rows][64], 32 columns of it, += whole steps of k, and one of `rest` if there is one. `next` is read ahead into the
-// second cache, `lines` of 64 bytes a step.
-INLINE void tile_block(gloss_arithmetic arithmetic, bool pair, const tile_rows *a, const char *b, int64_t steps, const tile_rows *rest_a,
-                       const char *rest, const char *next, int64_t lines, float *partial) {
+// partial[16 or 32 rows][64], 32 columns of it, += whole steps of k, and one of `rest` if there is one. `next` is read
+// ahead into the second cache, `lines` of 64 bytes a step.
+INLINE void tile_block(gloss_arithmetic arithmetic, bool pair, const tile_rows *a, const char *b, int64_t steps,
+                       const tile_rows *rest_a, const char *rest, const char *next, int64_t lines, float *partial) {
     tile_registers registers, *t = &registers;
     const int64_t row = 4 * GLOSS_PANEL;
     float *second = partial + TILE * GLOSS_PANEL;
@@ -109,18 +120,22 @@ INLINE tile_rows copied_rows(const char *source, int64_t stride, int64_t rows, i
 }
 
 // Some panels of some rows. Sums wait in partial[panel][row][64] from one block of k to the next.
-INLINE void tiled_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
-                       int64_t first, int64_t rows, int64_t first_panel, int64_t last_panel, float *partial) {
-    const int64_t total = gloss_words(w->type, w->inputs), tiles = (rows + TILE - 1) / TILE, size = tiles * TILE * GLOSS_PANEL;
+INLINE void tiled_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w,
+                       const gloss_output *out, int64_t first, int64_t rows, int64_t first_panel, int64_t last_panel,
+                       float *partial) {
+    const int64_t total = gloss_words(w->type, w->inputs), tiles = (rows + TILE - 1) / TILE;
+    const int64_t size = tiles * TILE * GLOSS_PANEL;
     const int64_t panel_bytes = w->panel_words * 4 * GLOSS_PANEL, pairs = (tiles + 1) / 2;
     const int64_t lines = (PANEL_STEP / 64 + 2 * pairs - 1) / (2 * pairs);
     char rest[PANEL_STEP] __attribute__((aligned(64))) = {0};
-    char last_rows[BLOCK_STEPS * TILE * STEP] __attribute__((aligned(64))), rest_rows[GLOSS_TILED_ROWS * STEP] __attribute__((aligned(64)));
+    char last_rows[BLOCK_STEPS * TILE * STEP] __attribute__((aligned(64)));
+    char rest_rows[GLOSS_TILED_ROWS * STEP] __attribute__((aligned(64)));
     tile_rows a[GLOSS_TILED_ROWS / TILE + 1], rest_a[GLOSS_TILED_ROWS / TILE + 1];
     for (int64_t p = 0; p < last_panel - first_panel; p++)
         for (int64_t r = 0; r < tiles * TILE; r++) {
             int32_t start = arithmetic == GLOSS_INT8_INT8 && r < rows ? x->corrections[first + r] : 0;
-            for (int64_t j = 0; j < GLOSS_PANEL; j += 16) store(partial + p * size + r * GLOSS_PANEL + j, (v16)splat_word(start));
+            for (int64_t j = 0; j < GLOSS_PANEL; j += 16)
+                store(partial + p * size + r * GLOSS_PANEL + j, (v16)splat_word(start));
         }
     for (int64_t word = 0; word < total; word += BLOCK_STEPS * TILE) {
         const int64_t words = total - word < BLOCK_STEPS * TILE ? total - word : BLOCK_STEPS * TILE;
@@ -132,28 +147,33 @@ INLINE void tiled_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
             const int64_t count = rows - t * TILE < TILE ? rows - t * TILE : TILE;
             a[t] = (tile_rows){source, x->stride, STEP};
             if (count < TILE) a[t] = copied_rows(source, x->stride, count, steps * STEP, last_rows);
-            if (more) rest_a[t] = copied_rows(source + steps * STEP, x->stride, count, more * 4, rest_rows + t * TILE * STEP);
+            if (more)
+                rest_a[t] = copied_rows(source + steps * STEP, x->stride, count, more * 4, rest_rows + t * TILE * STEP);
         }
         for (int64_t p = first_panel; p < last_panel; p++) {
             const char *b = base + p * panel_bytes;
             // What comes next: the same k of the next panel, or the next k of the first.
-            const char *next = p + 1 < last_panel ? b + panel_bytes : base + first_panel * panel_bytes + words * 4 * GLOSS_PANEL;
+            const char *next = p + 1 < last_panel ? b + panel_bytes
+                                                  : base + first_panel * panel_bytes + words * 4 * GLOSS_PANEL;
             if (more) memcpy(rest, b + steps * PANEL_STEP, (size_t)(more * 4 * GLOSS_PANEL));
             for (int64_t t = 0; t < tiles; t += 2)
                 for (int64_t j = 0; j < GLOSS_PANEL; j += 2 * TILE) {
                     const char *bj = b + j * 4, *left = more ? rest + j * 4 : 0;
                     const char *ahead = next + (t + j / (2 * TILE)) * lines * steps * 64;
                     float *sums = partial + (p - first_panel) * size + t * TILE * GLOSS_PANEL + j;
-                    if (t + 1 < tiles) tile_block(arithmetic, true, a + t, bj, steps, rest_a + t, left, ahead, lines, sums);
-                    else tile_block(arithmetic, false, a + t, bj, steps, rest_a + t, left, ahead, lines, sums);
+                    if (t + 1 < tiles)
+                        tile_block(arithmetic, true, a + t, bj, steps, rest_a + t, left, ahead, lines, sums);
+                    else
+                        tile_block(arithmetic, false, a + t, bj, steps, rest_a + t, left, ahead, lines, sums);
                 }
         }
     }
     for (int64_t p = first_panel; p < last_panel; p++)
         finish(arithmetic, x, w, out, first, rows, p, partial + (p - first_panel) * size);
 }
-INLINE void tiled_gemm(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
-                       int64_t first_row, int64_t last_row, int64_t first_panel, int64_t last_panel) {
+INLINE void tiled_gemm(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w,
+                       const gloss_output *out, int64_t first_row, int64_t last_row, int64_t first_panel,
+                       int64_t last_panel) {
     int64_t rows = last_row - first_row, panels = last_panel - first_panel;
     if (rows > GLOSS_TILED_ROWS) rows = GLOSS_TILED_ROWS;
     if (panels > GROUP_PANELS) panels = GROUP_PANELS;

@@ -1,4 +1,5 @@
-// Stored weights: their number formats, and the panels that the GEMM reads. Caches of keys and values are such panels too.
+// Stored weights: their number formats, and the panels that the GEMM reads. Caches of keys and values are such panels
+// too.
 #include <stdlib.h>
 #include <string.h>
 #include "CKernels.h"
@@ -42,13 +43,15 @@ static uint16_t narrow(float f) {
 
 // Where row r of a source goes.
 static int64_t column_of(int64_t r, int64_t first, int gate) {
-    return gate < 0 ? first + r : first + r / (GLOSS_PANEL / 2) * GLOSS_PANEL + GLOSS_PANEL / 2 * gate + r % (GLOSS_PANEL / 2);
+    return gate < 0 ? first + r
+                    : first + r / (GLOSS_PANEL / 2) * GLOSS_PANEL + GLOSS_PANEL / 2 * gate + r % (GLOSS_PANEL / 2);
 }
 
 enum { BLOCK_ROWS = GLOSS_PANEL / 2, BLOCK_K = 64 };
 
 // Rows [r0, r0 + 32) × k [k0, k0 + 64) at a time, so that the strided reads stay in the first cache.
-void gloss_pack(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, gloss_dtype type, int64_t first, int gate) {
+void gloss_pack(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, gloss_dtype type,
+                int64_t first, int gate) {
     const int64_t per_word = numbers_a_word(type), words = gloss_words(type, k);
     for (int64_t r0 = 0; r0 < n; r0 += BLOCK_ROWS)
         for (int64_t k0 = 0; k0 < k; k0 += BLOCK_K)
@@ -58,13 +61,15 @@ void gloss_pack(const void *source, gloss_dtype source_type, int64_t n, int64_t 
                 for (int64_t i = k0; i < k && i < k0 + BLOCK_K; i++) {
                     int64_t at = base + i / per_word * GLOSS_PANEL * per_word + i % per_word;
                     if (type == GLOSS_F32) ((float *)packed)[at] = gloss_load(source, source_type, r * k + i);
-                    else if (source_type == GLOSS_BF16) memcpy((uint16_t *)packed + at, (const uint16_t *)source + r * k + i, 2);
+                    else if (source_type == GLOSS_BF16)
+                        memcpy((uint16_t *)packed + at, (const uint16_t *)source + r * k + i, 2);
                     else ((uint16_t *)packed)[at] = narrow(gloss_load(source, source_type, r * k + i));
                 }
             }
 }
 
-void gloss_pack_int8(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, float *scales, int64_t first, int gate) {
+void gloss_pack_int8(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, float *scales,
+                     int64_t first, int gate) {
     const int64_t words = gloss_words(GLOSS_INT8, k);
     const gloss_isa isa = gloss_best_isa();
     float *row = malloc((size_t)k * sizeof(float));
