@@ -9,8 +9,8 @@
 // (scale, bias, GELU, gate, add, round) and writes it, a row at a time (`finish_row`).
 //
 // Two macros call these functions with constants, so that the compiler makes a copy for each without conditions inside:
-//   TILE(R)                            a case of `switch (rows)`: `tile` for R rows, in a panel of at most 16 columns or
-//                                      a whole one, and with more or less to read ahead
+//   TILE(R)                            a case of `switch (rows)`: `tile` for R rows, in a panel of at most 16 columns
+//                                      or a whole one, and with more or less to read ahead
 //   FINISH(form, type, biased, width)  if this is what is asked for: all rows, and return. Common outputs have one; the
 //                                      loop behind them does all others
 

@@ -4,7 +4,8 @@ import Testing
 
 @testable import Inference
 
-/// Numbers that are not finite: counted, refused when a model is loaded or packed, and an error of their own in an answer.
+/// Numbers that are not finite: counted, refused when a model is loaded or packed, and an error of their own in an
+/// answer.
 @Suite struct FiniteTests {
     private let tiny = Golden.fixtures.appending(path: "tiny")
 
@@ -114,7 +115,8 @@ import Testing
         }
     }
 
-    /// Finite weights whose products are not: an error of each answer, however it is drawn, that is the engine's and not the request's.
+    /// Finite weights whose products are not: an error of each answer, however it is drawn, that is the engine's and
+    /// not the request's.
     @Test(arguments: Precision.allCases) func anAnswerThatIsNotFinite(precision: Precision) throws {
         try withModel("model") { folder in
             let norm = "language_model.model.layers.0.input_layernorm.weight"
