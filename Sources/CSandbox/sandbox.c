@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/audit.h>
@@ -37,8 +38,8 @@
 #define IS(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
 #define ALLOW(call) IS(SYS_##call, 0, 1), ANSWER(ALLOW)
 
-// Memory may be taken, but none that can be executed. Nothing here opens, connects, starts or signals anything, or looks
-// at another process.
+// The allowed system calls. Memory may be allocated, but not as executable. No call opens a file, connects, starts or
+// signals a process, or inspects another process.
 static struct sock_filter program[] = {
     LOAD(arch), IS(MACHINE, 1, 0), ANSWER(KILL_PROCESS),
     LOAD(nr),
@@ -78,11 +79,11 @@ static int thread_count(void) {
     return count - 2;  // "." and ".."
 }
 
-// Where memory runs out it is this process that goes, and not the one that holds the jobs.
+// When memory runs out, the kernel ends this process first, and not the daemon that holds the jobs.
 static void volunteer_for_the_end(void) {
     const int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (file < 0) return;
-    if (write(file, "1000", 4) < 0) { /* it was a courtesy */ }
+    if (write(file, "1000", 4) < 0) { /* not essential */ }
     close(file);
 }
 
@@ -99,11 +100,11 @@ int csandbox_filter(void) {
 
 int csandbox_enter(uint64_t memory) {
     signal(SIGTERM, SIG_IGN), signal(SIGINT, SIG_IGN), signal(SIGHUP, SIG_IGN);
-    // Swift's handlers would start a program that prints a backtrace; the signal itself is to be seen outside.
-    const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGQUIT};
+    // Swift's handlers would start a program that prints a backtrace. The parent must see the signal itself.
+    const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGQUIT, SIGXCPU};
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) signal(crashes[i], SIG_DFL);
     volunteer_for_the_end();
-#ifndef SANITIZED  // whose shadow memory counts, and one of which has a thread of its own
+#ifndef SANITIZED  // a sanitizer's shadow memory counts as data, and one sanitizer has its own thread
     if (thread_count() != 1) return EBUSY;
     if (memory && limit(RLIMIT_DATA, memory)) return errno;
 #else
@@ -111,4 +112,22 @@ int csandbox_enter(uint64_t memory) {
 #endif
     if (limit(RLIMIT_CORE, 0) || limit(RLIMIT_FSIZE, 0) || limit(RLIMIT_NOFILE, 0)) return errno;
     return csandbox_filter();
+}
+
+int64_t csandbox_processor_time(pid_t child) {
+    clockid_t clock;
+    struct timespec time;
+    if (clock_getcpuclockid(child, &clock) || clock_gettime(clock, &time)) return -1;
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int csandbox_limit_processor_time(pid_t child, uint32_t seconds) {
+    const int64_t used = csandbox_processor_time(child);
+    if (used < 0) return ESRCH;
+    struct rlimit limit;
+    if (prlimit(child, RLIMIT_CPU, NULL, &limit)) return errno;
+    // The kernel counts whole seconds: this one counts as used up.
+    const rlim_t end = (rlim_t)(used / 1000000000) + 1 + seconds;
+    limit.rlim_cur = end < limit.rlim_max ? end : limit.rlim_max;
+    return prlimit(child, RLIMIT_CPU, &limit, NULL) ? errno : 0;
 }

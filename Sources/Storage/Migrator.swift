@@ -1,3 +1,4 @@
+import Annotation
 import FoundationEssentials
 
 /// One file of `migrations/`.
@@ -9,7 +10,6 @@ public struct Migration: Sendable, Equatable {
     /// The SQL.
     public let sql: String
 
-    /// A migration.
     public init(version: Int, name: String, sql: String) {
         self.version = version
         self.name = name
@@ -59,7 +59,7 @@ public struct Migrator: Sendable {
         return try await compare(applied)
     }
 
-    /// Runs what is pending.
+    /// Runs what is pending, and writes the tasks that this program knows into `gloss.task`.
     /// - Returns: the names of the migrations that were run.
     public func apply() async throws -> [String] {
         do {
@@ -68,6 +68,7 @@ public struct Migrator: Sendable {
             let pending = try await plan().pending
             for migration in pending { try await run(migration) }
             if !pending.isEmpty { try await session.script("select gloss.note_schema()", context: "migrate") }
+            try await defineTasks()
             try await session.script("commit", context: "migrate")
             await session.close()
             return pending.map(\.name)
@@ -86,6 +87,15 @@ public struct Migrator: Sendable {
             """,
             [SQLValue(migration.version), SQLValue(migration.name), SQLValue(migration.sql)],
             context: "migration \(migration.name)")
+    }
+
+    private func defineTasks() async throws {
+        try await session.script("set local role gloss_owner", context: "migrate")
+        for task in TaskName.all {
+            _ = try await session.query(
+                "select gloss.define_task($1::jsonb)", [try JSON.encode(TaskRow(task), context: "migrate")],
+                context: "task \(task.name)")
+        }
     }
 
     private func compare(_ applied: ResultSet) async throws -> MigrationPlan {

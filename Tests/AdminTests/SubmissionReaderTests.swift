@@ -1,7 +1,6 @@
 import Foundation
+import Submissions
 import Testing
-
-@testable import Admin
 
 @Suite struct SubmissionReaderTests {
     /// All lines, good and bad.
@@ -60,7 +59,6 @@ import Testing
 
     @Test(arguments: ["", "task,nonsense\n", "key,key\n", "image_url,image_urls\n"])
     func aBadHeaderEndsAll(text: String) throws {
-        let trouble = #expect(throws: Trouble.self) { try lines(text, .csv) }
-        #expect(trouble?.status == .badData)
+        #expect(throws: FileProblem.self) { try lines(text, .csv) }
     }
 }

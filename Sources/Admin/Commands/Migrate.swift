@@ -39,8 +39,10 @@ struct Migrate: AsyncParsableCommand {
     /// Where the migrations are.
     static func place(_ migrations: MigrationsOptions) throws -> String {
         if let found = migrations.found { return found }
-        throw Trouble(
-            .failed, "there are no migrations in \(Migrator.installedDirectory) or ./migrations; use --directory")
+        throw CommandError(
+            .failed,
+            "there are no migrations beside this program, in \(Migrator.installedDirectory) or ./migrations; use --directory"
+        )
     }
 
     private func say(_ plan: MigrationPlan, _ ran: [String]) {
