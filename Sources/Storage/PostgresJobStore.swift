@@ -52,7 +52,7 @@ public struct PostgresJobStore: JobStore {
         let answer = try await work.query(
             "select to_json(c) from gloss.claim($1, $2::uuid, $3, $4, $5, $6::jsonb) c",
             worker.parameters + [
-                SQLValue(budget.jobs), SQLValue(budget.bytes), SQLValue(budget.seconds),
+                SQLValue(budget.jobs), SQLValue(min(budget.bytes, Int(Int32.max))), SQLValue(budget.seconds),
                 try JSON.encode(budget.weights, context: "claim"),
             ], context: "claim")
         var jobs: [ClaimedJob] = []
