@@ -27,11 +27,15 @@ let package = Package(
             name: "CSentencePiece", cxxSettings: [.unsafeFlags(flags)],
             linkerSettings: [.linkedLibrary("sentencepiece")]),
         .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: counted),
-        .target(name: "Inference", dependencies: ["CKernels", "CSentencePiece", "COpenSSL"], swiftSettings: counted),
+        .target(name: "Annotation", swiftSettings: counted),
+        .target(
+            name: "Inference", dependencies: ["Annotation", "CKernels", "CSentencePiece", "COpenSSL"],
+            swiftSettings: counted),
         .target(name: "Submissions", swiftSettings: counted),
         .target(name: "CFuzzer"),
         .executableTarget(
-            name: "Fuzz", dependencies: ["CFuzzer", "Images", "Inference", "Submissions"], swiftSettings: swift,
+            name: "Fuzz", dependencies: ["Annotation", "CFuzzer", "Images", "Inference", "Submissions"],
+            swiftSettings: swift,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     ],
     cxxLanguageStandard: .cxx17

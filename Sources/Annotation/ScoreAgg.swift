@@ -45,8 +45,8 @@ public enum ScoreAgg {
         dropFiller(&words)
         let withoutArticles = words.filter { !["a", "an", "the"].contains($0) }
         if !withoutArticles.isEmpty { words = withoutArticles }
-        let canonical = words.joined(separator: " ")
-        if canonical.isEmpty { return lowered.trimmingCharacters(in: .whitespacesAndNewlines) }
+        let canonical =
+            words.isEmpty ? lowered.trimmingCharacters(in: .whitespacesAndNewlines) : words.joined(separator: " ")
         return canonical == text ? canonical : Self.canonical(canonical)
     }
 
@@ -67,7 +67,8 @@ public enum ScoreAgg {
             default: return isWord(index) ? String(letters[index]) : " "
             }
         }
-        return kept.joined().split(separator: " ").map(String.init)
+        // Before they are joined: a blank and a combining mark behind it would be one letter.
+        return kept.split(separator: " ").map { $0.joined() }.filter { !$0.isEmpty }
     }
 
     /// Phrases that say nothing of the object, at the end and at the beginning of a response.

@@ -5,3 +5,8 @@
 // Fills in the reason and hands the status back, so that a failure is one `return`.
 cimage_status cimage_fail(cimage_reason *reason, cimage_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+// A library that says that there is no memory may be wrong: libwebp 1.5 says so of a file whose alpha is damaged, and a file
+// may ask for more than any image takes. So its word counts only where as much as decoding takes is not to be had either.
+// Call it when the library has given back what it had.
+cimage_status cimage_no_memory(uint64_t working, cimage_reason *reason);

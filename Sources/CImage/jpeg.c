@@ -10,8 +10,10 @@
 
 #include <jerror.h>
 
-// A file may ask for any number of passes over its pixels; no encoder makes more than a few dozen.
+// A file may ask for any number of passes over its pixels; no encoder makes more than a few dozen, and few of images so large
+// that each takes half a second.
 enum { scan_limit = 100 };
+static const uint64_t scanned_pixel_limit = 4000000000;
 
 typedef struct {
     struct jpeg_decompress_struct info;
@@ -34,7 +36,7 @@ static cimage_status status_of(int code) {
         case JERR_INPUT_EMPTY:
             return CIMAGE_TRUNCATED;
         case JERR_OUT_OF_MEMORY:
-            return CIMAGE_NO_MEMORY;
+            return CIMAGE_NO_MEMORY;  // until it is looked into
         case JERR_BAD_PRECISION:
         case JERR_COMPONENT_COUNT:
         case JERR_CONVERSION_NOTIMPL:
@@ -66,8 +68,11 @@ static void on_message(j_common_ptr info, int level) {
 
 static void on_progress(j_common_ptr info) {
     decoder *self = owner(info);
-    if (self->info.input_scan_number <= scan_limit) return;
-    self->status = cimage_fail(self->reason, CIMAGE_CORRUPT, "more than %d scans", scan_limit);
+    const uint64_t scans = (uint64_t)self->info.input_scan_number;
+    const uint64_t pixels = (uint64_t)self->info.image_width * self->info.image_height;
+    if (scans <= scan_limit && scans * pixels <= scanned_pixel_limit) return;
+    self->status = cimage_fail(
+        self->reason, CIMAGE_CORRUPT, "more than %d scans of its pixels", (int)(scans - 1));
     longjmp(self->escape, 1);
 }
 
@@ -136,26 +141,45 @@ static void read_pixels(decoder *self, uint8_t *rgb, size_t rgb_size) {
     jpeg_finish_decompress(info);  // reads on to the end marker, so a file without one is found out
 }
 
+// Bytes that decoding takes: the caller's RGB, and all coefficients of a file that gives them in several scans. Known once the
+// header is read.
+static uint64_t working_bytes(struct jpeg_decompress_struct *info) {
+    uint64_t bytes = 3 * (uint64_t)info->image_width * info->image_height;
+    if (!jpeg_has_multiple_scans(info)) return bytes;
+    for (int i = 0; i < info->num_components; i++) {
+        // libjpeg fills up to whole units of the sampling, which are up to four blocks.
+        const uint64_t columns = info->comp_info[i].width_in_blocks + 3u, rows = info->comp_info[i].height_in_blocks + 3u;
+        bytes += columns * rows * sizeof(JBLOCK);
+    }
+    return bytes;
+}
+
+static cimage_status conclude(const decoder *self, uint64_t working) {
+    return self->status == CIMAGE_NO_MEMORY ? cimage_no_memory(working, self->reason) : self->status;
+}
+
 cimage_status cimage_jpeg_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason) {
     decoder self = {.reason = reason, .status = CIMAGE_OK};
     if (setjmp(self.escape) == 0) {
         create(&self);
         read_header(&self, bytes, count);
-        *header = (cimage_header){self.info.image_width, self.info.image_height};
+        *header = (cimage_header){self.info.image_width, self.info.image_height, working_bytes(&self.info)};
     }
     jpeg_destroy_decompress(&self.info);
-    return self.status;
+    return conclude(&self, 0);
 }
 
 cimage_status cimage_jpeg_decode(
     const uint8_t *bytes, size_t count, uint8_t *rgb, size_t rgb_size, cimage_reason *reason) {
     decoder self = {.reason = reason, .status = CIMAGE_OK};
+    volatile uint64_t working = 0;
     if (setjmp(self.escape) == 0) {
         create(&self);
         read_header(&self, bytes, count);
+        working = working_bytes(&self.info);
         read_pixels(&self, rgb, rgb_size);
     }
     jpeg_destroy_decompress(&self.info);
     free(self.row);
-    return self.status;
+    return conclude(&self, working);
 }

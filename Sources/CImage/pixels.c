@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 cimage_status cimage_fail(cimage_reason *reason, cimage_status status, const char *format, ...) {
     va_list arguments;
@@ -9,6 +10,13 @@ cimage_status cimage_fail(cimage_reason *reason, cimage_status status, const cha
     vsnprintf(reason->text, sizeof reason->text, format, arguments);
     va_end(arguments);
     return status;
+}
+
+cimage_status cimage_no_memory(uint64_t working, cimage_reason *reason) {
+    void *volatile proof = malloc(working);
+    if (!proof) return cimage_fail(reason, CIMAGE_NO_MEMORY, "out of memory");
+    free(proof);
+    return cimage_fail(reason, CIMAGE_CORRUPT, "it asks for more memory than an image of its size takes");
 }
 
 void cimage_composite(const uint8_t *rgba, size_t count, const uint8_t background[3], uint8_t *rgb) {

@@ -9,12 +9,12 @@
 // Profiles and texts are read past, not used: no file needs more of them than this.
 enum { side_chunk_limit = 32 << 20 };
 
-static cimage_status failure(int code, cimage_reason *reason) {
+static cimage_status failure(int code, uint64_t working, cimage_reason *reason) {
     switch (code) {
         case SPNG_IO_EOF:
             return cimage_fail(reason, CIMAGE_TRUNCATED, "the file ends before its end chunk");
         case SPNG_EMEM:
-            return cimage_fail(reason, CIMAGE_NO_MEMORY, "out of memory");
+            return cimage_no_memory(working, reason);
         case SPNG_ECHUNK_LIMITS:
             return cimage_fail(reason, CIMAGE_UNSUPPORTED, "a side chunk exceeds %d bytes", side_chunk_limit);
         default:
@@ -96,13 +96,19 @@ static int decode(
     return code ? code : spng_decode_chunks(context);
 }
 
+// Bytes that decoding takes: the caller's RGB, and RGBA where that is not decoded row by row.
+static uint64_t working_bytes(const struct spng_ihdr *ihdr) {
+    const uint64_t pixels = (uint64_t)ihdr->width * ihdr->height;
+    return (ihdr->interlace_method == SPNG_INTERLACE_NONE ? 3 : 7) * pixels;
+}
+
 cimage_status cimage_png_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason) {
     struct spng_ihdr ihdr = {0};
     int code;
     spng_ctx *context = open_png(bytes, count, &ihdr, &code);
     spng_ctx_free(context);
-    if (code) return failure(code, reason);
-    *header = (cimage_header){ihdr.width, ihdr.height};
+    if (code) return failure(code, 0, reason);
+    *header = (cimage_header){ihdr.width, ihdr.height, working_bytes(&ihdr)};
     return CIMAGE_OK;
 }
 
@@ -116,5 +122,5 @@ cimage_status cimage_png_decode(
     if (!code && rgb_size != (size_t)ihdr.width * ihdr.height * 3) code = SPNG_EBUFSIZ;
     if (!code) code = decode(context, &ihdr, background, rgb, rgb_size);
     spng_ctx_free(context);
-    return code ? failure(code, reason) : CIMAGE_OK;
+    return code ? failure(code, working_bytes(&ihdr), reason) : CIMAGE_OK;
 }

@@ -6,13 +6,23 @@
 #include <webp/decode.h>
 #include <webp/demux.h>
 
-static cimage_status failure(VP8StatusCode code, cimage_reason *reason) {
+// Bytes that decoding takes: the caller's RGB, RGBA where there is alpha, and what libwebp keeps: a lossless image in
+// ARGB, or lossy alpha and the lossless image that it is made of.
+static uint64_t working_bytes(const WebPBitstreamFeatures *features) {
+    const uint64_t pixels = (uint64_t)features->width * (uint64_t)features->height;
+    const bool is_lossy = features->format == 1, is_lossless = features->format == 2;
+    if (is_lossy && !features->has_alpha) return 3 * pixels;
+    if (is_lossless) return (features->has_alpha ? 11 : 7) * pixels;
+    return 12 * pixels;
+}
+
+static cimage_status failure(VP8StatusCode code, uint64_t working, cimage_reason *reason) {
     switch (code) {
         case VP8_STATUS_NOT_ENOUGH_DATA:
         case VP8_STATUS_SUSPENDED:
             return cimage_fail(reason, CIMAGE_TRUNCATED, "the file ends before the image does");
         case VP8_STATUS_OUT_OF_MEMORY:
-            return cimage_fail(reason, CIMAGE_NO_MEMORY, "out of memory");
+            return cimage_no_memory(working, reason);
         case VP8_STATUS_UNSUPPORTED_FEATURE:
             return cimage_fail(reason, CIMAGE_UNSUPPORTED, "an unsupported WebP feature");
         default:
@@ -69,23 +79,26 @@ static VP8StatusCode decode_first_frame(
 cimage_status cimage_webp_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason) {
     WebPBitstreamFeatures features;
     const VP8StatusCode code = WebPGetFeatures(bytes, count, &features);
-    if (code != VP8_STATUS_OK) return failure(code, reason);
-    *header = (cimage_header){(uint32_t)features.width, (uint32_t)features.height};
+    if (code != VP8_STATUS_OK) return failure(code, 0, reason);
+    *header = (cimage_header){(uint32_t)features.width, (uint32_t)features.height, working_bytes(&features)};
     return CIMAGE_OK;
 }
 
 cimage_status cimage_webp_decode(
     const uint8_t *bytes, size_t count, const uint8_t background[3], uint8_t *rgb, size_t rgb_size,
     cimage_reason *reason) {
+    cimage_header header;
+    const cimage_status status = cimage_webp_header(bytes, count, &header, reason);
+    if (status != CIMAGE_OK) return status;
     const WebPData data = {bytes, count};
     WebPDemuxState state;
     WebPDemuxer *demuxer = WebPDemuxPartial(&data, &state);
-    if (state != WEBP_DEMUX_DONE) {
-        WebPDemuxDelete(demuxer);
-        const bool is_corrupt = state == WEBP_DEMUX_PARSE_ERROR;
-        return failure(is_corrupt ? VP8_STATUS_BITSTREAM_ERROR : VP8_STATUS_NOT_ENOUGH_DATA, reason);
+    VP8StatusCode code = VP8_STATUS_OK;
+    if (state == WEBP_DEMUX_DONE) {
+        code = demuxer ? decode_first_frame(demuxer, background, rgb, rgb_size) : VP8_STATUS_OUT_OF_MEMORY;
+    } else {
+        code = state == WEBP_DEMUX_PARSE_ERROR ? VP8_STATUS_BITSTREAM_ERROR : VP8_STATUS_NOT_ENOUGH_DATA;
     }
-    const VP8StatusCode code = decode_first_frame(demuxer, background, rgb, rgb_size);
     WebPDemuxDelete(demuxer);
-    return code == VP8_STATUS_OK ? CIMAGE_OK : failure(code, reason);
+    return code == VP8_STATUS_OK ? CIMAGE_OK : failure(code, header.working, reason);
 }

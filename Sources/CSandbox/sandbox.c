@@ -8,6 +8,7 @@
 #include <spawn.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/audit.h>
@@ -100,7 +101,7 @@ int csandbox_filter(void) {
 int csandbox_enter(uint64_t memory) {
     signal(SIGTERM, SIG_IGN), signal(SIGINT, SIG_IGN), signal(SIGHUP, SIG_IGN);
     // Swift's handlers would start a program that prints a backtrace. The parent must see the signal itself.
-    const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGQUIT};
+    const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGQUIT, SIGXCPU};
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) signal(crashes[i], SIG_DFL);
     volunteer_for_the_end();
 #ifndef SANITIZED  // a sanitizer's shadow memory counts as data, and one sanitizer has its own thread
@@ -111,4 +112,22 @@ int csandbox_enter(uint64_t memory) {
 #endif
     if (limit(RLIMIT_CORE, 0) || limit(RLIMIT_FSIZE, 0) || limit(RLIMIT_NOFILE, 0)) return errno;
     return csandbox_filter();
+}
+
+int64_t csandbox_processor_time(pid_t child) {
+    clockid_t clock;
+    struct timespec time;
+    if (clock_getcpuclockid(child, &clock) || clock_gettime(clock, &time)) return -1;
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int csandbox_limit_processor_time(pid_t child, uint32_t seconds) {
+    const int64_t used = csandbox_processor_time(child);
+    if (used < 0) return ESRCH;
+    struct rlimit limit;
+    if (prlimit(child, RLIMIT_CPU, NULL, &limit)) return errno;
+    // The kernel counts whole seconds: this one counts as used up.
+    const rlim_t end = (rlim_t)(used / 1000000000) + 1 + seconds;
+    limit.rlim_cur = end < limit.rlim_max ? end : limit.rlim_max;
+    return prlimit(child, RLIMIT_CPU, &limit, NULL) ? errno : 0;
 }

@@ -1,18 +1,7 @@
-import Images
 import Inference
 import Queue
 
 // The stable words by which failures are counted: gloss.error_frequency, metrics and logs.
-
-extension ImageError.Code {
-    /// `http_404`, `not_an_image`, …
-    var word: String {
-        switch self {
-        case .httpStatus(let status): "http_\(status)"
-        default: snakeCase("\(self)")
-        }
-    }
-}
 
 extension Failure {
     /// A request that the model could not serve.

@@ -159,8 +159,10 @@ struct Glossd: AsyncParsableCommand {
         let pipeline = Pipeline(
             store: store,
             images: ImageSource(
-                fetcher: fetcher, decoders: DecoderPool(maxPixels: configuration.maxPixels), size: size,
-                metrics: metrics),
+                fetcher: fetcher,
+                decoders: DecoderPool(
+                    limits: DecoderPool.Limits(maxPixels: configuration.maxPixels), count: Processors.threadCount()),
+                size: size, metrics: metrics),
             room: ImageRoom(limit: max(1, decodedBytes / (3 * size * size * MemoryLayout<Float>.stride))),
             annotator: Annotator(model: model, modelName: configuration.modelName), thread: thread,
             hosts: HostHealth(), leases: leases, metrics: metrics, watchdog: watchdog, logger: logger)

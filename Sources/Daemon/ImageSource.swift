@@ -2,6 +2,7 @@ import Foundation
 import Images
 import Inference
 import Queue
+import Synchronization
 
 /// Where an image came from.
 struct ImageOrigin: Sendable {
@@ -34,33 +35,39 @@ struct ImageSource: Sendable {
         do throws(ImageError) {
             let fetched = try await fetcher.fetch(url)
             metrics.fetched(bytes: fetched.bytes.count, seconds: fetched.seconds)
-            let bytes = try await decoders.workingMemory(fetched.bytes).get()
-            guard await memory.enter(bytes) else { throw ImageError(.cancelled, "the fetch was cancelled") }
-            defer { memory.leave(bytes) }
-            try check(bytes)
             return .success(try await decode(fetched, background: background))
         } catch {
             return .failure(error)
         }
     }
 
-    /// Memory that the system can't give would be the end of the daemon; so it waits for it.
-    private func check(_ bytes: Int) throws(ImageError) {
+    /// Waits for the bytes that decoding takes. Memory that the system can't give would be the end of the daemon; so it waits for it.
+    private func enter(_ bytes: Int) async -> ImageError? {
+        guard await memory.enter(bytes) else { return ImageError(.cancelled, "the fetch was cancelled") }
         let free = FreeMemory.bytes()
-        guard bytes > free else { return }
+        guard bytes > free else { return nil }
+        memory.leave(bytes)
         let reason = "decoding takes up to \(bytes >> 20) MB of memory, and \(free >> 20) MB are free"
         metrics.condition.holdUp(reason, memory: bytes)
-        throw ImageError(.outOfMemory, reason)
+        return ImageError(.outOfMemory, reason)
     }
 
     private func decode(_ fetched: FetchedImage, background: UInt32?) async throws(ImageError) -> PreparedImage {
         let start = ContinuousClock.now
         let colour = background.map { DecodeLimits.Colour(rgb: $0) }
-        let pixels = try await decoders.decode(fetched.bytes, background: colour, size: size).get()
+        let held = Mutex(0)
+        defer { memory.leave(held.withLock { $0 }) }
+        let image = try await decoders.decode(
+            fetched.bytes, sha256: fetched.sha256, background: colour, size: size
+        ) { bytes in
+            let refusal = await enter(bytes)
+            if refusal == nil { held.withLock { $0 = bytes } }
+            return refusal
+        }.get()
         let seconds = (ContinuousClock.now - start) / .seconds(1)
         metrics.spent(.decode, seconds: seconds)
         return PreparedImage(
-            pixels: PixelValues(resized: pixels, size: size), key: "\(fetched.sha256)/\(background ?? 0xFFFFFF)",
+            pixels: PixelValues(resized: image.pixels, size: size), key: "\(fetched.sha256)/\(background ?? 0xFFFFFF)",
             origin: ImageOrigin(
                 sha256: fetched.sha256, finalURL: fetched.finalURL, fetchSeconds: fetched.seconds,
                 decodeSeconds: seconds))

@@ -105,6 +105,8 @@ struct Pipeline: Sendable {
             return .failed(Failure(code: error.code.word, reason: error.message, disposition: .permanent))
         case .retry(let after):
             return .failed(Failure(code: error.code.word, reason: error.message, disposition: .retry(after: after)))
+        case .release(let after):
+            return .released(reason: error.message, after: after ?? .seconds(1))
         case .fatal:
             logger.error("this machine can't fetch or decode now; the job waits", metadata: ["error": "\(error)"])
             if metrics.condition.holdup == nil { metrics.condition.holdUp(error.message) }

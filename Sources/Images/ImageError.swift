@@ -1,6 +1,6 @@
-/// Why an image could not be fetched or decoded: what happened, and what to do about it.
+/// Why an image could not be fetched or decoded: what happened, whose fault it is, and what to do about it.
 public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// What happened. Tells apart what a caller may want to count or to treat differently.
+    /// What happened. ``Code/word`` is how it is counted, and `ImageError+Codes.swift` says what each means.
     public enum Code: Hashable, Sendable {
         // The request
         case invalidURL
@@ -19,6 +19,7 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         case badCertificate
         case timeout
         case tooSlow
+        case originParked
         // The answer
         case fileNotFound
         case httpStatus(Int)
@@ -31,22 +32,36 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         case truncated
         case corrupt
         case tooManyPixels
-        /// The process that decodes did not survive it, or was not done in time.
+        // The process that decodes
         case decoderFailed
-        // Ourselves
+        case decoderCPULimit
+        case decoderLate
+        // This machine
+        case outage
         case outOfMemory
         case localFailure
-        /// The process stood still during a transfer, and goes on.
         case stoodStill
         case cancelled
+    }
+
+    /// Whose fault it is.
+    public enum Blame: Hashable, Sendable {
+        /// This URL's, or the file's behind it.
+        case url
+        /// The whole origin's: its other URLs would fail too.
+        case origin
+        /// This machine's, its network's, or this process's: other URLs would fail too, and another daemon may do better.
+        case ourselves
     }
 
     /// What to do with the job.
     public enum Disposition: Hashable, Sendable {
         /// No later attempt will fare better.
         case permanent
-        /// Try again; not before `after`, when the server named a delay (at most an hour).
+        /// Try again, which costs an attempt; not before `after`, when the server named a delay (at most an hour).
         case retry(after: Duration?)
+        /// Try again, which costs no attempt; not before `after`, where that is known.
+        case release(after: Duration?)
         /// This daemon cannot fetch or decode now, whatever the image: pause, and burn no attempt.
         case fatal
     }
@@ -55,43 +70,66 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
     public let code: Code
     /// What and why, for a human. Names the host, never credentials, paths or queries.
     public let message: String
-    /// The server's `Retry-After`, at most an hour.
+    /// The server's `Retry-After`, at most an hour; or how long an origin stays parked.
     public let retryAfter: Duration?
-    /// The host that failed, in lowercase: after a redirect not the URL's own. Nil where no host was asked.
+    /// The origin that failed, as ``ImageFetcher/origin(of:)`` spells it: after a redirect not the URL's own. Nil where no server was
+    /// asked, and where it is our own fault.
+    public internal(set) var origin: String?
+    /// The host of `origin`, in lower case.
     public internal(set) var host: String?
+    /// What to do where the code alone does not say it.
+    private let exception: Disposition?
 
     /// An error with its human explanation.
-    public init(_ code: Code, _ message: String, retryAfter: Duration? = nil, host: String? = nil) {
+    ///
+    /// - Parameter disposition: what to do, where it is not what the code says.
+    public init(
+        _ code: Code, _ message: String, retryAfter: Duration? = nil, origin: String? = nil, host: String? = nil,
+        disposition: Disposition? = nil
+    ) {
         self.code = code
         self.message = message
         self.retryAfter = retryAfter
+        self.origin = origin
         self.host = host
+        exception = disposition
     }
 
     /// What to do with the job; every code has an answer.
     public var disposition: Disposition {
-        switch code {
+        if let exception { return exception }
+        return switch code {
         case .invalidURL, .schemeNotAllowed, .portNotAllowed, .userinfo, .addressNotAllowed, .pathNotAllowed,
             .tooManyRedirects, .hostNotFound, .badCertificate, .fileNotFound, .tooLarge, .emptyBody, .notAnImage,
-            .unsupportedFormat, .truncated, .corrupt, .tooManyPixels:
+            .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .decoderCPULimit:
             .permanent
+        case .httpStatus where isThrottled: .release(after: retryAfter)
         case .httpStatus(let status):
             Self.isWorthRetrying(status) ? .retry(after: retryAfter) : .permanent
-        case .nameServerFailure, .connectFailed, .connectionLost, .tls, .timeout, .tooSlow, .badResponse, .stoodStill,
-            .cancelled, .decoderFailed:
+        case .nameServerFailure, .connectFailed, .connectionLost, .tls, .timeout, .tooSlow, .badResponse,
+            .decoderFailed:
             .retry(after: retryAfter)
-        case .outOfMemory, .localFailure:
-            .fatal
+        case .originParked, .decoderLate, .stoodStill, .cancelled: .release(after: retryAfter)
+        case .outage, .outOfMemory, .localFailure: .fatal
         }
     }
 
-    /// Whether the host as a whole may be failing, rather than this one URL of it.
-    public var isHostFailure: Bool {
+    /// Whose fault it is; every code has an answer.
+    public var blame: Blame {
         switch code {
-        case .nameServerFailure, .connectFailed, .timeout, .tooSlow, .httpStatus(429), .httpStatus(503): true
-        default: false
+        case .hostNotFound, .nameServerFailure, .connectFailed, .tls, .badCertificate, .timeout, .tooSlow,
+            .originParked, .httpStatus(429), .httpStatus(503):
+            .origin
+        case .decoderLate, .outage, .outOfMemory, .localFailure, .stoodStill, .cancelled: .ourselves
+        default: .url
         }
     }
+
+    /// Whether the server asks for patience: 429, or 503 with `Retry-After`.
+    public var isThrottled: Bool { code == .httpStatus(429) || code == .httpStatus(503) && retryAfter != nil }
+
+    /// Whether the origin as a whole may be failing for a while, so that it is worth leaving alone.
+    public var isHostFailure: Bool { blame == .origin && disposition != .permanent }
 
     /// The message.
     public var description: String { message }

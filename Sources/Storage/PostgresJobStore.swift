@@ -52,7 +52,8 @@ public struct PostgresJobStore: JobStore {
         let answer = try await work.query(
             "select to_json(c) from gloss.claim($1, $2::uuid, $3, $4, $5, $6::jsonb) c",
             worker.parameters + [
-                SQLValue(budget.jobs), SQLValue(min(budget.bytes, Int(Int32.max))), SQLValue(budget.seconds),
+                SQLValue(Int32(clamping: budget.jobs)), SQLValue(Int32(clamping: budget.bytes)),
+                SQLValue(budget.seconds),
                 try JSON.encode(budget.weights, context: "claim"),
             ], context: "claim")
         var jobs: [ClaimedJob] = []
@@ -150,7 +151,7 @@ public struct PostgresJobStore: JobStore {
     /// Takes back the jobs of silent workers.
     public func rescue() async throws -> RescueReport {
         let answer = try await pulse.query(
-            "select lost_workers, rescued, poisoned from gloss.rescue()", context: "rescue")
+            "select lost_workers, rescued + released, poisoned from gloss.rescue()", context: "rescue")
         let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
         guard counts.count == 3 else { throw StorageError.unexpected("rescue") }
         return RescueReport(lostWorkerCount: counts[0], rescuedCount: counts[1], poisonedCount: counts[2])

@@ -23,7 +23,7 @@ import Annotation
         ("C#.", "c#"), ("50%", "50%"), ("ice-cream", "ice cream"), ("image a of cat", "cat"),
         ("1,000 cubes.", "1,000 cubes"),
         ("Ünïcode ☃", "ünïcode"),
-        ("image of", "image of"),
+        ("image of", "image of"), ("\u{4}\u{36C}\u{8}\u{36C}", "\u{36C}"), (" \u{36C}", "\u{36C}"),
     ]) func canonical(text: String, expected: String) {
         #expect(ScoreAgg.canonical(text) == expected)
         #expect(ScoreAgg.canonical(expected) == expected, "canonical form is a fixed point")

@@ -12,11 +12,13 @@ typedef int resolver(const char *, const char *, const struct addrinfo *, struct
 typedef struct script {
     char *name, *rest;
     int lookup_count;
+    int is_held;
     struct script *next;
 } script;
 
 static script *scripts;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t let_go = PTHREAD_COND_INITIALIZER;
 
 // With or without a dot behind it.
 static script *find(const char *name) {
@@ -31,8 +33,16 @@ static script *find(const char *name) {
 void names_script(const char *name, const char *answers) {
     script *one = malloc(sizeof *one);
     pthread_mutex_lock(&lock);
-    *one = (script){strdup(name), strdup(answers), 0, scripts};
+    *one = (script){strdup(name), strdup(answers), 0, 0, scripts};
     scripts = one;
+    pthread_mutex_unlock(&lock);
+}
+
+void names_hold(const char *name, int is_held) {
+    pthread_mutex_lock(&lock);
+    script *one = find(name);
+    if (one) one->is_held = is_held;
+    pthread_cond_broadcast(&let_go);
     pthread_mutex_unlock(&lock);
 }
 
@@ -54,6 +64,7 @@ static char *next_answer(const char *name) {
         answer = strndup(one->rest, length);
         if (one->rest[length] == ';') one->rest += length + 1;
         one->lookup_count++;
+        while (one->is_held) pthread_cond_wait(&let_go, &lock);
     }
     pthread_mutex_unlock(&lock);
     return answer;
@@ -63,6 +74,10 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     resolver *real = (resolver *)dlsym(RTLD_NEXT, "getaddrinfo");
     char *answer = next_answer(name);
     if (!answer) return real(name, service, hints, list);
+    if (strcmp(answer, "!") == 0) {
+        free(answer);
+        return EAI_AGAIN;
+    }
     struct addrinfo **end = list;
     *list = NULL;
     char *position;

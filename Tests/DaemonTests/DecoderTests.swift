@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import Images
 import Inference
+import Synchronization
 import Testing
 
 @testable import Daemon
@@ -11,8 +12,20 @@ import Testing
     private static let folder = GlossdProcess.fixtures.appending(path: "images")
     private let size = 56
 
-    private func pool(maxPixels: Int = 1_000_000, patience: Duration = .seconds(60)) -> DecoderPool {
-        DecoderPool(executable: GlossdProcess.binary.path, maxPixels: maxPixels, patience: patience)
+    private func pool(
+        maxPixels: Int = 1_000_000, patience: Duration = .seconds(60), processorTime: Int = 30, count: Int = 2,
+        executable: String = GlossdProcess.binary.path
+    ) -> DecoderPool {
+        DecoderPool(
+            executable: executable,
+            limits: DecoderPool.Limits(maxPixels: maxPixels, processorTime: processorTime, patience: patience),
+            count: count)
+    }
+
+    private func decode(
+        _ file: [UInt8], in pool: DecoderPool, background: DecodeLimits.Colour? = nil
+    ) async -> Result<DecodedImage, ImageError> {
+        await pool.decode(file, sha256: SHA256Digest.hex(file), background: background, size: size)
     }
 
     private func file(_ name: String) throws -> [UInt8] {
@@ -32,17 +45,31 @@ import Testing
         for name in names {
             let file = try file(name)
             let red = DecodeLimits.Colour(red: 200, green: 10, blue: 3)
-            #expect(try await pool.decode(file, background: red, size: size).get() == decoded(file, red), "\(name)")
+            let image = try await decode(file, in: pool, background: red).get()
+            #expect(try image.pixels == decoded(file, red), "\(name)")
+            #expect(try image.header == ImageDecoder.header(of: file), "\(name)")
         }
         #expect(pool.idlePIDs.count == 1)
     }
 
-    @Test func saysWhatDecodingTakes() async throws {
-        let pool = pool()
+    /// Between the header and the pixels it is asked whether there is room.
+    @Test func asksForRoom() async throws {
+        let pool = pool(count: 1)
         let photo = try file("photo.jpg")
-        let image = try ImageDecoder.decode(photo)
-        #expect(try await pool.workingMemory(photo).get() == 9 * image.width * image.height)
-        #expect(await pool.workingMemory(Array("GIF89a".utf8)).failure?.code == .unsupportedFormat)
+        let expected = try ImageDecoder.header(of: photo)
+        let asked = Mutex<[Int]>([])
+        let busy = ImageError(.outOfMemory, "no room")
+        let refused = await pool.decode(photo, sha256: "a", background: nil, size: size) { bytes in
+            asked.withLock { $0.append(bytes) }
+            return busy
+        }
+        #expect(refused.failure == busy)
+        #expect(asked.withLock { $0 } == [expected.workingBytes])
+        let decoder = pool.idlePIDs
+        #expect(decoder.count == 1)
+        #expect(try await decode(photo, in: pool).get().header == expected)
+        #expect(pool.idlePIDs == decoder, "it was not given up")
+        #expect(await decode(Array("GIF89a".utf8), in: pool).failure?.code == .unsupportedFormat)
     }
 
     @Test func givesTheErrorsThatDecodingHereGives() async throws {
@@ -54,11 +81,11 @@ import Testing
         for file in files {
             let expected = #expect(throws: ImageError.self) { try decoded(file) }
             let found = await #expect(throws: ImageError.self) {
-                try await pool.decode(file, background: nil, size: size).get()
+                try await decode(file, in: pool).get()
             }
             #expect(found == expected)
         }
-        let small = await self.pool(maxPixels: 100).decode(whole, background: nil, size: size)
+        let small = await decode(whole, in: self.pool(maxPixels: 100))
         #expect(small.failure?.code == .tooManyPixels)
     }
 
@@ -68,26 +95,26 @@ import Testing
         let expected = try decoded(file)
         await withTaskGroup(of: Bool.self) { group in
             for _ in 0..<40 {
-                group.addTask { (try? await pool.decode(file, background: nil, size: size).get()) == expected }
+                group.addTask { (try? await decode(file, in: pool).get().pixels) == expected }
             }
             for await isRight in group { #expect(isRight) }
         }
-        #expect((1...ProcessInfo.processInfo.activeProcessorCount).contains(pool.idlePIDs.count))
+        #expect((1...2).contains(pool.idlePIDs.count))
     }
 
     /// A child that hangs, as over a file that takes for ever.
     @Test func givesUpOnADecoderThatHangs() async throws {
         let pool = pool(patience: .seconds(2))
         let file = try file("photo.jpg")
-        #expect(await pool.decode(file, background: nil, size: size).failure == nil)
+        #expect(await decode(file, in: pool).failure == nil)
         let hanging = try #require(pool.idlePIDs.first)
         kill(hanging, SIGSTOP)
-        let error = try #require(await pool.decode(file, background: nil, size: size).failure)
-        #expect(error.code == .decoderFailed)
-        #expect(error.disposition == .retry(after: nil))
+        let error = try #require(await decode(file, in: pool).failure)
+        #expect(error.code == .decoderLate && error.blame == .ourselves)
+        #expect(error.disposition == .release(after: nil))
         #expect(error.message == "the decoder was not done with this image after 2.0 seconds")
         #expect(kill(hanging, 0) == -1, "it is still there")
-        #expect(await pool.decode(file, background: nil, size: size).failure == nil)
+        #expect(await decode(file, in: pool).failure == nil)
         #expect(pool.idlePIDs != [hanging])
     }
 
@@ -95,29 +122,29 @@ import Testing
     @Test func saysHowADecoderDied() async throws {
         let pool = pool()
         let file = try file("photo.jpg")
-        #expect(await pool.decode(file, background: nil, size: size).failure == nil)
+        #expect(await decode(file, in: pool).failure == nil)
         let doomed = try #require(pool.idlePIDs.first)
         kill(doomed, SIGSTOP)
-        async let result = pool.decode(file, background: nil, size: size)
+        async let result = decode(file, in: pool)
         while !pool.idlePIDs.isEmpty { await Task.yield() }
         kill(doomed, SIGSEGV)
         kill(doomed, SIGCONT)
         let error = try #require(await result.failure)
         #expect(error.code == .decoderFailed)
         #expect(error.message == "the decoder was killed by signal 11 over this image")
-        #expect(await pool.decode(file, background: nil, size: size).failure == nil)
+        #expect(await decode(file, in: pool).failure == nil)
     }
 
     /// One that died while it had nothing to do costs no image.
     @Test func replacesADecoderThatDiedIdle() async throws {
         let pool = pool()
         let file = try file("photo.jpg")
-        #expect(await pool.decode(file, background: nil, size: size).failure == nil)
+        #expect(await decode(file, in: pool).failure == nil)
         let dead = try #require(pool.idlePIDs.first)
         kill(dead, SIGKILL)
         var info = siginfo_t()
         waitid(P_PID, id_t(dead), &info, WEXITED | WNOWAIT)
-        #expect(await pool.decode(file, background: nil, size: size).failure == nil)
+        #expect(await decode(file, in: pool).failure == nil)
         #expect(pool.idlePIDs.count == 1 && pool.idlePIDs != [dead])
     }
 
@@ -125,10 +152,10 @@ import Testing
     @Test func outlivesTheSignalsThatAreForTheDaemon() async throws {
         let pool = pool()
         let file = try file("photo.jpg")
-        #expect(await pool.decode(file, background: nil, size: size).failure == nil)
+        #expect(await decode(file, in: pool).failure == nil)
         let pids = pool.idlePIDs
         for signal in [SIGTERM, SIGINT, SIGHUP] { kill(pids[0], signal) }
-        #expect(await pool.decode(file, background: nil, size: size).failure == nil)
+        #expect(await decode(file, in: pool).failure == nil)
         #expect(pool.idlePIDs == pids)
     }
 
@@ -138,35 +165,129 @@ import Testing
             [0, 3 * 56 * 56 + 1], [0, 0], [0, .max], [6, 3], [.max, 0], [1, 2001], [1, .max],
         ] as [[UInt64]])
     func believesNoNonsense(_ head: [UInt64]) throws {
-        #expect(try read(head.flatMap { withUnsafeBytes(of: $0) { Array($0) } }) == nil)
+        #expect(try read(words(head)) { try DecodeReply.readPixels(from: $0, size: size, by: $1) } == nil)
+    }
+
+    /// Width, height, orientation, format, working bytes.
+    @Test(
+        arguments: [
+            [0, 10, 1, 0, 300], [10, 0, 1, 0, 300], [1001, 1001, 1, 0, 300], [65_536, 1, 1, 0, 300],
+            [.max, .max, 1, 0, 300],
+            [10, 10, 0, 0, 300], [10, 10, 9, 0, 300], [10, 10, .max, 0, 300], [10, 10, 1, 3, 300],
+            [10, 10, 1, .max, 300],
+            [10, 10, 1, 0, 0], [10, 10, 1, 0, .max], [10, 10, 1, 0, 1 << 30],
+        ] as [[UInt64]])
+    func believesNoHeaderThatCannotBe(_ header: [UInt64]) throws {
+        let limits = DecodeLimits(maxPixels: 1_000_000)
+        let reply = words([0, 40] + header)
+        #expect(try read(reply) { try DecodeReply.readHeader(from: $0, limits: limits, by: $1) } == nil)
+    }
+
+    @Test func believesAHeaderThatCanBe() throws {
+        let limits = DecodeLimits(maxPixels: 1_000_000)
+        let reply = words([0, 40, 1000, 1000, 8, 2, 12_000_000])
+        let header = try read(reply) { try DecodeReply.readHeader(from: $0, limits: limits, by: $1) }
+        let expected = ImageHeader(width: 1000, height: 1000, orientation: 8, format: .webp, workingBytes: 12_000_000)
+        #expect(header == .success(expected))
     }
 
     @Test func makesMessagesOneLine() throws {
-        let head: [UInt64] = [4, 6]
-        let reply = head.flatMap { withUnsafeBytes(of: $0) { Array($0) } } + Array("a\nb\0c\r".utf8)
-        #expect(try read(reply)?.failure?.message == "abc")
+        let reply = words([4, 6]) + Array("a\nb\0c\r".utf8)
+        let answer = try read(reply) { try DecodeReply.readPixels(from: $0, size: size, by: $1) }
+        #expect(answer?.failure?.message == "abc")
     }
 
-    private func read(_ reply: [UInt8]) throws -> Result<[UInt8], ImageError>? {
+    private func read<Answer>(
+        _ reply: [UInt8], _ body: (Daemon.Pipe, ContinuousClock.Instant) throws -> Answer
+    ) throws -> Answer {
         let (mine, its) = try #require(Pipe.pair())
         defer {
             mine.close()
             its.close()
         }
         try its.write(reply, by: nil)
-        return try DecodeReply.read(from: mine, size: size, by: .now + .seconds(10))
+        return try body(mine, .now + .seconds(10))
+    }
+
+    /// Decoders that a file took over, and what becomes of the image: the first time, and when it happens again.
+    @Test(
+        arguments: [
+            // It computes for ever, and may not want to hear that its time is up.
+            ("while :; do :; done", .decoderCPULimit, .permanent, .permanent),
+            ("trap '' XCPU; while :; do :; done", .decoderCPULimit, .permanent, .permanent),
+            ("exec sleep 60", .decoderLate, .release(after: nil), .release(after: nil)),
+            // What only the kernel or a person can do.
+            ("kill -KILL $$", .decoderFailed, .release(after: .seconds(30)), .permanent),
+            ("kill -SEGV $$", .decoderFailed, .retry(after: nil), .permanent),
+            ("kill -SYS $$", .decoderFailed, .retry(after: nil), .permanent),
+            ("exit 0", .decoderFailed, .retry(after: nil), .permanent),
+            ("exec <&-; exec sleep 60", .decoderFailed, .retry(after: nil), .permanent),
+            (
+                "exec 3<&0; head -c 4000 /dev/zero | tr '\\0' x >&3; exec sleep 60", .decoderFailed, .retry(after: nil),
+                .permanent
+            ),
+        ] as [(String, ImageError.Code, ImageError.Disposition, ImageError.Disposition)])
+    func bearsWhateverADecoderDoes(
+        _ script: String, _ code: ImageError.Code, _ first: ImageError.Disposition, _ second: ImageError.Disposition
+    ) async throws {
+        let program = FileManager.default.temporaryDirectory.appending(path: "gloss-decoder-\(UUID()).sh")
+        try Data("#!/bin/sh\n\(script)\n".utf8).write(to: program)
+        defer { try? FileManager.default.removeItem(at: program) }
+        chmod(program.path, 0o755)
+        let patience: Duration = code == .decoderCPULimit ? .seconds(8) : .seconds(1)
+        let pool = pool(patience: patience, processorTime: 1, executable: program.path)
+        let file = try file("rgb.png")
+        for disposition in [first, second] {
+            let error = try #require(await decode(file, in: pool).failure)
+            #expect(error.code == code, "\(error)")
+            #expect(error.disposition == disposition, "\(error)")
+        }
+        #expect(pool.idlePIDs.isEmpty)
+    }
+
+    /// A file that hangs a decoder again and again is let go in the end.
+    @Test func aFileThatAlwaysHangsIsLetGo() async throws {
+        let program = FileManager.default.temporaryDirectory.appending(path: "gloss-decoder-\(UUID()).sh")
+        try Data("#!/bin/sh\nexec sleep 60\n".utf8).write(to: program)
+        defer { try? FileManager.default.removeItem(at: program) }
+        chmod(program.path, 0o755)
+        let pool = pool(patience: .milliseconds(50), executable: program.path)
+        let (hanging, other) = (try file("rgb.png"), try file("grey.png"))
+        for _ in 1...4 { #expect(await decode(hanging, in: pool).failure?.disposition == .release(after: nil)) }
+        #expect(await decode(hanging, in: pool).failure?.disposition == .permanent)
+        #expect(await decode(other, in: pool).failure?.disposition == .release(after: nil))
+    }
+
+    @Test func remembersALimitedNumberOfFiles() {
+        let offences = Offences()
+        #expect(offences.add("first") == 1 && offences.add("first") == 2)
+        for number in 0..<1024 { #expect(offences.add("\(number)") == 1) }
+        #expect(offences.add("first") == 1)
+        #expect(offences.add("1023") == 2)
+    }
+
+    /// Whoever gives up while all decoders are at work takes no place.
+    @Test func waitsForAPlaceUntilItIsCancelled() async throws {
+        let places = DecoderPlaces(1)
+        #expect(await places.enter())
+        let waiting = Task { await places.enter() }
+        waiting.cancel()
+        #expect(await waiting.value == false)
+        let next = Task { await places.enter() }
+        places.leave()
+        #expect(await next.value)
     }
 
     @Test func saysThatNoneCanBeStarted() async {
-        let pool = DecoderPool(executable: "/nowhere/glossd", maxPixels: 1)
-        let error = await pool.decode([0xFF], background: nil, size: size).failure
+        let pool = pool(executable: "/nowhere/glossd")
+        let error = await decode([0xFF], in: pool).failure
         #expect(error?.code == .localFailure)
         #expect(error?.disposition == .fatal)
     }
 
     @Test func holdsNothing() async throws {
         let pool = pool()
-        #expect(await pool.decode(try file("rgb.png"), background: nil, size: size).failure == nil)
+        #expect(await decode(try file("rgb.png"), in: pool).failure == nil)
         let pid = try #require(pool.idlePIDs.first)
         let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
         #expect(status.contains("Seccomp:\t2\n"))

@@ -25,7 +25,8 @@ import Testing
         return Pipeline(
             store: store,
             images: ImageSource(
-                fetcher: try ImageFetcher(), decoders: DecoderPool(maxPixels: 1), size: 1, metrics: metrics),
+                fetcher: try ImageFetcher(), decoders: DecoderPool(limits: DecoderPool.Limits(maxPixels: 1), count: 1),
+                size: 1, metrics: metrics),
             room: ImageRoom(limit: 100), annotator: Annotator(model: model, modelName: "tiny"),
             thread: InferenceThread(
                 model: model, limits: Scheduler.Limits(), metrics: metrics, deliver: { [inbox] in inbox.yield($0) }),

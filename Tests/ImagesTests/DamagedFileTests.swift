@@ -40,6 +40,33 @@ import Testing
         }
     }
 
+    /// libwebp 1.5 calls damaged alpha a want of memory.
+    @Test(arguments: ["alpha.webp", "alpha_lossy.webp", "animated.webp"])
+    func damagedAlphaIsNoWantOfMemory(_ name: String) throws {
+        let file = try Fixtures.file(name)
+        var refusals = 0
+        for place in 30..<file.count {
+            var damaged = file
+            damaged[place] ^= 0x55
+            guard let error = imageError({ try ImageDecoder.decode(damaged) }) else { continue }
+            refusals += 1
+            #expect(error.disposition == .permanent, "\(place): \(error)")
+        }
+        #expect(refusals > 20)
+    }
+
+    /// 80 scans of 50 million pixels are as much as a file may ask for: this one has 200 kB.
+    @Test(arguments: [(10_000, 5_000, 81), (64, 64, 101)])
+    func boundsTheScansOfAJPEG(_ width: Int, _ height: Int, _ scans: Int) throws {
+        let most = ProgressiveJPEG(width: width, height: height, scans: scans - 1)
+        if width < 1000 { #expect(try ImageDecoder.decode(most.bytes).width == width) }
+        let error = imageError {
+            try ImageDecoder.decode(ProgressiveJPEG(width: width, height: height, scans: scans).bytes)
+        }
+        #expect(error?.code == .corrupt)
+        #expect(error?.message == "corrupt JPEG: more than \(scans - 1) scans of its pixels")
+    }
+
     @Test func refusesADamagedChunk() throws {
         var file = try Fixtures.file("rgb.png")
         file[file.count - 20] ^= 0x40

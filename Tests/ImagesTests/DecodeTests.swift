@@ -13,6 +13,19 @@ import Testing
         #expect(difference <= (isLossy ? 1 : 0))
     }
 
+    @Test(arguments: Fixtures.names)
+    func saysWhatAFileIs(_ name: String) throws {
+        let header = try ImageDecoder.header(of: Fixtures.file(name))
+        let image = try Fixtures.decoded(name)
+        #expect(header.width == image.width && header.height == image.height)
+        #expect(
+            header.format.rawValue.prefix(3)
+                == name.suffix(4).replacing("jpg", with: "jpe").drop { $0 == "." }.prefix(3))
+        #expect(
+            (3 * image.width * image.height...12 * image.width * image.height + 100_000).contains(header.workingBytes))
+        #expect(header.isPossible(within: DecodeLimits()))
+    }
+
     @Test func hasEveryFixture() { #expect(Fixtures.names.count >= 23) }
 
     @Test func cutsSixteenBitsToEight() throws {

@@ -62,13 +62,6 @@ import Testing
         #expect(inner.requests.isEmpty)
     }
 
-    @Test func saysThatANameDoesNotExist() async throws {
-        let name = ScriptedName("nowhere", [])
-        let error = try await fetchError("http://\(name.name)/a", policy())
-        #expect(error?.code == .hostNotFound)
-        #expect(error?.disposition == .permanent)
-    }
-
     @Test func readsATrailingDot() async throws {
         let name = ScriptedName("dotted", ["10.0.0.1"])
         #expect(try await fetchError("http://\(name.name)./a", policy())?.code == .addressNotAllowed)

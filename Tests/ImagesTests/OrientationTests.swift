@@ -53,6 +53,16 @@ import Testing
         #expect(try turned == Self.turned(ImageDecoder.decode(file), orientation))
     }
 
+    /// Width and height are those of the image as it is shown.
+    @Test(arguments: 1...8)
+    func saysTheSizeUpright(_ orientation: Int) throws {
+        let file = Self.jpeg(try Fixtures.file("photo.jpg"), with: Self.exif(orientation))
+        let (header, image) = (try ImageDecoder.header(of: file), try ImageDecoder.decode(file))
+        #expect(header.width == image.width && header.height == image.height)
+        #expect(header.orientation == orientation && header.format == .jpeg)
+        #expect((header.width, header.height) == (orientation >= 5 ? (77, 131) : (131, 77)))
+    }
+
     @Test(arguments: 1...8)
     func turnsPNGs(_ orientation: Int) throws {
         var png = PNGWriter(width: 70, height: 3)

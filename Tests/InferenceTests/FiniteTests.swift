@@ -1,10 +1,12 @@
+import Annotation
 import CKernels
 import Foundation
 import Testing
 
 @testable import Inference
 
-/// Numbers that are not finite: counted, refused when a model is loaded or packed, and an error of their own in an answer.
+/// Numbers that are not finite: counted, refused when a model is loaded or packed, and an error of their own in an
+/// answer.
 @Suite struct FiniteTests {
     private let tiny = Golden.fixtures.appending(path: "tiny")
 
@@ -21,7 +23,7 @@ import Testing
             for (pattern, place) in patterns.flatMap({ p in [0, 1, count / 2, count - 1].map { (p, $0) } }) {
                 var words = [UInt32](repeating: type == .f32 ? 0x3f00_0000 : 0x3f, count: count)
                 words[min(place, count - 1)] = pattern
-                let bytes = words.flatMap { word in withUnsafeBytes(of: word) { $0.prefix(type.byteCount) } }
+                let bytes = words.flatMap { word in withUnsafeBytes(of: word) { Array($0.prefix(type.byteCount)) } }
                 let expected = floats(from: bytes.span.bytes, type: type).count { !$0.isFinite }
                 #expect(countNotFinite(bytes, type.kernelType, count) == expected, "\(pattern) at \(place) of \(count)")
                 var isFinite = false
@@ -114,7 +116,8 @@ import Testing
         }
     }
 
-    /// Finite weights whose products are not: an error of each answer, however it is drawn, that is the engine's and not the request's.
+    /// Finite weights whose products are not: an error of each answer, however it is drawn, that is the engine's and
+    /// not the request's.
     @Test(arguments: Precision.allCases) func anAnswerThatIsNotFinite(precision: Precision) throws {
         try withModel("model") { folder in
             let norm = "language_model.model.layers.0.input_layernorm.weight"

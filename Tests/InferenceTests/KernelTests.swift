@@ -129,7 +129,8 @@ import Testing
         #expect(y[5] == 0, "no bits of it, and its signs cancel out")
     }
 
-    /// Where products, sums and numbers themselves are subnormal: 0 to all instruction sets, as bf16's own instructions have it.
+    /// Where products, sums and numbers themselves are subnormal: 0 to all instruction sets, as bf16's own instructions
+    /// have it.
     @Test(arguments: Precision.allCases) func subnormalNumbers(precision: Precision) throws {
         let (k, n, m) = (300, 70, 40)
         var noise = Noise(11)
@@ -200,7 +201,8 @@ import Testing
         }
     }
 
-    /// Against the definition: blocks of Hadamard's matrix, whose sign is the parity of the bits that row and column share.
+    /// Against the definition: blocks of Hadamard's matrix, whose sign is the parity of the bits that row and column
+    /// share.
     @Test(arguments: [1, 2, 7, 16, 31, 48, 256, 1152, 4304]) func rotation(d: Int) {
         var noise = Noise(8)
         let x = noise.values(d)
@@ -239,7 +241,8 @@ import Testing
                 results.append(rms.values + layer.values)
             }
             #expect(results.allSatisfy { $0 == results[0] })
-            // 2^-24 and 2^-9 of a number; in int8 five times the deviation of a step, which rotating back makes of many.
+            // 2^-24 and 2^-9 of a number; in int8 five times the deviation of a step, which rotating back makes of
+            // many.
             let precision: Double = type == GLOSS_F32 ? 0 : type == GLOSS_BF16 ? 0.002 : 0.01
             for row in 0..<3 {
                 let r = values[row * d..<(row + 1) * d].map(Double.init)

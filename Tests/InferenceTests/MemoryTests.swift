@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Synchronization
 import Testing
@@ -37,8 +38,8 @@ import Testing
         }
     }
 
-    /// Wherever in a run memory is refused: a query is answered as always, or it is out of memory and holds nothing any more, and what
-    /// is asked after that is answered.
+    /// Wherever in a run memory is refused: a query is answered as always, or it is out of memory and holds nothing any
+    /// more, and what is asked after that is answered.
     @Test(arguments: [Precision.f32, .int8]) func everyAllocationMayFail(precision: Precision) throws {
         let model = try golden.model(precision: precision)
         let queries = try queries(model)

@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Testing
 
@@ -86,7 +87,8 @@ import Testing
         #expect(sharedCount > 20)
     }
 
-    /// While many wait and many are live, a better query waits for no pass but the one under way, its image included; the live go on.
+    /// While many wait and many are live, a better query waits for no pass but the one under way, its image included;
+    /// the live go on.
     @Test(arguments: [false, true]) func aFloodDelaysABetterOneByNoPass(imageIsKnown: Bool) throws {
         var scheduler = Scheduler(model: model, limits: Scheduler.Limits(rows: 400))
         let last = images.count - 1

@@ -4,8 +4,8 @@ import Testing
 
 @testable import Inference
 
-/// The scheduler as a state machine over a real model: whatever the order, the limits and what is cancelled, a query is answered
-/// as it is alone.
+/// The scheduler as a state machine over a real model: whatever the order, the limits and what is cancelled, a query is
+/// answered as it is alone.
 @Suite struct SchedulerTests {
     private let model: PaliGemma
     private let images: [Scheduler.Image]
@@ -174,7 +174,8 @@ import Testing
         Scheduler.Query(id: id, images: images ?? [self.images[0]], prompt: prompt, settings: settings)
     }
 
-    /// Answers of one token end with their prefill and are never live; they must not keep the live ones waiting, be they better ones.
+    /// Answers of one token end with their prefill and are never live; they must not keep the live ones waiting, be
+    /// they better ones.
     @Test func shortAnswersDoNotStarveLongOnes() throws {
         let long = try #require(
             queries.first { try $0.priority > 0 && $0.settings.samples == 1 && alone($0)[0].tokens.count > 2 })

@@ -23,6 +23,14 @@ public actor PrivatePostgres {
         self.options = options
     }
 
+    /// Whether the server can speak TLS: some of PyPI's packages are built without.
+    public static let hasTLS: Bool = {
+        let file = NSTemporaryDirectory() + "gloss-pg-config-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let said = try? outputOf(ServerPlace.findBinaries() + "/pg_config", ["--configure"], file: file)
+        return said.map { $0.contains("--with-openssl") || $0.contains("--with-ssl") } ?? false
+    }()
+
     /// A new database.
     /// - Parameter migrated: whether it has the schema `gloss`.
     public func makeDatabase(migrated: Bool = true) async throws -> TestDatabase {
@@ -168,8 +176,9 @@ final class ServerPlace: Sendable {
         _ = try spawn("/bin/sh", ["-c", script], input: lifeline.reader, output: "/dev/null")
     }
 
-    private static func findBinaries() throws -> String {
-        if let named = ProcessInfo.processInfo.environment["GLOSS_TEST_PG_BIN"] { return named }
+    /// The folder of a server's programs: that of `scripts/test --postgres`, or Debian's newest.
+    static func findBinaries() throws -> String {
+        if let named = ProcessInfo.processInfo.environment["GLOSS_TEST_POSTGRES"] { return named + "/bin" }
         let parent = "/usr/lib/postgresql"
         let versions = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
         let newest = versions.compactMap { Int($0) }.filter { $0 >= 15 }.max()
@@ -178,15 +187,19 @@ final class ServerPlace: Sendable {
     }
 
     private func execute(_ path: String, _ arguments: [String]) throws {
-        let output = root + "/output"
-        let child = try spawn(path, arguments, output: output)
-        var status: Int32 = 0
-        while waitpid(child, &status, 0) < 0 && errno == EINTR {}
-        guard status == 0 else {
-            let said = (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
-            throw TestSupportError("\(path) \(arguments.joined(separator: " ")): \(said)")
-        }
+        _ = try outputOf(path, arguments, file: root + "/output")
     }
+}
+
+/// Runs a program to its end and returns what it said.
+/// - Parameter file: where that is kept meanwhile.
+private func outputOf(_ path: String, _ arguments: [String], file: String) throws -> String {
+    let child = try spawn(path, arguments, output: file)
+    var status: Int32 = 0
+    while waitpid(child, &status, 0) < 0 && errno == EINTR {}
+    let said = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
+    guard status == 0 else { throw TestSupportError("\(path) \(arguments.joined(separator: " ")): \(said)") }
+    return said
 }
 
 /// A pipe that nobody inherits: its end is the end of this process.

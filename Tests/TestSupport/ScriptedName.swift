@@ -13,6 +13,12 @@ public struct ScriptedName: Sendable {
         names_script(name, answers.map { $0.joined(separator: " ") }.joined(separator: ";"))
     }
 
+    /// The answer of a name server that does not answer.
+    public static let silence = ["!"]
+
+    /// While it is held, lookups of it do not end.
+    public func hold(_ isHeld: Bool) { names_hold(name, isHeld ? 1 : 0) }
+
     /// How often it was looked up.
     public var lookupCount: Int { Int(names_lookup_count(name)) }
 }

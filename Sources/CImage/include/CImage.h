@@ -11,11 +11,12 @@ typedef enum {
     CIMAGE_TRUNCATED,    // the file ends before the image does
     CIMAGE_CORRUPT,      // the bytes contradict the format
     CIMAGE_UNSUPPORTED,  // valid, perhaps, but a variant that is not decoded
-    CIMAGE_NO_MEMORY,
+    CIMAGE_NO_MEMORY,    // this machine has none; never a file's own fault
 } cimage_status;
 
 typedef struct {
     uint32_t width, height;  // as stored in the file, and as decode writes them
+    uint64_t working;        // bytes that decoding takes at the most, beside the file: the caller's buffer and the library's
 } cimage_header;
 
 // Why a call failed; always a C string.

@@ -16,3 +16,10 @@ int csandbox_enter(uint64_t memory);
 
 // The last step of csandbox_enter: installs the filter of system calls for this thread. Returns 0 or an errno.
 int csandbox_filter(void);
+
+// The processor time that a child has used, in nanoseconds; -1 where the system does not say.
+int64_t csandbox_processor_time(pid_t child);
+
+// Lets a child use that many more seconds of a processor; then the kernel ends it with SIGXCPU. It is for each image anew, so it is
+// set from here: the child has no call for it. Returns 0 or an errno.
+int csandbox_limit_processor_time(pid_t child, uint32_t seconds);

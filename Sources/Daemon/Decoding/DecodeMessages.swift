@@ -1,35 +1,50 @@
 import Images
 
-/// What is asked of a decoder: a file, and how its pixels are wanted.
+/// What is asked of a decoder first: what a file's header says. The decoder keeps the file for the order that follows.
 struct DecodeRequest {
     let file: [UInt8]
-    let limits: DecodeLimits
-    /// Side of the image that the model takes, pixels; 0 asks only how many bytes decoding takes.
-    let size: Int
+    let maxPixels: Int
 
     /// Bytes of the head.
-    private static let headCount = 32
+    private static let headCount = 16
 
-    /// Four numbers; the file follows.
-    var head: [UInt8] {
-        words([UInt64(file.count), UInt64(limits.maxPixels), UInt64(limits.background.rgb), UInt64(size)])
-    }
+    /// Two numbers; the file follows.
+    var head: [UInt8] { words([UInt64(file.count), UInt64(maxPixels)]) }
 
-    init(file: [UInt8], limits: DecodeLimits, size: Int) {
+    init(file: [UInt8], maxPixels: Int) {
         self.file = file
-        self.limits = limits
-        self.size = size
+        self.maxPixels = maxPixels
     }
 
     /// Waits for the next request; nil at the end.
     init?(from pipe: Pipe) {
-        guard let head = try? pipe.read(Self.headCount, by: nil) else { return nil }
-        let numbers = stride(from: 0, to: Self.headCount, by: 8).map { word(head[$0..<$0 + 8]) }
-        guard let file = try? pipe.read(Int(numbers[0]), by: nil) else { return nil }
-        self.file = file
-        limits = DecodeLimits(
-            maxPixels: Int(numbers[1]), background: DecodeLimits.Colour(rgb: UInt32(numbers[2])))
-        size = Int(numbers[3])
+        guard let head = try? pipe.read(Self.headCount, by: nil),
+            let file = try? pipe.read(Int(word(head[0..<8])), by: nil)
+        else { return nil }
+        self.init(file: file, maxPixels: Int(word(head[8..<16])))
+    }
+}
+
+/// What is asked of a decoder next: the pixels, or nothing.
+struct DecodeOrder: Equatable {
+    let background: DecodeLimits.Colour
+    /// Side of the image that the model takes, pixels; 0: the pixels are not wanted.
+    let size: Int
+
+    /// The pixels are not wanted.
+    static let nothing = DecodeOrder(background: .white, size: 0)
+
+    var bytes: [UInt8] { words([UInt64(background.rgb), UInt64(size)]) }
+
+    init(background: DecodeLimits.Colour, size: Int) {
+        self.background = background
+        self.size = size
+    }
+
+    /// Waits for the order; nil at the end.
+    init?(from pipe: Pipe) {
+        guard let bytes = try? pipe.read(16, by: nil) else { return nil }
+        self.init(background: DecodeLimits.Colour(rgb: UInt32(word(bytes[0..<8]))), size: Int(word(bytes[8..<16])))
     }
 }
 
@@ -40,12 +55,13 @@ enum DecodeReply {
         .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels,
     ]
     private static let longestMessage = 2000
+    private static let headerCount = 40
 
-    /// The reply to a request: the number 0 and the image's [size, size, 3] bytes, or the 8 of a number; or a code's number, the length of the message, the
-    /// message. Nil where the decoder has no memory: then it had better end.
+    /// The number 0, the length of the content, the content; or a code's number, the length of the message, the message. Nil where the
+    /// decoder has no memory: then it had better end.
     static func bytes(_ result: Result<[UInt8], ImageError>) -> [UInt8]? {
         switch result {
-        case .success(let pixels): return words([0, UInt64(pixels.count)]) + pixels
+        case .success(let content): return words([0, UInt64(content.count)]) + content
         case .failure(let error):
             guard let index = codes.firstIndex(of: error.code) else { return nil }
             let text = error.message.utf8.prefix(longestMessage)
@@ -53,15 +69,47 @@ enum DecodeReply {
         }
     }
 
-    /// Reads the reply to a request. Nil where it makes no sense.
-    static func read(
+    /// The content of the first answer.
+    static func content(of header: ImageHeader) -> [UInt8] {
+        let format = ImageFormat.allCases.firstIndex(of: header.format) ?? 0
+        return words([header.width, header.height, header.orientation, format, header.workingBytes].map { UInt64($0) })
+    }
+
+    /// Reads the first answer. Nil where it makes no sense.
+    static func readHeader(
+        from pipe: Pipe, limits: DecodeLimits, by deadline: ContinuousClock.Instant
+    ) throws(Pipe.Failure) -> Result<ImageHeader, ImageError>? {
+        switch try read(from: pipe, count: headerCount, by: deadline) {
+        case .success(let content): header(content, limits).map { .success($0) }
+        case .failure(let error): .failure(error)
+        case nil: nil
+        }
+    }
+
+    /// Reads the second answer: [size, size, 3] bytes. Nil where it makes no sense.
+    static func readPixels(
         from pipe: Pipe, size: Int, by deadline: ContinuousClock.Instant
+    ) throws(Pipe.Failure) -> Result<[UInt8], ImageError>? {
+        try read(from: pipe, count: 3 * size * size, by: deadline)
+    }
+
+    private static func header(_ content: [UInt8], _ limits: DecodeLimits) -> ImageHeader? {
+        let numbers = stride(from: 0, to: headerCount, by: 8).map { Int(clamping: word(content[$0..<$0 + 8])) }
+        guard ImageFormat.allCases.indices.contains(numbers[3]) else { return nil }
+        let header = ImageHeader(
+            width: numbers[0], height: numbers[1], orientation: numbers[2], format: ImageFormat.allCases[numbers[3]],
+            workingBytes: numbers[4])
+        return header.isPossible(within: limits) ? header : nil
+    }
+
+    private static func read(
+        from pipe: Pipe, count expected: Int, by deadline: ContinuousClock.Instant
     ) throws(Pipe.Failure) -> Result<[UInt8], ImageError>? {
         let head = try pipe.read(16, by: deadline)
         let (code, count) = (word(head[0..<8]), word(head[8..<16]))
         if code == 0 {
-            guard count == UInt64(size == 0 ? 8 : 3 * size * size) else { return nil }
-            return .success(try pipe.read(Int(count), by: deadline))
+            guard count == UInt64(expected) else { return nil }
+            return .success(try pipe.read(expected, by: deadline))
         }
         guard code <= UInt64(codes.count), count <= UInt64(longestMessage) else { return nil }
         let text = String(decoding: try pipe.read(Int(count), by: deadline), as: UTF8.self)

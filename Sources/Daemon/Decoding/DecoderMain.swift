@@ -15,25 +15,41 @@ enum DecoderMain {
     static func runIfAsked(_ arguments: [String]) {
         guard arguments.count == 3, arguments[1] == word, let memory = UInt64(arguments[2]) else { return }
         // Whatever is set up at first use, with system calls that are refused later.
-        for size in 0...1 { _ = answer(DecodeRequest(file: [], limits: DecodeLimits(), size: size)) }
+        let nothing = DecodeRequest(file: [], maxPixels: 1)
+        _ = (header(of: nothing), pixels(of: nothing, DecodeOrder(background: .white, size: 1)))
         let code = csandbox_enter(memory)
         guard code == 0 else { _exit(code) }
-        let pipe = Pipe(descriptor: 0)
-        while let request = DecodeRequest(from: pipe), let reply = DecodeReply.bytes(answer(request)) {
-            guard (try? pipe.write(reply, by: nil)) != nil else { break }
-        }
+        serve(Pipe(descriptor: 0))
         _exit(0)
     }
 
-    /// decode → resize, or what decoding takes.
-    private static func answer(_ request: DecodeRequest) -> Result<[UInt8], ImageError> {
+    /// One exchange after the other, until the parent is gone or there is no memory left.
+    private static func serve(_ pipe: Pipe) {
+        while let request = DecodeRequest(from: pipe) {
+            let header = header(of: request)
+            guard answer(pipe, header.map(DecodeReply.content)) else { return }
+            guard case .success = header else { continue }
+            guard let order = DecodeOrder(from: pipe) else { return }
+            if order != .nothing, !answer(pipe, pixels(of: request, order)) { return }
+        }
+    }
+
+    private static func answer(_ pipe: Pipe, _ result: Result<[UInt8], ImageError>) -> Bool {
+        DecodeReply.bytes(result).map { (try? pipe.write($0, by: nil)) != nil } ?? false
+    }
+
+    private static func header(of request: DecodeRequest) -> Result<ImageHeader, ImageError> {
         Result { () throws(ImageError) in
-            if request.size == 0 {
-                return words([UInt64(try ImageDecoder.workingMemory(request.file, limits: request.limits))])
-            }
-            let image = try ImageDecoder.decode(request.file, limits: request.limits)
-            return PixelValues.resized(
-                rgb: image.pixels, width: image.width, height: image.height, size: request.size)
+            try ImageDecoder.header(of: request.file, limits: DecodeLimits(maxPixels: request.maxPixels))
+        }
+    }
+
+    /// decode → resize.
+    private static func pixels(of request: DecodeRequest, _ order: DecodeOrder) -> Result<[UInt8], ImageError> {
+        Result { () throws(ImageError) in
+            let limits = DecodeLimits(maxPixels: request.maxPixels, background: order.background)
+            let image = try ImageDecoder.decode(request.file, limits: limits)
+            return PixelValues.resized(rgb: image.pixels, width: image.width, height: image.height, size: order.size)
         }
     }
 }

@@ -2,69 +2,118 @@ import Foundation
 import Images
 import Synchronization
 
+/// An image's pixels as the model takes them, and what its file says.
+struct DecodedImage: Sendable {
+    /// [size, size, 3] bytes.
+    let pixels: [UInt8]
+    let header: ImageHeader
+}
+
 /// Decodes images in processes that hold nothing worth taking: no connection, no password, no descriptor but the one to here.
 /// docs/security.md says why.
 final class DecoderPool: Sendable {
+    /// What one image may cost.
+    struct Limits {
+        /// The most pixels of an image.
+        var maxPixels: Int
+        /// Seconds of a processor. What takes longer is no image that anybody made to be looked at.
+        var processorTime = 30
+        /// How long decoding may take by the clock, on a machine that is busy.
+        var patience = Duration.seconds(120)
+    }
+
     private let executable: String
-    private let maxPixels: Int
-    private let patience: Duration
+    private let limits: Limits
     private let idle = Mutex<[DecoderProcess]>([])
-    /// Decoding blocks for up to a second: not on the cooperative pool. No more at a time than there are cores: each may need some
-    /// bytes for every pixel of its original.
+    private let places: DecoderPlaces
+    private let deaths = Offences()
+    private let delays = Offences()
+    /// Decoding blocks for up to a second: not on the cooperative pool.
     private let threads = OperationQueue()
 
     /// - Parameters:
     ///   - executable: this program; decoders are started from it when there is work.
-    ///   - maxPixels: the most pixels of an image.
-    ///   - patience: how long one image may take.
-    init(executable: String = "/proc/self/exe", maxPixels: Int, patience: Duration = .seconds(60)) {
+    ///   - count: the most decoders at a time: as many as there are processors for this process, since each may need some bytes for
+    ///     every pixel of its original.
+    init(executable: String = "/proc/self/exe", limits: Limits, count: Int) {
         self.executable = executable
-        self.maxPixels = maxPixels
-        self.patience = patience
-        threads.maxConcurrentOperationCount = ProcessInfo.processInfo.activeProcessorCount
+        self.limits = limits
+        places = DecoderPlaces(count)
+        threads.maxConcurrentOperationCount = count
     }
 
     /// The numbers of the processes that wait for work.
     var idlePIDs: [pid_t] { idle.withLock { $0.map(\.pid) } }
 
-    /// decode → resize, elsewhere.
+    /// header → room → decode → resize, elsewhere.
     ///
-    /// - Returns: [size, size, 3] bytes; or why there are none: what is wrong with the file, `decoderFailed` where the decoder did not
-    ///   survive it, `localFailure` where none can be started.
-    func decode(_ file: [UInt8], background: DecodeLimits.Colour?, size: Int) async -> Result<[UInt8], ImageError> {
-        let limits = DecodeLimits(maxPixels: maxPixels, background: background ?? .white)
-        return await answer(DecodeRequest(file: file, limits: limits, size: size))
-    }
-
-    /// The most bytes that decoding a file takes, by its header; or what that gives away.
-    func workingMemory(_ file: [UInt8]) async -> Result<Int, ImageError> {
-        let limits = DecodeLimits(maxPixels: maxPixels)
-        // No more than the largest image takes, whatever is said.
-        return await answer(DecodeRequest(file: file, limits: limits, size: 0)).map {
-            Int(min(word($0[...]), UInt64(ImageDecoder.workingBytes * maxPixels)))
-        }
-    }
-
-    private func answer(_ request: DecodeRequest) async -> Result<[UInt8], ImageError> {
-        await withCheckedContinuation { continuation in
-            threads.addOperation { continuation.resume(returning: self.decodeNow(request)) }
-        }
-    }
-
-    private func decodeNow(_ request: DecodeRequest) -> Result<[UInt8], ImageError> {
+    /// - Parameters:
+    ///   - sha256: the file's.
+    ///   - background: the colour under transparent pixels; nil: white.
+    ///   - size: side of the image that the model takes, pixels.
+    ///   - room: called with the bytes that decoding takes, when the header is known. Decoding goes on when it returns nil; otherwise it
+    ///     says why not.
+    /// - Returns: the image; or why there is none: what is wrong with the file, `decoderCPULimit`, `decoderLate`, `decoderFailed` where
+    ///   the decoder did not survive it, `localFailure` where none can be started, `cancelled`.
+    func decode(
+        _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, size: Int,
+        room: @Sendable (Int) async -> ImageError? = { _ in nil }
+    ) async -> Result<DecodedImage, ImageError> {
+        guard await places.enter() else { return .failure(ImageError(.cancelled, "decoding was cancelled")) }
+        defer { places.leave() }
         do throws(ImageError) {
-            let decoder = try takeDecoder()
-            do throws(DecoderProcess.Lost) {
-                let result = try decoder.decode(request, by: .now + patience)
-                idle.withLock { $0.append(decoder) }
-                return result
-            } catch {
-                throw explain(error)
+            let (decoder, header) = try await work { () throws(ImageError) in try self.open(file, sha256) }
+            if let refusal = await room(header.workingBytes) {
+                try await work { () throws(ImageError) in try self.dismiss(decoder, sha256) }
+                throw refusal
             }
+            let order = DecodeOrder(background: background ?? .white, size: size)
+            let pixels = try await work { () throws(ImageError) in try self.pixels(decoder, order, sha256) }
+            return .success(DecodedImage(pixels: pixels, header: header))
         } catch {
             return .failure(error)
         }
     }
+
+    private func work<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(ImageError) -> Value
+    ) async throws(ImageError) -> Value {
+        let result: Result<Value, ImageError> = await withCheckedContinuation { continuation in
+            threads.addOperation { continuation.resume(returning: Result { () throws(ImageError) in try body() }) }
+        }
+        return try result.get()
+    }
+
+    private func open(_ file: [UInt8], _ sha256: String) throws(ImageError) -> (DecoderProcess, ImageHeader) {
+        let decoder = try takeDecoder()
+        let request = DecodeRequest(file: file, maxPixels: limits.maxPixels)
+        let answer = try survive(decoder, sha256) { () throws(DecoderProcess.Lost) in
+            try decoder.open(request, processorTime: limits.processorTime, by: .now + limits.patience)
+        }
+        switch answer {
+        case .success(let header): return (decoder, header)
+        case .failure(let error):
+            keep(decoder)
+            throw error
+        }
+    }
+
+    private func pixels(
+        _ decoder: DecoderProcess, _ order: DecodeOrder, _ sha256: String
+    ) throws(ImageError) -> [UInt8] {
+        let answer = try survive(decoder, sha256) { () throws(DecoderProcess.Lost) in
+            try decoder.decode(order, by: .now + limits.patience)
+        }
+        keep(decoder)
+        return try answer.get()
+    }
+
+    private func dismiss(_ decoder: DecoderProcess, _ sha256: String) throws(ImageError) {
+        try survive(decoder, sha256) { () throws(DecoderProcess.Lost) in try decoder.dismiss(by: .now + .seconds(1)) }
+        keep(decoder)
+    }
+
+    private func keep(_ decoder: DecoderProcess) { idle.withLock { $0.append(decoder) } }
 
     /// One that waits, or a new one; those that ended while they waited are done away with.
     private func takeDecoder() throws(ImageError) -> DecoderProcess {
@@ -78,17 +127,55 @@ final class DecoderPool: Sendable {
 
     /// The most that a decoder needs (DecodeLimits.maxPixels says for what), and as much again for surprises. A file that makes it take
     /// more ends it.
-    private var memory: Int { 24 * maxPixels + (256 << 20) }
+    private var memory: Int { 24 * limits.maxPixels + (256 << 20) }
+}
 
-    private func explain(_ lost: DecoderProcess.Lost) -> ImageError {
+// What becomes of an image that a decoder does not survive.
+extension DecoderPool {
+    private func survive<Value>(
+        _ decoder: DecoderProcess, _ sha256: String, _ body: () throws(DecoderProcess.Lost) -> Value
+    ) throws(ImageError) -> Value {
+        let start = decoder.processorTime
+        do throws(DecoderProcess.Lost) {
+            return try body()
+        } catch {
+            throw explain(error, used: decoder.processorTime - start, sha256)
+        }
+    }
+
+    private func explain(_ lost: DecoderProcess.Lost, used: Double, _ sha256: String) -> ImageError {
         switch lost {
-        case .late: ImageError(.decoderFailed, "the decoder was not done with this image after \(patience)")
-        case .senseless: ImageError(.decoderFailed, "the decoder answered nonsense to this image")
-        case .killed(let signal):
-            ImageError(.decoderFailed, "the decoder was killed by signal \(signal) over this image")
-        case .exited(0): ImageError(.decoderFailed, "the decoder had no memory for this image")
+        case .killed(SIGXCPU): tooExpensive
+        // One that a file took over may go on nevertheless.
+        case .late where used >= Double(limits.processorTime): tooExpensive
+        case .late: late(sha256)
+        case .senseless: died("answered nonsense to", sha256)
+        // By the kernel for want of memory, or by a person; a file has no means to do it.
+        case .killed(SIGKILL): died("was killed by signal 9 over", sha256, first: .release(after: .seconds(30)))
+        case .killed(let signal): died("was killed by signal \(signal) over", sha256)
+        case .exited(0): died("had no memory for", sha256)
         case .exited(let status):
             ImageError(.localFailure, "no decoder can close itself in: \(String(cString: strerror(status)))")
         }
+    }
+
+    private var tooExpensive: ImageError {
+        ImageError(.decoderCPULimit, "decoding this image takes more than \(limits.processorTime) s of a processor")
+    }
+
+    /// The clock alone says nothing about the file; but a decoder that a file took over could hang each time.
+    private func late(_ sha256: String) -> ImageError {
+        ImageError(
+            .decoderLate, "the decoder was not done with this image after \(limits.patience)",
+            disposition: delays.add(sha256) < 5 ? nil : .permanent)
+    }
+
+    /// Once may be an accident; a file that does it twice is let go.
+    private func died(
+        _ how: String, _ sha256: String, first: ImageError.Disposition = .retry(after: nil)
+    ) -> ImageError {
+        ImageError(
+            .decoderFailed, "the decoder \(how) this image",
+            disposition: deaths.add(sha256) == 1 ? first : .permanent)
     }
 }

@@ -39,27 +39,69 @@ final class DecoderProcess: Sendable {
     }
 
     /// Whether it has not ended.
-    var isAlive: Bool { ending(flags: WNOHANG) == nil }
+    var isAlive: Bool { ending() == nil }
 
-    /// Decodes one image.
+    /// Hands a file over and asks for its header. An order must follow, unless the answer is an error.
     ///
     /// Throws why there will be no answer; then this decoder is good for nothing any more.
-    func decode(_ request: DecodeRequest, by deadline: ContinuousClock.Instant) throws(Lost) -> Result<
-        [UInt8], ImageError
-    > {
+    ///
+    /// - Parameter processorTime: seconds of a processor that this file may cost, until its pixels are there.
+    func open(
+        _ request: DecodeRequest, processorTime: Int, by deadline: ContinuousClock.Instant
+    ) throws(Lost) -> Result<ImageHeader, ImageError> {
+        // Where the system does not let us, the clock alone has to do.
+        _ = csandbox_limit_processor_time(pid, UInt32(clamping: processorTime))
+        return try exchange([request.head, request.file], by: deadline) { () throws(Pipe.Failure) in
+            try DecodeReply.readHeader(from: pipe, limits: DecodeLimits(maxPixels: request.maxPixels), by: deadline)
+        }
+    }
+
+    /// Asks for the pixels of the file. Throws as `open` does.
+    func decode(
+        _ order: DecodeOrder, by deadline: ContinuousClock.Instant
+    ) throws(Lost) -> Result<[UInt8], ImageError> {
+        try exchange([order.bytes], by: deadline) { () throws(Pipe.Failure) in
+            try DecodeReply.readPixels(from: pipe, size: order.size, by: deadline)
+        }
+    }
+
+    /// The pixels of the file are not wanted. Throws as `open` does.
+    func dismiss(by deadline: ContinuousClock.Instant) throws(Lost) {
+        do { try pipe.write(DecodeOrder.nothing.bytes, by: deadline) } catch { throw loss(error) }
+    }
+
+    /// Seconds of a processor that it has used so far.
+    var processorTime: Double { Double(csandbox_processor_time(pid)) / 1e9 }
+
+    private func exchange<Content>(
+        _ messages: [[UInt8]], by deadline: ContinuousClock.Instant,
+        _ read: () throws(Pipe.Failure) -> Result<Content, ImageError>?
+    ) throws(Lost) -> Result<Content, ImageError> {
+        let reply: Result<Content, ImageError>?
         do {
-            try pipe.write(request.head, by: deadline)
-            try pipe.write(request.file, by: deadline)
-            guard let reply = try DecodeReply.read(from: pipe, size: request.size, by: deadline) else {
-                throw Lost.senseless
-            }
-            return reply
+            for message in messages { try pipe.write(message, by: deadline) }
+            reply = try read()
         } catch {
-            switch error {
-            case let lost as Lost: throw lost
-            case Pipe.Failure.late: throw .late
-            default: throw ending(flags: 0) ?? .senseless
-            }
+            throw loss(error)
+        }
+        guard let reply else { throw .senseless }
+        return reply
+    }
+
+    private func loss(_ failure: Pipe.Failure) -> Lost {
+        switch failure {
+        case .late: .late
+        case .closed: ended(within: .seconds(1)) ?? .senseless
+        }
+    }
+
+    /// How it ended. One that a file took over may close its socket and stay: nobody waits for it.
+    private func ended(within patience: Duration) -> Lost? {
+        let deadline = ContinuousClock.now + patience
+        while true {
+            if let ending = ending() { return ending }
+            guard ContinuousClock.now < deadline else { return nil }
+            usleep(1000)
         }
     }
 
@@ -72,9 +114,9 @@ final class DecoderProcess: Sendable {
     }
 
     /// How it ended, and nil if it did not. It stays to be waited for, so that its number is nobody else's.
-    private func ending(flags: Int32) -> Lost? {
+    private func ending() -> Lost? {
         var info = siginfo_t()
-        while waitid(P_PID, id_t(pid), &info, WEXITED | WNOWAIT | flags) < 0 && errno == EINTR {}
+        while waitid(P_PID, id_t(pid), &info, WEXITED | WNOWAIT | WNOHANG) < 0 && errno == EINTR {}
         guard info.si_signo == SIGCHLD else { return nil }
         let status = info._sifields._sigchld.si_status
         return info.si_code == Int32(CLD_EXITED) ? .exited(status: status) : .killed(signal: status)

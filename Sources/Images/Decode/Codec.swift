@@ -50,10 +50,10 @@ struct Codec {
         guard status != CIMAGE_OK else { return }
         let why = withUnsafeBytes(of: reason.text) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         switch status {
-        case CIMAGE_TRUNCATED: throw ImageError(.truncated, "truncated \(format.rawValue): \(why)")
-        case CIMAGE_UNSUPPORTED: throw ImageError(.unsupportedFormat, "unsupported \(format.rawValue): \(why)")
-        case CIMAGE_NO_MEMORY: throw ImageError(.outOfMemory, "no memory to decode a \(format.rawValue): \(why)")
-        default: throw ImageError(.corrupt, "corrupt \(format.rawValue): \(why)")
+        case CIMAGE_TRUNCATED: throw ImageError(.truncated, "truncated \(format.name): \(why)")
+        case CIMAGE_UNSUPPORTED: throw ImageError(.unsupportedFormat, "unsupported \(format.name): \(why)")
+        case CIMAGE_NO_MEMORY: throw ImageError(.outOfMemory, "no memory to decode a \(format.name): \(why)")
+        default: throw ImageError(.corrupt, "corrupt \(format.name): \(why)")
         }
     }
 }

@@ -18,8 +18,8 @@ public struct DecodeLimits: Hashable, Sendable {
 
     /// The most pixels (width × height, as stored in the file) that are decoded. Default: 100 million.
     ///
-    /// An image takes 3 bytes a pixel, twice that while it is turned upright, and up to 11 bytes a pixel while a progressive JPEG of
-    /// four colours or a WebP with transparency is decoded: 1.1 GB at the default.
+    /// An image takes 3 bytes a pixel, twice that while it is turned upright, and up to 12 while a WebP with transparency is decoded: 1.2 GB
+    /// at the default.
     public var maxPixels: Int
     /// The colour that transparent pixels are laid on. Default: white.
     public var background: Colour

@@ -22,19 +22,26 @@ public enum ImageDecoder {
         return upright(stored, Orientation(of: bytes, format: codec.format))
     }
 
-    /// The most bytes that decoding takes for each pixel, beside the file itself: what a progressive JPEG needs; most need a third of it.
-    public static let workingBytes = 9
+    /// The most bytes that decoding takes for each pixel, beside the file itself: a WebP with transparency. Most files take a third of it.
+    public static let workingBytes = 12
 
-    /// The most bytes that decoding a file takes at a time.
+    /// What a file's header says, without decoding it.
     ///
     /// - Throws: ``ImageError``: what its header alone gives away; see `decode`.
-    public static func workingMemory(
-        _ bytes: [UInt8], limits: DecodeLimits = DecodeLimits()
-    ) throws(ImageError) -> Int {
+    public static func header(
+        of bytes: [UInt8], limits: DecodeLimits = DecodeLimits()
+    ) throws(ImageError) -> ImageHeader {
         let codec = Codec(format: try ImageFormat(sniffing: bytes), background: limits.background)
         let header = try codec.header(of: bytes)
         try check(header, limits)
-        return workingBytes * Int(header.width) * Int(header.height)
+        let (width, height) = (Int(header.width), Int(header.height))
+        let orientation = Orientation(of: bytes, format: codec.format)
+        // Turning an image takes another one of its size.
+        let turning = orientation == .upright ? 0 : 2 * 3 * width * height
+        return ImageHeader(
+            width: orientation.swapsSides ? height : width, height: orientation.swapsSides ? width : height,
+            orientation: orientation.rawValue, format: codec.format,
+            workingBytes: max(Int(clamping: header.working), turning))
     }
 
     private static func check(_ header: cimage_header, _ limits: DecodeLimits) throws(ImageError) {

@@ -1,8 +1,20 @@
 /// What a file is, by its first bytes. File names and content types are hearsay.
-enum ImageFormat: String, CaseIterable {
-    case jpeg = "JPEG"
-    case png = "PNG"
-    case webp = "WebP"
+public enum ImageFormat: String, CaseIterable, Sendable {
+    /// JPEG, baseline or progressive.
+    case jpeg
+    /// PNG.
+    case png
+    /// WebP, lossy or lossless; of an animation the first frame.
+    case webp
+
+    /// As people write it.
+    var name: String {
+        switch self {
+        case .jpeg: "JPEG"
+        case .png: "PNG"
+        case .webp: "WebP"
+        }
+    }
 
     /// The format of `bytes`; throws ``ImageError`` (`unsupportedFormat`, `notAnImage`) for anything else.
     init(sniffing bytes: [UInt8]) throws(ImageError) {

@@ -1,104 +1,147 @@
-/// Decides which waiting request may start: so many at a time in all, so many at a time to a host, and a least delay
-/// between two starts on a host. A pure state machine: time comes in as an argument.
+/// Decides which waiting request may start: so many at a time in all, so many at a time to an origin, a least delay between two starts on an
+/// origin, and so many bytes in all. A pure state machine: time comes in as an argument.
+///
+/// Origins take turns, so that a slow one never keeps another waiting: it holds its own places and no more.
 struct Admission<ID: Hashable, Instant: InstantProtocol> where Instant.Duration == Duration {
-    private struct Host {
+    private struct Origin {
         var active = 0
         var waiting: [ID] = []
         var lastStart: Instant?
         var notBefore: Instant?
+        var throttle: Throttle?
+    }
+
+    /// An origin that asked for patience has fewer places for a while.
+    private struct Throttle {
+        let places: Int
+        let since: Instant
+
+        /// One more each ten seconds.
+        func places(at now: Instant) -> Int { places + Int(since.duration(to: now) / Self.step) }
+
+        static var step: Duration { .seconds(10) }
     }
 
     private let maxConcurrent: Int
     private let perHostConcurrency: Int
     private let perHostDelay: Duration
-    /// How many daemons fetch under these limits for each host, this one among them.
+    /// The bytes that a request may take as far as is known when it starts.
+    private let bytesPerRequest: Int
+    /// How many daemons fetch under these limits for each origin, this one among them.
     var sharers = 1 {
         didSet { sharers = max(1, sharers) }
     }
-    private var hosts: [String: Host] = [:]
-    /// Hosts with a waiting request, the longest unserved first.
+    /// The most bytes that active requests may take together; one of them may always be active.
+    var byteLimit = Int.max
+    private var origins: [String: Origin] = [:]
+    /// Origins with a waiting request, the longest unserved first.
     private var line: [String] = []
     private var activeCount = 0
-    /// How many hosts are remembered before those that hold nothing any more are swept out.
+    private var activeBytes = 0
+    /// How many origins are remembered before those that hold nothing any more are swept out.
     private var sweepAt = 1024
 
-    init(maxConcurrent: Int, perHostConcurrency: Int, perHostDelay: Duration) {
+    init(maxConcurrent: Int, perHostConcurrency: Int, perHostDelay: Duration, bytesPerRequest: Int = 0) {
         self.maxConcurrent = maxConcurrent
         self.perHostConcurrency = perHostConcurrency
         self.perHostDelay = perHostDelay
+        self.bytesPerRequest = bytesPerRequest
     }
 
-    /// Puts a request at the end of its host's line.
-    mutating func enqueue(_ id: ID, host: String) {
-        if hosts[host, default: Host()].waiting.isEmpty { line.append(host) }
-        hosts[host, default: Host()].waiting.append(id)
+    /// Puts a request at the end of its origin's line.
+    mutating func enqueue(_ id: ID, origin: String) {
+        if origins[origin, default: Origin()].waiting.isEmpty { line.append(origin) }
+        origins[origin, default: Origin()].waiting.append(id)
     }
 
-    /// The next request that may start now, which then counts as active until `finish`. Hosts take turns.
+    /// The next request that may start now, which then counts as active until `finish`. Origins take turns.
     mutating func next(now: Instant) -> ID? {
-        guard activeCount < maxConcurrent, let index = line.firstIndex(where: { mayStart($0, now) }) else { return nil }
+        guard hasRoom, let index = line.firstIndex(where: { mayStart($0, now) }) else { return nil }
         let name = line.remove(at: index)
-        guard var host = hosts[name] else { return nil }
-        let id = host.waiting.removeFirst()
-        host.active += 1
-        host.lastStart = now
-        host.notBefore = now.advanced(by: perHostDelay * sharers)
-        if !host.waiting.isEmpty { line.append(name) }
-        hosts[name] = host
+        guard var origin = origins[name] else { return nil }
+        let id = origin.waiting.removeFirst()
+        origin.active += 1
+        origin.lastStart = now
+        origin.notBefore = now.advanced(by: perHostDelay * sharers)
+        if !origin.waiting.isEmpty { line.append(name) }
+        origins[name] = origin
         activeCount += 1
+        activeBytes += bytesPerRequest
         return id
     }
 
-    /// Gives an active request's place back.
-    mutating func finish(host name: String, now: Instant) {
+    /// An active request takes other bytes than was known.
+    mutating func resize(from old: Int, to new: Int) { activeBytes += new - old }
+
+    /// Gives an active request's place and its bytes back: what it had when it started, unless `resize` said otherwise.
+    mutating func finish(origin name: String, now: Instant, bytes: Int? = nil) {
         activeCount -= 1
-        hosts[name]?.active -= 1
+        activeBytes -= bytes ?? bytesPerRequest
+        origins[name]?.active -= 1
         rest(name, now)
         forget(name, now)
     }
 
-    /// This daemon's share of a host's places: not less than one.
-    private var share: Int { max(1, perHostConcurrency / sharers) }
-
-    /// With more daemons than places each has one request at a time, and then rests, so that all together have as many as
-    /// there are places on the average.
-    private mutating func rest(_ name: String, _ now: Instant) {
-        guard sharers > perHostConcurrency, let host = hosts[name], let start = host.lastStart else { return }
-        let pause = start.duration(to: now) * (sharers - perHostConcurrency) / perHostConcurrency
-        hosts[name]?.notBefore = max(host.notBefore ?? now, now.advanced(by: pause))
+    /// The origin asked for patience: it has half of its places from now on, and one more each ten seconds. Answers to requests that
+    /// were under way together count once.
+    mutating func throttle(origin name: String, now: Instant) {
+        guard let origin = origins[name] else { return }
+        if let since = origin.throttle?.since, since.duration(to: now) < .seconds(1) { return }
+        let throttle = Throttle(places: max(1, places(origin, now) / 2), since: now)
+        origins[name]?.throttle = throttle
     }
 
     /// Takes a waiting request out of its line. False when it was not waiting.
-    mutating func withdraw(_ id: ID, host name: String, now: Instant) -> Bool {
-        guard let index = hosts[name]?.waiting.firstIndex(of: id) else { return false }
-        hosts[name]?.waiting.remove(at: index)
-        if hosts[name]?.waiting.isEmpty == true { line.removeAll { $0 == name } }
+    mutating func withdraw(_ id: ID, origin name: String, now: Instant) -> Bool {
+        guard let index = origins[name]?.waiting.firstIndex(of: id) else { return false }
+        origins[name]?.waiting.remove(at: index)
+        if origins[name]?.waiting.isEmpty == true { line.removeAll { $0 == name } }
         forget(name, now)
         return true
     }
 
-    /// When a host's delay next ends for a request that nothing else holds back; nil when there is none.
-    func nextStart() -> Instant? {
-        guard activeCount < maxConcurrent else { return nil }
+    /// When an origin's delay next ends for a request that nothing else holds back; nil when there is none.
+    func nextStart(now: Instant) -> Instant? {
+        guard hasRoom else { return nil }
         return line.compactMap { name in
-            hosts[name].flatMap { $0.active < share ? $0.notBefore : nil }
+            origins[name].flatMap { $0.active < places($0, now) ? $0.notBefore : nil }
         }.min()
     }
 
+    private var hasRoom: Bool {
+        activeCount == 0 || activeCount < maxConcurrent && activeBytes <= byteLimit - bytesPerRequest
+    }
+
+    /// This daemon's share of an origin's places: not less than one.
+    private var share: Int { max(1, perHostConcurrency / sharers) }
+
+    private func places(_ origin: Origin, _ now: Instant) -> Int {
+        min(share, origin.throttle?.places(at: now) ?? share)
+    }
+
+    /// With more daemons than places each has one request at a time, and then rests, so that all together have as many as
+    /// there are places on the average.
+    private mutating func rest(_ name: String, _ now: Instant) {
+        guard sharers > perHostConcurrency, let origin = origins[name], let start = origin.lastStart else { return }
+        let pause = start.duration(to: now) * (sharers - perHostConcurrency) / perHostConcurrency
+        origins[name]?.notBefore = max(origin.notBefore ?? now, now.advanced(by: pause))
+    }
+
     private func mayStart(_ name: String, _ now: Instant) -> Bool {
-        guard let host = hosts[name], host.active < share else { return false }
-        return host.notBefore.map { $0 <= now } ?? true
+        guard let origin = origins[name], origin.active < places(origin, now) else { return false }
+        return origin.notBefore.map { $0 <= now } ?? true
     }
 
-    /// Forgets a host that holds nothing. One whose delay still runs stays until a later sweep.
+    /// Forgets an origin that holds nothing. One whose delay still runs, or that asked for patience, stays until a later sweep.
     private mutating func forget(_ name: String, _ now: Instant) {
-        if hosts[name].map({ isIdle($0, now) }) ?? false { hosts[name] = nil }
-        guard hosts.count >= sweepAt else { return }
-        hosts = hosts.filter { !isIdle($0.value, now) }
-        sweepAt = max(1024, 2 * hosts.count)
+        if origins[name].map({ isIdle($0, now) }) ?? false { origins[name] = nil }
+        guard origins.count >= sweepAt else { return }
+        origins = origins.filter { !isIdle($0.value, now) }
+        sweepAt = max(1024, 2 * origins.count)
     }
 
-    private func isIdle(_ host: Host, _ now: Instant) -> Bool {
-        host.active == 0 && host.waiting.isEmpty && (host.notBefore.map { $0 <= now } ?? true)
+    private func isIdle(_ origin: Origin, _ now: Instant) -> Bool {
+        origin.active == 0 && origin.waiting.isEmpty && (origin.notBefore.map { $0 <= now } ?? true)
+            && (origin.throttle.map { $0.places(at: now) >= share } ?? true)
     }
 }

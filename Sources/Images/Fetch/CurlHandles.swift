@@ -21,32 +21,60 @@ struct EasyHandle: ~Copyable {
     private let headers: UnsafeMutablePointer<curl_slist>?
 
     init(headers lines: [String]) throws(ImageError) {
-        guard let raw = curl_easy_init() else { throw ImageError(.outOfMemory, "no memory for a transfer") }
-        self.raw = raw
-        errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
-        errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
-        headers = lines.reduce(nil) { curl_slist_append($0, $1) }
-        set(CURLOPT_ERRORBUFFER, errorText)
-        set(CURLOPT_HTTPHEADER, headers)
+        guard let raw = curl_easy_init() else { throw Self.noMemory }
+        var list: UnsafeMutablePointer<curl_slist>?
+        let text = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
+        text.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+        do throws(ImageError) {
+            for line in lines {
+                guard let longer = curl_slist_append(list, line) else { throw Self.noMemory }
+                list = longer
+            }
+            try Self.check(ccurl_set_pointer(raw, CURLOPT_ERRORBUFFER, text), CURLOPT_ERRORBUFFER)
+            try Self.check(ccurl_set_pointer(raw, CURLOPT_HTTPHEADER, list), CURLOPT_HTTPHEADER)
+        } catch {
+            Self.free(raw, list, text)
+            throw error
+        }
+        (self.raw, headers, errorText) = (raw, list, text)
     }
 
-    deinit {
+    deinit { Self.free(raw, headers, errorText) }
+
+    private static func free(
+        _ raw: UnsafeMutableRawPointer, _ headers: UnsafeMutablePointer<curl_slist>?,
+        _ errorText: UnsafeMutablePointer<CChar>
+    ) {
         curl_easy_cleanup(raw)
         curl_slist_free_all(headers)
         errorText.deallocate()
     }
 
+    private static var noMemory: ImageError { ImageError(.outOfMemory, "no memory for a transfer") }
+
     /// curl's own account of the last failure; empty when it gave none.
     var explanation: String { String(cString: errorText) }
 
-    func set(_ option: CURLoption, _ value: Int) { check(ccurl_set_long(raw, option, value), option) }
+    func set(_ option: CURLoption, _ value: Int) throws(ImageError) {
+        try Self.check(ccurl_set_long(raw, option, value), option)
+    }
 
-    func set(_ option: CURLoption, bytes: Int) { check(ccurl_set_size(raw, option, curl_off_t(bytes)), option) }
+    func set(_ option: CURLoption, bytes: Int) throws(ImageError) {
+        try Self.check(ccurl_set_size(raw, option, curl_off_t(bytes)), option)
+    }
 
-    func set(_ option: CURLoption, _ value: String) { check(ccurl_set_string(raw, option, value), option) }
+    func set(_ option: CURLoption, _ value: String) throws(ImageError) {
+        try Self.check(ccurl_set_string(raw, option, value), option)
+    }
 
-    private func set(_ option: CURLoption, _ value: UnsafeMutableRawPointer?) {
-        check(ccurl_set_pointer(raw, option, value), option)
+    /// What curl calls while it works; the context is handed to each.
+    func call(
+        onBody: @escaping curl_write_callback, onHeader: @escaping curl_write_callback,
+        onOpenSocket: @escaping curl_opensocket_callback, _ context: UnsafeMutableRawPointer
+    ) throws(ImageError) {
+        try Self.check(ccurl_on_body(raw, onBody, context), CURLOPT_WRITEFUNCTION)
+        try Self.check(ccurl_on_header(raw, onHeader, context), CURLOPT_HEADERFUNCTION)
+        try Self.check(ccurl_on_open_socket(raw, onOpenSocket, context), CURLOPT_OPENSOCKETFUNCTION)
     }
 
     func long(_ info: CURLINFO) -> Int { ccurl_get_long(raw, info) }
@@ -55,9 +83,10 @@ struct EasyHandle: ~Copyable {
 
     func string(_ info: CURLINFO) -> String? { ccurl_get_string(raw, info).map { String(cString: $0) } }
 
-    /// Every option set here exists in the libcurl that the package asks for; one that fails is our bug.
-    private func check(_ code: CURLcode, _ option: CURLoption) {
-        precondition(code == CURLE_OK, "curl option \(option.rawValue): \(Curl.text(code))")
+    private static func check(_ code: CURLcode, _ option: CURLoption) throws(ImageError) {
+        guard code != CURLE_OK else { return }
+        guard code != CURLE_OUT_OF_MEMORY else { throw noMemory }
+        throw ImageError(.localFailure, "libcurl does not take option \(option.rawValue): \(Curl.text(code))")
     }
 }
 
@@ -73,14 +102,15 @@ struct MultiHandle: ~Copyable {
 
     deinit { curl_multi_cleanup(raw) }
 
-    func add(_ easy: borrowing EasyHandle) { check(curl_multi_add_handle(raw, easy.raw)) }
+    func add(_ easy: borrowing EasyHandle) throws(ImageError) { try check(curl_multi_add_handle(raw, easy.raw)) }
 
-    func remove(_ easy: borrowing EasyHandle) { check(curl_multi_remove_handle(raw, easy.raw)) }
+    /// What fails here is done again by the easy handle's own end.
+    func remove(_ easy: borrowing EasyHandle) { curl_multi_remove_handle(raw, easy.raw) }
 
     /// Reads and writes what can be without waiting.
-    func perform() {
+    func perform() throws(ImageError) {
         var running: Int32 = 0
-        check(curl_multi_perform(raw, &running))
+        try check(curl_multi_perform(raw, &running))
     }
 
     /// The next transfer that has ended, by its easy handle.
@@ -90,10 +120,14 @@ struct MultiHandle: ~Copyable {
     }
 
     /// Waits for activity, a wake-up, or `milliseconds`.
-    func poll(milliseconds: Int32) { check(curl_multi_poll(raw, nil, 0, milliseconds, nil)) }
+    func poll(milliseconds: Int32) throws(ImageError) {
+        try check(curl_multi_poll(raw, nil, 0, milliseconds, nil))
+    }
 
-    private func check(_ code: CURLMcode) {
-        precondition(code == CURLM_OK, "curl: \(String(cString: curl_multi_strerror(code)))")
+    private func check(_ code: CURLMcode) throws(ImageError) {
+        guard code != CURLM_OK else { return }
+        let why = String(cString: curl_multi_strerror(code))
+        throw ImageError(code == CURLM_OUT_OF_MEMORY ? .outOfMemory : .localFailure, "libcurl can't go on: \(why)")
     }
 }
 
@@ -108,22 +142,27 @@ struct URLHandle: ~Copyable {
 
     deinit { curl_url_cleanup(raw) }
 
-    /// Reads a whole URL; returns why it is none.
-    func parse(_ text: String) -> String? {
+    /// Reads a whole URL; returns why it is none. Throws ``ImageError`` (`outOfMemory`), as all that follow.
+    func parse(_ text: String) throws(ImageError) -> String? {
         let code = curl_url_set(raw, CURLUPART_URL, text, UInt32(CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE))
-        return code == CURLUE_OK ? nil : String(cString: curl_url_strerror(code))
+        return try isOK(code) ? nil : String(cString: curl_url_strerror(code))
     }
 
     /// Replaces a part, or drops it; false when curl does not take the value.
-    @discardableResult func set(_ part: CURLUPart, _ value: String?) -> Bool {
-        curl_url_set(raw, part, value, 0) == CURLUE_OK
+    @discardableResult func set(_ part: CURLUPart, _ value: String?) throws(ImageError) -> Bool {
+        try isOK(curl_url_set(raw, part, value, 0))
     }
 
     /// A part of the URL; nil where it has none.
-    func part(_ part: CURLUPart, _ flags: Int32 = 0) -> String? {
+    func part(_ part: CURLUPart, _ flags: Int32 = 0) throws(ImageError) -> String? {
         var text: UnsafeMutablePointer<CChar>?
-        guard curl_url_get(raw, part, &text, UInt32(flags)) == CURLUE_OK, let text else { return nil }
+        guard try isOK(curl_url_get(raw, part, &text, UInt32(flags))), let text else { return nil }
         defer { curl_free(text) }
         return String(cString: text)
+    }
+
+    private func isOK(_ code: CURLUcode) throws(ImageError) -> Bool {
+        guard code != CURLUE_OUT_OF_MEMORY else { throw ImageError(.outOfMemory, "no memory for a URL") }
+        return code == CURLUE_OK
     }
 }

@@ -1,4 +1,5 @@
 import CCurl
+import Glibc
 import Synchronization
 
 /// The fetch thread: takes requests from the mailbox, admits them, and drives curl. Blocks its own thread only.
@@ -7,11 +8,23 @@ final class FetchLoop {
     private let mailbox: Mailbox
     private let multi: MultiHandle
     private let clock = ContinuousClock()
+    private let names = NameLookup()
     private var admission: Admission<UInt64, ContinuousClock.Instant>
+    private var health = NetworkHealth<ContinuousClock.Instant>()
+    private var parked = ParkedOrigins<ContinuousClock.Instant>()
     private var waiting: [UInt64: Request] = [:]
     private var running: [UInt64: Transfer] = [:]
     private var runningIDs: [UnsafeMutableRawPointer: UInt64] = [:]
+    /// Requests that hold no place any more: their name did not resolve, and it is being found out why.
+    private var unresolved: [UInt64: Unresolved] = [:]
     private var lastSeen = ContinuousClock.now
+
+    private struct Unresolved {
+        let request: Request
+        let error: ImageError
+        /// Until then it may take to find out why.
+        let deadline: ContinuousClock.Instant
+    }
 
     private init(policy: FetchPolicy, mailbox: Mailbox) throws(ImageError) {
         self.policy = policy
@@ -19,7 +32,7 @@ final class FetchLoop {
         multi = try MultiHandle()
         admission = Admission(
             maxConcurrent: policy.maxConcurrent, perHostConcurrency: policy.perHostConcurrency,
-            perHostDelay: policy.perHostDelay)
+            perHostDelay: policy.perHostDelay, bytesPerRequest: policy.maxBytes)
         mailbox.attach(multi)
     }
 
@@ -42,12 +55,19 @@ final class FetchLoop {
             commands.forEach(obey)
             if isClosed { break }
             noticeStandstill()
+            giveUpLookups()
             admit()
-            multi.perform()
-            noticeStandstill()
-            if !settle() { multi.poll(milliseconds: patience) }
+            do throws(ImageError) {
+                try multi.perform()
+                noticeStandstill()
+                if !settle() { try multi.poll(milliseconds: patience) }
+            } catch {
+                // Not in a hurry: curl had no memory, most likely.
+                running.values.forEach { end($0, .failure(error)) }
+                usleep(100_000)
+            }
         }
-        (Array(waiting.keys) + Array(running.keys)).forEach(cancel)
+        (Array(waiting.keys) + Array(running.keys) + Array(unresolved.keys)).forEach(cancel)
         mailbox.detach()  // here, while the handle surely lives
     }
 
@@ -67,12 +87,32 @@ final class FetchLoop {
         case .submit(let request): enqueue(request)
         case .cancel(let id): cancel(id)
         case .share(let count): admission.sharers = count
+        case .limitBytes(let count): admission.byteLimit = count
+        case .park(let origin, let end): park(origin, until: end)
+        case .unpark(let origin): parked.remove(origin)
+        case .explain(let finding): explain(finding)
         }
     }
 
+    /// Puts a request into its origin's line, unless that is parked.
     private func enqueue(_ request: Request) {
+        if let pause = parked.pause(of: request.url.origin, now: clock.now) {
+            return request.answer(.failure(Self.isParked(request.url, pause)))
+        }
         waiting[request.id] = request
-        admission.enqueue(request.id, host: request.url.host)
+        admission.enqueue(request.id, origin: request.url.origin)
+    }
+
+    private func park(_ origin: String, until end: ContinuousClock.Instant) {
+        parked.insert(origin, until: end, now: clock.now)
+        guard let pause = parked.pause(of: origin, now: clock.now) else { return }
+        for request in waiting.values where request.url.origin == origin {
+            withdraw(request, Self.isParked(request.url, pause))
+        }
+    }
+
+    private static func isParked(_ url: FetchURL, _ pause: Duration) -> ImageError {
+        ImageError(.originParked, "\(url.origin) is left alone for a while", retryAfter: pause)
     }
 
     private func admit() {
@@ -83,14 +123,16 @@ final class FetchLoop {
             do {
                 try start(request)
             } catch {
-                finish(request, .failure(error))
+                admission.finish(origin: request.url.origin, now: clock.now)
+                request.answer(.failure(error))
             }
         }
     }
 
     private func start(_ request: Request) throws(ImageError) {
-        let transfer = try Transfer(request, policy: policy)
-        multi.add(transfer.easy)
+        let transfer = try Transfer(request, policy: policy) { [unowned self] in admission.resize(from: $0, to: $1) }
+        try multi.add(transfer.easy)
+        request.onBytes?(policy.maxBytes)
         running[request.id] = transfer
         runningIDs[transfer.easy.raw] = request.id
     }
@@ -101,55 +143,141 @@ final class FetchLoop {
         while let (easy, code) = multi.nextFinished() {
             didSettle = true
             guard let transfer = runningIDs[easy].flatMap({ running[$0] }) else { continue }
-            let outcome = transfer.conclude(code)
-            stop(transfer)
-            switch outcome {
-            case .fetched(let body): finish(transfer.request, .success(body))
-            case .failed(let error): finish(transfer.request, .failure(error))
-            case .redirect(let target, let duration): follow(transfer.request, to: target, after: duration)
+            switch transfer.conclude(code) {
+            case .fetched(let body):
+                answered(transfer)
+                end(transfer, .success(body))
+            case .failed(let error): end(transfer, .failure(judged(error, transfer)))
+            case .redirect(let target, let duration):
+                answered(transfer)
+                follow(transfer, to: target, after: duration)
             }
         }
         return didSettle
     }
 
-    /// Judges a redirect's target like a first request, and puts it in its own host's line.
-    private func follow(_ request: Request, to target: String, after duration: Duration) {
-        admission.finish(host: request.url.host, now: clock.now)
+    /// Judges a redirect's target like a first request, and puts it in its own origin's line.
+    private func follow(_ transfer: Transfer, to target: String, after duration: Duration) {
+        leave(transfer)
         do {
-            enqueue(try request.redirected(to: target, after: duration, policy: policy))
+            enqueue(try transfer.request.redirected(to: target, after: duration, policy: policy))
         } catch {
-            request.answer(.failure(error))
+            transfer.request.answer(.failure(error))
         }
     }
 
-    private func stop(_ transfer: Transfer) {
+    /// Takes a transfer off the network, and gives its place back.
+    private func leave(_ transfer: Transfer) {
         multi.remove(transfer.easy)
         runningIDs[transfer.easy.raw] = nil
         running[transfer.request.id] = nil
+        admission.finish(
+            origin: transfer.request.url.origin, now: clock.now, bytes: transfer.reservedByteCount)
     }
 
-    private func finish(_ request: Request, _ result: Result<FetchedBody, ImageError>) {
-        admission.finish(host: request.url.host, now: clock.now)
-        request.answer(result)
+    /// Answers a request that is on the network; one whose name did not resolve when it is known why.
+    private func end(_ transfer: Transfer, _ result: Result<FetchedBody, ImageError>) {
+        leave(transfer)
+        let request = transfer.request
+        guard case .failure(let error) = result, error.code == .nameServerFailure else {
+            return request.answer(result)
+        }
+        request.onBytes?(0)
+        let host = request.url.host
+        let isAsked = unresolved.values.contains { $0.request.url.host == host }
+        let deadline = clock.now + policy.connectTimeout
+        unresolved[request.id] = Unresolved(request: request, error: error, deadline: deadline)
+        guard !isAsked else { return }
+        names.ask(host, knownNames: health.knownNames(besides: host), by: deadline) { [mailbox] finding in
+            _ = mailbox.send(.explain(finding))
+        }
+    }
+
+    private func withdraw(_ request: Request, _ error: ImageError) {
+        waiting[request.id] = nil
+        let wasWaiting = admission.withdraw(request.id, origin: request.url.origin, now: clock.now)
+        precondition(wasWaiting, "a waiting request was in no line")
+        request.answer(.failure(error))
     }
 
     /// Unknown ids are those that have had their answer.
     private func cancel(_ id: UInt64) {
         let error = ImageError(.cancelled, "the fetch was cancelled")
-        if let request = waiting.removeValue(forKey: id) {
-            let wasWaiting = admission.withdraw(id, host: request.url.host, now: clock.now)
-            precondition(wasWaiting, "a waiting request was in no line")
-            request.answer(.failure(error))
+        if let request = waiting[id] {
+            withdraw(request, error)
         } else if let transfer = running[id] {
-            stop(transfer)
-            finish(transfer.request, .failure(error))
+            end(transfer, .failure(error))
+        } else if let given = unresolved.removeValue(forKey: id) {
+            given.request.answer(.failure(error))
         }
     }
 
-    /// How long nothing may happen: until a host's delay ends, and a second at most, so that a standstill shows.
+    /// How long nothing may happen: until an origin's delay ends, and a second at most, so that a standstill shows.
     private var patience: Int32 {
-        guard let start = admission.nextStart() else { return 1000 }
+        guard let start = admission.nextStart(now: clock.now) else { return 1000 }
         return Int32(min(max(0, clock.now.duration(to: start).milliseconds + 1), 1000))
+    }
+}
+
+// Whose fault a failure is.
+extension FetchLoop {
+    private func answered(_ transfer: Transfer) {
+        let url = transfer.request.url
+        health.answered(host: url.host, isEncrypted: url.scheme == "https", now: clock.now)
+    }
+
+    /// The error, or that it is we who fail.
+    private func judged(_ error: ImageError, _ transfer: Transfer) -> ImageError {
+        let url = transfer.request.url
+        switch error.code {
+        case .httpStatus:
+            answered(transfer)
+            if error.isThrottled { admission.throttle(origin: url.origin, now: clock.now) }
+        case .connectFailed where transfer.hadNoRoute: return judged(error, .routes, url)
+        case .timeout where !transfer.didConnect: return judged(error, .connections, url)
+        case .badCertificate: return judged(error, .certificates, url)
+        default: break
+        }
+        return error
+    }
+
+    private func judged(_ error: ImageError, _ layer: NetworkHealth<ContinuousClock.Instant>.Layer, _ url: FetchURL)
+        -> ImageError
+    {
+        switch health.failed(layer, host: url.host, now: clock.now) {
+        case .ours:
+            ImageError(.outage, "this machine seems to be cut off, or its clock to be wrong: \(error.message)")
+        case .uncertain where error.disposition == .permanent:
+            ImageError(error.code, error.message, disposition: .retry(after: nil))
+        case .uncertain, .theirs: error
+        }
+    }
+
+    /// Answers the requests whose name did not resolve.
+    private func explain(_ finding: NameLookup.Finding) {
+        if finding.answer == .addresses || finding.knowsOthers == true { health.succeeded(.names, now: clock.now) }
+        for (id, given) in unresolved where given.request.url.host == finding.host {
+            unresolved[id] = nil
+            given.request.answer(.failure(explained(given.error, given.request.url, finding)))
+        }
+    }
+
+    /// Looking up a name anew takes no longer than connecting may.
+    private func giveUpLookups() {
+        for given in unresolved.values where given.deadline < clock.now {
+            explain(NameLookup.Finding(host: given.request.url.host, answer: .noAnswer, knowsOthers: nil))
+        }
+    }
+
+    private func explained(_ error: ImageError, _ url: FetchURL, _ finding: NameLookup.Finding) -> ImageError {
+        if finding.knowsOthers == false {
+            return ImageError(.outage, "the name server here does not even know names that it knew: \(error.message)")
+        }
+        switch finding.answer {
+        case .addresses: return error
+        case .unknownName: return judged(ImageError(.hostNotFound, "host \(url.host) does not exist"), .names, url)
+        case .noAnswer: return judged(error, .names, url)
+        }
     }
 }
 
@@ -165,8 +293,8 @@ extension Request {
         guard next.spent < policy.totalTimeout else {
             throw ImageError(.timeout, "\(url.name) took longer than \(policy.totalTimeout)")
         }
-        next.url = try FetchURL(target, policy: policy, redirectedFrom: url.name)
-        next.origin = url.name
+        next.url = try FetchURL(url.whole(target), policy: policy, redirectedFrom: url.name)
+        next.redirectedFrom = url.name
         return next
     }
 }

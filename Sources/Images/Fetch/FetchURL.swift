@@ -12,6 +12,8 @@ struct FetchURL: Hashable, Sendable {
     let port: Int
     /// Percent-decoded; used for `file:` only.
     let path: String
+    /// `scheme://host[:port]`, spelt in one way: see ``ImageFetcher/origin(of:)``. Empty in a `file:` URL.
+    let origin: String
 
     /// Longer URLs are refused.
     static let lengthLimit = 8192
@@ -29,15 +31,16 @@ struct FetchURL: Hashable, Sendable {
         // Not of the form that the parser reads; only a whole request may be one.
         if DataURL.matches(text) { throw ImageError(.schemeNotAllowed, "scheme data\(context) is not allowed") }
         let url = try URLHandle.settled(text, context)
-        scheme = (url.part(CURLUPART_SCHEME) ?? "").lowercased()
-        host = url.part(CURLUPART_HOST) ?? ""
-        port = url.part(CURLUPART_PORT, CURLU_DEFAULT_PORT).flatMap { Int($0) } ?? 0
-        path = url.part(CURLUPART_PATH, CURLU_URLDECODE) ?? ""
-        let hasUser = url.part(CURLUPART_USER) != nil || url.part(CURLUPART_PASSWORD) != nil
-        self.text = url.part(CURLUPART_URL) ?? text
+        scheme = (try url.part(CURLUPART_SCHEME) ?? "").lowercased()
+        host = try url.part(CURLUPART_HOST) ?? ""
+        port = try url.part(CURLUPART_PORT, CURLU_DEFAULT_PORT).flatMap { Int($0) } ?? 0
+        path = try url.part(CURLUPART_PATH, CURLU_URLDECODE) ?? ""
+        self.origin = Self.origin(scheme, host, port: try url.part(CURLUPART_PORT, CURLU_NO_DEFAULT_PORT))
+        let (user, password) = (try url.part(CURLUPART_USER), try url.part(CURLUPART_PASSWORD))
+        self.text = try url.part(CURLUPART_URL) ?? text
 
         try checkScheme(policy, isRedirect: origin != nil, context)
-        if hasUser {
+        if user != nil || password != nil {
             throw ImageError(.userinfo, "URL of host \(host)\(context) carries a user name or password; not allowed")
         }
         if !isFile, let ports = policy.allowedPorts, !ports.contains(port) {
@@ -45,8 +48,26 @@ struct FetchURL: Hashable, Sendable {
         }
     }
 
+    /// A redirect's target as a whole URL. libcurl has made it one, unless it had no memory.
+    func whole(_ target: String) throws(ImageError) -> String {
+        let start = target.prefix { !"/?#".contains($0) }
+        guard !start.contains(":") else { return target }
+        let url = try URLHandle()
+        _ = try url.parse(text)
+        if let why = try url.parse(target) {
+            throw ImageError(.invalidURL, "invalid URL (by redirect from \(name)): \(why)")
+        }
+        return try url.part(CURLUPART_URL) ?? target
+    }
+
     /// Whether it names a local file.
     var isFile: Bool { scheme == "file" }
+
+    private static func origin(_ scheme: String, _ host: String, port: String?) -> String {
+        guard !host.isEmpty else { return "" }
+        let name = host.hasSuffix(".") ? String(host.dropLast()) : host
+        return "\(scheme)://\(name)" + (port.map { ":\($0)" } ?? "")
+    }
 
     private static func checkForm(_ text: String, _ context: String) throws(ImageError) {
         guard !text.isEmpty else { throw ImageError(.invalidURL, "invalid URL\(context): it is empty") }
@@ -75,13 +96,13 @@ extension URLHandle {
     ///
     /// Throws ``ImageError`` (`invalidURL`).
     fileprivate static func settled(_ text: String, _ context: String) throws(ImageError) -> URLHandle {
-        var text = text
+        var text = URLText.encoded(text)
         for _ in 0..<4 {
             let url = try URLHandle()
-            if let why = url.parse(text) { throw ImageError(.invalidURL, "invalid URL\(context): \(why)") }
+            if let why = try url.parse(text) { throw ImageError(.invalidURL, "invalid URL\(context): \(why)") }
             try url.encodeHost(context)
-            url.set(CURLUPART_FRAGMENT, nil)
-            guard let whole = url.part(CURLUPART_URL), whole != text else { return url }
+            try url.set(CURLUPART_FRAGMENT, nil)
+            guard let whole = try url.part(CURLUPART_URL), whole != text else { return url }
             text = whole
         }
         throw ImageError(.invalidURL, "invalid URL\(context): it means something else each time that it is read")
@@ -90,10 +111,12 @@ extension URLHandle {
     /// Puts the host into lowercase and into ASCII: libcurl reads international names by the process's locale, which a daemon does
     /// not have. Throws ``ImageError`` (`invalidURL`).
     private func encodeHost(_ context: String) throws(ImageError) {
-        guard let host = part(CURLUPART_HOST)?.lowercased() else { return }
+        guard let given = try part(CURLUPART_HOST) else { return }
+        let host = given.lowercased()
         let isASCII = host.utf8.allSatisfy { $0 < 0x80 }
         guard let ascii = isASCII ? host : URLComponents(string: "http://\(host)/")?.encodedHost,
-            ascii.utf8.allSatisfy({ $0 < 0x80 }), !ascii.contains("%"), set(CURLUPART_HOST, ascii)
+            ascii.utf8.allSatisfy({ $0 < 0x80 }), !ascii.contains("%"),
+            ascii == given ? true : try set(CURLUPART_HOST, ascii)
         else { throw ImageError(.invalidURL, "invalid URL\(context): the host name \(host) is none") }
     }
 }

@@ -64,6 +64,24 @@ public final class ImageFetcher: Sendable {
     /// Says that so many fetchers, this one among them, share the limits for each host: from now on this one keeps to its share.
     public func share(among count: Int) { _ = mailbox.send(.share(count)) }
 
+    /// Leaves an origin alone for so long: what waits for it, and what a redirect leads there meanwhile, fails as `originParked`.
+    /// Requests under way go on.
+    ///
+    /// - Parameter origin: as ``origin(of:)`` spells it, and as errors name it.
+    public func park(_ origin: String, for pause: Duration) {
+        _ = mailbox.send(.park(origin, until: ContinuousClock.now + pause))
+    }
+
+    /// Fetches from a parked origin again.
+    public func unpark(_ origin: String) { _ = mailbox.send(.unpark(origin)) }
+
+    /// Lets no request start while those under way may take more bytes than this, together with it. One may always be under way. Without a
+    /// limit there are ``FetchPolicy/maxConcurrent`` times ``FetchPolicy/maxBytes``.
+    public func limitBytes(_ count: Int) { _ = mailbox.send(.limitBytes(count)) }
+
+    /// How many requests have been submitted to the fetch thread.
+    var submittedCount: Int { mailbox.submittedCount }
+
     /// Grows every second at least, as long as the fetch thread turns: a watchdog's sign of life.
     public var turns: Int { mailbox.turns.load(ordering: .relaxed) }
 
@@ -75,17 +93,38 @@ public final class ImageFetcher: Sendable {
         return try? FetchURL(url, policy: policy).host
     }
 
+    /// The origin of a URL: what a host's limits, pauses and errors go by. It is `scheme://host[:port]` in lower case and in ASCII
+    /// (Punycode), percent-decoded, without a default port and without a dot behind the name. Addresses are spelt in one way: four
+    /// decimal numbers, or RFC 5952 in brackets. Nil where the text is no URL of http or https, or has a user name.
+    public static func origin(of url: String) -> String? {
+        var policy = FetchPolicy()
+        policy.allowedPorts = nil
+        return try? FetchURL(url, policy: policy).origin
+    }
+
     /// Fetches one file.
     ///
-    /// - Parameter url: `http:` or `https:`; `file:` and `data:` where the policy allows them.
+    /// - Parameters:
+    ///   - url: `http:` or `https:`; `file:` and `data:` where the policy allows them.
+    ///   - onBytes: Told how many bytes the file takes as far as is known, whenever that changes: `maxBytes` when the request starts (not
+    ///     while it waits), what the server announces, and what has come; 0 when it failed. Called on the fetch thread, and must return
+    ///     at once.
     /// - Throws: ``ImageError``; its disposition says whether to try again.
-    public func fetch(_ url: String) async throws(ImageError) -> FetchedImage {
+    public func fetch(
+        _ url: String, onBytes: (@Sendable (Int) -> Void)? = nil
+    ) async throws(ImageError) -> FetchedImage {
         let body: FetchedBody
         if DataURL.matches(url) {
             body = try DataURL.read(url, policy: policy)
+            onBytes?(body.bytes.count)
         } else {
             let judged = try FetchURL(url, policy: policy)
-            body = try await judged.isFile ? LocalFile.read(judged, policy: policy) : submit(judged).get()
+            if judged.isFile {
+                body = try await LocalFile.read(judged, policy: policy)
+                onBytes?(body.bytes.count)
+            } else {
+                body = try await submit(judged, onBytes).get()
+            }
         }
         return FetchedImage(
             bytes: body.bytes, finalURL: body.finalURL, contentType: body.contentType,
@@ -93,11 +132,13 @@ public final class ImageFetcher: Sendable {
             seconds: body.duration / .seconds(1))
     }
 
-    private func submit(_ url: FetchURL) async -> Result<FetchedBody, ImageError> {
+    private func submit(
+        _ url: FetchURL, _ onBytes: Request.ByteCount?
+    ) async -> Result<FetchedBody, ImageError> {
         let id = lastID.add(1, ordering: .relaxed).newValue
         return await withTaskCancellationHandler {
             await withCheckedContinuation { reply in
-                guard mailbox.send(.submit(Request(id: id, url: url, reply: reply))) else {
+                guard mailbox.send(.submit(Request(id: id, url: url, reply: reply, onBytes: onBytes))) else {
                     reply.resume(returning: .failure(ImageError(.cancelled, "the fetcher is shut down")))
                     return
                 }

@@ -8,23 +8,29 @@ struct Request: Sendable {
     let id: UInt64
     var url: FetchURL
     let reply: Reply
+    /// Told how many bytes the fetch may take: see ``ImageFetcher/fetch(_:onBytes:)``.
+    var onBytes: ByteCount?
     /// The name of the URL that redirected to this one.
-    var origin: String?
+    var redirectedFrom: String?
     var redirectCount = 0
     /// Time already spent on the network, in earlier hops.
     var spent: Duration = .zero
 
-    /// Hands the result over, once; a failure with its host, and a name that did not resolve with the reason.
+    typealias ByteCount = @Sendable (Int) -> Void
+
+    /// Hands the result over, once; a failure with its origin, unless the fault is ours.
     func answer(_ result: Result<FetchedBody, ImageError>) {
         switch result {
-        case .success: reply.resume(returning: result)
+        case .success(let body):
+            onBytes?(body.bytes.count)
+            reply.resume(returning: result)
         case .failure(var error):
-            error.host = url.host
-            if error.code == .nameServerFailure {
-                NameLookup.explain(error, of: self)
-            } else {
-                reply.resume(returning: .failure(error))
+            onBytes?(0)
+            if error.blame != .ourselves {
+                error.host = url.host
+                error.origin = url.origin
             }
+            reply.resume(returning: .failure(error))
         }
     }
 }
@@ -45,10 +51,15 @@ final class Mailbox: Sendable {
         case submit(Request)
         case cancel(UInt64)
         case share(Int)
+        case limitBytes(Int)
+        case park(String, until: ContinuousClock.Instant)
+        case unpark(String)
+        case explain(NameLookup.Finding)
     }
 
     private struct State {
         var commands: [Command] = []
+        var submitted = 0
         var isClosed = false
         /// Address of the curl handle to wake; 0 before the thread runs and after it ended.
         var multi: UInt = 0
@@ -63,10 +74,14 @@ final class Mailbox: Sendable {
         state.withLock { state in
             guard !state.isClosed else { return false }
             state.commands.append(command)
+            if case .submit = command { state.submitted += 1 }
             Self.wake(state)
             return true
         }
     }
+
+    /// How many requests have come in so far.
+    var submittedCount: Int { state.withLock { $0.submitted } }
 
     /// Refuses further commands and asks the thread to end.
     func close() {

@@ -22,6 +22,10 @@ final class Transfer {
     /// Why the last address was not connected to.
     private var refusal: ImageError?
     private var openedSocketCount = 0
+    private var openedIPv4 = false
+    /// The bytes that the file may have as far as is known: what is allowed, what is announced, what has come.
+    private(set) var reservedByteCount: Int
+    private let onResize: (Int, Int) -> Void
     /// How long this process stood still meanwhile, if it did.
     var standstill: Duration?
 
@@ -31,48 +35,51 @@ final class Transfer {
     /// curl counts deadlines in milliseconds.
     private static let clockSlack = Duration.milliseconds(5)
 
-    init(_ request: Request, policy: FetchPolicy) throws(ImageError) {
+    init(_ request: Request, policy: FetchPolicy, onResize: @escaping (Int, Int) -> Void) throws(ImageError) {
         self.request = request
         self.policy = policy
+        self.onResize = onResize
+        reservedByteCount = policy.maxBytes
         easy = try EasyHandle(headers: ["Accept: image/jpeg, image/png, image/webp, */*;q=0.1"])
-        setTarget()
-        setLimits()
-        setCallbacks()
+        try setTarget()
+        try setLimits()
+        try setCallbacks()
     }
 
     // MARK: Setting up
 
-    private func setTarget() {
-        easy.set(CURLOPT_URL, request.url.text)
-        easy.set(CURLOPT_PROTOCOLS_STR, "http,https")
-        easy.set(CURLOPT_FOLLOWLOCATION, 0)  // every redirect is judged here, like a first request
-        easy.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1)
-        easy.set(CURLOPT_PROXY, "")  // whatever the environment says: a proxy would connect unchecked
-        easy.set(CURLOPT_NOPROXY, "*")
-        easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
-        easy.set(CURLOPT_ACCEPT_ENCODING, "")
-        easy.set(CURLOPT_USERAGENT, policy.userAgent)
-        if let file = policy.certificateAuthorities { easy.set(CURLOPT_CAINFO, file) }
+    private func setTarget() throws(ImageError) {
+        try easy.set(CURLOPT_URL, request.url.text)
+        try easy.set(CURLOPT_PROTOCOLS_STR, "http,https")
+        try easy.set(CURLOPT_FOLLOWLOCATION, 0)  // every redirect is judged here, like a first request
+        try easy.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1)
+        try easy.set(CURLOPT_PROXY, "")  // whatever the environment says: a proxy would connect unchecked
+        try easy.set(CURLOPT_NOPROXY, "*")
+        try easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
+        try easy.set(CURLOPT_ACCEPT_ENCODING, "")
+        try easy.set(CURLOPT_USERAGENT, policy.userAgent)
+        if let file = policy.certificateAuthorities { try easy.set(CURLOPT_CAINFO, file) }
     }
 
-    private func setLimits() {
-        easy.set(CURLOPT_NOSIGNAL, 1)
-        easy.set(CURLOPT_TCP_KEEPALIVE, 1)
-        easy.set(CURLOPT_DNS_CACHE_TIMEOUT, 60)
-        easy.set(CURLOPT_TIMEOUT_MS, max(1, remainingTime.milliseconds))
-        easy.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, policy.connectTimeout.milliseconds))
-        easy.set(CURLOPT_LOW_SPEED_LIMIT, policy.minimumThroughput)
-        easy.set(CURLOPT_LOW_SPEED_TIME, max(1, Int(policy.throughputWindow.components.seconds)))
-        easy.set(CURLOPT_MAXFILESIZE_LARGE, bytes: policy.maxBytes)
+    private func setLimits() throws(ImageError) {
+        try easy.set(CURLOPT_NOSIGNAL, 1)
+        try easy.set(CURLOPT_TCP_KEEPALIVE, 1)
+        try easy.set(CURLOPT_DNS_CACHE_TIMEOUT, 60)
+        // Whoever gives a transfer up does not wait for its name lookup; all other transfers would wait too.
+        try easy.set(CURLOPT_QUICK_EXIT, 1)
+        try easy.set(CURLOPT_TIMEOUT_MS, max(1, remainingTime.milliseconds))
+        try easy.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, policy.connectTimeout.milliseconds))
+        try easy.set(CURLOPT_LOW_SPEED_LIMIT, policy.minimumThroughput)
+        try easy.set(CURLOPT_LOW_SPEED_TIME, max(1, Int(policy.throughputWindow.components.seconds)))
+        try easy.set(CURLOPT_MAXFILESIZE_LARGE, bytes: policy.maxBytes)
     }
 
-    private func setCallbacks() {
-        let context = Unmanaged.passUnretained(self).toOpaque()
-        ccurl_on_body(easy.raw, { Transfer.of($3).receive(UnsafeRawBufferPointer(start: $0, count: $1 * $2)) }, context)
-        ccurl_on_header(easy.raw, { Transfer.of($3).receiveHeader($1 * $2) }, context)
-        ccurl_on_open_socket(
-            easy.raw, { context, _, address in address.map { Transfer.of(context).open($0) } ?? CURL_SOCKET_BAD },
-            context)
+    private func setCallbacks() throws(ImageError) {
+        try easy.call(
+            onBody: { Transfer.of($3).receive(UnsafeRawBufferPointer(start: $0, count: $1 * $2)) },
+            onHeader: { Transfer.of($3).receiveHeader($1 * $2) },
+            onOpenSocket: { context, _, address in address.map { Transfer.of(context).open($0) } ?? CURL_SOCKET_BAD },
+            Unmanaged.passUnretained(self).toOpaque())
     }
 
     private static func of(_ context: UnsafeMutableRawPointer?) -> Transfer {
@@ -97,10 +104,19 @@ final class Transfer {
         }
         if body.isEmpty {
             let announced = easy.size(CURLINFO_CONTENT_LENGTH_DOWNLOAD_T)
+            if announced > 0 { reserve(min(announced, policy.maxBytes)) }
             body.reserveCapacity(min(max(announced, chunk.count), policy.maxBytes))
         }
         body.append(contentsOf: chunk)
+        // It was compressed, and the length announced was that of what is sent.
+        if body.count > reservedByteCount { reserve(policy.maxBytes) }
         return chunk.count
+    }
+
+    private func reserve(_ count: Int) {
+        onResize(reservedByteCount, count)
+        reservedByteCount = count
+        request.onBytes?(count)
     }
 
     private func receiveHeader(_ count: Int) -> Int {
@@ -121,6 +137,7 @@ final class Transfer {
             stop = ImageError(.localFailure, "no socket for a transfer: \(String(cString: strerror(code)))")
         } else {
             openedSocketCount += 1
+            if address.pointee.family == AF_INET { openedIPv4 = true }
         }
         return socket
     }
@@ -161,7 +178,7 @@ final class Transfer {
 
     /// The host, for messages, and how we came to it.
     var place: String {
-        request.url.name + (request.origin.map { ", by redirect from \($0)" } ?? "")
+        request.url.name + (request.redirectedFrom.map { ", by redirect from \($0)" } ?? "")
     }
 
     private var fetched: FetchedBody {
@@ -177,6 +194,12 @@ final class Transfer {
         let seconds = easy.size(CURLINFO_RETRY_AFTER)
         return seconds > 0 ? .seconds(min(seconds, 3600)) : nil
     }
+
+    /// Whether the system knew no way to the host, over IPv4.
+    var hadNoRoute: Bool { openedIPv4 && easy.long(CURLINFO_OS_ERRNO) == ENETUNREACH }
+
+    /// Whether the host was connected to.
+    var didConnect: Bool { easy.size(CURLINFO_PRETRANSFER_TIME_T) > 0 }
 
     private var tooLarge: ImageError {
         ImageError(.tooLarge, "\(place) sent more than \(policy.maxBytes) bytes")
@@ -200,7 +223,7 @@ final class Transfer {
 
     /// curl has one code for three clocks.
     private var lateness: ImageError {
-        if easy.size(CURLINFO_PRETRANSFER_TIME_T) == 0 {
+        if !didConnect {
             return ImageError(
                 .timeout, "\(place) was not connected to within \(min(policy.connectTimeout, remainingTime))")
         }

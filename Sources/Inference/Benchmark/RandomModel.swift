@@ -1,7 +1,8 @@
 import Annotation
 import Foundation
 
-/// A PaliGemma of random weights, to measure what each stage costs: no file is needed. Its answers mean nothing; its work is a real model's.
+/// A PaliGemma of random weights, to measure what each stage costs: no file is needed. Its answers mean nothing; its
+/// work is a real model's.
 public final class RandomModel {
     /// What was measured.
     public struct Cost: Sendable {
@@ -110,8 +111,8 @@ public final class RandomModel {
             })
     }
 
-    /// One token for each of `samples` answers of each prefix, `steps` times; the next tokens are drawn at temperature 1. The cost of
-    /// one step.
+    /// One token for each of `samples` answers of each prefix, `steps` times; the next tokens are drawn at temperature
+    /// 1. The cost of one step.
     public func extend(_ prefilled: Prefilled, samples: Int, steps: Int) -> Cost {
         let rows = prefilled.caches.count * samples
         let own = (0..<rows).map { _ in cache(capacity: steps) }
@@ -134,7 +135,8 @@ public final class RandomModel {
             weightBytes: all.weightBytes / Double(steps))
     }
 
-    /// One product of `rows` rows with weights of the given size, over copies of them that no cache holds; the cost of one.
+    /// One product of `rows` rows with weights of the given size, over copies of them that no cache holds; the cost of
+    /// one.
     public func product(rows: Int, inputs: Int, outputs: Int, seconds: Double) -> Cost {
         let shape = WeightShape(outputs: outputs, inputs: inputs, type: precision.weightType(.bf16))
         return certain {

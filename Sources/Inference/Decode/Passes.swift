@@ -34,8 +34,8 @@ struct ScoredTokens {
     let finishReason: FinishReason
 }
 
-/// Passes over sequences of different lengths. No padding exists: rows of all sequences stand under each other, and each row's
-/// arithmetic is its own.
+/// Passes over sequences of different lengths. No padding exists: rows of all sequences stand under each other, and
+/// each row's arithmetic is its own.
 extension LanguageModel {
     /// Fills the empty caches of the prefixes: hidden states of their last tokens [prefixes, width].
     func prefill(_ prefixes: [Prefix], _ caches: [KeyValueCache], _ compute: Compute) throws(InferenceError) -> Matrix {
@@ -53,8 +53,8 @@ extension LanguageModel {
         return try forwardToLast(hidden, rows, compute)
     }
 
-    /// One pass over a whole sequence: hidden states of all tokens, [tokens, width]. The first `bidirectional` tokens see each other, later
-    /// ones are causal. The slow twin of extend, and the way to score a given suffix.
+    /// One pass over a whole sequence: hidden states of all tokens, [tokens, width]. The first `bidirectional` tokens
+    /// see each other, later ones are causal. The slow twin of extend, and the way to score a given suffix.
     func forward(_ tokens: Prefix, bidirectional: Int, _ compute: Compute) throws(InferenceError) -> Matrix {
         var hidden = try embed([tokens])
         try forward(&hidden, rows([(tokens, bidirectional)], [makeCache(capacity: tokens.count)]), compute)
@@ -98,8 +98,8 @@ extension LanguageModel {
     /// Most rows of logits at once: 66 MB at a vocabulary of 257,216, and enough for the speed of a product.
     private static let logitRows = 64
 
-    /// Each sequence's next token, drawn from the logits of its row of `hidden` [rows, width]. `rows` names a row for each, in order; several
-    /// may share one.
+    /// Each sequence's next token, drawn from the logits of its row of `hidden` [rows, width]. `rows` names a row for
+    /// each, in order; several may share one.
     func draw(
         _ hidden: borrowing Matrix, rows: [Int], for sequences: inout ArraySlice<LiveSequence>, _ compute: Compute
     ) throws(InferenceError) {

@@ -67,7 +67,8 @@ extension Scheduler {
         }
     }
 
-    /// What was computed for a query. What several share is divided among them, so sums over queries are what was computed in all.
+    /// What was computed for a query. What several share is divided among them, so sums over queries are what was
+    /// computed in all.
     public struct Work: Sendable, Equatable {
         /// Images through the vision tower: none for one that was cached.
         public var images = 0.0
@@ -98,12 +99,13 @@ extension Scheduler {
 
     /// How much at once. Results do not depend on it.
     public struct Limits: Sendable {
-        /// Bytes of keys and values. What a query needs at worst is reserved when its prefill begins: its prefix, and every sample at
-        /// its full length. A query that needs more than all of it is computed alone.
+        /// Bytes of keys and values. What a query needs at worst is reserved when its prefill begins: its prefix, and
+        /// every sample at its full length. A query that needs more than all of it is computed alone.
         public var keyValueBytes: Int
         /// Bytes of image tokens kept for queries about the same images.
         public var imageBytes: Int
-        /// No prefill begins while so many answers are being extended, or after so many were begun between two extensions.
+        /// No prefill begins while so many answers are being extended, or after so many were begun between two
+        /// extensions.
         public var rows: Int
 
         /// Limits; 160 rows are those of an object with 8 views, 4 questions and 5 samples.

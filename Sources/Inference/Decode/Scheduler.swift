@@ -2,14 +2,15 @@ import Annotation
 
 /// Decides what the model computes next, and computes it: queries in, answers out, a pass at a time.
 ///
-/// It holds queries of any number of jobs at once. Each distinct image goes through the vision tower once; queries with the same
-/// images and prompt that wait together share a prefill; and all answers are extended together, whatever their lengths and settings:
-/// they leave when they end, and others join. What a query is answered does not depend on the others, nor on the limits.
+/// It holds queries of any number of jobs at once. Each distinct image goes through the vision tower once; queries with
+/// the same images and prompt that wait together share a prefill; and all answers are extended together, whatever their
+/// lengths and settings: they leave when they end, and others join. What a query is answered does not depend on the
+/// others, nor on the limits.
 ///
-/// Prefixes are admitted by priority, then in the order of their arrival, as memory allows, and live answers get their turn however
-/// many short ones keep coming: none waits for ever but for better ones. A pass of images or prefills is of one priority, so what comes
-/// with a better one waits for no more than the pass under way, if there is room beside the live answers; these go on. It belongs to
-/// one thread, which it blocks while it computes.
+/// Prefixes are admitted by priority, then in the order of their arrival, as memory allows, and live answers get their
+/// turn however many short ones keep coming: none waits for ever but for better ones. A pass of images or prefills is
+/// of one priority, so what comes with a better one waits for no more than the pass under way, if there is room beside
+/// the live answers; these go on. It belongs to one thread, which it blocks while it computes.
 public struct Scheduler: ~Copyable {
     /// A query that has not ended.
     struct Pending {
@@ -30,8 +31,8 @@ public struct Scheduler: ~Copyable {
         case nothing
     }
 
-    /// Rows of one pass of the vision tower or of prefills: bounds activations (some 60 KB a row at 3B) and how long a pass lasts; no
-    /// gain beyond.
+    /// Rows of one pass of the vision tower or of prefills: bounds activations (some 60 KB a row at 3B) and how long a
+    /// pass lasts; no gain beyond.
     static let passRows = 1024
 
     let model: PaliGemma
@@ -75,7 +76,8 @@ public struct Scheduler: ~Copyable {
     /// Queries of which nothing but their images was computed, in the order in which they will be.
     public var waitingQueries: [Int] { waiting.prefixes.flatMap { $0.queries.map(\.id) } }
 
-    /// Queries of which nothing was computed and something will be in the next step, an image or the prefix. Each is named once.
+    /// Queries of which nothing was computed and something will be in the next step, an image or the prefix. Each is
+    /// named once.
     public var queriesToBegin: [Int] {
         let users: [WaitingPrefix.Query]
         switch nextPass() {
@@ -121,7 +123,8 @@ public struct Scheduler: ~Copyable {
         if let key = waiting.remove(query: id) { key.images.forEach { images.release($0) } }
     }
 
-    /// Does one pass, if there is something to do: images, prefills, or the next token of every live answer. What ended by it.
+    /// Does one pass, if there is something to do: images, prefills, or the next token of every live answer. What ended
+    /// by it.
     ///
     /// Prefills come first, until enough answers are live: a step costs little more for many than for few.
     public mutating func step() -> [Completion] {
@@ -166,8 +169,8 @@ public struct Scheduler: ~Copyable {
 
     private func isReady(_ prefix: WaitingPrefix) -> Bool { prefix.key.images.allSatisfy { images.tokens($0) != nil } }
 
-    /// Images of one pass of the vision tower, first in line first and of one priority: no more than the cache has room for, but all of
-    /// the first prefix whatever the limit.
+    /// Images of one pass of the vision tower, first in line first and of one priority: no more than the cache has room
+    /// for, but all of the first prefix whatever the limit.
     private func missingImages() -> [String] {
         let count = model.configuration.imageTokenCount
         let bytes = count * model.configuration.text.width * MemoryLayout<Float>.stride

@@ -2,8 +2,8 @@ import Annotation
 
 /// One prefill to come, and the queries that it is for.
 struct WaitingPrefix {
-    /// Two queries with the same images and prompt have the same prefix. Not the prompt's text: strings are equal that differ in how
-    /// their accents are composed, and the tokens of these differ.
+    /// Two queries with the same images and prompt have the same prefix. Not the prompt's text: strings are equal that
+    /// differ in how their accents are composed, and the tokens of these differ.
     struct Key: Hashable {
         let images: [String]
         /// Tokens after those of the images.
@@ -42,8 +42,8 @@ struct WaitingPrefix {
     private static func best(_ queries: [Query]) -> Place { queries.lazy.map(\.place).min()! }
 }
 
-/// Prefixes by priority, and within one in the order of their arrival. Equal ones stand in line once, as far as `mayShare` allows, at
-/// the best place of their queries.
+/// Prefixes by priority, and within one in the order of their arrival. Equal ones stand in line once, as far as
+/// `mayShare` allows, at the best place of their queries.
 struct WaitingLine {
     private(set) var prefixes: [WaitingPrefix] = []
     /// The places of equal prefixes, the latest last.

@@ -166,7 +166,8 @@ extension Compute {
     }
 }
 
-/// Queries that share a KV head and what they see: consecutive tokens of one sequence, or the next tokens of the samples of one prefill.
+/// Queries that share a KV head and what they see: consecutive tokens of one sequence, or the next tokens of the
+/// samples of one prefill.
 private struct AttentionTask {
     /// Sequences with the same prefix, and tokens of each by their index in its `own`.
     var parts: [(sequence: SequenceRows, tokens: Range<Int>)]

@@ -1,8 +1,8 @@
 import CKernels
 import Synchronization
 
-/// Where and how kernels run: instruction set and threads, neither of which changes a bit of any result, and the order in which
-/// bf16 is summed.
+/// Where and how kernels run: instruction set and threads, neither of which changes a bit of any result, and the order
+/// in which bf16 is summed.
 struct Compute: Sendable {
     let instructionSet: gloss_isa
     /// bf16 is summed as AMX does.
@@ -32,7 +32,8 @@ struct Compute: Sendable {
         pool.run(chunks: chunks) { body(count * $0 / chunks..<count * ($0 + 1) / chunks) }
     }
 
-    /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]; `panels`: some of the outputs, by 64.
+    /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]; `panels`: some of the outputs, by
+    /// 64.
     func linear(
         _ x: borrowing Operand, _ layer: Linear, into y: inout Matrix, _ form: gloss_form = GLOSS_STORE,
         panels: Range<Int>? = nil
@@ -139,7 +140,8 @@ struct Compute: Sendable {
         Int(gloss_argmax(instructionSet, logits.base + row * logits.columns, Int64(logits.columns)))
     }
 
-    /// The first index of row `row` where the running sum of the probabilities exceeds `uniform` (0..<1) of their total.
+    /// The first index of row `row` where the running sum of the probabilities exceeds `uniform` (0..<1) of their
+    /// total.
     func draw(_ logits: borrowing Matrix, row: Int, temperature: Double, uniform: Double) -> Int {
         Int(
             gloss_draw(

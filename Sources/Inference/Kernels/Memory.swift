@@ -3,15 +3,16 @@ import Foundation
 
 /// Memory for numbers.
 ///
-/// Weights, keys and values and the matrices of a pass throw `outOfMemory` where there is none: their holder gives up what they were for.
-/// What a kernel needs for itself while it computes, a few MB a thread at most, is `certain`: it ends the process, as it does where
-/// an array of Swift finds no memory.
+/// Weights, keys and values and the matrices of a pass throw `outOfMemory` where there is none: their holder gives up
+/// what they were for. What a kernel needs for itself while it computes, a few MB a thread at most, is `certain`: it
+/// ends the process, as it does where an array of Swift finds no memory.
 enum Memory {
     /// Tests have allocations fail by their size in bytes. Nothing that is `certain` asks.
     @TaskLocal static var isRefused: (@Sendable (Int) -> Bool)?
 
-    /// `count` floats, to be freed with `free`: on a 64-byte boundary, or zeroed. Zeros come from calloc, so that pages of a large
-    /// cache that are never touched cost nothing. Large memory is asked for in huge pages: streams of weights miss the TLB less.
+    /// `count` floats, to be freed with `free`: on a 64-byte boundary, or zeroed. Zeros come from calloc, so that pages
+    /// of a large cache that are never touched cost nothing. Large memory is asked for in huge pages: streams of
+    /// weights miss the TLB less.
     static func allocate(count: Int, zeroed: Bool) throws(InferenceError) -> UnsafeMutablePointer<Float> {
         try check(count: count, allocateIfPossible(count: count, zeroed: zeroed))
     }

@@ -1,8 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Memory of matrices that live as long as a layer or a pass. What is given back is kept for the next of about its size: fresh
-/// memory costs the kernel its zeroing, which was 4% of an extend.
+/// Memory of matrices that live as long as a layer or a pass. What is given back is kept for the next of about its
+/// size: fresh memory costs the kernel its zeroing, which was 4% of an extend.
 final class Scratch: Sendable {
     /// Sendable unchecked: nobody reads or writes a block that is kept.
     private struct Block: @unchecked Sendable {

@@ -80,8 +80,8 @@ final class PackedWeights: @unchecked Sendable {
             inputs: Int64(inputs), panel_words: Int64(shape.panelWords), type: shape.type)
     }
 
-    /// Packs a stored [rows, inputs] matrix as outputs [at, at + rows), or as the gate (0) or up (1) half of a gated pair. How many of
-    /// its numbers are not finite as they are held.
+    /// Packs a stored [rows, inputs] matrix as outputs [at, at + rows), or as the gate (0) or up (1) half of a gated
+    /// pair. How many of its numbers are not finite as they are held.
     @discardableResult
     func fill(at output: Int, rows: Int, gate: Int? = nil, from source: RawSpan, type: StoredType) -> Int {
         precondition(source.byteCount == rows * inputs * type.byteCount && output + rows <= outputs)
@@ -106,7 +106,8 @@ final class PackedWeights: @unchecked Sendable {
         return notFinite.load(ordering: .relaxed)
     }
 
-    /// Columns whose scale is not finite, for one of their numbers or because the rotated ones exceed f32; 0 but for int8.
+    /// Columns whose scale is not finite, for one of their numbers or because the rotated ones exceed f32; 0 but for
+    /// int8.
     var notFiniteScaleCount: Int {
         guard shape.type == GLOSS_INT8 else { return 0 }
         return countNotFinite(storage + shape.panelBytes, GLOSS_F32, shape.panelCount * Int(GLOSS_PANEL))

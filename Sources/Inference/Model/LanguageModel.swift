@@ -15,7 +15,8 @@ struct LanguageModel: Sendable {
         var matrices: [PackedWeights] { [projections, output, gateAndUp, down].map(\.weights) }
     }
 
-    /// Rows of the MLP computed at once: bounds its memory (2 × 16384 columns at 2B). A prefill with one image of 224 px is not split.
+    /// Rows of the MLP computed at once: bounds its memory (2 × 16384 columns at 2B). A prefill with one image of 224
+    /// px is not split.
     private static let mlpRows = 384
 
     let configuration: ModelConfiguration.Text
@@ -79,8 +80,8 @@ struct LanguageModel: Sendable {
         for sequence in sequences { sequence.own.advance(by: sequence.rows.count) }
     }
 
-    /// The same, of which only each sequence's last row is wanted: [sequences, width]. The last layer computes keys and values of all rows,
-    /// and the rest of these alone.
+    /// The same, of which only each sequence's last row is wanted: [sequences, width]. The last layer computes keys and
+    /// values of all rows, and the rest of these alone.
     func forwardToLast(
         _ hidden: consuming Matrix, _ sequences: [SequenceRows], _ compute: Compute
     ) throws(InferenceError) -> Matrix {

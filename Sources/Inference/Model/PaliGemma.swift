@@ -37,7 +37,8 @@ public struct Stages: Sendable {
     public let logits: [[Float]]
 }
 
-/// A loaded PaliGemma: SigLIP, projector, Gemma and tokenizer. Immutable; calls compute on the caller's thread and block it.
+/// A loaded PaliGemma: SigLIP, projector, Gemma and tokenizer. Immutable; calls compute on the caller's thread and
+/// block it.
 public final class PaliGemma: Sendable {
     /// Sizes.
     public let configuration: ModelConfiguration
@@ -58,7 +59,8 @@ public final class PaliGemma: Sendable {
     /// Loads a Hugging Face folder (config.json, safetensors, tokenizer.model) or a file that `pack` wrote.
     ///
     /// - Parameters:
-    ///   - precision: the arithmetic of the matrix products; nil: as packed, or bf16 where all weights are stored so, else f32.
+    ///   - precision: the arithmetic of the matrix products; nil: as packed, or bf16 where all weights are stored so,
+    ///     else f32.
     ///   - threads: to compute with, the caller's included; results do not depend on it.
     ///   - cpus: where they are kept, the caller's too; empty: wherever the process may run.
     public convenience init(
@@ -123,7 +125,8 @@ public final class PaliGemma: Sendable {
         }
     }
 
-    /// Packs the model in `folder` into one file, which loads in a moment and whose pages all daemons of a machine share.
+    /// Packs the model in `folder` into one file, which loads in a moment and whose pages all daemons of a machine
+    /// share.
     ///
     /// - Parameters:
     ///   - url: replaced, at once and only by a complete file; whatever else comes of it, nothing is left behind.
@@ -175,7 +178,8 @@ public final class PaliGemma: Sendable {
         return embedded
     }
 
-    /// Answers to each request, computed together: [request][sample]. One that can't be served does not touch the others.
+    /// Answers to each request, computed together: [request][sample]. One that can't be served does not touch the
+    /// others.
     public func generate(_ requests: [GenerationRequest]) -> [Result<[Generation], InferenceError>] {
         var scheduler = Scheduler(model: self)
         for (id, request) in requests.enumerated() {

@@ -1,4 +1,5 @@
-/// What the vision tower reads, [3, S, S] in −1…1: kept as bytes, a quarter of the numbers, and normalised where patches are taken.
+/// What the vision tower reads, [3, S, S] in −1…1: kept as bytes, a quarter of the numbers, and normalised where
+/// patches are taken.
 public struct PixelValues: Sendable, Equatable {
     /// Side S, pixels.
     public let size: Int

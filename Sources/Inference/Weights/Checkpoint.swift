@@ -136,8 +136,8 @@ struct Checkpoint: WeightSource {
         guard let first = extra.first else { return }
         throw InferenceError(
             .invalidModel,
-            "\(files[first.value.file].url.lastPathComponent): tensor \(first.value.name) is not part of the model that config.json"
-                + " describes (\(extra.count) such tensors)")
+            "\(files[first.value.file].url.lastPathComponent): tensor \(first.value.name) is not part of the model that"
+                + " config.json describes (\(extra.count) such tensors)")
     }
 
     private mutating func take(_ name: String, shape: [Int]) throws(InferenceError) -> Tensor {

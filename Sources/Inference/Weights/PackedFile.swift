@@ -1,10 +1,11 @@
 import CKernels
 import Foundation
 
-/// A packed model in one file: config.json, tokenizer.model and all weights as the kernels read them, to be mapped into memory.
+/// A packed model in one file: config.json, tokenizer.model and all weights as the kernels read them, to be mapped into
+/// memory.
 ///
-/// Layout, little-endian: the magic "glosspak", u32 version, u32 CRC-32C of the header, u64 length of the header; the header, JSON; then the
-/// sections, each on a multiple of 4096 bytes, with its CRC-32C in the header.
+/// Layout, little-endian: the magic "glosspak", u32 version, u32 CRC-32C of the header, u64 length of the header; the
+/// header, JSON; then the sections, each on a multiple of 4096 bytes, with its CRC-32C in the header.
 struct PackedFile {
     static let magic = Array("glosspak".utf8)
     static let version: UInt32 = 2
@@ -58,7 +59,8 @@ struct PackedFile {
             else {
                 throw Self.invalid(
                     url.lastPathComponent,
-                    "section \(section.name) does not lie within the \(mapping.bytes.count) bytes; is the file truncated?"
+                    "section \(section.name) does not lie within the \(mapping.bytes.count) bytes; is the file"
+                        + " truncated?"
                 )
             }
             guard section.offset >= end else {

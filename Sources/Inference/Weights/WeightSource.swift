@@ -6,8 +6,8 @@ protocol WeightSource {
     /// Values of a tensor of exactly `shape`.
     mutating func vector(_ name: String, shape: [Int]) throws(InferenceError) -> [Float]
 
-    /// Matrices with `inputs` columns, stacked in this order into one: [rows of each, added up]. `shape`: how each is stored,
-    /// where not as [rows, inputs].
+    /// Matrices with `inputs` columns, stacked in this order into one: [rows of each, added up]. `shape`: how each is
+    /// stored, where not as [rows, inputs].
     mutating func matrix(
         _ parts: [(name: String, rows: Int)], inputs: Int, shape: [Int]?
     ) throws(InferenceError) -> PackedWeights

@@ -1,0 +1,102 @@
+import TestSupport
+import Testing
+
+@testable import Images
+
+/// Our own outage, and that of one host: a name server that knows nothing, one that does not answer, and lookups that hang.
+@Suite(.timeLimit(.minutes(1))) struct OutageTests {
+    private func failure(_ fetcher: ImageFetcher, _ url: String) async -> ImageError? {
+        await #expect(throws: ImageError.self) { try await fetcher.fetch(url) }
+    }
+
+    /// Beside a name that is known, one that is not does not exist. Before any was known, nobody can tell.
+    @Test func believesANameServerThatKnowsOtherNames() async throws {
+        let server = try LoopbackServer(["/a": { $0.answer(200, "bytes") }])
+        let known = ScriptedName("outage-known", ["127.0.0.1"])
+        let unknown = ScriptedName("outage-unknown", [])
+        let fetcher = try ImageFetcher(policy: loopbackPolicy())
+        let early = try #require(await failure(fetcher, "http://\(unknown.name)/a"))
+        #expect(early.code == .hostNotFound && early.disposition == .retry(after: nil))
+        #expect(early.blame == .origin && early.origin == "http://\(unknown.name)")
+        _ = try await fetcher.fetch("http://\(known.name):\(server.port)/a")
+        let late = try #require(await failure(fetcher, "http://\(unknown.name)/a"))
+        #expect(late.code == .hostNotFound && late.disposition == .permanent)
+    }
+
+    /// A name server that says of every name that it does not exist: no image is lost by it.
+    @Test func aNameServerThatKnowsNothingIsOurOwnOutage() async throws {
+        let names = (1...40).map { ScriptedName("outage-nothing-\($0)", []) }
+        let fetcher = try ImageFetcher(policy: loopbackPolicy())
+        var codes: [ImageError.Code] = []
+        for name in names {
+            let error = try #require(await failure(fetcher, "http://\(name.name)/a"))
+            #expect(error.disposition != .permanent)
+            #expect((error.code == .outage) == (error.blame == .ourselves))
+            if error.code == .outage { #expect(error.disposition == .fatal && error.origin == nil) }
+            codes.append(error.code)
+        }
+        #expect(codes == [.hostNotFound, .hostNotFound] + Array(repeating: .outage, count: 38))
+    }
+
+    /// It knew a name, and now it knows none, not even that: the very first failure shows it.
+    @Test(arguments: [[], ScriptedName.silence])
+    func aNameServerThatForgetsIsOurOwnOutage(_ answer: [String]) async throws {
+        let server = try LoopbackServer(["/a": { $0.answer(200, "bytes") }])
+        let known = ScriptedName("outage-forgotten-\(answer.count)", ["127.0.0.1"], answer)
+        let other = ScriptedName("outage-other-\(answer.count)", answer)
+        let fetcher = try ImageFetcher(policy: loopbackPolicy())
+        _ = try await fetcher.fetch("http://\(known.name):\(server.port)/a")
+        let error = try #require(await failure(fetcher, "http://\(other.name)/a"))
+        #expect(error.code == .outage && error.blame == .ourselves)
+    }
+
+    /// The name server of one domain does not answer; that is the domain's.
+    @Test func oneSilentDomainIsItsOwnFault() async throws {
+        let server = try LoopbackServer(["/a": { $0.answer(200, "bytes") }])
+        let known = ScriptedName("outage-spoken", ["127.0.0.1"])
+        let silent = ScriptedName("outage-silent", ScriptedName.silence)
+        let fetcher = try ImageFetcher(policy: loopbackPolicy())
+        _ = try await fetcher.fetch("http://\(known.name):\(server.port)/a")
+        for _ in 0..<5 {
+            let error = try #require(await failure(fetcher, "http://\(silent.name)/a"))
+            #expect(error.code == .nameServerFailure && error.isHostFailure)
+        }
+    }
+
+    /// Lookups that hang keep neither the other fetches nor a cancelled one nor the end waiting.
+    @Test func nobodyWaitsForALookup() async throws {
+        let server = try LoopbackServer(["/a": { $0.answer(200, "bytes") }])
+        let hanging = ScriptedName("outage-hanging", ["127.0.0.1"])
+        hanging.hold(true)
+        defer { hanging.hold(false) }
+        let fetcher = try ImageFetcher(policy: loopbackPolicy { $0.connectTimeout = .milliseconds(200) })
+        let late = try #require(await failure(fetcher, "http://\(hanging.name)/a"))
+        #expect(late.code == .timeout)
+        let cancelled = Task { try await fetcher.fetch("http://\(hanging.name)/b") }
+        while hanging.lookupCount < 2 { await Task.yield() }
+        cancelled.cancel()
+        _ = await cancelled.result
+        _ = try await fetcher.fetch(server.url("/a"))
+        let last = Task { try await fetcher.fetch("http://\(hanging.name)/c") }
+        while hanging.lookupCount < 3 { await Task.yield() }
+        fetcher.shutdown()
+        _ = await last.result
+    }
+
+    /// The name did not resolve, and finding out why hangs: that is given up after the time that connecting may take, and four threads do
+    /// it, whatever the number of names.
+    @Test func findingOutWhyIsBounded() async throws {
+        let names = (1...12).map { ScriptedName("outage-bounded-\($0)", [], ["127.0.0.1"]) }
+        let lookup = NameLookup()
+        for name in names {
+            name.hold(true)
+            lookup.ask(name.name, knownNames: [], by: .now + .milliseconds(300)) { _ in }
+        }
+        while names.map(\.lookupCount).reduce(0, +) < 4 { await Task.yield() }
+        #expect(lookup.threadCount == 4)
+        try await Task.sleep(for: .milliseconds(400))
+        names.forEach { $0.hold(false) }
+        while lookup.threadCount > 0 { await Task.yield() }
+        #expect(names.map(\.lookupCount).reduce(0, +) == 4, "nobody asks any more")
+    }
+}
