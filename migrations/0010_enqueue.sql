@@ -41,24 +41,29 @@ $$;
 -- One look at many rows: whether they have one form and one batch, and whether each is seen to be good apart from its
 -- form. URLs are judged by the hundred.
 create function gloss.look_at(
-    rows gloss.inbox[], first gloss.form, out is_uniform boolean, out is_one_batch boolean, out is_plain boolean)
+    rows gloss.inbox[], first gloss.form, out is_uniform boolean, out is_one_batch boolean, out is_plain boolean,
+    out has_run_at boolean)
 language plpgsql stable
 as $$
 declare
     t gloss.task;
+    first_batch constant text := rows[1].batch;
     needs_no_text boolean;
 begin
     select * into t from gloss.task x where x.name = first.task;
     needs_no_text := gloss.count_problem(t, coalesce(first.style, t.default_style), cardinality(t.default_texts)) is null;
-    select bool_and(x.has_first_form), bool_and(x.has_first_batch), coalesce(bool_and(x.is_plain), false)
-    into is_uniform, is_one_batch, is_plain
+    select bool_and(x.has_first_form), bool_and(x.has_first_batch), coalesce(bool_and(x.is_plain), false),
+           bool_or(x.has_run_at)
+    into is_uniform, is_one_batch, is_plain, has_run_at
     from (
-        select bool_and(gloss.form_row(task => i.task, model => i.model, priority => i.priority,
-                   max_attempts => i.max_attempts, language => i.language, style => i.style, score => i.score,
-                   background => i.background, max_tokens => i.max_tokens, samples => i.samples, beams => i.beams,
-                   temperature => i.temperature, top_k => i.top_k, top_p => i.top_p, seed => i.seed)
-                   is not distinct from first) as has_first_form,
-               bool_and(i.batch is not distinct from rows[1].batch) as has_first_batch,
+        select bool_and(
+                   (i.task, i.model, i.priority, i.max_attempts, i.language, i.style, i.score, i.background, i.max_tokens,
+                    i.samples, i.beams, i.temperature, i.top_k, i.top_p, i.seed)
+                   is not distinct from (first.task, first.model, first.priority, first.max_attempts, first.language,
+                    first.style, first.score, first.background, first.max_tokens, first.samples, first.beams,
+                    first.temperature, first.top_k, first.top_p, first.seed)) as has_first_form,
+               bool_and(i.batch is not distinct from first_batch) as has_first_batch,
+               bool_or(i.run_at is not null) as has_run_at,
                bool_and(
                    i.task = t.name and i.style is not distinct from first.style
                    and num_nonnulls(i.image_url, i.image_urls) = 1 and coalesce(cardinality(i.image_urls), 1) = 1
@@ -91,62 +96,85 @@ create function gloss.facts_of(forms gloss.form[]) returns gloss.form_facts
 language plpgsql
 as $$
 declare
-    known gloss.form_facts;
+    -- Arrays of their own: to add to one within a record copies it.
+    tasks gloss.task[];
+    problems text[];
+    kinds int[];
+    lanes int[];
+    specs jsonb[];
+    are_views boolean[];
+    are_each boolean[];
+    usual int[];
+    tokens int[];
+    facts gloss.form_facts;
     f gloss.form;
     t gloss.task;
     problem text;
+    spec jsonb;
+    kind int;
     k int := 0;
 begin
     foreach f in array forms loop
         k := k + 1;
         if t.name is distinct from f.task or k = 1 then select * into t from gloss.task x where x.name = f.task; end if;
         problem := gloss.form_problem(f, t);
-        known.tasks[k] := t;
-        known.problems[k] := problem;
+        tasks[k] := t;
+        problems[k] := problem;
         continue when problem is not null;
-        known.kinds[k] := gloss.kind_of(f.task, f.model);
-        known.lanes[k] := gloss.lane_of(known.kinds[k], coalesce(f.priority, 0));
-        known.specs[k] := gloss.spec_of(f, t);
-        known.are_views[k] := (t.limits ->> 'views')::bool;
-        known.are_each[k] := strpos(gloss.prompt_of(t, f.style), '{text}') > 0;
-        known.usual[k] := cardinality(t.default_texts);
-        known.tokens[k] := (known.specs[k] #>> '{settings,samples}')::int
-            * (known.specs[k] #>> '{settings,max_tokens}')::int;
+        kind := gloss.kind_of(f.task, f.model);
+        spec := gloss.spec_of(f, t);
+        kinds[k] := kind;
+        lanes[k] := gloss.lane_of(kind, coalesce(f.priority, 0));
+        specs[k] := spec;
+        are_views[k] := (t.limits ->> 'views')::bool;
+        are_each[k] := strpos(gloss.prompt_of(t, f.style), '{text}') > 0;
+        usual[k] := cardinality(t.default_texts);
+        tokens[k] := (spec #>> '{settings,samples}')::int * (spec #>> '{settings,max_tokens}')::int;
     end loop;
-    return known;
+    facts.tasks := tasks;
+    facts.problems := problems;
+    facts.kinds := kinds;
+    facts.lanes := lanes;
+    facts.specs := specs;
+    facts.are_views := are_views;
+    facts.are_each := are_each;
+    facts.usual := usual;
+    facts.tokens := tokens;
+    return facts;
 end $$;
 
--- The rows of gloss.job for good submissions. numbers: of each row's form; none: all have the first. batches: of each
--- row; one: of all.
+-- The rows of gloss.job for good submissions, in the order of `ordered`, numbers of rows. ids: of each row.
+-- numbers: of each row's form; none: all have the first. batches: of each row; one: of all.
 create function gloss.new_jobs(
-    rows gloss.inbox[], ids bigint[], numbers int[], batches int[], tasks gloss.task[], kinds int[], specs jsonb[],
-    are_views boolean[], are_each boolean[], usual int[], tokens int[])
+    rows gloss.inbox[], ordered int[], ids bigint[], numbers int[], batches int[], tasks gloss.task[], kinds int[],
+    specs jsonb[], are_views boolean[], are_each boolean[], usual int[], tokens int[])
 returns setof gloss.job
 language sql stable
 as $$
-    select ids[i.ordinality], now(), i.run_at, case cardinality(batches) when 1 then batches[1] else batches[i.ordinality] end, kinds[k.n],
-           q.prefills, q.prefills * tokens[k.n],
-           octet_length(coalesce(i.image_url, array_to_string(i.image_urls, ''))),
-           coalesce(cardinality(i.image_urls), 1)::smallint, coalesce(i.priority, 0)::smallint,
-           coalesce(i.max_attempts, 5)::smallint, i.key, coalesce(i.image_urls, array[i.image_url]),
-           case when num_nonnulls(i.prompt, i.texts) = 0 then specs[k.n]
-                else specs[k.n] || jsonb_build_object('texts', gloss.texts_of(rows[i.ordinality], tasks[k.n])) end
-    from unnest(rows) with ordinality i
-    cross join lateral (select coalesce(numbers[i.ordinality], 1) as n) k
+    select ids[o.row], now(), (r.i).run_at, case cardinality(batches) when 1 then batches[1] else batches[o.row] end,
+           kinds[k.n], q.prefills, q.prefills * tokens[k.n],
+           octet_length(coalesce((r.i).image_url, array_to_string((r.i).image_urls, ''))),
+           coalesce(cardinality((r.i).image_urls), 1)::smallint, coalesce((r.i).priority, 0)::smallint,
+           coalesce((r.i).max_attempts, 5)::smallint, (r.i).key, coalesce((r.i).image_urls, array[(r.i).image_url]),
+           case when num_nonnulls((r.i).prompt, (r.i).texts) = 0 then specs[k.n]
+                else specs[k.n] || jsonb_build_object('texts', gloss.texts_of(r.i, tasks[k.n])) end
+    from unnest(ordered) o (row)
+    cross join lateral (select rows[o.row] as i offset 0) r
+    cross join lateral (select coalesce(numbers[o.row], 1) as n) k
     cross join lateral (
-        select case when are_views[k.n] then cardinality(i.image_urls) else 1 end
-            * case when not are_each[k.n] then 1 when i.texts is not null then cardinality(i.texts)
-                   when i.prompt is not null then 1 else usual[k.n] end as prefills) q
+        select case when are_views[k.n] then cardinality((r.i).image_urls) else 1 end
+            * case when not are_each[k.n] then 1 when (r.i).texts is not null then cardinality((r.i).texts)
+                   when (r.i).prompt is not null then 1 else usual[k.n] end as prefills) q
 $$;
 
--- Inserts jobs, in the order of their keys, so that two statements with the same keys wait for each other and not both.
--- To look for each key first takes a third of the time of a bulk: known_keys says whether to.
+-- Inserts jobs. known_keys: whether some of the keys may be known, and their rows are left out; to look for each key
+-- first takes a third of the time of a bulk. Returns what was inserted, an array a column.
 create function gloss.insert_jobs(
-    rows gloss.inbox[], ids bigint[], numbers int[], batches int[], paused int[], facts gloss.form_facts,
-    known_keys boolean)
-returns gloss.move[]
+    rows gloss.inbox[], ordered int[], job_ids bigint[], numbers int[], batches int[], facts gloss.form_facts,
+    known_keys boolean, out ids bigint[], out batch_ids int[], out lanes int[], out run_ats timestamptz[])
 language plpgsql
 as $$
+#variable_conflict use_column
 declare
     tasks constant gloss.task[] := facts.tasks;
     kinds constant int[] := facts.kinds;
@@ -155,8 +183,7 @@ declare
     are_each constant boolean[] := facts.are_each;
     usual constant int[] := facts.usual;
     tokens constant int[] := facts.tokens;
-    lane constant int := case when cardinality(kinds) = 1 then facts.lanes[1] end;
-    moves gloss.move[];
+    only_lane constant int := case when cardinality(kinds) = 1 then facts.lanes[1] end;
 begin
     if known_keys then
         with new as (
@@ -165,17 +192,15 @@ begin
             overriding system value
             select n.id, n.created_at, n.run_at, n.batch_id, n.kind, n.prefills, n.tokens, n.bytes, n.images, n.priority,
                 n.max_attempts, n.key, n.image_urls, n.spec
-            from gloss.new_jobs(rows, ids, numbers, batches, tasks, kinds, specs, are_views, are_each, usual, tokens) n
-            order by n.key collate "C"
+            from gloss.new_jobs(rows, ordered, job_ids, numbers, batches, tasks, kinds, specs, are_views, are_each, usual,
+                tokens) n
             on conflict (key, kind) where key is not null do nothing
             returning id, batch_id, kind, priority, run_at
         )
-        select array_agg(gloss.move_of(job_id => n.id, batch_id => n.batch_id,
-            lane => coalesce(lane, (select l.id from gloss.lane l where l.kind = n.kind and l.priority = n.priority)),
-            run_at => case when n.run_at > now() then n.run_at end,
-            target => case when n.batch_id = any (paused) then 'paused' when n.run_at > now() then 'scheduled'
-                           else 'ready' end))
-        into moves from new n;
+        select array_agg(n.id), array_agg(n.batch_id), array_agg(coalesce(only_lane, (
+                   select l.id from gloss.lane l where l.kind = n.kind and l.priority = n.priority))),
+               array_agg(n.run_at)
+        into ids, batch_ids, lanes, run_ats from new n;
     else
         with new as (
             insert into gloss.job (id, created_at, run_at, batch_id, kind, prefills, tokens, bytes, images, priority,
@@ -183,18 +208,44 @@ begin
             overriding system value
             select n.id, n.created_at, n.run_at, n.batch_id, n.kind, n.prefills, n.tokens, n.bytes, n.images, n.priority,
                 n.max_attempts, n.key, n.image_urls, n.spec
-            from gloss.new_jobs(rows, ids, numbers, batches, tasks, kinds, specs, are_views, are_each, usual, tokens) n
-            order by n.key collate "C"
+            from gloss.new_jobs(rows, ordered, job_ids, numbers, batches, tasks, kinds, specs, are_views, are_each, usual,
+                tokens) n
             returning id, batch_id, kind, priority, run_at
         )
-        select array_agg(gloss.move_of(job_id => n.id, batch_id => n.batch_id,
-            lane => coalesce(lane, (select l.id from gloss.lane l where l.kind = n.kind and l.priority = n.priority)),
-            run_at => case when n.run_at > now() then n.run_at end,
-            target => case when n.batch_id = any (paused) then 'paused' when n.run_at > now() then 'scheduled'
-                           else 'ready' end))
-        into moves from new n;
+        select array_agg(n.id), array_agg(n.batch_id), array_agg(coalesce(only_lane, (
+                   select l.id from gloss.lane l where l.kind = n.kind and l.priority = n.priority))),
+               array_agg(n.run_at)
+        into ids, batch_ids, lanes, run_ats from new n;
     end if;
-    return coalesce(moves, '{}');
+end $$;
+
+-- Puts new jobs where they belong: ready, scheduled, or, if their batch is one of `paused`, paused.
+create function gloss.place_new(ids bigint[], batch_ids int[], lanes int[], run_ats timestamptz[], paused int[])
+returns void
+language plpgsql
+as $$
+declare
+    ready record;
+    others gloss.move[];
+begin
+    select array_agg(x.id order by x.id) as ids, array_agg(x.lane order by x.id) as lanes,
+           array_agg(x.batch_id order by x.id) as batches
+    into ready
+    from unnest(ids, lanes, batch_ids, run_ats) x (id, lane, batch_id, run_at)
+    where coalesce(x.run_at <= now(), true) and (x.batch_id = any (paused)) is not true;
+    if ready.ids is not null then
+        perform gloss.line_up_all(ready.ids, ready.lanes, ready.batches, true);
+        perform gloss.notify_ready();
+    end if;
+    if coalesce(cardinality(ready.ids), 0) < cardinality(ids) then
+        select array_agg(gloss.move_of(job_id => x.id, batch_id => x.batch_id, lane => x.lane,
+            run_at => case when x.run_at > now() then x.run_at end,
+            target => case when x.batch_id = any (paused) then 'paused' else 'scheduled' end))
+        into others
+        from unnest(ids, lanes, batch_ids, run_ats) x (id, lane, batch_id, run_at)
+        where x.run_at > now() or x.batch_id = any (paused);
+        perform gloss.place(others);
+    end if;
 end $$;
 
 -- Makes the names of batches known; gives back their numbers in the order of the rows.
@@ -234,11 +285,20 @@ begin
         from generate_series(1, cardinality(rows)) g) x
     where x.problem is not null order by x.n limit 1;
     if not found then return; end if;
-    if first_row is null then perform gloss.refuse(bad.problem); end if;
     raise exception using errcode = '22023',
         message = format('row %s%s: %s', first_row + bad.n - 1, ' (key "' || left(rows[bad.n].key, 200) || '")',
             bad.problem),
         detail = format('%s of %s rows are no good; nothing was enqueued', bad.count, cardinality(rows));
+end $$;
+
+-- The same for a single job, which has no number.
+create function gloss.refuse_bad_row(i gloss.inbox, facts gloss.form_facts) returns void
+language plpgsql
+as $$
+declare
+    problem constant text := coalesce(facts.problems[1], gloss.problem(i, facts.tasks[1]));
+begin
+    if problem is not null then perform gloss.refuse(problem); end if;
 end $$;
 
 -- Rows whose key names another job: an error, since an INSERT has no other way to say so.
@@ -262,10 +322,11 @@ end $$;
 -- What became of rows, of which not all were inserted: the jobs that their keys name. Null: neither; the key's job was
 -- forgotten in between.
 create function gloss.outcomes_of(
-    rows gloss.inbox[], ids bigint[], numbers int[], facts gloss.form_facts, moves gloss.move[],
+    rows gloss.inbox[], all_ids bigint[], numbers int[], facts gloss.form_facts, inserted bigint[],
     out job_ids bigint[], out outcomes text[])
 language plpgsql stable
 as $$
+#variable_conflict use_column
 declare
     tasks constant gloss.task[] := facts.tasks;
     kinds constant int[] := facts.kinds;
@@ -277,12 +338,13 @@ declare
 begin
     select array_agg(x.job order by x.id), array_agg(x.outcome order by x.id) into job_ids, outcomes
     from (
-        select w.id, coalesce(m.job_id, j.id) as job,
-               case when m.job_id is not null then 'inserted' when j.id is null then null
+        select w.id, coalesce(m.id, j.id) as job,
+               case when m.id is not null then 'inserted' when j.id is null then null
                     when gloss.is_same(j, w.image_urls, w.spec) then 'duplicate' else 'conflict' end as outcome
-        from gloss.new_jobs(rows, ids, numbers, '{0}', tasks, kinds, specs, are_views, are_each, usual, tokens) w
-        left join unnest(moves) m on m.job_id = w.id
-        left join gloss.job j on m.job_id is null and j.key = w.key and j.kind = w.kind
+        from gloss.new_jobs(rows, array(select generate_series(1, cardinality(rows))), all_ids, numbers, '{0}', tasks,
+            kinds, specs, are_views, are_each, usual, tokens) w
+        left join unnest(inserted) m (id) on m.id = w.id
+        left join gloss.job j on m.id is null and j.key = w.key and j.kind = w.kind
     ) x;
 end $$;
 
@@ -300,7 +362,8 @@ declare
     numbers int[] := '{}';
     batches int[];
     paused int[] := '{}';
-    moves gloss.move[];
+    patience text;
+    made record;
     again int[];
     others record;
     look record;
@@ -311,7 +374,8 @@ begin
 
     -- Most rows are seen to be good at one look.
     if n = 1 then
-        select true as is_uniform, true as is_one_batch, false as is_plain into look;
+        select true as is_uniform, true as is_one_batch, false as is_plain,
+               coalesce(rows[1].run_at > now(), false) as has_run_at into look;
     else
         look := gloss.look_at(rows, forms[1]);
     end if;
@@ -323,7 +387,9 @@ begin
         into forms, numbers;
     end if;
     facts := gloss.facts_of(forms);
-    if not look.is_plain or num_nonnulls(variadic facts.problems) > 0 then
+    if first_row is null then
+        perform gloss.refuse_bad_row(rows[1], facts);
+    elsif not look.is_plain or num_nonnulls(variadic facts.problems) > 0 then
         perform gloss.refuse_bad_rows(rows, numbers, facts, first_row);
     end if;
 
@@ -333,25 +399,42 @@ begin
         paused := array(select b.id from gloss.batch b where b.id = any (batches) and b.paused order by b.id for share);
     end if;
 
-    job_ids := array(select nextval('gloss.job_id_seq') from generate_series(1, n));
-    -- That the keys of a bulk are new is taken for granted at first.
-    if n < 10 then
-        moves := gloss.insert_jobs(rows, job_ids, numbers, batches, paused, facts, true);
-    else
+    job_ids := case n when 1 then array[nextval('gloss.job_id_seq')]
+                      else array(select nextval('gloss.job_id_seq') from generate_series(1, n)) end;
+    -- That the keys of a bulk are new is taken for granted at first. If one is known, or somebody else is about to insert
+    -- it, start again in the order of the keys: two of these wait for each other, and not both. (Who is still at his first
+    -- try has a lock_timeout, and gives way.)
+    made := null;
+    if n >= 10 then
+        patience := current_setting('lock_timeout');
         begin
-            moves := gloss.insert_jobs(rows, job_ids, numbers, batches, paused, facts, false);
-        exception when unique_violation then
-            moves := gloss.insert_jobs(rows, job_ids, numbers, batches, paused, facts, true);
+            perform set_config('lock_timeout', '100ms', true);
+            made := gloss.insert_jobs(rows, array(select generate_series(1, n)), job_ids, numbers, batches, facts, false);
+        exception when unique_violation or lock_not_available or deadlock_detected then
+            made := null;
         end;
+        perform set_config('lock_timeout', patience, true);
     end if;
-    if moves <> '{}' then perform gloss.place(moves); end if;
+    if made is null then
+        made := gloss.insert_jobs(rows, array(
+            select i.ordinality::int from unnest(rows) with ordinality i order by i.key collate "C", i.ordinality),
+            job_ids, numbers, batches, facts, true);
+    end if;
+    if cardinality(made.ids) = n and look.is_uniform and look.is_one_batch and not look.has_run_at and paused = '{}' then
+        perform gloss.line_up(job_ids, made.lanes[1], made.batch_ids[1], true);
+        -- Of a single job the workers hear only if they may be asleep.
+        if n > 1 or not gloss.is_long(made.lanes[1]) then perform gloss.notify_ready(); end if;
+    elsif made.ids is not null then
+        perform gloss.place_new(made.ids, made.batch_ids, made.lanes, made.run_ats, paused);
+    end if;
 
-    if cardinality(moves) = n then
+    if cardinality(made.ids) = n then
         outcomes := case when wants_outcomes then array_fill('inserted'::text, array[n]) end;
         return;
     end if;
     -- What the others' keys name.
-    select x.job_ids, x.outcomes into job_ids, outcomes from gloss.outcomes_of(rows, job_ids, numbers, facts, moves) x;
+    select x.job_ids, x.outcomes into job_ids, outcomes
+    from gloss.outcomes_of(rows, job_ids, numbers, facts, made.ids) x;
     if not wants_outcomes and 'conflict' = any (outcomes) then perform gloss.refuse_conflicts(rows, outcomes); end if;
     -- The key was forgotten in between: it is free now.
     again := array(select o.n::int from unnest(outcomes) with ordinality o (outcome, n) where o.outcome is null);
