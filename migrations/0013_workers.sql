@@ -89,7 +89,7 @@ begin
     if not found then return false; end if;
     insert into checkpoint as c (job_id, stage, view, payload)
     values (checkpoint.job, checkpoint.stage, checkpoint.view, checkpoint.payload)
-    on conflict (job_id, stage, view) do update set payload = excluded.payload;
+    on conflict on constraint checkpoint_pkey do update set payload = excluded.payload;
     return true;
 end $$;
 
