@@ -129,12 +129,13 @@ declare
 begin
     if least(history, results, dead, keys) < '0' then perform refuse('keep nothing for less than no time'); end if;
     perform pg_current_xact_id();
-    jobs := array(select a.job_id from annotation a where a.finished_at < now() - results
+    -- With the jobs themselves, as gloss.forget takes them: so neither waits for the other.
+    jobs := array(select a.job_id from annotation a join job j on j.id = a.job_id where a.finished_at < now() - results
                   order by a.finished_at limit most for update skip locked);
     results_deleted := cardinality(jobs);
     perform prune_jobs(jobs, 'done');
 
-    jobs := array(select d.job_id from dead_job d where d.died_at < now() - dead
+    jobs := array(select d.job_id from dead_job d join job j on j.id = d.job_id where d.died_at < now() - dead
                   order by d.died_at limit most for update skip locked);
     dead_deleted := cardinality(jobs);
     delete from dead_job d where d.job_id = any (jobs);
