@@ -27,6 +27,8 @@ import Testing
         #expect(notices.withLock { $0 } == 1, "that there is no listening is said once")
         _ = try await store.rescue()
         let session = Session(pooler.settings)
+        #expect(try await session.isPooled())
+        #expect(try await !pooler.direct.isPooled())
         let rows = Mutex(0)
         try await session.stream("select * from gloss.result") { _, _ in rows.withLock { $0 += 1 } }
         #expect(rows.withLock { $0 } == 4)
