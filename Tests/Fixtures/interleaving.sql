@@ -170,8 +170,8 @@ as $$
       and not exists (select from gloss.superseded s where s.job_id = x.job_id and s.fence = x.fence)
     union all
     select format('a result of job %s without its %s', r.job_id, x.place)
-    from (select job_id, fence, image_sha256 from gloss.annotation
-          union all select job_id, fence, image_sha256 from gloss.superseded) r
+    from (select job_id, fence, image_sha256, findings from gloss.annotation
+          union all select job_id, fence, image_sha256, findings from gloss.superseded) r
     cross join lateral (
         select 'finding' as place, exists (select from gloss.finding f where f.job_id = r.job_id and f.fence = r.fence) as is_there
         union all
@@ -179,7 +179,8 @@ as $$
         union all
         select 'image', exists (select from gloss.image i join gloss.image_use u on u.image_id = i.id
                                 where i.sha256 = r.image_sha256[1] and u.job_id = r.job_id and u.fence = r.fence)) x
-    where not x.is_there
+    -- Those of this file have all three.
+    where not x.is_there and (x.place = 'image' or r.findings > 0)
     union all
     select format('an attempt of job %s, which is gone', t.job_id)
     from gloss.attempt t where not exists (select from gloss.job j where j.id = t.job_id)
@@ -213,4 +214,38 @@ begin
     from (select job_id from gloss.ready union all select job_id from gloss.scheduled
           union all select job_id from gloss.paused_job) x
     left join gloss.job j on j.id = x.job_id;
+end $$;
+
+-- All that is wrong after two sessions have done what they do. cancelled: what gloss.cancel said, if nobody has run its
+-- jobs again or forgotten them. receipts: what gloss.record said, if nobody has forgotten its results.
+create function interleaving.verdict(cancelled bigint, receipts text[]) returns setof text
+language plpgsql
+as $$
+begin
+    return query select * from interleaving.faults();
+    if cancelled is not null then
+        return query
+        select format('cancel said %s, and %s are cancelled', cancelled, count(*))
+        from gloss.dead_job d where d.code = 'cancelled' having count(*) <> cancelled
+        union all
+        select format('cancel left %s: %s', s.state, s.key)
+        from gloss.job_state s where s.batch = 'b' and s.state not in ('done', 'dead', 'pruned') and s.key not like 'new-%';
+    end if;
+    if receipts is not null then
+        return query
+        select format('record said %s of job %s, and that is not so', x.receipt, r.report ->> 'job')
+        from interleaving.fact f
+        cross join lateral jsonb_array_elements(f.value) with ordinality r (report, n)
+        join unnest(receipts) with ordinality x (receipt, n) on x.n = r.n
+        cross join lateral (
+            select exists (select from gloss.annotation a where a.fence = (r.report ->> 'fence')::bigint)
+                   or exists (select from gloss.superseded s where s.fence = (r.report ->> 'fence')::bigint) as has_result,
+                   exists (select from gloss.attempt t where t.fence = (r.report ->> 'fence')::bigint
+                           and t.outcome in ('failed', 'released')) as has_attempt) y
+        where f.name = 'alive' and case r.report ->> 'outcome' when 'completed' then y.has_result else y.has_attempt end
+              <> (x.receipt = 'recorded')
+          -- Given back by another way: that attempt has the same fence.
+          and not (x.receipt = 'stale' and r.report ->> 'outcome' <> 'completed');
+    end if;
+    return query select 'nobody looks at ' || u from interleaving.unclaimed() u;
 end $$;
