@@ -16,22 +16,26 @@ let package = Package(
     name: "gloss-fuzz",
     targets: [
         .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libcrypto"),
-        .target(
-            name: "CImage", cSettings: [.unsafeFlags(flags)],
-            linkerSettings: [
-                .linkedLibrary("jpeg"), .linkedLibrary("spng"), .linkedLibrary("webp"), .linkedLibrary("webpdemux"),
-            ]),
-        .target(name: "CCurl", cSettings: [.unsafeFlags(flags)], linkerSettings: [.linkedLibrary("curl")]),
+        .systemLibrary(name: "CJPEG", path: "Sources/CJPEG", pkgConfig: "libjpeg"),
+        .systemLibrary(name: "CSPNG", path: "Sources/CSPNG", pkgConfig: "spng"),
+        .systemLibrary(name: "CWebP", path: "Sources/CWebP", pkgConfig: "libwebpdemux"),
+        .systemLibrary(name: "CLibCurl", path: "Sources/CLibCurl", pkgConfig: "libcurl"),
+        .target(name: "CImage", dependencies: ["CJPEG", "CSPNG", "CWebP"], cSettings: [.unsafeFlags(flags)]),
+        .target(name: "CCurl", dependencies: ["CLibCurl"], cSettings: [.unsafeFlags(flags)]),
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-Wno-psabi"])]),
         .target(
             name: "CSentencePiece", cxxSettings: [.unsafeFlags(flags)],
             linkerSettings: [.linkedLibrary("sentencepiece")]),
         .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: counted),
-        .target(name: "Inference", dependencies: ["CKernels", "CSentencePiece", "COpenSSL"], swiftSettings: counted),
-        .target(name: "Enqueue", swiftSettings: counted),
+        .target(name: "Annotation", swiftSettings: counted),
+        .target(
+            name: "Inference", dependencies: ["Annotation", "CKernels", "CSentencePiece", "COpenSSL"],
+            swiftSettings: counted),
+        .target(name: "Submissions", swiftSettings: counted),
         .target(name: "CFuzzer"),
         .executableTarget(
-            name: "Fuzz", dependencies: ["CFuzzer", "Enqueue", "Images", "Inference"], swiftSettings: swift,
+            name: "Fuzz", dependencies: ["Annotation", "CFuzzer", "Images", "Inference", "Submissions"],
+            swiftSettings: swift,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]),
     ],
     cxxLanguageStandard: .cxx17

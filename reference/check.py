@@ -1,9 +1,9 @@
-"""Hold our numpy PaliGemma and our Pillow resize against Tests/Fixtures.
+"""Compare the numpy PaliGemma and the numpy resize with Tests/Fixtures.
 
     python reference/check.py [FOLDER]
 
-Prints the largest difference of every kind; exits with 1 if one is too large. Needs numpy and sentencepiece only
-(and Pillow, if it is there, to decode the images anew).
+Prints the largest difference of every kind. Exits with 1 if one is too large. Needs numpy and sentencepiece. With
+Pillow it also decodes the images again.
 """
 import json
 import os
@@ -57,7 +57,7 @@ def check_images(root):
 
 
 def text_of(tokenizer, ids):
-    """Text as Hugging Face decodes it: of a run of byte pieces that is not UTF-8, each byte becomes U+FFFD."""
+    """Text as Hugging Face decodes it: in a run of byte pieces that is not UTF-8, each byte becomes U+FFFD."""
     parts, run = [], b""
     for i in [*(i for i in ids if i < tokenizer.get_piece_size()), None]:
         if i is not None and tokenizer.is_byte(i):

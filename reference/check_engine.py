@@ -1,11 +1,11 @@
-"""Hold glossctl's engine, from outside, against Hugging Face's goldens.
+"""Compare the engine in a built glossctl with Hugging Face's goldens.
 
     python reference/check_engine.py --glossctl .build/release/glossctl --images Tests/Fixtures/images \
         Tests/Fixtures/tiny Tests/Fixtures/tiny2
 
-Each folder has model/ and golden/ as make_fixtures.py writes them. Prints the largest difference of every kind; exits
-with 1 if one is too large: stages relative to the largest value 2e-5, log-probabilities 1e-4, ids none (up to a near-tie,
-where Hugging Face's own margin is below 1e-3). Needs numpy.
+Each folder has model/ and golden/ as make_fixtures.py writes them. Prints the largest difference of every kind. Exits
+with 1 if one is too large. The limits are 2e-5 for stages (relative to the largest value) and 1e-4 for
+log-probabilities. Ids must be equal up to a near-tie, where Hugging Face's own margin is below 1e-3. Needs numpy.
 """
 import argparse
 import json
@@ -54,7 +54,7 @@ def check(folder, model, engine):
             answer = engine.run(case, "--max-tokens", str(len(case["greedy"]["ids"])), "--dump-stages", dump.name)
             stages = read_safetensors(dump.name)
         for index, name in enumerate(case["images"]):
-            lossy = name.endswith(".jpg") or name.startswith("lossy")  # another codec may differ by a step
+            lossy = name.endswith(".jpg") or name.startswith("lossy")  # another decoder may differ by one step of 255
             if f"{name}/pixel_values" in pixels and not lossy:
                 note("pixel values", np.abs(stages["pixel_values"][index] - pixels[f"{name}/pixel_values"]).max())
             note("image features", relative(stages["image_features"][index], pixels[f"{name}/features"]))

@@ -1,4 +1,4 @@
-"""Hugging Face checkpoints without Hugging Face: safetensors and the tensor names found in the wild."""
+"""Read Hugging Face checkpoints without transformers: safetensors, and the tensor names of every layout in use."""
 import json
 import os
 import struct
@@ -9,7 +9,8 @@ KINDS = {"F32": "<f4", "F16": "<f2", "U8": "u1", "I32": "<i4", "I64": "<i8", "BO
 
 
 def read_safetensors(path) -> dict:
-    """A header's length (u64, little-endian), the header in JSON, then raw rows; bf16 is widened to f32."""
+    """The tensors of a file by name. The file has the header's length (u64, little-endian), the header in JSON, and
+    raw values. bf16 is widened to f32."""
     with open(path, "rb") as f:
         raw = f.read()
     size = struct.unpack("<Q", raw[:8])[0]
@@ -28,7 +29,7 @@ def read_safetensors(path) -> dict:
 
 
 def canonical(name):
-    """The one name of a tensor in whichever layout; None for what is not needed."""
+    """The name of a tensor independent of the layout, or None for a tensor that the model does not need."""
     name = name.removeprefix("model.")
     if name.endswith(("lm_head.weight", "position_ids", "inv_freq")) or name.startswith("vision_tower.head."):
         return None
@@ -37,7 +38,7 @@ def canonical(name):
 
 
 def load_weights(folder) -> dict:
-    """All tensors of a checkpoint in f32 under their canonical names."""
+    """All tensors of a checkpoint in f32, by canonical name."""
     index = os.path.join(folder, "model.safetensors.index.json")
     files = ["model.safetensors"]
     if os.path.exists(index):

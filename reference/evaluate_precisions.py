@@ -1,9 +1,10 @@
-"""Accuracy and log-probabilities of glossctl's engine in each precision, on held-out scenes, from outside.
+"""Accuracy and log-probabilities of a built glossctl in each precision, on held-out scenes.
 
     python reference/evaluate_precisions.py --glossctl .build/release/glossctl [--scenes 500]
 
-Scenes and questions are those of quantisation.py, which emulates what is run here. Prints percent right by task, and |Δ log p| against
-f32 of the tokens (EOS included) that f32 answers. Needs torch, sentencepiece and pillow.
+Scenes and questions are those of quantisation.py, which emulates the precisions that this program runs. Prints the
+percentage of right responses by task, and |Δ log p| against f32 of the tokens (EOS included) in the response of f32.
+Needs torch, sentencepiece and pillow.
 """
 import argparse
 import collections
@@ -34,14 +35,14 @@ def ask(binary, precision, image, prompt, *options):
 
 
 def answer_all(binary, image, prompt):
-    """{precision: (answer, log-probabilities of f32's answer)}"""
+    """{precision: (response, log-probabilities of f32's response)}"""
     answers = {p: ask(binary, p, image, prompt) for p in PRECISIONS}
     scored = {p: ask(binary, p, image, prompt, "--score", answers["f32"]["text"])["logprobs"] for p in PRECISIONS}
     return {p: (answers[p]["text"], scored[p]) for p in PRECISIONS}
 
 
 def held_out(scenes, folder):
-    """(image, task, prompt, what is right): quantisation.py's, from the same seeds."""
+    """(image, task, prompt, expected response) for each question of quantisation.py, from the same seeds."""
     with open(f"{FOLDER}/config.json") as file:
         size = json.load(file)["vision_config"]["image_size"]
     rng = np.random.default_rng(SEED - 1)

@@ -1,11 +1,11 @@
-"""Encoded images of every kind that the decoders must read, and what they should decode to."""
+"""Encoded images of every kind that the decoders must read, and the pixels that they must give."""
 import struct
 import zlib
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-# Used with the tiny models too.
+# The images that the tiny models are tested with too.
 MAIN = ["rgb.png", "rgba.png", "grey.png", "photo.jpg", "lossy.webp", "lossless.webp"]
 
 
@@ -27,7 +27,7 @@ def picture(width, height, seed) -> Image.Image:
 
 
 def on_white(image) -> np.ndarray:
-    """u8 RGB of an opened image: upright, 16 bits cut to 8, alpha over white with exact rounding."""
+    """u8 RGB of an opened image: turned upright, 16 bits cut to 8, blended with white with exact rounding."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
@@ -40,7 +40,7 @@ def on_white(image) -> np.ndarray:
 
 
 def make_images(folder, seed) -> list:
-    """Writes the images; returns their names."""
+    """Writes the images and returns their names."""
     names, s = [], seed * 100
 
     def save(image, name, **how):
@@ -102,7 +102,7 @@ def _noise(shape, seed):
 
 
 def _png(pixels, depth, colour, interlaced=False) -> bytes:
-    """A PNG of kinds that Pillow cannot write: 16 bits a channel, or Adam7."""
+    """Writes a PNG that Pillow cannot write: 16 bits a channel, or Adam7."""
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -117,14 +117,14 @@ def _png(pixels, depth, colour, interlaced=False) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
 
 
-# Sources (width, height) and targets (width, height) for resizing on its own.
+# Source and target sizes (width, height) for the tests of the resize alone.
 RESIZES = [((131, 77), (112, 112)), ((40, 230), (56, 56)), ((100, 170), (56, 56)), ((230, 40), (56, 56)),
            ((20, 13), (56, 56)), ((1, 1), (28, 28)), ((56, 56), (56, 56)), ((56, 90), (56, 56)),
            ((90, 56), (56, 56)), ((3, 200), (70, 70)), ((60, 61), (112, 112)), ((150, 113), (84, 84))]
 
 
 def make_resizes(seed) -> dict:
-    """name -> arrays source and target: Pillow's bicubic; names begin with `vertical` where that pass is the first."""
+    """{name/source, name/target}: arrays by Pillow's bicubic. Names begin with `vertical` if that pass is first."""
     out = {}
     for i, ((w, h), (tw, th)) in enumerate(RESIZES):
         rng = np.random.default_rng(seed * 1000 + i)

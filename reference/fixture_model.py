@@ -45,7 +45,7 @@ def tokenizer_bytes(seed, dims) -> bytes:
 
 
 def make_model(seed, dims, pieces):
-    """Hugging Face's model in f32 with seeded weights: every term matters, and the logits are spread."""
+    """Hugging Face's model in f32 with seeded weights. Every term changes the logits; the logits are far apart."""
     from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 
     vocab = padded_vocabulary(pieces)
@@ -68,8 +68,8 @@ def make_model(seed, dims, pieces):
         for name, p in sorted(model.named_parameters()):
             values = _weights(name, tuple(p.shape), rng, dims)
             if name.endswith("embed_tokens.weight"):
-                values[1] *= 2.0        # <eos> now and then
-                values[pieces:] *= 0.05  # <image> and the padding rows: never chosen
+                values[1] *= 2.0        # <eos> is drawn sometimes
+                values[pieces:] *= 0.05  # <image> and the padding rows are never drawn
             p.copy_(torch.from_numpy(values.astype(np.float32)))
     model.tie_weights()
     model.generation_config.update(pad_token_id=0, eos_token_id=1, bos_token_id=2, cache_implementation=None)
@@ -88,7 +88,7 @@ def _weights(name, shape, rng, dims):
         if "vision_tower" in name:
             return 1 + values * 0.3   # LayerNorm: about 1
         if name.endswith("language_model.norm.weight"):
-            return 2 + values * 0.5   # spreads the logits
+            return 2 + values * 0.5   # larger, so that the logits are far apart
         return values * 0.3           # Gemma's RMSNorm multiplies by 1 + w
     if name.endswith("bias"):
         return values * 0.1
@@ -102,7 +102,7 @@ def _weights(name, shape, rng, dims):
     return values * gain / np.sqrt(fan_in)
 
 
-# How the names of the current in-memory model are written in each layout: (text, vision, projector).
+# The prefixes of the tensor names in each layout: (text, vision, projector).
 LAYOUTS = {
     "published": ("language_model.model.", "vision_tower.vision_model.", "multi_modal_projector."),
     "4.52": ("model.language_model.", "model.vision_tower.vision_model.", "model.multi_modal_projector."),
@@ -112,7 +112,7 @@ LAYOUTS = {
 
 
 def tensors(model, layout, dtype) -> dict:
-    """The model's tensors, rounded to `dtype`, under the names of a layout."""
+    """The model's tensors, rounded to `dtype`, by the names of a layout."""
     text, vision, projector = LAYOUTS[layout]
     out = {}
     for name, values in model.state_dict().items():
@@ -131,7 +131,7 @@ def tensors(model, layout, dtype) -> dict:
 
 
 def save_model(model, folder, layout, dtype, shard_bytes=None):
-    """config.json and the tensors, in one file or in shards with an index."""
+    """Writes config.json and the tensors, in one file or in shards with an index."""
     os.makedirs(folder, exist_ok=True)
     config = dict(model.config.to_dict(), architectures=["PaliGemmaForConditionalGeneration"])
     for part in (config, config["text_config"], config["vision_config"]):

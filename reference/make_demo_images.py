@@ -1,9 +1,9 @@
-"""Write demo/images and demo/manifest.json: scenes and turned objects that training has not seen.
+"""Write demo/images and demo/manifest.json: scenes, and objects seen from several sides, that training has not used.
 
     python reference/make_demo_images.py [--out demo]
 
-The same bytes on every run with the same Pillow. Larger than the model's input, mostly not square, in all three
-formats, so that the whole way of a photograph is gone: fetch, decode, resize.
+Every run with the same Pillow writes the same bytes. The images are larger than the model's input, mostly not square,
+and in all three formats. So they need every step that a photograph needs: fetch, decode, resize.
 """
 import argparse
 import json
@@ -18,7 +18,7 @@ from shapes.tasks import describe, questions
 
 SEED = 30_000_000
 VIEWS = 8
-# (objects, shape of the only object or whether they are solid)
+# (object count, name of the shape), or with several objects (object count, whether they are solids)
 SCENES = ([(1, name) for name in SOLIDS + FLAT] + [(1, name) for name in ("cube", "torus")]
           + [(2, False)] * 4 + [(2, True)] * 3 + [(3, False)] * 4 + [(3, True)])
 OBJECTS = [("cube", "red"), ("torus", "blue"), ("cone", "yellow"), ("pyramid", "green"),
@@ -27,7 +27,7 @@ FORMATS = [("jpg", dict(quality=88)), ("png", dict(optimize=True)), ("webp", dic
 
 
 def wanted_scene(rng, count, what):
-    """Scenes are drawn until one has the shape that is wanted."""
+    """Draws random scenes until one has the requested shape."""
     while True:
         scene = sample_scene(rng, count, what in SOLIDS if count == 1 else what)
         if count > 1 or scene.items[0].name == what:
@@ -35,7 +35,7 @@ def wanted_scene(rng, count, what):
 
 
 def save(image, path, kind):
-    """Saves under path with the suffix of a format; returns the file's name."""
+    """Saves the image in one of FORMATS under `path` with its suffix, and returns the file's name."""
     suffix, how = FORMATS[kind % len(FORMATS)]
     image.save(f"{path}.{suffix}", **how)
     return f"{path}.{suffix}"
@@ -60,8 +60,8 @@ def _entry(o):
 
 
 def write_objects(out):
-    """Each object turned evenly about the vertical before a camera that climbs, so that no two views
-    are the same, whatever the symmetry; light and ground stay."""
+    """Each object turns in equal steps about the vertical while the camera rises, so that no two views are equal,
+    even of a symmetric object. Light and background stay."""
     entries = []
     for i, (name, colour) in enumerate(OBJECTS):
         rng = np.random.default_rng(SEED + 1000 + i)

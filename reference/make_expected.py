@@ -1,9 +1,9 @@
-"""Write Tests/Fixtures/shapes/expected.json: what Hugging Face answers about the demo's images with models/gloss-shapes.
+"""Write Tests/Fixtures/shapes/expected.json: Hugging Face's responses to the demo's images with models/gloss-shapes.
 
     python reference/make_expected.py
 
-Starts from the image files, so it covers the whole way: decoding, resizing, both towers, greedy decoding. Arithmetic in
-f32 on the bf16 weights. To be run again whenever the model or the demo's images change.
+Starts from the image files, and so covers image decoding, resizing, both towers and greedy decoding. Computes in f32
+on the bf16 weights. Run it again whenever the model or the demo's images change.
 """
 import hashlib
 import json
@@ -49,7 +49,7 @@ def main():
     with open(f"{MODEL}/model.safetensors", "rb") as f:
         digest = hashlib.sha256(f.read()).hexdigest()
     os.makedirs(f"{ROOT}/Tests/Fixtures/shapes", exist_ok=True)
-    with open(f"{ROOT}/Tests/Fixtures/shapes/expected.json", "w") as f:  # one answer a line, and small: all fixtures are 6 MB
+    with open(f"{ROOT}/Tests/Fixtures/shapes/expected.json", "w") as f:  # one a line: small
         lines = ",\n".join(json.dumps(a, ensure_ascii=False, separators=(",", ":")) for a in answers)
         f.write(f'{{"model_sha256":"{digest}","limit":24,"answers":[\n{lines}\n]}}\n')
     print(f"{len(answers)} answers, least margin {min(a['min_margin'] for a in answers):.4f}")

@@ -1,8 +1,9 @@
-"""Write Tests/Fixtures: encoded images, two tiny random PaliGemmas, and what Hugging Face makes of them.
+"""Write Tests/Fixtures: encoded images, two tiny random PaliGemmas, and Hugging Face's results on them (goldens).
 
     python reference/make_fixtures.py [--out Tests/Fixtures]
 
-The same bytes every time. All arithmetic is f32, eager attention, one thread; a folder's `golden` holds
+Every run writes the same bytes. All arithmetic is f32, with eager attention, on one thread. The folder `golden` of a
+model has
 
   images.safetensors   NAME/rgb (u8, on white), NAME/resized (u8), NAME/features (f32); one NAME/pixel_values
   prefill.safetensors  CASE/last_logits of every case, CASE/logits (all positions) of some, and for the rounded
@@ -59,7 +60,7 @@ def write_images(folder):
 
 
 class Golden:
-    """Runs Hugging Face's model and processor on the decoded pictures."""
+    """Runs Hugging Face's model and processor on the decoded images."""
 
     def __init__(self, model, processor, tokenizer, pictures):
         self.model, self.processor, self.tokenizer = model, processor, tokenizer
@@ -73,7 +74,7 @@ class Golden:
         return x
 
     def text(self, ids):
-        """Hugging Face's text, which writes U+FFFD for each byte of a run that is not UTF-8."""
+        """The text by Hugging Face, with U+FFFD for each byte of a run that is not UTF-8."""
         return self.processor.tokenizer.decode(ids, skip_special_tokens=True)
 
     @torch.no_grad()
@@ -111,7 +112,7 @@ class Golden:
 
     @torch.no_grad()
     def rounded(self, dtype, images, prompt):
-        """The last logits with the weights rounded to dtype; the arithmetic stays f32."""
+        """The last logits with the weights rounded to dtype, computed in f32."""
         exact = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.model.load_state_dict({k: v.to(dtype).float() for k, v in exact.items()})
         logits = self.model(**self.inputs(images, prompt)).logits[0, -1].clone()

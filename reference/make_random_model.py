@@ -1,9 +1,9 @@
-"""Write a PaliGemma folder of real size with random bf16 weights, to measure with: nobody's checkpoint, and no answers.
+"""Write a PaliGemma folder of real size with random bf16 weights, for measurements. Its responses mean nothing.
 
     python reference/make_random_model.py FOLDER [--size 224|448|896]
 
-3B: 603 tensors, 2,923,466,480 parameters at 224, 5.85 GB. The tokenizer is the fixtures': too small for real prompts, but its
-ids are in the vocabulary. Needs numpy.
+3B at 224 px has 603 tensors, 2,923,466,480 parameters and 5.85 GB. The tokenizer is that of the fixtures. It is too
+small for real prompts, but its ids are in the vocabulary. Needs numpy.
 """
 import argparse
 import json
@@ -52,7 +52,8 @@ def shapes(size):
 
 
 def write_weights(path, tensors, seed=0):
-    """bf16, scaled so that activations stay of order one. One block of noise, turned for each tensor: quick, and no zeros."""
+    """Writes bf16 tensors, scaled so that activations stay of order one. Each tensor takes the same block of noise
+    from another offset: this is quick, and gives no zeros."""
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal(1 << 22).astype(np.float32)
     header, offset = {}, 0

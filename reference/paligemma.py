@@ -24,7 +24,7 @@ def layer_norm(x, weight, bias, eps):
 
 
 def rms_norm(x, weight, eps):
-    """Gemma's: the stored weight is an offset from one."""
+    """Gemma's RMSNorm: the stored weight is an offset from one."""
     return x / np.sqrt((x * x).mean(-1, keepdims=True, dtype=F32) + F32(eps)) * (1 + weight)
 
 
@@ -71,7 +71,7 @@ class PaliGemma:
             h = layer_norm(x, w[p + "layer_norm1.weight"], w[p + "layer_norm1.bias"], self.vision_eps)
             q, k, v = (self.linear(h, f"{p}self_attn.{c}_proj").reshape(-1, self.vision_heads, head).transpose(1, 0, 2)
                        for c in "qkv")
-            mixed = softmax(q @ k.transpose(0, 2, 1) * F32(head ** -0.5)) @ v  # no mask: all attend to all
+            mixed = softmax(q @ k.transpose(0, 2, 1) * F32(head ** -0.5)) @ v  # every patch attends to all
             x = x + self.linear(mixed.transpose(1, 0, 2).reshape(-1, self.vision_width), p + "self_attn.out_proj")
             h = layer_norm(x, w[p + "layer_norm2.weight"], w[p + "layer_norm2.bias"], self.vision_eps)
             x = x + self.linear(gelu_tanh(self.linear(h, p + "mlp.fc1")), p + "mlp.fc2")
@@ -85,13 +85,14 @@ class PaliGemma:
         return [self.image_token] * (self.image_tokens * images) + [BOS] + tokenizer.encode(prompt + "\n")
 
     def rotate(self, x, positions):
-        """Rotary positions for x (T, heads, head_dim), in halves."""
+        """Rotary embedding of x (T, heads, head_dim), half-split."""
         angle = (positions.astype(F32)[:, None] * self.frequencies[None])[:, None]
         a, b = np.split(x, 2, -1)
         return np.concatenate([a * np.cos(angle) - b * np.sin(angle), b * np.cos(angle) + a * np.sin(angle)], -1)
 
     def decoder(self, x, positions, allowed, cache, trace=None):
-        """Gemma over new rows x (T, width); allowed (T, past + T); `cache` holds keys and values, and grows here."""
+        """Runs Gemma over new rows x (T, width) with the mask allowed (T, past + T). Appends keys and values to
+        `cache`."""
         trace, w, count = {} if trace is None else trace, self.weights, len(x)
         trace["text/0"] = x
         for i in range(self.layers):
@@ -103,7 +104,7 @@ class PaliGemma:
             if cache[i] is not None:
                 k, v = np.concatenate([cache[i][0], k]), np.concatenate([cache[i][1], v])
             cache[i] = (k, v)
-            k, v = (np.repeat(a, self.heads // self.kv_heads, 1) for a in (k, v))  # query head j uses j // group
+            k, v = (np.repeat(a, self.heads // self.kv_heads, 1) for a in (k, v))  # query head j: key head j // group
             scores = np.einsum("thd,shd->hts", q, k, optimize=True) * F32(self.head_dim ** -0.5)
             scores = np.where(allowed[None], scores, F32(-np.inf))
             mixed = np.einsum("hts,shd->thd", softmax(scores), v, optimize=True).reshape(count, -1)
@@ -125,8 +126,8 @@ class PaliGemma:
         return hidden @ self.weights["language_model.embed_tokens.weight"].T
 
     def prefill(self, ids, features, prefix=None, trace=None):
-        """(logits of every position, cache). The first `prefix` ids (all, if not given) see one another; what follows
-        is causal, and the prefix does not see it."""
+        """(logits of every position, cache). Attention is full within the first `prefix` ids (default: all) and
+        causal after them. The prefix does not see what follows."""
         count = len(ids)
         prefix = count if prefix is None else prefix
         i, j = np.arange(count)[:, None], np.arange(count)[None]

@@ -14,7 +14,7 @@ def _bicubic(x, a=-0.5):
 
 
 def filter_weights(source, target):
-    """For every output sample: the first input sample, and the fixed-point weights from there on."""
+    """For each output sample, the index of its first input sample and the fixed-point weights from that sample on."""
     scale = source / target
     stretch = max(scale, 1.0)
     out = []
@@ -41,10 +41,10 @@ def _resize_width(image, target):
 
 
 def resize(image, width, height):
-    """u8 (h, w, 3) -> (height, width, 3), as Pillow 13: two passes with u8 between them.
+    """u8 (h, w, 3) -> (height, width, 3), as Pillow 13 does it: two passes with u8 between them.
 
-    A pass is left out where that side fits already. The vertical pass comes first when the height shrinks, and by more
-    than twice the pixels that the width shrinks by (which is negative when it grows)."""
+    A side that has its size already needs no pass. The vertical pass comes first if the height shrinks by more pixels
+    than twice those that the width shrinks by. A width that grows shrinks by a negative number."""
     def horizontal(a):
         return a if a.shape[1] == width else _resize_width(a, width)
 
@@ -58,6 +58,6 @@ def resize(image, width, height):
 
 
 def pixel_values(resized):
-    """u8 (S, S, 3) -> f32 (3, S, S) in -1…1, with the roundings of Hugging Face's rescale and normalise."""
+    """u8 (S, S, 3) -> f32 (3, S, S) in -1…1, rounded as Hugging Face's rescale and normalise round."""
     table = ((np.arange(256) * (1 / 255)).astype(np.float32) - np.float32(0.5)) / np.float32(0.5)
     return table[resized].transpose(2, 0, 1)

@@ -1,13 +1,15 @@
-"""Which int8 scheme? Fake-quantised PaliGemma on held-out scenes; prints tables. (Single GEMMs: quantised_gemm.py.)
+"""Compare int8 schemes: emulates a quantised PaliGemma on held-out scenes and prints tables.
 
     python reference/quantisation.py [--scenes 600] [--only bf16|int8|planted]
 
-Weights are bf16 (the file's). An int8 GEMM here is the f32 product of dequantised operands: exact int32 dot products scaled
-in f32 differ from it by f32 rounding only (quantised_gemm.py checks it). Activations are quantised a row at a time, symmetric to
-[-127, 127], by the row's or its group's greatest magnitude; weights likewise, ahead of time. What stays: residual stream,
-norms, softmax and GELU in f32; keys, values, queries and attention probabilities in bf16.
-Accuracy is judged as shapes/evaluate.py does. Log-probabilities are of the tokens (EOS included) that f32 arithmetic
-answers greedily, by teacher forcing. Needs torch and sentencepiece.
+The weights of the file are bf16. An int8 GEMM is emulated by the f32 product of dequantised operands. Exact int32 dot
+products scaled in f32 differ from that product by f32 rounding only (quantised_gemm.py checks it). Activations are
+quantised a row at a time, symmetrically to [-127, 127], by the greatest magnitude of the row or of its group. Weights
+are quantised in the same way, ahead of time. The residual stream, norms, softmax and GELU stay f32. Keys, values,
+queries and attention probabilities stay bf16.
+
+Accuracy is judged as in shapes/evaluate.py. Log-probabilities are those of the tokens (EOS included) in the greedy
+response of f32 arithmetic, by teacher forcing. quantised_gemm.py compares single GEMMs. Needs torch and sentencepiece.
 """
 import argparse
 import collections
@@ -36,7 +38,7 @@ CLIPS = (1.0, 0.97, 0.94, 0.9, 0.85, 0.8, 0.75, 0.7)
 
 
 def grouped(x, group):
-    """(…, K) -> (…, groups, group), zeros behind the last; group 0 is the whole of K."""
+    """(…, K) -> (…, groups, group), padded with zeros. Group 0 means all of K."""
     k = x.shape[-1]
     group = min(group or k, k)
     return F.pad(x, (0, -k % group)).unflatten(-1, (-1, group))
@@ -47,9 +49,11 @@ def rounded(x, scale):
 
 
 def quantised(x, group, clip=False, outliers=0.0, spread=False):
-    """x as int8 would hold it. `clip`: the group's ratio of CLIPS with the least squared error. `outliers`: as if two more
-    channels, weighted by zeros, were so many times the row's root mean square: they only widen the scale of their groups, or, `spread`
-    over a row of 2048 by rotation, that of the whole row."""
+    """x rounded to int8 and back. `clip` takes, in each group, the ratio of CLIPS with the least squared error.
+
+    `outliers` emulates two more channels of so many times the row's root mean square. Their weights are zero, so they
+    only widen the scale of their groups. With `spread`, rotation spreads them over a row of 2048, and they widen the
+    scale of the row."""
     parts = grouped(x, group)
     greatest = parts.abs().amax(-1, keepdim=True)
     if spread:
@@ -70,7 +74,7 @@ def quantised(x, group, clip=False, outliers=0.0, spread=False):
 
 
 def rotated(x):
-    """x (..., K) times an orthogonal matrix: Hadamard's on as many numbers as the greatest power of two in K, then on the next, ..."""
+    """x (..., K) times an orthogonal matrix. It has one Hadamard block a power of two in K, the greatest first."""
     parts, first = [], 0
     for bit in reversed(range(x.shape[-1].bit_length())):
         if n := x.shape[-1] & 1 << bit:
@@ -89,28 +93,29 @@ def bf16(x):
 
 @dataclass(frozen=True)
 class Scheme:
-    """`weights`, `inputs`: "bf16", or the group of K that shares a scale in int8, 0 for all of K. Matrices whose name holds a
-    string of `keep` stay bf16 x bf16. `parts` divides K instead: so many groups, as many as a real model's K has."""
+    """How operands are rounded. `weights` and `inputs` are "bf16", or the size of the groups of K that share an int8
+    scale (0: all of K). With `parts` they are the number of groups instead, as many as the K of a real model has.
+    Matrices whose name contains a string of `keep` stay bf16 x bf16."""
     name: str
     weights: object = "bf16"
     inputs: object = "bf16"
     clip: bool = False
     keep: tuple = ()
-    rotate: bool = False  # weights and inputs along K
-    lookup: bool = False  # the embedding's rows, too, come from int8
+    rotate: bool = False  # multiply weights and inputs by Hadamard's matrix along K
+    lookup: bool = False  # embed tokens from the int8 table, too
     parts: bool = False
     outliers: float = 0.0
-    narrow: tuple = ("inputs", "heads", "cache", "shares")  # rounded to bf16: GEMM inputs, queries, keys and values, softmax
-    wide: str = "none"  # matrices whose name holds it are given f32 inputs
+    narrow: tuple = ("inputs", "heads", "cache", "shares")  # what is rounded to bf16; shares: softmax
+    wide: str = "none"  # matrices whose name contains this have f32 inputs
 
     def group(self, size, k):
-        """0 stays 0; with `parts`, `size` is a number of groups."""
+        """The size of a group of K. 0 stays 0. With `parts`, `size` is the number of groups."""
         return -(-k // size) if self.parts and size else size
 
 
 @dataclass
 class Model:
-    """PaliGemma in batches without padding: rows of equal prompt length. The numbers are paligemma.py's."""
+    """PaliGemma in batches of prompts of equal length, without padding. It computes what paligemma.py computes."""
     scheme: Scheme
     source: dict
     config: dict
@@ -177,7 +182,7 @@ class Model:
         return torch.cat([a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()], -1)
 
     def decoder(self, x, cache, prefix=0):
-        """New rows x (B, T, width) behind `cache`; the first `prefix` of them see one another, the rest is causal."""
+        """Runs new rows x (B, T, width) after `cache`. Attention is full in the first `prefix` rows, then causal."""
         first = cache[0][0].shape[2] if cache else 0
         i, j = first + torch.arange(x.shape[1])[:, None], torch.arange(first + x.shape[1])[None]
         mask = (j <= i) | (j < prefix)
@@ -201,7 +206,7 @@ class Model:
         return self.rows[ids] * math.sqrt(self.rows.shape[1])
 
     def greedy(self, features, prompts):
-        """Answers with EOS (up to LIMIT tokens) to prompts (B, T) after features (B, N, width)."""
+        """Greedy responses, EOS included (up to LIMIT tokens), to prompts (B, T) after features (B, N, width)."""
         x, cache, out = torch.cat([features, self.embed(prompts)], 1), [], []
         hidden = self.decoder(x, cache, x.shape[1])[:, -1:]
         ended = torch.zeros(len(prompts), dtype=torch.bool)
@@ -216,7 +221,7 @@ class Model:
         return [r[:r.index(EOS) + 1] if EOS in r else r for r in rows]
 
     def score(self, features, prompts, answers):
-        """Log-probabilities of each answer's tokens (lists of ids, one a row)."""
+        """Log-probabilities of the tokens of each response (a list of ids a row)."""
         longest, n = max(map(len, answers)), features.shape[1] + prompts.shape[1]
         padded = torch.tensor([a + [0] * (longest - len(a)) for a in answers])
         x = torch.cat([features, self.embed(prompts), self.embed(padded)], 1)
@@ -226,7 +231,7 @@ class Model:
 
 
 class Exam:
-    """Questions about held-out scenes: evaluate.py's, from the same seeds."""
+    """The questions of evaluate.py about held-out scenes, from the same seeds."""
 
     def __init__(self, scenes):
         with open(f"{FOLDER}/config.json") as f:
@@ -252,7 +257,8 @@ class Exam:
 
     @torch.no_grad()
     def sit(self, scheme):
-        """(answers, log-probabilities of the reference's answers) of every question; the first to sit is the reference."""
+        """(responses, log-probabilities of the reference's responses) for every question. The first scheme that sits
+        the exam is the reference."""
         model = Model(scheme, self.weights, self.config)
         features = torch.cat([model.image_features(p) for p in self.patches.split(100)])
         answers, logp = [None] * len(self.asked), [None] * len(self.asked)
@@ -268,7 +274,7 @@ class Exam:
         return answers, logp
 
     def accuracy(self, answers):
-        """{task: share right}, and under "IoU …" the mean overlap."""
+        """{task: share of right responses}, and {"IoU " + task: mean IoU}."""
         right = collections.defaultdict(list)
         for (_, task, _, want), ids in zip(self.asked, answers):
             good, overlap = judge(task, want, text_of(self.tokenizer, ids))
@@ -279,7 +285,8 @@ class Exam:
 
 
 def apart(a, b):
-    """|Δ log-probability|: a token's mean, 99th percentile, greatest and percent above 0.02; an answer's greatest."""
+    """|Δ log-probability| of tokens: mean, 99th percentile, greatest, percentage above 0.02. Then the
+    greatest |Δ| of a response's sum."""
     tokens, shares = np.abs(np.concatenate(a) - np.concatenate(b)), "{:.5f} | {:.4f} | {:.3f} | {:.2f} | {:.3f}"
     sums = np.abs([math.fsum(x) - math.fsum(y) for x, y in zip(a, b)])
     return shares.format(tokens.mean(), np.quantile(tokens, 0.99), tokens.max(), 100 * (tokens > 0.02).mean(), sums.max())
@@ -315,7 +322,7 @@ class Table:
 
 
 def int8_schemes():
-    """Every combination that matters, and what may stay bf16."""
+    """The combinations of weight and input groups, and which matrices could stay bf16."""
     yield Scheme("W chan, A token, rotated", 0, 0, rotate=True)
     yield Scheme("W chan, A token, rotated, lookup int8", 0, 0, rotate=True, lookup=True)
     yield Scheme("W chan, A 128, lookup int8", 0, 128, lookup=True)
@@ -341,7 +348,7 @@ def int8_schemes():
 
 
 def bf16_schemes():
-    """Which of bf16's roundings costs what."""
+    """One rounding to bf16 at a time, to see what each costs."""
     for name, narrow in (("GEMM inputs", ("inputs",)), ("keys and values", ("cache",)), ("queries", ("heads",)),
                          ("softmax", ("shares",)), ("queries, keys, values, softmax", ("heads", "cache", "shares"))):
         yield Scheme(f"bf16 only: {name}", narrow=narrow)
@@ -350,8 +357,8 @@ def bf16_schemes():
 
 
 def planted_schemes():
-    """Inputs with two outliers in every row. Real K is 16 times this model's, so groups are counted: 2048 / 256 = 8, ….
-    Each row is given outliers of so many times its root mean square."""
+    """Inputs with two outliers in every row, of so many times the row's root mean square. K of a real model is 16
+    times that of this model. So the schemes keep the number of groups: 2048 / 256 = 8, …."""
     for outliers in (20.0, 45.0, 100.0, 200.0):
         yield Scheme(f"outliers x {outliers:.0f}: A token, rotated", 0, 0, rotate=True, outliers=outliers)
         for parts, means in ((1, "token"), (4, "512"), (8, "256"), (16, "128"), (32, "64")):

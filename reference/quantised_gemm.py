@@ -1,8 +1,8 @@
-"""Which int8 scheme? Single GEMMs with and without outliers; prints a table.
+"""Compare int8 schemes on single GEMMs, with and without outliers; prints a table.
 
     python reference/quantised_gemm.py
 
-Needs torch and sentencepiece, as quantisation.py does, whose schemes these are.
+The schemes are those of quantisation.py. Needs torch and sentencepiece, as quantisation.py does.
 """
 import torch
 
@@ -10,7 +10,8 @@ from quantisation import bf16, grouped, quantised, rotated
 
 
 def gemm_table(rows=64, n=2048):
-    """Relative error of one GEMM (norms of difference and result), and of what the ordinary channels alone give."""
+    """Relative error of one GEMM: the norm of the difference over the norm of the result, and over the norm of the
+    part that the ordinary channels give."""
     generator = torch.Generator().manual_seed(1)
     normal = lambda *shape: torch.randn(*shape, generator=generator)
     print("\nOne GEMM, M = 64, N = 2048: relative error of the result / of the ordinary channels' share of it\n")
@@ -43,7 +44,7 @@ def gemm_table(rows=64, n=2048):
 
 
 def check_exactness():
-    """int32 dot products scaled group by group against the product of dequantised operands."""
+    """Compares int32 dot products, scaled group by group, with the product of dequantised operands."""
     x, w, group = torch.randn(8, 512), torch.randn(16, 512), 128
     sx, sw = (grouped(z, group).abs().amax(-1, keepdim=True) / 127 for z in (x, w))
     qx, qw = ((grouped(z, group) / s).round().to(torch.int32) for z, s in ((x, sx), (w, sw)))

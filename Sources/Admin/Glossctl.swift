@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Queue
 
 /// The root command: it only knows its subcommands and how errors become exit codes.
 @main
@@ -19,7 +20,7 @@ struct Glossctl: AsyncParsableCommand {
               glossctl status --watch
               glossctl results caption --batch photos > captions.jsonl
             """,
-        version: "0.1.0",
+        version: glossVersion,
         subcommands: [
             Migrate.self, Enqueue.self, Status.self, Jobs.self, Job.self, Retry.self, Rerun.self, Cancel.self,
             Pause.self,
@@ -44,8 +45,8 @@ struct Glossctl: AsyncParsableCommand {
 
     /// Says what went wrong on standard error and exits; ArgumentParser's own errors keep its form.
     private static func end(with error: any Error) -> Never {
-        guard let trouble = Trouble(error) else { exit(withError: error) }
-        Console.note("glossctl: \(trouble.message)")
-        Foundation.exit(trouble.status.rawValue)
+        guard let failure = CommandError(error) else { exit(withError: error) }
+        Console.note("glossctl: \(failure.message)")
+        Foundation.exit(failure.status.rawValue)
     }
 }

@@ -1,5 +1,5 @@
-// The kernels, written once and compiled for each instruction set: the including file sets the target, and defines
-// NAME(x) and VECTORS (16-float columns of a register tile).
+// The kernels. They are written once and compiled for each instruction set. The including file sets the target, and
+// defines NAME(x) and VECTORS (the vectors of 16 columns in a register tile).
 #include "vectors.h"
 #include "gemm.h"
 #include "tiles.h"
@@ -8,7 +8,7 @@
 void NAME(gemm)(bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row,
                 int64_t last_row, int64_t first_panel, int64_t last_panel) {
 #if defined(AMX)
-    // A tile of few rows costs as much as a whole one; what comes out is the same.
+    // A tile of few rows costs as much as a full one, so fewer than 8 rows do without. The bits are the same.
     const bool exact_by_tiles = tiled || last_row - first_row >= 8;
 #else
     const bool exact_by_tiles = tiled;

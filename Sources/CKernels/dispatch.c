@@ -2,17 +2,22 @@
 #include <stdatomic.h>
 #include "CKernels.h"
 
-#define DECLARE(isa)                                                                                                               \
-    void gloss_##isa##_gemm(bool, const gloss_operand *, const gloss_weights *, const gloss_output *, int64_t, int64_t, int64_t, int64_t); \
-    void gloss_##isa##_layer_norm(const float *, const float *, const float *, float, const gloss_target *, int64_t, int64_t, float *); \
-    void gloss_##isa##_rms_norm(const float *, const float *, float, const gloss_target *, int64_t, int64_t, float *);             \
-    void gloss_##isa##_convert(const void *, int64_t, gloss_dtype, float, const gloss_target *, int64_t, int64_t, float *);        \
-    void gloss_##isa##_rotate(float *, int64_t);                                                                                   \
-    void gloss_##isa##_rope(float *, int64_t, int64_t, const float *, const float *);                                              \
-    float gloss_##isa##_softmax(const float *, int64_t, int64_t, int64_t, float, void *, gloss_dtype, int64_t);                    \
-    int64_t gloss_##isa##_argmax(const float *, int64_t);                                                                          \
-    double gloss_##isa##_log_sum_exp(const float *, int64_t);                                                                      \
-    double gloss_##isa##_exp_weights(const float *, double, float *, int64_t);                                                     \
+// DECLARE(isa) declares the functions that body.h defines for an instruction set. DISPATCH(call) calls
+// gloss_<isa>_<call> of the set `isa` and returns its value.
+#define DECLARE(isa)                                                                                                   \
+    void gloss_##isa##_gemm(bool, const gloss_operand *, const gloss_weights *, const gloss_output *, int64_t,         \
+                            int64_t, int64_t, int64_t);                                                                \
+    void gloss_##isa##_layer_norm(const float *, const float *, const float *, float, const gloss_target *,            \
+                                  int64_t, int64_t, float *);                                                          \
+    void gloss_##isa##_rms_norm(const float *, const float *, float, const gloss_target *, int64_t, int64_t, float *); \
+    void gloss_##isa##_convert(const void *, int64_t, gloss_dtype, float, const gloss_target *, int64_t, int64_t,      \
+                               float *);                                                                               \
+    void gloss_##isa##_rotate(float *, int64_t);                                                                       \
+    void gloss_##isa##_rope(float *, int64_t, int64_t, const float *, const float *);                                  \
+    float gloss_##isa##_softmax(const float *, int64_t, int64_t, int64_t, float, void *, gloss_dtype, int64_t);        \
+    int64_t gloss_##isa##_argmax(const float *, int64_t);                                                              \
+    double gloss_##isa##_log_sum_exp(const float *, int64_t);                                                          \
+    double gloss_##isa##_exp_weights(const float *, double, float *, int64_t);                                         \
     int64_t gloss_##isa##_draw(const float *, int64_t, double, double);
 DECLARE(generic)
 #if defined(__x86_64__)
@@ -37,7 +42,8 @@ DECLARE(amx)
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// AMX-BF16, AMX-TILE and AMX-INT8, and Linux's leave to use them: for the whole process, asked for once.
+// Whether the CPU has AMX-BF16, AMX-TILE and AMX-INT8, and Linux permits them. The permission is for the whole
+// process, and is requested once.
 static bool asked_for_tiles(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
     unsigned a, b, c, d;
@@ -59,8 +65,8 @@ gloss_isa gloss_best_isa(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return GLOSS_GENERIC;
-    bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
-        && __builtin_cpu_supports("avx512vl");
+    bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     bool dot = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
     return !wide ? GLOSS_AVX2 : !dot ? GLOSS_AVX512 : has_tiles() ? GLOSS_AMX : GLOSS_AVX512_DOT;
 #else
@@ -68,28 +74,58 @@ gloss_isa gloss_best_isa(void) {
 #endif
 }
 
-void gloss_gemm(gloss_isa isa, bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row,
-                int64_t last_row, int64_t first_panel, int64_t last_panel) {
+// VDPBF16PS and AMX read and write subnormal numbers as 0 in every mode. In this mode all other instructions do so,
+// too.
+typedef uint64_t float_mode;
+#if defined(__x86_64__)
+enum { DENORMALS_ARE_ZEROS = 1 << 6, FLUSH_TO_ZERO = 1 << 15 };
+static float_mode flush_subnormals(void) {
+    const unsigned before = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(before | DENORMALS_ARE_ZEROS | FLUSH_TO_ZERO);
+    return before;
+}
+static void restore(float_mode mode) { __builtin_ia32_ldmxcsr((unsigned)mode); }
+#elif defined(__aarch64__)
+static float_mode flush_subnormals(void) {
+    const float_mode before = __builtin_arm_rsr64("fpcr");
+    __builtin_arm_wsr64("fpcr", before | 1 << 24);
+    return before;
+}
+static void restore(float_mode mode) { __builtin_arm_wsr64("fpcr", mode); }
+#else
+static float_mode flush_subnormals(void) { return 0; }
+static void restore(float_mode mode) { (void)mode; }
+#endif
+
+// The calls are to other files, so that the compiler cannot move arithmetic out of the mode.
+static void multiply(gloss_isa isa, bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
+                     int64_t first_row, int64_t last_row, int64_t first_panel, int64_t last_panel) {
     DISPATCH(gemm(tiled, x, w, out, first_row, last_row, first_panel, last_panel))
 }
-void gloss_layer_norm(gloss_isa isa, const float *x, const float *w, const float *b, float eps, const gloss_target *out, int64_t rows,
-                      int64_t d, float *scratch) {
+void gloss_gemm(gloss_isa isa, bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
+                int64_t first_row, int64_t last_row, int64_t first_panel, int64_t last_panel) {
+    const float_mode mode = flush_subnormals();
+    multiply(isa, tiled, x, w, out, first_row, last_row, first_panel, last_panel);
+    restore(mode);
+}
+void gloss_layer_norm(gloss_isa isa, const float *x, const float *w, const float *b, float eps, const gloss_target *out,
+                      int64_t rows, int64_t d, float *scratch) {
     DISPATCH(layer_norm(x, w, b, eps, out, rows, d, scratch))
 }
-void gloss_rms_norm(gloss_isa isa, const float *x, const float *w, float eps, const gloss_target *out, int64_t rows, int64_t d,
-                    float *scratch) {
+void gloss_rms_norm(gloss_isa isa, const float *x, const float *w, float eps, const gloss_target *out, int64_t rows,
+                    int64_t d, float *scratch) {
     DISPATCH(rms_norm(x, w, eps, out, rows, d, scratch))
 }
-void gloss_convert(gloss_isa isa, const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out, int64_t rows,
-                   int64_t d, float *scratch) {
+void gloss_convert(gloss_isa isa, const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out,
+                   int64_t rows, int64_t d, float *scratch) {
     DISPATCH(convert(x, stride, type, scale, out, rows, d, scratch))
 }
 void gloss_rotate(gloss_isa isa, float *x, int64_t d) { DISPATCH(rotate(x, d)) }
 void gloss_rope(gloss_isa isa, float *x, int64_t heads, int64_t head_dim, const float *cosines, const float *sines) {
     DISPATCH(rope(x, heads, head_dim, cosines, sines))
 }
-float gloss_softmax(gloss_isa isa, const float *x, int64_t n, int64_t second, int64_t m, float scale, void *out, gloss_dtype type,
-                    int64_t width) {
+float gloss_softmax(gloss_isa isa, const float *x, int64_t n, int64_t second, int64_t m, float scale, void *out,
+                    gloss_dtype type, int64_t width) {
     DISPATCH(softmax(x, n, second, m, scale, out, type, width))
 }
 int64_t gloss_argmax(gloss_isa isa, const float *x, int64_t n) { DISPATCH(argmax(x, n)) }

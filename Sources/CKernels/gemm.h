@@ -1,13 +1,26 @@
-// The GEMM: rows of an operand times panels of weights, on tiles of 6 × 64 in registers.
+// The GEMM: rows of an operand times panels of weights, in register tiles of 6 × 64.
 //
-// Operand and weights are read in words of four bytes along k: one number in f32, two in bf16, four in int8. A panel holds 64
-// columns: [word of k][64]. Each output is a fixed sequence over k, whatever is computed beside it.
+// Operand and weights are read in words of four bytes along k: one f32, two bf16 or four int8 numbers. A panel has 64
+// columns: [word of k][64]. Each output is a fixed sequence over k that does not depend on the other outputs.
+//
+// The functions from the outside in: `gemm` takes up to GLOSS_ROW_CHUNK rows and one panel at a time. `panel_rows`
+// goes through k in blocks, and in each block through the rows in tiles of up to 6. `tile` sums a block in registers
+// (`tile_words`) and adds it to partial[row][64], the panel's sums so far. After the last block `finish` applies the
+// epilogue (scale, bias, GELU, gate, add, round) and writes the output, a row at a time (`finish_row`).
+//
+// Two macros call these functions with constants, so that the compiler makes a copy for each without conditions
+// inside:
+//   TILE(R)                            a case of `switch (rows)`: calls `tile` for R rows, for a panel of at most 16
+//                                      columns or a whole one, and with one or several lines to prefetch
+//   FINISH(form, type, biased, width)  if the output has this form: finishes all rows and returns. There is one for a
+//                                      common form. The loop after them finishes all others
 
 enum { K_WORDS = 512 };
 
-// A block of k for up to 6 rows, in registers.
+// Multiplies a block of k for up to 6 rows, in registers.
 //
-// acc[r][j] += x[r] · w, in int8 as integers. `next` is read ahead into the second cache, `lines` of 64 bytes a word of k.
+// acc[r][j] += x[r] · w, in int8 as integers. Prefetches `next` into the second-level cache, `lines` cache lines of 64
+// bytes for each word of k.
 INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
                        int64_t words, const char *next, int lines, v16 acc[GLOSS_TILE_ROWS][VECTORS]) {
     for (int64_t i = 0; i < words; i++) {
@@ -31,14 +44,16 @@ INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const
         }
     }
 }
-INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const gloss_operand *x, int64_t row, const char *w, int64_t first_word,
-                 int64_t words, const char *next, int lines, float *partial, int64_t column) {
-    const bool begins = first_word == 0, whole = arithmetic == GLOSS_INT8_INT8;  // exact sums, of all of k
+INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const gloss_operand *x, int64_t row, const char *w,
+                 int64_t first_word, int64_t words, const char *next, int lines, float *partial, int64_t column) {
+    const bool begins = first_word == 0, whole = arithmetic == GLOSS_INT8_INT8;  // int8 sums are exact, over all of k
     v16 acc[GLOSS_TILE_ROWS][VECTORS];
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vectors; j++) {
             acc[r][j] = splat(0);
-            if (whole) acc[r][j] = begins ? (v16)splat_word(x->corrections[row + r]) : load(partial + r * GLOSS_PANEL + column + j * 16);
+            if (whole)
+                acc[r][j] = begins ? (v16)splat_word(x->corrections[row + r])
+                                   : load(partial + r * GLOSS_PANEL + column + j * 16);
         }
     int64_t bytes = arithmetic == GLOSS_F32_BF16 ? 8 : 4;
     const char *a = (const char *)x->rows + row * x->stride + first_word * bytes;
@@ -50,13 +65,13 @@ INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const gloss
         }
 }
 
-// Exact sums as what they stand for.
+// The values of exact int8 sums: sum · scale of the row · scales of the columns.
 INLINE v16 scaled(v16 sums, float row, const float *columns) {
     return __builtin_convertvector((i16)sums, v16) * splat(row) * load(columns);
 }
-// Finished sums of one row of a panel: `count` numbers of it come out, at y.
-INLINE void finish_row(gloss_arithmetic arithmetic, gloss_form form, gloss_dtype type, bool biased, const float *sums, float row,
-                       const float *columns, const float *bias, void *y, int64_t count) {
+// Applies the epilogue to the sums of one row of a panel, and writes `count` numbers to y.
+INLINE void finish_row(gloss_arithmetic arithmetic, gloss_form form, gloss_dtype type, bool biased, const float *sums,
+                       float row, const float *columns, const float *bias, void *y, int64_t count) {
     const bool whole = arithmetic == GLOSS_INT8_INT8;
     const int64_t up = GLOSS_PANEL / 2;
     for (int64_t j = 0; j < count; j += 16) {
@@ -74,9 +89,9 @@ INLINE void finish_row(gloss_arithmetic arithmetic, gloss_form form, gloss_dtype
         else store_n((float *)y + j, v, n);
     }
 }
-// What becomes of finished sums [rows][64] of one panel.
-INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t row,
-                   int64_t rows, int64_t panel, const float *partial) {
+// Applies the epilogue to the sums [rows][64] of one panel.
+INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
+                   int64_t row, int64_t rows, int64_t panel, const float *partial) {
     const bool whole = arithmetic == GLOSS_INT8_INT8;
     const int64_t column = panel * GLOSS_PANEL, width = out->form == GLOSS_GEGLU ? GLOSS_PANEL / 2 : GLOSS_PANEL;
     const int64_t first = panel * width, left = out->columns - first, stride = out->stride;
@@ -84,11 +99,12 @@ INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gl
     char *y = (char *)out->rows + row * stride + first * (out->type == GLOSS_BF16 ? 2 : 4);
     const gloss_form form = out->form;
     const gloss_dtype type = out->type;
-#define FINISH(form_, type_, biased, width_)                                                                                  \
-    if (form == form_ && type == type_ && !!bias == biased && left >= width_) {                                                 \
-        for (int64_t r = 0; r < rows; r++, y += stride)                                                                       \
-            finish_row(arithmetic, form_, type_, biased, partial + r * GLOSS_PANEL, whole ? scales[row + r] : 1, columns, bias, y, width_); \
-        return;                                                                                                               \
+#define FINISH(form_, type_, biased, width_)                                                                     \
+    if (form == form_ && type == type_ && !!bias == biased && left >= width_) {                                  \
+        for (int64_t r = 0; r < rows; r++, y += stride)                                                          \
+            finish_row(arithmetic, form_, type_, biased, partial + r * GLOSS_PANEL, whole ? scales[row + r] : 1, \
+                       columns, bias, y, width_);                                                                \
+        return;                                                                                                  \
     }
     FINISH(GLOSS_STORE, GLOSS_F32, false, GLOSS_PANEL)
     FINISH(GLOSS_STORE, GLOSS_F32, true, GLOSS_PANEL)
@@ -96,27 +112,31 @@ INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gl
     FINISH(GLOSS_ADD, GLOSS_F32, true, GLOSS_PANEL)
     FINISH(GLOSS_GELU, GLOSS_BF16, true, GLOSS_PANEL)
     FINISH(GLOSS_GEGLU, GLOSS_BF16, false, GLOSS_PANEL / 2)
+#undef FINISH
     for (int64_t r = 0; r < rows; r++, y += stride)
-        finish_row(arithmetic, form, type, bias != 0, partial + r * GLOSS_PANEL, whole ? scales[row + r] : 1, columns, bias, y,
-                   left < width ? left : width);
+        finish_row(arithmetic, form, type, bias != 0, partial + r * GLOSS_PANEL, whole ? scales[row + r] : 1, columns,
+                   bias, y, left < width ? left : width);
 }
 
-#define TILE(R)                                                                                                               \
-    case R:                                                                                                                   \
-        if (narrow) tile(R, 1, arithmetic, x, row, wj, word, words, next, 1, here, j);                                        \
-        else if (many) tile(R, VECTORS, arithmetic, x, row, wj, word, words, next + j * 4, VECTORS, here, j);                 \
-        else tile(R, VECTORS, arithmetic, x, row, wj, word, words, next, 1, here, j);                                         \
+#define TILE(R)                                                                                               \
+    case R:                                                                                                   \
+        if (narrow) tile(R, 1, arithmetic, x, row, wj, word, words, next, 1, here, j);                        \
+        else if (many) tile(R, VECTORS, arithmetic, x, row, wj, word, words, next + j * 4, VECTORS, here, j); \
+        else tile(R, VECTORS, arithmetic, x, row, wj, word, words, next, 1, here, j);                         \
         break;
 
-// Some rows of one panel, all of k.
-INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
-                       int64_t first, int64_t last, int64_t panel, float *partial) {
+// Computes rows [first, last) of one panel, over all of k.
+INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w,
+                       const gloss_output *out, int64_t first, int64_t last, int64_t panel, float *partial) {
     const int64_t per_word = arithmetic == GLOSS_INT8_INT8 ? 4 : arithmetic == GLOSS_F32_F32 ? 1 : 2;
     const int64_t total = (w->inputs + per_word - 1) / per_word;
-    // Blocks of equal size, and of as many k for bf16 weights beside f32 rows as for f32 ones: the same bits.
+    // The blocks have equal sizes. f32 rows have the same blocks with bf16 weights as with f32 weights, and so the
+    // same bits.
     const int64_t most = arithmetic == GLOSS_F32_BF16 ? K_WORDS / 2 : K_WORDS, blocks = (total + most - 1) / most;
-    const int64_t unit = arithmetic == GLOSS_F32_BF16 ? 16 : 32, block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
-    const bool narrow = VECTORS > 1 && w->outputs - panel * GLOSS_PANEL <= 16;  // the last panel of an image head's 72 values
+    const int64_t unit = arithmetic == GLOSS_F32_BF16 ? 16 : 32;
+    const int64_t block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
+    // The last panel of the 72 values of a vision head.
+    const bool narrow = VECTORS > 1 && w->outputs - panel * GLOSS_PANEL <= 16;
     const int64_t tiles = (last - first + GLOSS_TILE_ROWS - 1) / GLOSS_TILE_ROWS;
     const char *panel_base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
     for (int64_t word = 0; word < total; word += block) {
@@ -124,14 +144,15 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
         const char *base = panel_base + word * 4 * GLOSS_PANEL;
         int64_t row = first;
         for (int64_t t = 0; t < tiles; t++) {
-            // Rows spread evenly: no tile is left with few. The block that comes next is read ahead beside the first four; a single
-            // tile, which waits for memory alone, reads 4 KiB ahead.
+            // The tiles have almost equal numbers of rows, so that no tile is left with few. The first four tiles
+            // prefetch the next block. A single tile, which is limited by memory, prefetches 4 KiB ahead.
             int64_t end = first + (last - first) * (t + 1) / tiles;
             float *here = partial + (row - first) * GLOSS_PANEL;
             bool many = tiles < 4;
             for (int64_t j = 0; j < GLOSS_PANEL && panel * GLOSS_PANEL + j < w->outputs; j += 16 * VECTORS) {
                 const char *wj = base + j * 4;
-                const char *next = tiles == 1 ? base + 4096 : base + block * 4 * GLOSS_PANEL + (many || t >= 4 ? 0 : t * 64);
+                const char *next = tiles == 1 ? base + 4096
+                                              : base + block * 4 * GLOSS_PANEL + (many || t >= 4 ? 0 : t * 64);
                 switch (end - row) { TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) }
             }
             if (word + block >= total) finish(arithmetic, x, w, out, row, end - row, panel, here);
@@ -139,8 +160,10 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
         }
     }
 }
-INLINE void gemm(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out, int64_t first_row,
-                 int64_t last_row, int64_t first_panel, int64_t last_panel) {
+#undef TILE
+
+INLINE void gemm(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
+                 int64_t first_row, int64_t last_row, int64_t first_panel, int64_t last_panel) {
     float partial[GLOSS_ROW_CHUNK * GLOSS_PANEL] __attribute__((aligned(64)));
     for (int64_t row = first_row; row < last_row; row += GLOSS_ROW_CHUNK) {
         int64_t end = last_row - row < GLOSS_ROW_CHUNK ? last_row : row + GLOSS_ROW_CHUNK;

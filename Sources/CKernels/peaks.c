@@ -1,4 +1,5 @@
-// Microbenchmarks: as many independent accumulators as the registers hold, so that neither latency nor loads limit.
+// Microbenchmarks. They use as many independent accumulators as the registers hold, so that neither latency nor loads
+// limit them.
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -6,7 +7,7 @@
 #include "CKernels.h"
 #include "peaks.h"
 
-// rounds × `count` times acc[i] = step(acc[i]), all in registers.
+// Runs `step`, which updates acc[i], rounds × `count` times in registers.
 #define PEAK(name, vector, count, start, step, sum)                        \
     static double name(int64_t rounds) {                                   \
         vector acc[count];                                                 \
@@ -18,7 +19,7 @@
         for (int i = 0; i < count; i++) total += sum;                      \
         return total;                                                      \
     }
-// A sum over 64-byte vectors, which the compiler makes of what registers the instruction set has.
+// Sums 64-byte vectors. The compiler splits them into the registers of the instruction set.
 #define READ(name)                                                                                          \
     static uint64_t name(const char *p, int64_t part, int64_t streams, int64_t distance) {                  \
         words sums[4] = {{0}};                                                                              \
@@ -42,7 +43,8 @@ typedef float quad __attribute__((vector_size(16)));
 
 static const quad quad_factor = {1e-3f, 1e-3f, 1e-3f, 1e-3f}, quad_term = {1, 1, 1, 1};
 #if defined(__aarch64__)
-PEAK(f32_generic, quad, GENERIC_COUNT, quad_term * (float)i, acc[i] = __builtin_elementwise_fma(acc[i], quad_factor, quad_term), acc[i][0])
+PEAK(f32_generic, quad, GENERIC_COUNT, quad_term * (float)i,
+     acc[i] = __builtin_elementwise_fma(acc[i], quad_factor, quad_term), acc[i][0])
 #else
 PEAK(f32_generic, quad, GENERIC_COUNT, quad_term * (float)i, acc[i] = acc[i] * quad_factor + quad_term, acc[i][0])
 #endif
@@ -62,15 +64,17 @@ PEAK(f32_avx512, __m512, AVX512_COUNT, _mm512_set1_ps((float)i),
 READ(read_avx512)
 #pragma clang attribute pop
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni"))), \
+                             apply_to = function)
 PEAK(bf16, __m512, AVX512_COUNT, _mm512_set1_ps((float)i),
-     acc[i] = _mm512_dpbf16_ps(acc[i], (__m512bh)_mm512_set1_epi16(0x3f80), (__m512bh)_mm512_set1_epi16(0x3c00)), acc[i][0])
+     acc[i] = _mm512_dpbf16_ps(acc[i], (__m512bh)_mm512_set1_epi16(0x3f80), (__m512bh)_mm512_set1_epi16(0x3c00)),
+     acc[i][0])
 PEAK(int8, __m512i, AVX512_COUNT, _mm512_set1_epi32(i),
      acc[i] = _mm512_dpbusd_epi32(acc[i], _mm512_set1_epi8(3), _mm512_set1_epi8(-1)), (double)acc[i][0])
 #pragma clang attribute pop
 
 #pragma clang attribute push(__attribute__((target("amx-tile,amx-int8,amx-bf16"))), apply_to = function)
-// Six tiles of sums, two of zeros.
+// Uses six tiles of sums and two tiles of zeros.
 #define TILES(name, multiply)                                                                             \
     static double name(int64_t rounds) {                                                                  \
         const struct {                                                                                    \
@@ -101,8 +105,10 @@ int64_t gloss_peak_operations(gloss_peak peak) {
     switch (peak) {
     case GLOSS_PEAK_F32_AVX2: return isa >= GLOSS_AVX2 ? 8 * 2 * AVX2_COUNT : 0;
     case GLOSS_PEAK_F32_AVX512: return isa >= GLOSS_AVX512 ? 16 * 2 * AVX512_COUNT : 0;
-    case GLOSS_PEAK_BF16: return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512bf16") ? 32 * 2 * AVX512_COUNT : 0;
-    case GLOSS_PEAK_INT8: return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512vnni") ? 64 * 2 * AVX512_COUNT : 0;
+    case GLOSS_PEAK_BF16:
+        return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512bf16") ? 32 * 2 * AVX512_COUNT : 0;
+    case GLOSS_PEAK_INT8:
+        return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512vnni") ? 64 * 2 * AVX512_COUNT : 0;
     case GLOSS_PEAK_BF16_AMX: return isa >= GLOSS_AMX ? 16 * 16 * 32 * 2 * TILE_COUNT : 0;
     case GLOSS_PEAK_INT8_AMX: return isa >= GLOSS_AMX ? 16 * 16 * 64 * 2 * TILE_COUNT : 0;
     default: break;

@@ -1,6 +1,6 @@
-// The engine's threads. Chunks are taken from a counter by whoever is free; who waits spins for a moment, because the next run
-// mostly comes within microseconds, and then sleeps, because somebody else may need the core: above all the thread that
-// is waited for.
+// The engine's threads. A free thread takes the next chunk from a counter. A waiting thread spins first, because the
+// next run mostly begins within microseconds. Then it sleeps, because another thread may need the core, above all the
+// thread that it waits for.
 #if defined(__linux__)
 #define _GNU_SOURCE
 #include <linux/futex.h>
@@ -18,15 +18,15 @@
 #include "pool.h"
 
 enum { SPIN_NANOSECONDS = 30000 };
-// In `pending`: the caller of the run sleeps.
+// A bit of `pending`: the caller of the run sleeps.
 static const uint32_t WAITING = 1u << 31;
 
 struct gloss_pool {
-    // Number of the run << 32 | chunks that nobody has taken. One word, so that a thread that comes late can't take a chunk of one
-    // run with the work of another.
+    // Number of the run << 32 | chunks not taken yet. Both are in one word, so that a late thread cannot take a chunk
+    // of one run with the work of another.
     _Alignas(64) _Atomic(uint64_t) ticket;
-    _Alignas(64) _Atomic(uint32_t) pending;  // chunks not finished, and WAITING
-    _Alignas(64) _Atomic(uint32_t) runs;     // begun so far
+    _Alignas(64) _Atomic(uint32_t) pending;  // unfinished chunks, and the bit WAITING
+    _Alignas(64) _Atomic(uint32_t) runs;     // number of runs so far
     _Atomic(uint32_t) sleepers;
     _Atomic(bool) busy, stopped;
     _Atomic(gloss_chunk *) work;
@@ -35,14 +35,18 @@ struct gloss_pool {
 #if defined(__linux__)
     cpu_set_t cpus;
 #endif
-    uint64_t identity;  // 0: threads stay where they are
+    uint64_t identity;  // 0: the pool does not pin threads
     int64_t worker_count;
     pthread_t workers[];
 };
 
 #if defined(__linux__)
-static void sleep_while(_Atomic(uint32_t) *word, uint32_t value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0); }
-static void wake(_Atomic(uint32_t) *word, uint32_t count) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0); }
+static void sleep_while(_Atomic(uint32_t) *word, uint32_t value) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+}
+static void wake(_Atomic(uint32_t) *word, uint32_t count) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
 #else
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -77,16 +81,18 @@ static int64_t nanoseconds(void) {
     for (int64_t end = nanoseconds() + SPIN_NANOSECONDS; (condition) && nanoseconds() < end;) \
         for (int i = 0; i < 32 && (condition); i++) relax();
 
-// Computes what chunks it can get; returns how many.
+// Takes and computes chunks until none is left. Returns how many it computed.
 static uint32_t take_chunks(gloss_pool *pool) {
     uint32_t taken = 0;
     uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
     while ((uint32_t)ticket) {
-        // Of the ticket's run if the exchange succeeds: it can't end before its last chunk.
+        // If the exchange below succeeds, these belong to the ticket's run, because a run cannot end before its last
+        // chunk.
         gloss_chunk *work = atomic_load_explicit(&pool->work, memory_order_relaxed);
         void *context = atomic_load_explicit(&pool->context, memory_order_relaxed);
         uint32_t chunks = atomic_load_explicit(&pool->chunks, memory_order_relaxed);
-        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire))
+        if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket - 1, memory_order_acq_rel,
+                                                   memory_order_acquire))
             continue;
         work(context, chunks - (uint32_t)ticket);
         taken++;
@@ -103,7 +109,7 @@ static void wait_for_run(gloss_pool *pool, uint32_t seen) {
     atomic_fetch_sub(&pool->sleepers, 1);
 }
 
-// Keeps the calling thread on the pool's CPUs.
+// Pins the calling thread to the pool's CPUs.
 static void settle(const gloss_pool *pool) {
 #if defined(__linux__)
     static _Thread_local uint64_t settled;
@@ -119,7 +125,8 @@ static void *worker(void *argument) {
     gloss_pool *pool = argument;
     settle(pool);
     for (;;) {
-        // Before the ticket, which a run sets first: a run that comes in between is not slept through.
+        // A run sets the ticket first and then `runs`. So reading `runs` before the ticket cannot miss a run that
+        // begins in between.
         uint32_t seen = atomic_load_explicit(&pool->runs, memory_order_acquire);
         uint32_t taken = take_chunks(pool);
         if (taken && atomic_fetch_sub_explicit(&pool->pending, taken, memory_order_acq_rel) - taken == WAITING)
@@ -136,7 +143,7 @@ static void begin_run(gloss_pool *pool, uint32_t chunks, gloss_chunk *work, void
     atomic_store_explicit(&pool->pending, chunks, memory_order_relaxed);
     uint64_t number = atomic_load_explicit(&pool->runs, memory_order_relaxed) + 1;
     atomic_store_explicit(&pool->ticket, number << 32 | chunks, memory_order_release);
-    // Either a worker sees the new number before it sleeps, or it is counted as a sleeper here.
+    // A worker either sees the new number before it sleeps, or is in `sleepers` here.
     atomic_fetch_add(&pool->runs, 1);
     uint32_t sleepers = atomic_load(&pool->sleepers);
     if (sleepers) wake(&pool->runs, sleepers < chunks ? sleepers : chunks - 1);
@@ -166,7 +173,7 @@ void gloss_pool_run(gloss_pool *pool, int64_t chunks, gloss_chunk *work, void *c
     atomic_store_explicit(&pool->busy, false, memory_order_release);
 }
 
-// Signals are for the threads of the program, not for those that compute.
+// The workers block all signals, which are for the other threads of the program.
 static void start_workers(gloss_pool *pool, int64_t count) {
     sigset_t all, before;
     sigfillset(&all);

@@ -1,25 +1,32 @@
-// What is computed a row at a time: norms, softmax, rotation, quantisation, draws.
+// Kernels that work on a row at a time: norms, softmax, rotation, quantisation, draws.
 
-// `n` values from column i on.
+// Writes `n` values from column i on.
 INLINE void emit(const gloss_target *out, int64_t row, int64_t i, v16 v, int64_t n) {
     char *base = (char *)out->rows + row * out->stride;
     if (out->type == GLOSS_BF16) store_bf16((uint16_t *)base + i, v, n);
     else store_n((float *)base + i, v, n);
 }
-// Stages h = 1, 2, 4, 8 of Hadamard's transform, inside of a vector: sums where the lane's bit h is 0, differences where it is 1.
+// Stages h = 1, 2, 4, 8 of the Hadamard transform, inside a vector. A lane whose bit h is 0 gets a sum; a lane whose
+// bit is 1 gets a difference.
 INLINE v16 lane_stages(v16 v) {
 #define STAGE(sign, ...) v = FMA(v, sign, __builtin_shufflevector(v, v, __VA_ARGS__));
-    STAGE(((v16){1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1}), 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
-    STAGE(((v16){1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1}), 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
-    STAGE(((v16){1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1}), 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
-    STAGE(((v16){1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1}), 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+    STAGE(((v16){1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1}),
+          1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+    STAGE(((v16){1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1}),
+          2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+    STAGE(((v16){1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1}),
+          4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+    STAGE(((v16){1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1}),
+          8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
 #undef STAGE
     return v;
 }
-// The stages among `count` vectors that stand `step` numbers apart; before the first of them those inside, and the scale.
+// The stages between `count` vectors, `step` numbers apart. The first of them (step 16) also does the stages inside a
+// vector, and the scale.
 INLINE void stages(float *x, int64_t step, int count, float scale) {
     v16 v[16];
-    for (int i = 0; i < count; i++) v[i] = step == 16 ? lane_stages(load(x + i * step)) * splat(scale) : load(x + i * step);
+    for (int i = 0; i < count; i++)
+        v[i] = step == 16 ? lane_stages(load(x + i * step)) * splat(scale) : load(x + i * step);
     for (int h = 1; h < count; h *= 2)
         for (int i = 0; i < count; i++) {
             if (i & h) continue;
@@ -29,7 +36,7 @@ INLINE void stages(float *x, int64_t step, int count, float scale) {
         }
     for (int i = 0; i < count; i++) store(x + i * step, v[i]);
 }
-// The stages h = step, 2 step, … below n, up to four at a time.
+// The stages h = step, 2 step, … below n, up to four stages at a time.
 INLINE void passes(float *x, int64_t step, int64_t n, float scale) {
     for (int64_t radix; step < n; step *= radix) {
         radix = n / step >= 16 ? 16 : n / step;
@@ -43,7 +50,7 @@ INLINE void passes(float *x, int64_t step, int64_t n, float scale) {
             }
     }
 }
-// `n` stored numbers as f32, times scale.
+// Reads `n` stored numbers as f32, times scale.
 INLINE void widen_row(const void *x, gloss_dtype type, float scale, float *out, int64_t n) {
     int64_t i = 0;
     if (type == GLOSS_F32)
@@ -52,9 +59,10 @@ INLINE void widen_row(const void *x, gloss_dtype type, float scale, float *out, 
         for (; i + 16 <= n; i += 16) store(out + i, widen((const uint16_t *)x + i) * splat(scale));
     for (; i < n; i++) out[i] = gloss_load(x, type, i) * scale;
 }
-// x times Hadamard's matrix of n rows, n a power of two, and n^−½. Where a source is given, x is filled from it first.
+// Multiplies x by the Hadamard matrix of n rows (n is a power of two) and by n^−½. With a source, x is first read from
+// it.
 INLINE void hadamard(float *x, int64_t n, const void *source, gloss_dtype type, float source_scale) {
-    enum { BLOCK = 4096 };  // stays in the first cache until its stages are done
+    enum { BLOCK = 4096 };  // stays in the first-level cache until its stages are done
     const float scale = 1.0f / sqrtf((float)n);
     const int64_t block = n < BLOCK ? n : BLOCK, bytes = type == GLOSS_F32 ? 4 : 2;
     for (int64_t at = 0; at < n; at += block) {
@@ -72,7 +80,7 @@ INLINE void hadamard(float *x, int64_t n, const void *source, gloss_dtype type, 
     for (int64_t i = 0; n < 16 && i < n; i++) x[i] *= scale;
     if (n == 16) store(x, lane_stages(load(x)) * splat(scale));
 }
-// The binary digits of d say how many numbers are mixed at a time, the most first.
+// Each power of two in d is a Hadamard block of that many numbers, the greatest first.
 INLINE void rotate(float *x, int64_t d, const void *source, gloss_dtype type, float scale) {
     for (int64_t n = (int64_t)1 << 30, at = 0; n; n /= 2)
         if (d & n) {
@@ -81,11 +89,11 @@ INLINE void rotate(float *x, int64_t d, const void *source, gloss_dtype type, fl
         }
 }
 void NAME(rotate)(float *x, int64_t d) { rotate(x, d, 0, GLOSS_F32, 1); }
-// Rotated numbers to int8: symmetric by the largest magnitude.
+// Quantises rotated numbers to int8, symmetrically, by the largest magnitude.
 INLINE void quantise_row(const float *x, int64_t d, const gloss_target *out, int64_t row) {
     int8_t *q = (int8_t *)out->rows + row * out->stride;
     const int64_t even = d / 16 * 16;
-    // Magnitudes compare as integers, and what is no number is above all that are.
+    // Magnitudes are compared as integers. NaN is above all numbers.
     i16 most = splat_word(0), total = splat_word(0);
 #pragma clang loop unroll_count(4)
     for (int64_t i = 0; i < even; i += 16) most = __builtin_elementwise_max(most, (i16)load(x + i) & 0x7fffffff);
@@ -94,7 +102,7 @@ INLINE void quantise_row(const float *x, int64_t d, const gloss_target *out, int
     for (int j = 0; j < 16; j++) bits = most[j] > bits ? most[j] : bits;
     const bool finite = bits < 0x7f800000;
     const float top = ((v16)splat_word(bits))[0];
-    // Adding 1.5 · 2^23 rounds to an integer, ties to even, and leaves it in the low bits.
+    // Adding 1.5 · 2^23 rounds to an integer, ties to even, which is then in the low bits.
     const v16 magic = splat(12582912.0f), inverse = splat(finite && top > 1e-30f ? 127.0f / top : 0);
 #pragma clang loop unroll_count(4)
     for (int64_t i = 0; i < even; i += 16) {
@@ -113,8 +121,8 @@ INLINE void quantise_row(const float *x, int64_t d, const gloss_target *out, int
     out->scales[row] = finite ? top / 127.0f : NAN;
     out->corrections[row] = -128 * all;  // weights are stored with 128 added
 }
-void NAME(convert)(const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out, int64_t rows, int64_t d,
-                   float *scratch) {
+void NAME(convert)(const void *x, int64_t stride, gloss_dtype type, float scale, const gloss_target *out, int64_t rows,
+                   int64_t d, float *scratch) {
     for (int64_t r = 0; r < rows; r++, x = (const char *)x + stride) {
         if (out->type == GLOSS_INT8) {
             rotate(scratch, d, x, type, scale);
@@ -131,7 +139,7 @@ void NAME(convert)(const void *x, int64_t stride, gloss_dtype type, float scale,
         }
     }
 }
-// y = f(row), through a buffer where it is to be quantised.
+// Writes y = value for each i of a row. INT8 goes through a buffer, which is rotated and quantised.
 #define ROW_TARGET(value)                                                          \
     for (int64_t i = 0; i < d; i += 16) {                                          \
         v16 y = value;                                                             \
@@ -143,8 +151,8 @@ void NAME(convert)(const void *x, int64_t stride, gloss_dtype type, float scale,
         quantise_row(buffer, d, out, r);                                           \
     }
 
-void NAME(layer_norm)(const float *x, const float *w, const float *b, float eps, const gloss_target *out, int64_t rows, int64_t d,
-                      float *scratch) {
+void NAME(layer_norm)(const float *x, const float *w, const float *b, float eps, const gloss_target *out, int64_t rows,
+                      int64_t d, float *scratch) {
     float *buffer = out->type == GLOSS_INT8 ? scratch : 0;
     for (int64_t r = 0; r < rows; r++, x += d) {
         v16 s = splat(0);
@@ -156,10 +164,12 @@ void NAME(layer_norm)(const float *x, const float *w, const float *b, float eps,
             s = FMA(c, c, s);
         }
         float deviation = sqrtf(sum(s) / (float)d + eps);
-        ROW_TARGET(FMA((load_n(x + i, d - i) - splat(mean)) / splat(deviation), load_n(w + i, d - i), load_n(b + i, d - i)))
+        ROW_TARGET(FMA((load_n(x + i, d - i) - splat(mean)) / splat(deviation), load_n(w + i, d - i),
+                       load_n(b + i, d - i)))
     }
 }
-void NAME(rms_norm)(const float *x, const float *w, float eps, const gloss_target *out, int64_t rows, int64_t d, float *scratch) {
+void NAME(rms_norm)(const float *x, const float *w, float eps, const gloss_target *out, int64_t rows, int64_t d,
+                    float *scratch) {
     float *buffer = out->type == GLOSS_INT8 ? scratch : 0;
     for (int64_t r = 0; r < rows; r++, x += d) {
         v16 s = splat(0);
@@ -190,7 +200,7 @@ INLINE v16 row_max(v16 m, const float *x, int64_t n) {
     }
     return m;
 }
-// exp((x − top) · scale) of n values; adds them, as they are stored, to s.
+// Stores exp((x − top) · scale) of n values, and adds the stored values to s.
 INLINE v16 row_exp(v16 s, const float *x, int64_t n, float top, float scale, void *out, gloss_dtype type) {
     for (int64_t i = 0; i < n; i += 16) {
         v16 e = keep(exp16((load_n(x + i, n - i) - splat(top)) * splat(scale)), n - i);
@@ -205,7 +215,8 @@ INLINE v16 row_exp(v16 s, const float *x, int64_t n, float top, float scale, voi
     }
     return s;
 }
-float NAME(softmax)(const float *x, int64_t n, int64_t second, int64_t m, float scale, void *out, gloss_dtype type, int64_t width) {
+float NAME(softmax)(const float *x, int64_t n, int64_t second, int64_t m, float scale, void *out, gloss_dtype type,
+                    int64_t width) {
     int64_t size = type == GLOSS_BF16 ? 2 : 4;
     float top = largest(row_max(row_max(splat(-INFINITY), x, n), x + second, m));
     v16 s = row_exp(splat(0), x, n, top, scale, out, type);
@@ -215,7 +226,7 @@ float NAME(softmax)(const float *x, int64_t n, int64_t second, int64_t m, float 
     return 1.0f / sum(s);
 }
 
-// The largest value, or something that is no number where there is any.
+// The largest value, or NaN if any value is NaN.
 INLINE float top(const float *x, int64_t n) {
     v16 m = splat(-INFINITY);
     i16 odd = splat_word(0);
@@ -229,7 +240,7 @@ INLINE float top(const float *x, int64_t n) {
         if (odd[j]) return NAN;
     return largest(m);
 }
-// Its first index.
+// The first index of the largest value, or of a NaN.
 INLINE int64_t argmax(const float *x, int64_t n) {
     const float most = top(x, n);
     for (int64_t i = 0; i < n; i++)
@@ -242,7 +253,7 @@ INLINE double total(d16 s) {
         for (int i = 0; i < width; i++) s[i] += s[i + width];
     return s[0];
 }
-// Σ exp((x − max) / temperature) in double lanes; the weights are kept where `w` is given.
+// Σ exp((x − max) / temperature) in lanes of double. Stores the terms in `w` unless it is null.
 INLINE double exp_sum(const float *x, float top, float inverse_temperature, float *w, int64_t n) {
     d16 s = {0};
     for (int64_t i = 0; i < n; i += 16) {
@@ -264,7 +275,8 @@ int64_t NAME(draw)(const float *x, int64_t n, double temperature, double uniform
     const float most = top(x, n), inverse = (float)(1.0 / temperature);
     float w[BLOCK];
     double all = 0;
-    for (int64_t first = 0; first < n; first += BLOCK) all += exp_sum(x + first, most, inverse, 0, n - first < BLOCK ? n - first : BLOCK);
+    for (int64_t first = 0; first < n; first += BLOCK)
+        all += exp_sum(x + first, most, inverse, 0, n - first < BLOCK ? n - first : BLOCK);
     double target = uniform * all, mass = 0;
     int64_t last = 0;
     for (int64_t first = 0; first < n; first += BLOCK) {

@@ -1,4 +1,4 @@
-// Sixteen lanes, and what is computed on them: included once for each instruction set.
+// Vectors of sixteen lanes and the functions on them. Included once for each instruction set.
 #include <math.h>
 #include <string.h>
 #include "CKernels.h"
@@ -30,7 +30,7 @@ INLINE void store_n(float *p, v16 v, int64_t n) {
     else memcpy(p, &v, (size_t)n * sizeof(float));
 }
 INLINE v16 widen(const uint16_t *p) { return (v16)(__builtin_convertvector(*(const h16u *)p, u16v) << 16); }
-// To the nearest bf16, ties to even; what is no number stays one.
+// Rounds to the nearest bf16, ties to even. NaN stays NaN.
 INLINE h16u narrow(v16 v) {
     u16v bits = (u16v)v, rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     u16v nan = (u16v)(v != v);
@@ -41,13 +41,13 @@ INLINE void store_bf16(uint16_t *p, v16 v, int64_t n) {
     if (n >= 16) *(h16u *)p = h;
     else memcpy(p, &h, (size_t)n * sizeof(uint16_t));
 }
-// The first n lanes; the others 0.
+// Keeps the first n lanes and sets the others to 0.
 INLINE v16 keep(v16 v, int64_t n) {
     const i16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     return n >= 16 ? v : (v16)((i16)v & (lane < splat_word((int32_t)n)));
 }
 
-// A tree over the lanes, always the same.
+// The sum of the lanes, always by the same tree.
 INLINE float sum(v16 v) {
     for (int w = 8; w; w /= 2)
         for (int i = 0; i < w; i++) v[i] += v[i + w];
@@ -59,9 +59,9 @@ INLINE float largest(v16 v) {
     return m;
 }
 
-// exp for −87.3 ≤ x ≤ 88. Cephes' expf polynomial, 2 ulp.
+// exp for −87.3 ≤ x ≤ 88, by Cephes' expf polynomial. 2 ulp.
 INLINE v16 exp_within(v16 x) {
-    const v16 magic = splat(12582912.0f);  // 1.5 · 2^23: adding it rounds to an integer, and leaves it in the low bits
+    const v16 magic = splat(12582912.0f);  // 1.5 · 2^23: adding it rounds to an integer, which is then in the low bits
     v16 shifted = FMA(x, splat(1.44269504088896341f), magic), n = shifted - magic;
     v16 r = FMA(n, splat(-0.693359375f), x);
     r = FMA(n, splat(2.12194440e-4f), r);
@@ -72,7 +72,7 @@ INLINE v16 exp_within(v16 x) {
     p = FMA(p, r, splat(1.6666665459e-1f));
     p = FMA(p, r, splat(5.0000001201e-1f));
     p = FMA(p, r * r, r) + splat(1.0f);
-    return (v16)((i16)p + ((i16)shifted << 23));  // p · 2^n, both normal
+    return (v16)((i16)p + ((i16)shifted << 23));  // p · 2^n; both are normal numbers
 }
 INLINE v16 either(i16 first, v16 a, v16 b) { return (v16)((first & (i16)a) | (~first & (i16)b)); }
 INLINE v16 at_least(v16 x, float low) { return either(x > splat(low), x, splat(low)); }
@@ -88,7 +88,7 @@ INLINE v16 gelu16(v16 x) {
     return x / (splat(1.0f) + exp_within(at_least(at_most(exponent, 88.0f), -87.3f)));
 }
 
-// acc + odd · odd, then + even · even: what VDPBF16PS computes.
+// acc + odd · odd, then + even · even, as VDPBF16PS computes it.
 INLINE v16 dot_bf16(v16 acc, i16 x, i16 w) {
 #if defined(BF16_DOT)
     return (v16)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)x);
@@ -98,7 +98,7 @@ INLINE v16 dot_bf16(v16 acc, i16 x, i16 w) {
     return FMA((v16)(x << 16), (v16)(w << 16), acc);
 #endif
 }
-// acc + Σ of four products of an unsigned byte of w and a signed one of x.
+// acc + Σ of four products of an unsigned byte of w and a signed byte of x.
 INLINE i16 dot_int8(i16 acc, i16 x, i16 w) {
 #if defined(INT8_DOT)
     return (i16)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)x);

@@ -1,4 +1,5 @@
-// Stored weights: their number formats, and the panels that the GEMM reads. Caches of keys and values are such panels too.
+// Stored weights: their number formats, and the panels that the GEMM reads. The caches of keys and values are panels,
+// too.
 #include <stdlib.h>
 #include <string.h>
 #include "CKernels.h"
@@ -40,15 +41,17 @@ static uint16_t narrow(float f) {
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-// Where row r of a source goes.
+// The output column of row r of a source.
 static int64_t column_of(int64_t r, int64_t first, int gate) {
-    return gate < 0 ? first + r : first + r / (GLOSS_PANEL / 2) * GLOSS_PANEL + GLOSS_PANEL / 2 * gate + r % (GLOSS_PANEL / 2);
+    return gate < 0 ? first + r
+                    : first + r / (GLOSS_PANEL / 2) * GLOSS_PANEL + GLOSS_PANEL / 2 * gate + r % (GLOSS_PANEL / 2);
 }
 
 enum { BLOCK_ROWS = GLOSS_PANEL / 2, BLOCK_K = 64 };
 
-// Rows [r0, r0 + 32) × k [k0, k0 + 64) at a time, so that the strided reads stay in the first cache.
-void gloss_pack(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, gloss_dtype type, int64_t first, int gate) {
+// Packs rows [r0, r0 + 32) × k [k0, k0 + 64) at a time, so that the strided reads stay in the first-level cache.
+void gloss_pack(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, gloss_dtype type,
+                int64_t first, int gate) {
     const int64_t per_word = numbers_a_word(type), words = gloss_words(type, k);
     for (int64_t r0 = 0; r0 < n; r0 += BLOCK_ROWS)
         for (int64_t k0 = 0; k0 < k; k0 += BLOCK_K)
@@ -58,17 +61,19 @@ void gloss_pack(const void *source, gloss_dtype source_type, int64_t n, int64_t 
                 for (int64_t i = k0; i < k && i < k0 + BLOCK_K; i++) {
                     int64_t at = base + i / per_word * GLOSS_PANEL * per_word + i % per_word;
                     if (type == GLOSS_F32) ((float *)packed)[at] = gloss_load(source, source_type, r * k + i);
-                    else if (source_type == GLOSS_BF16) memcpy((uint16_t *)packed + at, (const uint16_t *)source + r * k + i, 2);
+                    else if (source_type == GLOSS_BF16)
+                        memcpy((uint16_t *)packed + at, (const uint16_t *)source + r * k + i, 2);
                     else ((uint16_t *)packed)[at] = narrow(gloss_load(source, source_type, r * k + i));
                 }
             }
 }
 
-void gloss_pack_int8(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, float *scales, int64_t first, int gate) {
+void gloss_pack_int8(const void *source, gloss_dtype source_type, int64_t n, int64_t k, void *packed, float *scales,
+                     int64_t first, int gate) {
     const int64_t words = gloss_words(GLOSS_INT8, k);
     const gloss_isa isa = gloss_best_isa();
     float *row = malloc((size_t)k * sizeof(float));
-    if (!row) abort();
+    if (!row) abort();  // one row: nobody could go on
     for (int64_t r = 0; r < n; r++) {
         int64_t column = column_of(r, first, gate);
         uint8_t *out = (uint8_t *)packed + column / GLOSS_PANEL * words * GLOSS_PANEL * 4 + column % GLOSS_PANEL * 4;
@@ -77,14 +82,14 @@ void gloss_pack_int8(const void *source, gloss_dtype source_type, int64_t n, int
         float top = 0;
         for (int64_t i = 0; i < k; i++) {
             float v = row[i], magnitude = v < 0 ? -v : v;
-            if (!(magnitude <= top) && top == top) top = magnitude;  // what is no number stays
+            if (!(magnitude <= top) && top == top) top = magnitude;  // a NaN stays
         }
         scales[column] = top / 127.0f;
         float inverse = top > 0 ? 127.0f / top : 0;
         for (int64_t i = 0; i < words * 4; i++) {
             double v = i < k ? (double)row[i] * inverse : 0;
             if (v != v) v = 0;
-            v = v > 127 ? 127 : v < -127 ? -127 : v;  // infinite where `top` is next to nothing
+            v = v > 127 ? 127 : v < -127 ? -127 : v;  // `inverse` is infinite if `top` is tiny
             int32_t q = (int32_t)((v + 0x1.8p52) - 0x1.8p52);  // rounds, ties to even
             out[i / 4 * GLOSS_PANEL * 4 + i % 4] = (uint8_t)(128 + q);
         }
@@ -132,7 +137,7 @@ void gloss_fill_random(void *packed, size_t size, gloss_dtype type, uint64_t see
     for (size_t i = 0; i + 8 <= size; i += 8) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         uint64_t word = seed >> 16 ^ seed << 32;
-        // Signs and fractions by chance, the exponent that of 0.0156.
+        // Random signs and fractions; the exponent is that of 0.0156.
         if (type == GLOSS_BF16) word = (word & 0x807f807f807f807fu) | 0x3c803c803c803c80u;
         else if (type == GLOSS_F32) word = (word & 0x807fffff807fffffu) | 0x3c8000003c800000u;
         memcpy((char *)packed + i, &word, 8);

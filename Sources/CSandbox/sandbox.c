@@ -38,8 +38,8 @@
 #define IS(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
 #define ALLOW(call) IS(SYS_##call, 0, 1), ANSWER(ALLOW)
 
-// Memory may be taken, but none that can be executed. Nothing here opens, connects, starts or signals anything, or looks
-// at another process.
+// The allowed system calls. Memory may be allocated, but not as executable. No call opens a file, connects, starts or
+// signals a process, or inspects another process.
 static struct sock_filter program[] = {
     LOAD(arch), IS(MACHINE, 1, 0), ANSWER(KILL_PROCESS),
     LOAD(nr),
@@ -79,11 +79,11 @@ static int thread_count(void) {
     return count - 2;  // "." and ".."
 }
 
-// Where memory runs out it is this process that goes, and not the one that holds the jobs.
+// When memory runs out, the kernel ends this process first, and not the daemon that holds the jobs.
 static void volunteer_for_the_end(void) {
     const int file = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (file < 0) return;
-    if (write(file, "1000", 4) < 0) { /* it was a courtesy */ }
+    if (write(file, "1000", 4) < 0) { /* not essential */ }
     close(file);
 }
 
@@ -100,11 +100,11 @@ int csandbox_filter(void) {
 
 int csandbox_enter(uint64_t memory) {
     signal(SIGTERM, SIG_IGN), signal(SIGINT, SIG_IGN), signal(SIGHUP, SIG_IGN);
-    // Swift's handlers would start a program that prints a backtrace; the signal itself is to be seen outside.
+    // Swift's handlers would start a program that prints a backtrace. The parent must see the signal itself.
     const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGFPE, SIGQUIT, SIGXCPU};
     for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) signal(crashes[i], SIG_DFL);
     volunteer_for_the_end();
-#ifndef SANITIZED  // whose shadow memory counts, and one of which has a thread of its own
+#ifndef SANITIZED  // a sanitizer's shadow memory counts as data, and one sanitizer has its own thread
     if (thread_count() != 1) return EBUSY;
     if (memory && limit(RLIMIT_DATA, memory)) return errno;
 #else

@@ -12,7 +12,7 @@ struct gloss_sp {
     sentencepiece::SentencePieceProcessor processor;
 };
 
-// No exception may cross into Swift: allocation failures become the C API's failure value.
+// No exception may reach Swift. An allocation failure becomes the failure value of the C interface.
 extern "C" gloss_sp *gloss_sp_load(const void *bytes, size_t size, char *error, size_t error_size) try {
     auto sp = new gloss_sp;
     auto status = sp->processor.LoadFromSerializedProto(std::string(static_cast<const char *>(bytes), size));

@@ -29,6 +29,8 @@ struct DaemonConfiguration: Sendable {
     var healthPort = 9471
     var maxPixels = 100_000_000
     var fetch = FetchPolicy()
+    /// What an operator should know, though nothing is wrong.
+    private(set) var warnings: [String] = []
 
     /// The keys of the file, dotted.
     static let keys: Set<String> = [
@@ -45,7 +47,8 @@ struct DaemonConfiguration: Sendable {
 
     /// Reads `file` (nil: none) and `environment`.
     init(file: String?, environment: [String: String] = ProcessInfo.processInfo.environment) async throws {
-        try Self.refuseUnknownVariables(environment)
+        var environment = environment
+        warnings = try Self.check(&environment)
         let variables = EnvironmentVariablesProvider(
             environmentVariables: environment, secretsSpecifier: .specific(["GLOSS_DATABASE"]))
         var providers: [any ConfigProvider] = [variables.prefixKeys(with: "gloss")]
@@ -116,18 +119,61 @@ struct DaemonConfiguration: Sendable {
             "fetch.per_host_concurrency", fetch.perHostConcurrency, 1...1024)
         fetch.perHostDelay = try await reader.seconds("fetch.per_host_delay_seconds", fetch.perHostDelay, 0...3600)
         fetch.userAgent = try await reader.string("fetch.user_agent", fetch.userAgent)
+        guard !fetch.userAgent.isEmpty, fetch.userAgent.utf8.allSatisfy({ 0x20..<0x7F ~= $0 }) else {
+            throw reader.error("fetch.user_agent", "must be plain ASCII: it is sent as a header")
+        }
         let authorities = try await reader.string("fetch.certificate_authorities", "")
         fetch.certificateAuthorities = authorities.isEmpty ? nil : authorities
         fetch.localRoots = try await reader.strings("fetch.local_roots")
+        if let root = fetch.localRoots.first(where: { !$0.hasPrefix("/") }) {
+            throw reader.error("fetch.local_roots", "has \(root), expected absolute paths")
+        }
         fetch.allowDataURLs = try await reader.boolean("fetch.data_urls", fetch.allowDataURLs)
     }
 
-    private static func refuseUnknownVariables(_ environment: [String: String]) throws {
-        let known = Set(keys.map { "GLOSS_" + $0.uppercased().replacing(".", with: "_") })
-        for name in environment.keys.sorted() where name.hasPrefix("GLOSS_") && !known.contains(name) {
-            throw ConfigurationError(
-                "the environment variable \(name) is not known; known are \(known.sorted().joined(separator: ", "))")
+    /// Looks at what the configuration names outside of itself, but not at the database nor into the model. `--check-config`
+    /// and the start call this, so they agree.
+    /// - Throws: `ConfigurationError`.
+    func checkFiles() throws {
+        if let file = fetch.certificateAuthorities {
+            guard let text = FileManager.default.contents(atPath: file) else {
+                throw ConfigurationError("fetch.certificate_authorities: \(file) cannot be read")
+            }
+            guard text.range(of: Data("-----BEGIN ".utf8)) != nil else {
+                throw ConfigurationError("fetch.certificate_authorities: \(file) has no certificate in PEM form")
+            }
         }
+        do { try fetch.validate() } catch { throw ConfigurationError("fetch: \(error.message)") }
+    }
+
+    /// Refuses variables that begin with GLOSS_ and are no settings, and takes away those that Kubernetes makes for a
+    /// service called gloss.
+    /// - Returns: what is to be said of these.
+    private static func check(_ environment: inout [String: String]) throws -> [String] {
+        let known = Set(keys.map { "GLOSS_" + $0.uppercased().replacing(".", with: "_") })
+        var ignored: [String] = []
+        for (name, value) in environment.sorted(by: { $0.key < $1.key }) where name.hasPrefix("GLOSS_") {
+            if isOfKubernetes(name, value, isKnown: known.contains(name)) {
+                environment[name] = nil
+                ignored.append(name)
+            } else if !known.contains(name) {
+                throw ConfigurationError(
+                    "the environment variable \(name) is not known; known are \(known.sorted().joined(separator: ", "))"
+                )
+            }
+        }
+        guard !ignored.isEmpty else { return [] }
+        return ["ignored, since Kubernetes sets them for its services: \(ignored.joined(separator: ", "))"]
+    }
+
+    /// Whether a variable is one that Kubernetes gives to every container for a service whose name begins with gloss:
+    /// `GLOSS_SERVICE_HOST=10.0.0.7`, `GLOSS_PORT=tcp://10.0.0.7:5432`, `GLOSS_PORT_5432_TCP_ADDR=10.0.0.7`.
+    private static func isOfKubernetes(_ name: String, _ value: String, isKnown: Bool) -> Bool {
+        if ["tcp://", "udp://", "sctp://"].contains(where: value.hasPrefix) {
+            return name.hasSuffix("_PORT") || name.wholeMatch(of: #/.*_PORT_[0-9]+_(TCP|UDP|SCTP)/#) != nil
+        }
+        let pattern = #/GLOSS_(.+_)?(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_[0-9]+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))/#
+        return !isKnown && name.wholeMatch(of: pattern) != nil
     }
 
     private static func refuseUnknownKeys(_ file: String) throws {
@@ -215,10 +261,18 @@ private struct SettingsReader {
     }
 
     func strings(_ key: String) async throws -> [String] {
-        try await value(key, "a list of texts") { try await reader.fetchStringArray(forKey: $0) } ?? []
+        if await isEmpty(key) { return [] }
+        return try await value(key, "a list of texts") { try await reader.fetchStringArray(forKey: $0) } ?? []
     }
 
     func integers(_ key: String) async throws -> [Int]? {
-        try await value(key, "a list of whole numbers") { try await reader.fetchIntArray(forKey: $0) }
+        if await isEmpty(key) { return [] }
+        return try await value(key, "a list of whole numbers") { try await reader.fetchIntArray(forKey: $0) }
+    }
+
+    /// Whether a list is given as an empty text, as an environment variable says it.
+    private func isEmpty(_ key: String) async -> Bool {
+        let text = try? await reader.fetchString(forKey: ConfigKey(key))
+        return text?.allSatisfy(\.isWhitespace) ?? false
     }
 }

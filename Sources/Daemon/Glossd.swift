@@ -29,7 +29,7 @@ struct Glossd: AsyncParsableCommand {
     @Option(help: "The configuration, YAML.")
     var config: String?
 
-    @Flag(help: "Check the configuration, print nothing if it is right, and exit.")
+    @Flag(help: "Check the configuration and the files that it names, print nothing if all is right, and exit.")
     var checkConfig = false
 
     static func main() async {
@@ -40,13 +40,23 @@ struct Glossd: AsyncParsableCommand {
 
     func run() async throws {
         let configuration: DaemonConfiguration
-        do { configuration = try await DaemonConfiguration(file: config) } catch {
+        do {
+            configuration = try await DaemonConfiguration(file: config)
+            try configuration.checkFiles()
+        } catch {
             throw Self.stop(error, code: 78)
         }
-        if checkConfig { return }
+        if checkConfig {
+            for warning in configuration.warnings { Self.say("warning: \(warning)", .warning) }
+            guard FileManager.default.fileExists(atPath: configuration.model) else {
+                throw Self.stop(ConfigurationError("model: there is no \(configuration.model)"), code: 70)
+            }
+            return
+        }
         Self.startLogging()
         var logger = Logger(label: "glossd")
         logger.logLevel = Logger.Level(rawValue: configuration.logLevel) ?? .info
+        for warning in configuration.warnings { logger.warning("\(warning)") }
         try await Self.runAll(configuration, logger)
     }
 
@@ -58,10 +68,14 @@ struct Glossd: AsyncParsableCommand {
     }
 
     private static func stop(_ error: any Error, code: Int32) -> ExitCode {
-        let text = "\(error)"
-        let line = JournalLogHandler.isStandardError() ? JournalLogHandler.line(.critical, text) : "glossd: \(text)\n"
-        FileHandle.standardError.write(Data(line.utf8))
+        say("\(error)", .critical)
         return ExitCode(code)
+    }
+
+    /// A line on standard error, without a logger.
+    private static func say(_ text: String, _ level: Logger.Level) {
+        let line = JournalLogHandler.isStandardError() ? JournalLogHandler.line(level, text) : "glossd: \(text)\n"
+        FileHandle.standardError.write(Data(line.utf8))
     }
 
     /// Health and metrics from the first moment; beside them the work, at whose end all ends.

@@ -8,7 +8,9 @@ public struct InferenceError: Error, Sendable, CustomStringConvertible {
         case unsupportedModel
         /// The request can't be served by this model: too long, no image, a bad setting.
         case invalidRequest
-        /// The model computed something that is not a number.
+        /// There is no memory for the model, or for what a request needs.
+        case outOfMemory
+        /// The model computed an answer that is not finite. Its weights are: they were checked when it was loaded.
         case notFinite
     }
 
@@ -16,6 +18,8 @@ public struct InferenceError: Error, Sendable, CustomStringConvertible {
     public enum Disposition: Sendable {
         /// The same request fails again.
         case permanent
+        /// The engine is at fault, not the request: give the request back, and hold the engine up.
+        case engine
         /// Nothing can be served with this model.
         case fatal
     }
@@ -30,11 +34,14 @@ public struct InferenceError: Error, Sendable, CustomStringConvertible {
         self.message = message
     }
 
+    init(outOfMemory bytes: Int) { self.init(.outOfMemory, "no memory for \(bytes) bytes") }
+
     /// Follows from the code.
     public var disposition: Disposition {
         switch code {
         case .invalidModel, .unsupportedModel: .fatal
-        case .invalidRequest, .notFinite: .permanent
+        case .invalidRequest: .permanent
+        case .outOfMemory, .notFinite: .engine
         }
     }
 

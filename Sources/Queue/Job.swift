@@ -1,9 +1,10 @@
+import Annotation
+
 /// The number of a job: `gloss.job.id`. It never changes and is never used twice.
 public struct JobID: RawRepresentable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
     /// The number as PostgreSQL stores it.
     public let rawValue: Int64
 
-    /// Wraps a number read from the database.
     public init(rawValue: Int64) { self.rawValue = rawValue }
 
     /// Older jobs come first.
@@ -11,18 +12,6 @@ public struct JobID: RawRepresentable, Hashable, Comparable, Sendable, Codable, 
 
     /// The bare number.
     public var description: String { String(rawValue) }
-}
-
-/// What a job asks of the model. The raw values are those of `gloss.task`.
-public enum AnnotationTask: String, Hashable, Sendable, Codable, CaseIterable {
-    /// Describe an image.
-    case caption
-    /// Answer one question about an image.
-    case vqa
-    /// Find things and give their boxes.
-    case detect
-    /// Ask several questions of several views of one object and aggregate the answers (ScoreAgg).
-    case multiview
 }
 
 /// A worker's claim on a job. `fence` is new for each claim and only ever grows, so that a worker that lost its
@@ -33,10 +22,33 @@ public struct Lease: Hashable, Sendable, Codable {
     /// The fencing token of this very claim.
     public let fence: Int64
 
-    /// A lease as the store gave it.
     public init(job: JobID, fence: Int64) {
         self.job = job
         self.fence = fence
+    }
+}
+
+/// What a job asks of the engine at most.
+public struct JobWork: Hashable, Sendable {
+    /// Images through the vision tower.
+    public var images: Int
+    /// Prefixes through the language model.
+    public var prefills: Int
+    /// Tokens decoded, if every response reaches its limit.
+    public var tokens: Int
+
+    public init(images: Int = 0, prefills: Int = 0, tokens: Int = 0) {
+        self.images = images
+        self.prefills = prefills
+        self.tokens = tokens
+    }
+
+    /// The work of a spec.
+    public init(_ spec: JobSpec) {
+        let prefills = spec.viewCount * spec.prompts.count
+        self.init(
+            images: spec.imageURLs.count, prefills: prefills,
+            tokens: prefills * spec.settings.samples * spec.settings.maxTokens)
     }
 }
 
@@ -48,39 +60,51 @@ public struct ClaimedJob: Sendable, Equatable {
     public let key: String?
     /// The batch to which the job belongs.
     public let batch: String?
+    /// Lower is earlier, -100...100.
+    public let priority: Int
     /// The number of this attempt, from 1. Rescues and releases do not count.
     public let attempt: Int
     /// A retry after this many attempts becomes a death.
     public let maxAttempts: Int
-    /// How often a daemon died while it held this job.
+    /// How often a daemon died while its engine worked on this job.
     public let rescueCount: Int
     /// What to do.
     public let spec: JobSpec
-    /// The views of a multiview job that an earlier attempt finished, in ascending order of view.
-    public let doneViews: [ViewResponses]
+    /// The views that an earlier attempt finished, in ascending order of stage and view.
+    public let checkpoints: [ViewResponses]
 
-    /// A claim as the store made it.
     public init(
-        lease: Lease, key: String? = nil, batch: String? = nil, attempt: Int = 1, maxAttempts: Int = 5,
-        rescueCount: Int = 0, spec: JobSpec, doneViews: [ViewResponses] = []
+        lease: Lease, key: String? = nil, batch: String? = nil, priority: Int = 0, attempt: Int = 1,
+        maxAttempts: Int = 5, rescueCount: Int = 0, spec: JobSpec, checkpoints: [ViewResponses] = []
     ) {
         self.lease = lease
         self.key = key
         self.batch = batch
+        self.priority = priority
         self.attempt = attempt
         self.maxAttempts = maxAttempts
         self.rescueCount = rescueCount
         self.spec = spec
-        self.doneViews = doneViews
+        self.checkpoints = checkpoints
     }
 
     /// The job's number.
     public var id: JobID { lease.job }
 
+    /// What is left to do at most: views that are finished count for nothing.
+    public var work: JobWork {
+        let whole = JobWork(spec)
+        guard spec.viewCount > 0, spec.task.definition.limits.imagesAreViews else { return whole }
+        let left = spec.viewCount - checkpoints.count
+        return JobWork(
+            images: left, prefills: whole.prefills / spec.viewCount * left, tokens: whole.tokens / spec.viewCount * left
+        )
+    }
+
     /// The same claim, with only those finished views that this model gave.
     public func keepingViews(ofModel digest: String) -> ClaimedJob {
         ClaimedJob(
-            lease: lease, key: key, batch: batch, attempt: attempt, maxAttempts: maxAttempts, rescueCount: rescueCount,
-            spec: spec, doneViews: doneViews.filter { $0.modelDigest == digest })
+            lease: lease, key: key, batch: batch, priority: priority, attempt: attempt, maxAttempts: maxAttempts,
+            rescueCount: rescueCount, spec: spec, checkpoints: checkpoints.filter { $0.modelDigest == digest })
     }
 }

@@ -1,13 +1,19 @@
-/// The number of a daemon's incarnation: a restart is another worker.
-public struct WorkerID: RawRepresentable, Hashable, Sendable, Codable, CustomStringConvertible {
-    /// The number as PostgreSQL stores it.
-    public let rawValue: Int64
+import Annotation
 
-    /// Wraps a number read from the database.
-    public init(rawValue: Int64) { self.rawValue = rawValue }
+/// A run of a daemon: a restart is another worker.
+public struct WorkerID: Hashable, Sendable, Codable, CustomStringConvertible {
+    /// The number as PostgreSQL stores it.
+    public let number: Int64
+    /// A random UUID that the daemon chose. After a restore the database may give a number out again; the identity tells who is who.
+    public let identity: String
+
+    public init(number: Int64, identity: String) {
+        self.number = number
+        self.identity = identity
+    }
 
     /// The bare number.
-    public var description: String { String(rawValue) }
+    public var description: String { String(number) }
 }
 
 /// What a daemon says of itself when it registers.
@@ -20,16 +26,22 @@ public struct WorkerDescription: Hashable, Sendable {
     public var version: String
     /// The names and digests by which a job may ask for the model that this daemon runs.
     public var models: [String]
-    /// The tasks it takes; empty is all.
-    public var tasks: [AnnotationTask]
+    /// The tasks that it knows; it gets no others.
+    public var tasks: [TaskName]
+    /// After so long without a heartbeat others take its jobs.
+    public var rescueAfter: Duration
 
-    /// A daemon's description.
-    public init(host: String, pid: Int32, version: String, models: [String], tasks: [AnnotationTask] = []) {
+    /// A daemon's description; by default it knows all tasks of this version.
+    public init(
+        host: String, pid: Int32, version: String, models: [String], tasks: [TaskName] = TaskName.allCases,
+        rescueAfter: Duration = .seconds(15)
+    ) {
         self.host = host
         self.pid = pid
         self.version = version
         self.models = models
         self.tasks = tasks
+        self.rescueAfter = rescueAfter
     }
 }
 
@@ -37,14 +49,14 @@ public struct WorkerDescription: Hashable, Sendable {
 public enum JobPhase: String, Hashable, Sendable, Codable {
     /// Its images are being fetched and decoded, or wait for room.
     case fetch
-    /// It is with the model.
+    /// It is with the engine.
     case compute
     /// Its outcome is on the way to the store.
     case record
 }
 
 /// What a daemon says with each heartbeat.
-public struct SignOfLife: Hashable, Sendable {
+public struct Heartbeat: Hashable, Sendable {
     /// The leases that it holds, and how far each job is.
     public var leases: [Lease: JobPhase]
     /// What it has done since it started, by stage; none leaves what was said before.
@@ -52,7 +64,6 @@ public struct SignOfLife: Hashable, Sendable {
     /// Why it claims nothing at the moment, as the end of a sentence; nil: it claims.
     public var holdup: String?
 
-    /// A sign of life.
     public init(
         holding leases: [Lease: JobPhase] = [:], stages: [String: StageTotals] = [:], holdup: String? = nil
     ) {
@@ -71,7 +82,6 @@ public struct HeartbeatReply: Hashable, Sendable {
     /// The workers that live. What is allowed to all of them together, each may use a share of.
     public var workerCount: Int
 
-    /// An answer.
     public init(isRegistered: Bool, lostLeases: [Lease] = [], workerCount: Int = 1) {
         self.isRegistered = isRegistered
         self.lostLeases = lostLeases
@@ -85,10 +95,9 @@ public struct RescueReport: Hashable, Sendable {
     public var lostWorkerCount: Int
     /// Jobs that went back to the queue.
     public var rescuedCount: Int
-    /// Jobs that were quarantined: the third daemon in a row died with them.
+    /// Jobs that were quarantined: the third daemon died while its engine worked on them.
     public var poisonedCount: Int
 
-    /// A report.
     public init(lostWorkerCount: Int = 0, rescuedCount: Int = 0, poisonedCount: Int = 0) {
         self.lostWorkerCount = lostWorkerCount
         self.rescuedCount = rescuedCount
@@ -96,30 +105,78 @@ public struct RescueReport: Hashable, Sendable {
     }
 }
 
+/// What work costs on this machine, in seconds.
+public struct WorkWeights: Hashable, Sendable, Codable {
+    /// Of an image through the vision tower.
+    public var image: Double
+    /// Of a prefix through the language model.
+    public var prefill: Double
+    /// Of a decoded token.
+    public var token: Double
+    /// By task, the share of a job's tokens that is really decoded, 0...1; 1 for a task that is missing.
+    public var tasks: [String: Double]
+
+    public init(image: Double = 0, prefill: Double = 0, token: Double = 0, tasks: [String: Double] = [:]) {
+        self.image = image
+        self.prefill = prefill
+        self.token = token
+        self.tasks = tasks
+    }
+
+    /// Seconds that a job's work takes.
+    public func seconds(_ work: JobWork, of task: TaskName) -> Double {
+        Double(work.images) * image + Double(work.prefills) * prefill
+            + Double(work.tokens) * token * (tasks[task.rawValue] ?? 1)
+    }
+}
+
+/// How much a claim may take. The first job is taken whatever it costs.
+public struct ClaimBudget: Hashable, Sendable {
+    /// Jobs.
+    public var jobs: Int
+    /// Bytes of the jobs' image URLs.
+    public var bytes: Int
+    /// Seconds of work, by `weights`.
+    public var seconds: Double
+    /// What work costs.
+    public var weights: WorkWeights
+
+    /// A budget; by default only the number of jobs counts.
+    public init(jobs: Int, bytes: Int = 8 << 20, seconds: Double = .infinity, weights: WorkWeights = WorkWeights()) {
+        self.jobs = jobs
+        self.bytes = bytes
+        self.seconds = seconds
+        self.weights = weights
+    }
+}
+
 /// Where jobs come from and results go. PostgreSQL for real, memory for the tests of what lies above.
 ///
 /// Every method may be repeated after an error that is worth a retry.
 public protocol JobStore: Sendable {
-    /// Makes this daemon known; the number goes with all further calls.
+    /// Makes this daemon known; the worker goes with all further calls.
     func register(_ worker: WorkerDescription) async throws -> WorkerID
 
-    /// Leases up to `limit` jobs that are due, in order of priority and age. Empty when there is nothing to do, when
+    /// Leases jobs that are due, in order of priority and age, as far as the budget goes. Empty when there is nothing to do, when
     /// the queue is paused, or when the worker is not registered any more (the next heartbeat says so).
-    func claim(limit: Int, by worker: WorkerID) async throws -> [ClaimedJob]
+    func claim(_ budget: ClaimBudget, by worker: WorkerID) async throws -> [ClaimedJob]
+
+    /// Says that the engine begins these jobs: should the daemon die from now on, they are suspects.
+    func begin(_ leases: [Lease], by worker: WorkerID) async throws
 
     /// Says that the worker lives, and what it does.
-    func heartbeat(_ worker: WorkerID, _ sign: SignOfLife) async throws -> HeartbeatReply
+    func heartbeat(_ worker: WorkerID, _ heartbeat: Heartbeat) async throws -> HeartbeatReply
 
-    /// Keeps a finished view of a multiview job, so that a crash does not repeat it.
+    /// Keeps a finished view, so that a crash does not repeat it.
     /// - Returns: whether the lease still holds; if not, nothing was written.
-    func checkpoint(_ view: ViewResponses, under lease: Lease) async throws -> Bool
+    func checkpoint(_ view: ViewResponses, under lease: Lease, by worker: WorkerID) async throws -> Bool
 
     /// Ends leases. Each report is written whole or not at all, and at most once.
     /// - Returns: one receipt per report, in the same order.
-    func record(_ reports: [JobReport]) async throws -> [Receipt]
+    func record(_ reports: [JobReport], by worker: WorkerID) async throws -> [Receipt]
 
-    /// Takes back the jobs of workers that have been silent for longer than `silence`.
-    func rescue(silentFor silence: Duration) async throws -> RescueReport
+    /// Takes back the jobs of workers that have been silent for longer than they said when they registered.
+    func rescue() async throws -> RescueReport
 
     /// Gives back the leases of this worker that are not among `leases`. After a claim that failed, they may be those of an answer
     /// that never arrived; no other claim of this worker may be under way.
@@ -129,8 +186,8 @@ public protocol JobStore: Sendable {
     /// Says goodbye; jobs still held go back without burning an attempt.
     func deregister(_ worker: WorkerID) async throws
 
-    /// Gives out no job of `host` for a while, on any worker.
-    func park(host: String, for pause: Duration, reason: String) async throws
+    /// Gives out no job with an image of `origin` (`scheme://host[:port]`) for a while, on any worker.
+    func park(origin: String, for pause: Duration, reason: String) async throws
 
     /// Returns when there may be work, or after `timeout`, whichever comes first.
     func waitForWork(timeout: Duration) async throws

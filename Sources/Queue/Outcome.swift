@@ -1,3 +1,5 @@
+import Annotation
+
 /// What to do about a failed attempt.
 public enum FailureDisposition: Hashable, Sendable {
     /// Another attempt would fail in the same way: the job is dead.
@@ -15,11 +17,41 @@ public struct Failure: Hashable, Sendable {
     /// What to do.
     public var disposition: FailureDisposition
 
-    /// A failure.
     public init(code: String, reason: String, disposition: FailureDisposition) {
         self.code = code
         self.reason = reason
         self.disposition = disposition
+    }
+}
+
+/// A job that goes back to the queue without burning an attempt.
+public struct Release: Hashable, Sendable {
+    /// Why jobs go back. The raw values are those of `gloss.attempt`.
+    public enum Cause: String, Hashable, Sendable, Codable {
+        /// The daemon stops.
+        case shutdown
+        /// The host of an image fails as a whole or asks for patience. A job that waits for its host for too long dies.
+        case host
+        /// This machine or its network fails.
+        case outage
+        /// Another daemon may do better: this one holds more than it can do.
+        case surplus
+    }
+
+    /// Why.
+    public var cause: Cause
+    /// One sentence, for the person who enqueued the job.
+    public var reason: String
+    /// A short, stable word to count by; nil: none.
+    public var code: String?
+    /// How long the job waits at least.
+    public var delay: Duration
+
+    public init(_ cause: Cause, reason: String, code: String? = nil, delay: Duration = .zero) {
+        self.cause = cause
+        self.reason = reason
+        self.code = code
+        self.delay = delay
     }
 }
 
@@ -29,8 +61,8 @@ public enum Outcome: Hashable, Sendable {
     case completed(AnnotationRecord)
     /// The attempt failed.
     case failed(Failure)
-    /// The job goes back without burning an attempt: shutdown, our own outage, a parked host.
-    case released(reason: String, after: Duration)
+    /// The job goes back without burning an attempt.
+    case released(Release)
 }
 
 /// An attempt's end, as it is handed to the store.
@@ -44,7 +76,6 @@ public struct JobReport: Hashable, Sendable {
     /// Whether no attempt is left after this one, so that any failure ends the job.
     public var isLastAttempt = false
 
-    /// A report about a claimed job.
     public init(_ job: ClaimedJob, _ outcome: Outcome) {
         self.init(lease: job.lease, attempt: job.attempt, outcome: outcome)
         isLastAttempt = job.attempt >= job.maxAttempts
@@ -56,7 +87,6 @@ public struct JobReport: Hashable, Sendable {
         return isLastAttempt || failure.disposition == .permanent
     }
 
-    /// A report about a lease.
     public init(lease: Lease, attempt: Int, outcome: Outcome) {
         self.lease = lease
         self.attempt = attempt

@@ -7,7 +7,6 @@ public struct RetryPolicy: Hashable, Sendable {
     /// A delay that the remote side asks for (Retry-After) is honoured up to this.
     public var requestedCap: Duration
 
-    /// A policy.
     public init(
         base: Duration = .seconds(2), cap: Duration = .seconds(600), requestedCap: Duration = .seconds(86_400)
     ) {

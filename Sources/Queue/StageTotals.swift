@@ -7,7 +7,6 @@ public struct StageTotals: Hashable, Sendable, Codable {
     /// Tokens computed, where the stage computes tokens.
     public var rows: Int
 
-    /// Totals; nothing yet by default.
     public init(seconds: Double = 0, units: Int = 0, rows: Int = 0) {
         self.seconds = seconds
         self.units = units

@@ -4,19 +4,19 @@ extension Administration {
     /// Hands over results one by one, each as a JSON object of its columns, in their order and with their types.
     /// - Parameter since: results finished at or after this time (any text PostgreSQL reads as a timestamp).
     public func exportJSON(
-        _ view: ResultView, batch: String? = nil, since: String? = nil, limit: Int? = nil,
+        _ view: ResultView, batch: String? = nil, key: String? = nil, since: String? = nil, limit: Int? = nil,
         onRow: @Sendable (String) throws -> Void
     ) async throws {
         try await session.stream(
             "select to_json(t)::text from (\(Self.selection("*", view))) t",
-            [SQLValue(batch), SQLValue(since), SQLValue(limit)], context: "results"
+            [SQLValue(batch), SQLValue(since), SQLValue(limit), SQLValue(key)], context: "results"
         ) { _, values in try onRow((values.first ?? nil) ?? "null") }
     }
 
     /// Hands over results one by one as texts; arrays are JSON arrays, and nil is NULL.
     /// - Parameter onHeader: gets the names of the columns once, also when there is no row.
     public func exportText(
-        _ view: ResultView, batch: String? = nil, since: String? = nil, limit: Int? = nil,
+        _ view: ResultView, batch: String? = nil, key: String? = nil, since: String? = nil, limit: Int? = nil,
         onHeader: @Sendable ([String]) throws -> Void, onRow: @Sendable ([String?]) throws -> Void
     ) async throws {
         let types = try await session.query(
@@ -29,7 +29,7 @@ extension Administration {
         let list = columns.map { $0.isArray ? "to_json(\"\($0.name)\")::text" : "\"\($0.name)\"" }
         try await session.stream(
             Self.selection(list.joined(separator: ", "), view),
-            [SQLValue(batch), SQLValue(since), SQLValue(limit)], context: "results"
+            [SQLValue(batch), SQLValue(since), SQLValue(limit), SQLValue(key)], context: "results"
         ) { _, values in try onRow(values) }
     }
 
@@ -43,7 +43,7 @@ extension Administration {
     private static func selection(_ columns: String, _ view: ResultView) -> String {
         """
         select \(columns) from gloss.\(view.rawValue)
-        where ($1::text is null or batch = $1) and ($2::timestamptz is null or finished_at >= $2)
+        where ($1::text is null or batch = $1) and ($4::text is null or key = $4) and ($2::timestamptz is null or finished_at >= $2)
         limit $3::bigint
         """
     }

@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 
 extension Administration {
@@ -66,7 +67,7 @@ extension Administration {
         return total
     }
 
-    /// Deletes what is older than it has to be kept. Keys stay.
+    /// Deletes what is older than it has to be kept, and what is empty afterwards.
     /// - Parameters:
     ///   - most: rows of each kind in one transaction.
     ///   - onProgress: gets what is deleted so far, after each transaction.
@@ -77,16 +78,30 @@ extension Administration {
         var total = Pruned()
         while true {
             let answer = try await session.query(
-                "select * from gloss.prune($1::interval, $2::interval, $3::interval, $4::int)",
-                [SQLValue(keeping.history), SQLValue(keeping.results), SQLValue(keeping.dead), SQLValue(most)],
-                context: "prune")
+                "select * from gloss.prune($1::interval, $2::interval, $3::interval, $4::interval, $5::int)",
+                [
+                    SQLValue(keeping.history), SQLValue(keeping.results), SQLValue(keeping.dead),
+                    SQLValue(keeping.keys), SQLValue(most),
+                ], context: "prune")
             let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
-            guard counts.count == 3 else { throw StorageError.unexpected("prune") }
-            guard counts.contains(where: { $0 > 0 }) else { return total }
+            guard counts.count == 4 else { throw StorageError.unexpected("prune") }
+            guard counts.contains(where: { $0 > 0 }) else { break }
             total.attempts += counts[0]
             total.results += counts[1]
             total.dead += counts[2]
+            total.keys += counts[3]
             onProgress(total)
+        }
+        try await maintain()
+        return total
+    }
+
+    /// Adds up counts and removes what is empty, until nothing is left to do.
+    private func maintain() async throws {
+        while true {
+            let answer = try await session.query("select * from gloss.maintain(true)", context: "maintain")
+            let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
+            guard counts.contains(where: { $0 > 0 }) else { return }
         }
     }
 
@@ -108,39 +123,11 @@ extension Administration {
         let answer = try await session.query("select gloss.\(verb)(\(argument))", [value], context: verb)
         return answer.scalar.flatMap { Int($0) } ?? 0
     }
-
-    /// Gives out no job of `host` for a while.
-    public func park(host: String, for pause: Duration, reason: String) async throws {
-        _ = try await session.query(
-            "select gloss.park_host($1, make_interval(secs => $2), $3)",
-            [SQLValue(host), SQLValue(pause.seconds), SQLValue(reason)], context: "park")
-    }
-
-    /// Undoes `park`.
-    public func unpark(host: String) async throws {
-        _ = try await session.query("select gloss.unpark_host($1)", [SQLValue(host)], context: "unpark")
-    }
-
-    /// Hands over results one by one; a million rows take no more memory than one.
-    /// - Parameters:
-    ///   - since: results finished at or after this time (any text PostgreSQL reads as a timestamp).
-    ///   - onRow: gets the columns' names, the same for each row, and one row's values.
-    public func results(
-        _ view: ResultView, batch: String? = nil, since: String? = nil, limit: Int? = nil,
-        onRow: @Sendable ([String], [String?]) throws -> Void
-    ) async throws {
-        try await session.stream(
-            """
-            select * from gloss.\(view.rawValue)
-            where ($1::text is null or batch = $1) and ($2::timestamptz is null or finished_at >= $2)
-            limit $3::bigint
-            """, [SQLValue(batch), SQLValue(since), SQLValue(limit)], context: "results", onRow: onRow)
-    }
 }
 
 /// A job as `gloss.enqueue_json` takes it. The names are those of `gloss.inbox`.
 struct WireSubmission: Encodable {
-    var task: AnnotationTask
+    var task: TaskName
     var image_urls: [String]
     var texts: [String]
     var key: String?
@@ -150,15 +137,15 @@ struct WireSubmission: Encodable {
     var max_attempts: Int
     var model: String?
     var language: String
-    var style: PromptStyle
+    var style: String
     var score: ResponseScore
     var background: String?
     var max_tokens: Int
     var samples: Int
     var beams: Int
-    var temperature: Float
+    var temperature: Double
     var top_k: Int
-    var top_p: Float
+    var top_p: Double
     var seed: UInt64
 
     init(_ spec: JobSpec, _ options: EnqueueOptions) {

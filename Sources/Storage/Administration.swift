@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 
 /// When, how often and for whom a job runs; the same for every task.
@@ -42,7 +43,6 @@ public struct Enqueued: Sendable, Equatable, Codable {
     /// Whether it is new.
     public var outcome: Outcome
 
-    /// An answer.
     public init(job: JobID, outcome: Outcome) {
         self.job = job
         self.outcome = outcome
@@ -56,7 +56,7 @@ public enum JobSelection: Sendable, Equatable {
     /// All jobs of a batch.
     case batch(String)
     /// All jobs of a task.
-    case task(AnnotationTask)
+    case task(TaskName)
     /// All jobs with an image of a host; for `pause` and `resume` only.
     case host(String)
     /// All jobs.
@@ -65,18 +65,20 @@ public enum JobSelection: Sendable, Equatable {
 
 /// What `prune` deletes: all that is older, as intervals that PostgreSQL reads, such as `90 days`.
 public struct Retention: Sendable, Equatable {
-    /// Attempts of jobs that have ended.
+    /// Attempts; nil keeps them.
     public var history: String?
     /// Results, with their jobs; nil keeps them.
     public var results: String?
     /// Dead jobs; nil keeps them.
     public var dead: String?
+    /// Keys of jobs that were pruned, by the age of the job; nil keeps them.
+    public var keys: String?
 
-    /// A retention.
-    public init(history: String? = nil, results: String? = nil, dead: String? = nil) {
+    public init(history: String? = nil, results: String? = nil, dead: String? = nil, keys: String? = nil) {
         self.history = history
         self.results = results
         self.dead = dead
+        self.keys = keys
     }
 }
 
@@ -88,8 +90,9 @@ public struct Pruned: Sendable, Codable, Equatable {
     public var results = 0
     /// Dead jobs.
     public var dead = 0
+    /// Keys of jobs that were pruned.
+    public var keys = 0
 
-    /// Nothing yet.
     public init() {}
 }
 
@@ -100,12 +103,11 @@ public struct JobFilter: Sendable, Equatable {
     /// The batch.
     public var batch: String?
     /// The task.
-    public var task: AnnotationTask?
+    public var task: TaskName?
     /// The key.
     public var key: String?
 
-    /// A filter.
-    public init(state: String? = nil, batch: String? = nil, task: AnnotationTask? = nil, key: String? = nil) {
+    public init(state: String? = nil, batch: String? = nil, task: TaskName? = nil, key: String? = nil) {
         self.state = state
         self.batch = batch
         self.task = task
@@ -114,29 +116,32 @@ public struct JobFilter: Sendable, Equatable {
 }
 
 /// A view of results.
-public enum ResultView: String, Sendable, CaseIterable {
-    /// One row a caption.
-    case caption
-    /// One row an answer.
-    case answer
-    /// One row a box.
-    case detection
-    /// One row an object.
-    case multiview
-    /// One row a view, question and sample.
-    case multiviewResponse = "multiview_response"
+public struct ResultView: RawRepresentable, CaseIterable, Hashable, Sendable {
     /// One row a job of any task, with all that is needed to run it again.
-    case result
+    public static let result = ResultView("result")
+    /// One row a thing that a job of any task found.
+    public static let found = ResultView("found")
+    /// The views of each task, then those of all tasks.
+    public static let allCases = TaskName.all.flatMap(\.resultViews).map { ResultView($0) } + [found, result]
+
+    /// Its name in the schema `gloss`.
+    public let rawValue: String
+
+    /// A view by its name; nil if there is no such view.
+    public init?(rawValue: String) {
+        guard let view = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+        self = view
+    }
+
+    private init(_ name: String) { rawValue = name }
 }
 
 /// What a person does with the queue: each method is one statement, possible in psql as well.
 public struct Administration: Sendable {
     let session: Session
 
-    /// Administration over a connection of its own.
     public init(_ settings: ConnectionSettings) { session = Session(settings) }
 
-    /// Administration over a session.
     public init(session: Session) { self.session = session }
 
     /// Enqueues one job.

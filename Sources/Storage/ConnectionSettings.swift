@@ -11,7 +11,6 @@ public struct ConnectionSettings: Sendable {
     /// The longest wait for a statement, on both sides; nil waits for ever.
     public var statementTimeout: Duration?
 
-    /// Settings for a connection.
     public init(
         conninfo: String = "", applicationName: String = "gloss", connectTimeout: Duration = .seconds(10),
         statementTimeout: Duration? = .seconds(30)

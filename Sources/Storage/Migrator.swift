@@ -1,3 +1,4 @@
+import Annotation
 import FoundationEssentials
 
 /// One file of `migrations/`.
@@ -9,7 +10,6 @@ public struct Migration: Sendable, Equatable {
     /// The SQL.
     public let sql: String
 
-    /// A migration.
     public init(version: Int, name: String, sql: String) {
         self.version = version
         self.name = name
@@ -36,8 +36,8 @@ public struct Migrator: Sendable {
     /// Where packages install the migrations.
     public static let installedDirectory = "/usr/share/gloss/migrations"
 
-    private let session: Session
-    private let migrations: [Migration]
+    let session: Session
+    let migrations: [Migration]
 
     /// Reads the migrations in `directory`, files named `NNNN_name.sql`.
     /// - Throws: `migration` when there is none, or when a number is missing or taken twice.
@@ -59,15 +59,20 @@ public struct Migrator: Sendable {
         return try await compare(applied)
     }
 
-    /// Runs what is pending.
+    /// Runs what is pending, and writes the tasks that this program knows into `gloss.task`.
     /// - Returns: the names of the migrations that were run.
     public func apply() async throws -> [String] {
         do {
             try await session.script(
                 "begin; select pg_advisory_xact_lock(hashtext('gloss.migrate'))", context: "migrate")
             let pending = try await plan().pending
-            for migration in pending { try await run(migration) }
+            for migration in pending {
+                try await session.script(migration.sql, context: "migration \(migration.name)")
+            }
+            // Not before: the ledger is what one of the first migrations makes.
+            for migration in pending { try await note(migration) }
             if !pending.isEmpty { try await session.script("select gloss.note_schema()", context: "migrate") }
+            try await defineTasks()
             try await session.script("commit", context: "migrate")
             await session.close()
             return pending.map(\.name)
@@ -77,8 +82,7 @@ public struct Migrator: Sendable {
         }
     }
 
-    private func run(_ migration: Migration) async throws {
-        try await session.script(migration.sql, context: "migration \(migration.name)")
+    private func note(_ migration: Migration) async throws {
         _ = try await session.query(
             """
             insert into gloss.schema_migrations (version, name, checksum)
@@ -86,6 +90,15 @@ public struct Migrator: Sendable {
             """,
             [SQLValue(migration.version), SQLValue(migration.name), SQLValue(migration.sql)],
             context: "migration \(migration.name)")
+    }
+
+    func defineTasks() async throws {
+        try await session.script("set local role gloss_owner", context: "migrate")
+        for task in TaskName.all {
+            _ = try await session.query(
+                "select gloss.define_task($1::jsonb)", [try JSON.encode(TaskRow(task), context: "migrate")],
+                context: "task \(task.name)")
+        }
     }
 
     private func compare(_ applied: ResultSet) async throws -> MigrationPlan {

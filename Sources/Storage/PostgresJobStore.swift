@@ -1,3 +1,5 @@
+import Annotation
+import FoundationEssentials
 import Queue
 
 /// The queue in PostgreSQL. Each call is one statement, of a function in the schema `gloss`, so that no transaction is
@@ -32,48 +34,60 @@ public struct PostgresJobStore: JobStore {
         return version
     }
 
-    /// Registers this daemon's incarnation.
+    /// Registers this daemon's run, under an identity that it chooses at random.
     public func register(_ worker: WorkerDescription) async throws -> WorkerID {
+        let identity = UUID().uuidString.lowercased()
         let answer = try await work.query(
-            "select gloss.register_worker($1, $2, $3, $4::text[], $5::text[])",
+            "select gloss.register_worker($1, $2, $3, $4::text[], $5::text[], make_interval(secs => $6), $7::uuid)",
             [
                 SQLValue(worker.host), SQLValue(worker.pid), SQLValue(worker.version), SQLValue(worker.models),
-                SQLValue(worker.tasks.map(\.rawValue)),
+                SQLValue(worker.tasks.map(\.rawValue)), SQLValue(worker.rescueAfter.seconds), SQLValue(identity),
             ], context: "register")
-        guard let id = answer.scalar.flatMap({ Int64($0) }) else { throw StorageError.unexpected("register") }
-        return WorkerID(rawValue: id)
+        guard let number = answer.scalar.flatMap({ Int64($0) }) else { throw StorageError.unexpected("register") }
+        return WorkerID(number: number, identity: identity)
     }
 
     /// Leases jobs that are due. One that this version cannot read is a failed attempt; another version's may fare better.
-    public func claim(limit: Int, by worker: WorkerID) async throws -> [ClaimedJob] {
+    public func claim(_ budget: ClaimBudget, by worker: WorkerID) async throws -> [ClaimedJob] {
         let answer = try await work.query(
-            "select gloss.claim($1, $2)", [SQLValue(worker.rawValue), SQLValue(limit)], context: "claim")
+            "select to_json(c) from gloss.claim($1, $2::uuid, $3, $4, $5, $6::jsonb) c",
+            worker.parameters + [
+                SQLValue(Int32(clamping: budget.jobs)), SQLValue(Int32(clamping: budget.bytes)),
+                SQLValue(budget.seconds),
+                try JSON.encode(budget.weights, context: "claim"),
+            ], context: "claim")
         var jobs: [ClaimedJob] = []
         var unreadable: [JobReport] = []
         for row in answer.rows {
             let text = (row.first ?? nil) ?? "null"
-            do { jobs.append(try JSON.decode(WireJob.self, from: text, context: "claim").claimed) } catch {
+            do { jobs.append(try JSON.decode(WireJob.self, from: text, context: "claim").claimed()) } catch {
                 let lease = try JSON.decode(WireLease.self, from: text, context: "claim")
                 unreadable.append(lease.unreadable("\(error)"))
             }
         }
-        _ = try await record(unreadable)
+        _ = try await record(unreadable, by: worker)
         return jobs
     }
 
+    /// Says that the engine begins jobs.
+    public func begin(_ leases: [Lease], by worker: WorkerID) async throws {
+        _ = try await work.query(
+            "select gloss.begin($1, $2::uuid, $3::bigint[], $4::bigint[])", worker.parameters + leases.parameters,
+            context: "begin")
+    }
+
     /// Says that the worker lives.
-    public func heartbeat(_ worker: WorkerID, _ sign: SignOfLife) async throws -> HeartbeatReply {
-        let leases = Array(sign.leases.keys)
-        let phases = Dictionary(grouping: leases) { sign.leases[$0]!.rawValue }.mapValues { $0.map(\.job) }
+    public func heartbeat(_ worker: WorkerID, _ heartbeat: Heartbeat) async throws -> HeartbeatReply {
+        let leases = Array(heartbeat.leases.keys)
+        let phases = Dictionary(grouping: leases) { heartbeat.leases[$0]!.rawValue }.mapValues { $0.map(\.job) }
         let answer = try await pulse.query(
             """
             select registered, array_to_json(lost), workers
-            from gloss.heartbeat($1, $2::bigint[], $3::bigint[], $4::jsonb, $5::jsonb, $6)
+            from gloss.heartbeat($1, $2::uuid, $3::bigint[], $4::bigint[], $5::jsonb, $6::jsonb, $7)
             """,
-            [
-                SQLValue(worker.rawValue), SQLValue(leases.map(\.job.rawValue)), SQLValue(leases.map(\.fence)),
-                sign.stages.isEmpty ? nil : try JSON.encode(sign.stages, context: "heartbeat"),
-                try JSON.encode(phases, context: "heartbeat"), SQLValue(sign.holdup),
+            worker.parameters + leases.parameters + [
+                heartbeat.stages.isEmpty ? nil : try JSON.encode(heartbeat.stages, context: "heartbeat"),
+                try JSON.encode(phases, context: "heartbeat"), SQLValue(heartbeat.holdup),
             ], context: "heartbeat")
         guard let row = answer.rows.first, row.count == 3, let workers = row[2].flatMap({ Int($0) }) else {
             throw StorageError.unexpected("heartbeat")
@@ -84,11 +98,11 @@ public struct PostgresJobStore: JobStore {
     }
 
     /// Keeps a finished view.
-    public func checkpoint(_ view: ViewResponses, under lease: Lease) async throws -> Bool {
+    public func checkpoint(_ view: ViewResponses, under lease: Lease, by worker: WorkerID) async throws -> Bool {
         let answer = try await work.query(
-            "select gloss.checkpoint($1, $2, $3, $4::jsonb)",
-            [
-                SQLValue(lease.job.rawValue), SQLValue(lease.fence), SQLValue(view.view),
+            "select gloss.checkpoint($1, $2::uuid, $3, $4, $5, $6, $7::jsonb)",
+            worker.parameters + [
+                SQLValue(lease.job.rawValue), SQLValue(lease.fence), SQLValue(view.stage), SQLValue(view.view),
                 try JSON.encode(view, context: "checkpoint"),
             ], context: "checkpoint")
         return answer.scalar == "t"
@@ -96,33 +110,32 @@ public struct PostgresJobStore: JobStore {
 
     /// Ends leases in one statement. If the database refuses the content of one of several reports, they are written
     /// one by one, and the one that is refused becomes a dead job with the database's reason.
-    public func record(_ reports: [JobReport]) async throws -> [Receipt] {
+    public func record(_ reports: [JobReport], by worker: WorkerID) async throws -> [Receipt] {
         guard !reports.isEmpty else { return [] }
         do {
-            return try await send(reports)
+            return try await send(reports, by: worker)
         } catch let error as StorageError where error.disposition == .permanent {
             guard let only = reports.first, reports.count == 1 else {
                 var receipts: [Receipt] = []
-                for report in reports { receipts += try await record([report]) }
+                for report in reports { receipts += try await record([report], by: worker) }
                 return receipts
             }
-            return try await bury(only, because: error)
+            return try await bury(only, because: error, by: worker)
         }
     }
 
-    private func bury(_ report: JobReport, because error: StorageError) async throws -> [Receipt] {
+    private func bury(_ report: JobReport, because error: StorageError, by worker: WorkerID) async throws -> [Receipt] {
         let failure = Failure(code: "unrecordable", reason: error.description, disposition: .permanent)
-        let receipts = try await send([
-            JobReport(lease: report.lease, attempt: report.attempt, outcome: .failed(failure))
-        ])
+        let dead = JobReport(lease: report.lease, attempt: report.attempt, outcome: .failed(failure))
+        let receipts = try await send([dead], by: worker)
         return receipts.map { $0 == .recorded ? .unrecordable : $0 }
     }
 
-    private func send(_ reports: [JobReport]) async throws -> [Receipt] {
+    private func send(_ reports: [JobReport], by worker: WorkerID) async throws -> [Receipt] {
         let wire = reports.map { WireReport($0, retryPolicy: retryPolicy, jitter: .random(in: 0..<1)) }
         let answer = try await work.query(
-            "select array_to_json(receipts), ended from gloss.record($1::jsonb)",
-            [try JSON.encode(wire, context: "record")], context: "record")
+            "select array_to_json(receipts), ended from gloss.record($1, $2::uuid, $3::jsonb)",
+            worker.parameters + [try JSON.encode(wire, context: "record")], context: "record")
         let receipts = try JSON.decode([Receipt].self, from: answer.scalar ?? "[]", context: "record")
         guard receipts.count == reports.count else { throw StorageError.unexpected("record") }
         if let ended = answer.rows[0][1], ended != "{}" { await announce(ended) }
@@ -136,10 +149,9 @@ public struct PostgresJobStore: JobStore {
     }
 
     /// Takes back the jobs of silent workers.
-    public func rescue(silentFor silence: Duration) async throws -> RescueReport {
+    public func rescue() async throws -> RescueReport {
         let answer = try await pulse.query(
-            "select lost_workers, rescued, poisoned from gloss.rescue(make_interval(secs => $1))",
-            [SQLValue(silence.seconds)], context: "rescue")
+            "select lost_workers, rescued + released, poisoned from gloss.rescue()", context: "rescue")
         let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
         guard counts.count == 3 else { throw StorageError.unexpected("rescue") }
         return RescueReport(lostWorkerCount: counts[0], rescuedCount: counts[1], poisonedCount: counts[2])
@@ -148,8 +160,8 @@ public struct PostgresJobStore: JobStore {
     /// Gives back leases that the worker does not know of.
     public func releaseUnheld(_ worker: WorkerID, holding leases: [Lease]) async throws -> Int {
         let answer = try await work.query(
-            "select gloss.release_unheld($1, $2::bigint[])",
-            [SQLValue(worker.rawValue), SQLValue(leases.map(\.fence))], context: "release")
+            "select gloss.release_unheld($1, $2::uuid, $3::bigint[])",
+            worker.parameters + [SQLValue(leases.map(\.fence))], context: "release")
         guard let count = answer.scalar.flatMap({ Int($0) }) else { throw StorageError.unexpected("release") }
         return count
     }
@@ -157,14 +169,14 @@ public struct PostgresJobStore: JobStore {
     /// Says goodbye.
     public func deregister(_ worker: WorkerID) async throws {
         _ = try await work.query(
-            "select gloss.deregister_worker($1)", [SQLValue(worker.rawValue)], context: "deregister")
+            "select gloss.deregister_worker($1, $2::uuid)", worker.parameters, context: "deregister")
     }
 
-    /// Gives out no job of `host` for a while.
-    public func park(host: String, for pause: Duration, reason: String) async throws {
+    /// Gives out no job with an image of `origin` for a while.
+    public func park(origin: String, for pause: Duration, reason: String) async throws {
         _ = try await work.query(
-            "select gloss.park_host($1, make_interval(secs => $2), $3)",
-            [SQLValue(host), SQLValue(pause.seconds), SQLValue(reason)], context: "park")
+            "select gloss.park_origin($1, make_interval(secs => $2), $3)",
+            [SQLValue(origin), SQLValue(pause.seconds), SQLValue(reason)], context: "park")
     }
 
     /// Waits for a notification, for `timeout` at most. Without a listening connection it just waits.
@@ -178,6 +190,16 @@ public struct PostgresJobStore: JobStore {
         await pulse.close()
         await listener.close()
     }
+}
+
+extension WorkerID {
+    /// Who writes: number and identity, the first parameters of each call.
+    fileprivate var parameters: [SQLValue] { [SQLValue(number), SQLValue(identity)] }
+}
+
+extension [Lease] {
+    /// Their jobs and their fences.
+    fileprivate var parameters: [SQLValue] { [SQLValue(map(\.job.rawValue)), SQLValue(map(\.fence))] }
 }
 
 extension StorageError {

@@ -25,13 +25,10 @@ public struct SQLValue: Sendable, Equatable, ExpressibleByStringLiteral, Express
     /// An array of numbers.
     public init(_ array: [Int64]) { text = "{" + array.map { String($0) }.joined(separator: ",") + "}" }
 
-    /// A text.
     public init(stringLiteral value: String) { text = value }
 
-    /// A whole number.
     public init(integerLiteral value: Int64) { text = String(value) }
 
-    /// NULL.
     public init(nilLiteral: ()) { text = nil }
 
     private static func arrayLiteral(_ array: [String]) -> String {
@@ -49,7 +46,6 @@ public struct ResultSet: Sendable, Equatable {
     /// The values as [row][column]; nil is NULL.
     public var rows: [[String?]]
 
-    /// An answer.
     public init(columns: [String] = [], rows: [[String?]] = []) {
         self.columns = columns
         self.rows = rows

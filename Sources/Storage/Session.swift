@@ -19,7 +19,6 @@ public actor Session {
     private let executor: ThreadExecutor
     private var held: HeldConnection?
 
-    /// Nothing is connected yet.
     public init(_ settings: ConnectionSettings) {
         self.settings = settings
         executor = ThreadExecutor(label: "gloss.session")

@@ -37,7 +37,6 @@ public struct StorageError: Error, Sendable, Equatable, CustomStringConvertible 
     /// PostgreSQL's further advice.
     public let hint: String?
 
-    /// An error.
     public init(code: Code, context: String, message: String, hint: String? = nil) {
         self.code = code
         self.context = context

@@ -1,25 +1,28 @@
+import Annotation
 import Queue
 
-/// A claimed job as `gloss.claim` gives it.
+/// A row of `gloss.claim`.
 struct WireJob: Decodable {
     var job: Int64
     var fence: Int64
+    var task: TaskName
     var key: String?
     var batch: String?
     var attempt: Int
     var max_attempts: Int
     var rescues: Int
-    var task: AnnotationTask
+    var priority: Int
     var image_urls: [String]
     var model: String?
     var spec: WireSpec
-    var done_views: [ViewResponses]?
+    var checkpoints: [ViewResponses]?
 
-    var claimed: ClaimedJob {
+    /// - Throws: `UnknownStyle`, which only a newer version can read.
+    func claimed() throws -> ClaimedJob {
         ClaimedJob(
-            lease: Lease(job: JobID(rawValue: job), fence: fence), key: key, batch: batch, attempt: attempt,
-            maxAttempts: max_attempts, rescueCount: rescues,
-            spec: spec.jobSpec(task: task, imageURLs: image_urls, model: model), doneViews: done_views ?? [])
+            lease: Lease(job: JobID(rawValue: job), fence: fence), key: key, batch: batch, priority: priority,
+            attempt: attempt, maxAttempts: max_attempts, rescueCount: rescues,
+            spec: try spec.jobSpec(task: task, imageURLs: image_urls, model: model), checkpoints: checkpoints ?? [])
     }
 }
 
@@ -39,7 +42,7 @@ struct WireLease: Decodable {
 
 /// `gloss.job.spec`: the part of a job's spec that only the daemon reads.
 struct WireSpec: Codable {
-    var style: PromptStyle
+    var style: String
     var language: String
     var texts: [String]
     var settings: DecodeSettings
@@ -47,9 +50,20 @@ struct WireSpec: Codable {
     /// Six hexadecimal digits behind a number sign.
     var background: String?
 
-    func jobSpec(task: AnnotationTask, imageURLs: [String], model: String?) -> JobSpec {
-        JobSpec(
+    func jobSpec(task: TaskName, imageURLs: [String], model: String?) throws(UnknownStyle) -> JobSpec {
+        guard task.definition.styles.contains(where: { $0.name == style }) else {
+            throw UnknownStyle(task: task, style: style)
+        }
+        return JobSpec(
             task: task, imageURLs: imageURLs, style: style, language: language, texts: texts, settings: settings,
             score: score, model: model, background: background.flatMap { UInt32($0.dropFirst(), radix: 16) })
     }
+}
+
+/// A style that the task does not have in this version.
+struct UnknownStyle: Error, CustomStringConvertible {
+    var task: TaskName
+    var style: String
+
+    var description: String { "this version knows no style \"\(style)\" of \(task)" }
 }

@@ -1,6 +1,7 @@
+import Annotation
 import Queue
 
-/// A report as `gloss.record` takes it. The names are those of the columns of `gloss.annotation`.
+/// A report as `gloss.record` takes it.
 struct WireReport: Encodable {
     var job: Int64
     var fence: Int64
@@ -10,8 +11,10 @@ struct WireReport: Encodable {
     var reason: String?
     /// Of a retry or a release: seconds from now.
     var delay: Double?
-    /// Of a failure that is permanent.
+    /// Of a failure: whether it is permanent.
     var permanent: Bool?
+    /// Of a release.
+    var cause: Release.Cause?
     /// Of a completion.
     var result: WireResult?
 
@@ -32,83 +35,77 @@ struct WireReport: Encodable {
                 delay =
                     retryPolicy.delay(afterAttempt: report.attempt, requested: requested, jitter: jitter).seconds
             }
-        case .released(let why, let after):
+        case .released(let release):
             outcome = "released"
-            (reason, delay) = (why, after.seconds)
+            (code, reason) = (release.code, release.reason)
+            (cause, delay) = (release.cause, release.delay.seconds)
         }
     }
 }
 
-/// The columns of `gloss.annotation` that a worker fills.
+/// A result of any task. The names are those of the columns of `gloss.annotation`; the first stage's stand among them.
 struct WireResult: Encodable {
     var model: String
     var digest: String
+    var adapter_digest: String?
+    var mask_digest: String?
+    var precision: String
+    var resize: String
+    var window: Int?
     var version: String
-    var prompts: [String]
     var settings: DecodeSettings
+    var timings: [String: Double]
+    /// 64 hexadecimal digits an image, in the order of the job's image URLs.
     var image_sha256: [String]
     var final_urls: [String]
-    var timings: [String: Double]
-    var texts: [String] = []
-    var responses: [Int]?
-    var sums: [Float] = []
-    var norms: [Float] = []
-    var tokens: [Int] = []
-    var truncated: [Int] = []
-    var labels: [String]?
-    var box_scores: [Float]?
-    var boxes: [Float]?
-    var answers: [String]?
-    var probabilities: [Float]?
-    var views: Int?
-    var questions: Int?
-    var samples: Int?
+    var images: [ImageInfo]
+    var score: Float?
+    var not_understood: Int
+    var findings: [WireFinding]
+    /// The stages after the first.
+    var stages: [WireStage]?
+    private let first: WireStage
 
     init(_ record: AnnotationRecord) {
-        let provenance = record.provenance
-        (model, digest, version) = (provenance.model, provenance.modelDigest, provenance.version)
-        (prompts, settings, timings) = (provenance.prompts, provenance.settings, provenance.timings)
-        image_sha256 = provenance.imageSHA256.map { "\\x" + $0 }
-        final_urls = provenance.finalURLs
-        switch record.payload {
-        case .texts(let responses):
-            texts = responses.map(\.text)
-            setScores(responses)
-        case .boxes(let response, let found):
-            texts = [response.text]
-            setScores([response])
-            setBoxes(found)
-        case .multiview(let answer): setAnswer(answer)
-        }
+        let (engine, provenance, result) = (record.provenance.engine, record.provenance, record.result)
+        (model, digest, version) = (engine.model, engine.digest, engine.version)
+        (adapter_digest, mask_digest) = (engine.adapterDigest, engine.maskDecoderDigest)
+        (precision, resize, window) = (engine.precision, engine.resize, engine.window)
+        (settings, timings) = (provenance.settings, provenance.timings)
+        image_sha256 = provenance.images.map(\.info.sha256)
+        final_urls = provenance.images.map(\.finalURL)
+        images = provenance.images.map(\.info)
+        (score, not_understood) = (result.score, result.notUnderstoodCount)
+        findings = result.findings.enumerated().map { WireFinding($1, number: $0 + 1) }
+        let all = result.stages.enumerated().map { WireStage($1, number: $0 + 1) }
+        first = all.first ?? WireStage(StageResult(prompts: [], views: []), number: 1)
+        stages = all.count > 1 ? Array(all.dropFirst()) : nil
     }
 
-    private mutating func setScores(_ responses: [ScoredText]) {
-        sums = responses.map(\.sumLogprob)
-        norms = responses.map(\.normalisedLogprob)
-        tokens = responses.map(\.tokenCount)
-        truncated = responses.indices.filter { responses[$0].finishReason == .length }
+    enum CodingKeys: CodingKey {
+        case model, digest, adapter_digest, mask_digest, precision, resize, window, version, settings, timings
+        case image_sha256, final_urls, images, score, not_understood, findings, stages
     }
 
-    private mutating func setBoxes(_ found: [Box]) {
-        labels = found.map(\.label)
-        box_scores = found.map(\.score)
-        boxes = found.flatMap { [$0.y1, $0.x1, $0.y2, $0.x2] }
-    }
-
-    /// Distinct responses are kept once; `responses` points at them in the order [view][question][sample].
-    private mutating func setAnswer(_ answer: MultiviewAnswer) {
-        let flat = answer.views.flatMap { $0.responses.flatMap { $0 } }
-        var positions: [String: Int] = [:]
-        for response in flat where positions[response.text] == nil {
-            positions[response.text] = texts.count
-            texts.append(response.text)
-        }
-        responses = flat.map { positions[$0.text] ?? 0 }
-        setScores(flat)
-        answers = answer.distribution.map(\.answer)
-        probabilities = answer.distribution.map(\.probability)
-        views = answer.views.count
-        questions = answer.views.first?.responses.count ?? 0
-        samples = answer.views.first?.responses.first?.count ?? 0
+    func encode(to encoder: any Encoder) throws {
+        try first.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(model, forKey: .model)
+        try container.encode(digest, forKey: .digest)
+        try container.encodeIfPresent(adapter_digest, forKey: .adapter_digest)
+        try container.encodeIfPresent(mask_digest, forKey: .mask_digest)
+        try container.encode(precision, forKey: .precision)
+        try container.encode(resize, forKey: .resize)
+        try container.encodeIfPresent(window, forKey: .window)
+        try container.encode(version, forKey: .version)
+        try container.encode(settings, forKey: .settings)
+        try container.encode(timings, forKey: .timings)
+        try container.encode(image_sha256, forKey: .image_sha256)
+        try container.encode(final_urls, forKey: .final_urls)
+        try container.encode(images, forKey: .images)
+        try container.encodeIfPresent(score, forKey: .score)
+        try container.encode(not_understood, forKey: .not_understood)
+        try container.encode(findings, forKey: .findings)
+        try container.encodeIfPresent(stages, forKey: .stages)
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import Submissions
 import Synchronization
 import Testing
 
@@ -11,13 +12,22 @@ import Testing
         let enqueued = Mutex<[Int]>([])
         let statements = Mutex(0)
         let bad: Set<Int>
+        /// Whether a refusal says which row it was, as PostgreSQL does of what the queue's rules refuse.
+        let saysRow: Bool
 
-        init(bad: Set<Int> = []) { self.bad = bad }
+        init(bad: Set<Int> = [], saysRow: Bool = false) {
+            self.bad = bad
+            self.saysRow = saysRow
+        }
 
         func enqueue(_ part: [Submission]) throws -> [Enqueued] {
             statements.withLock { $0 += 1 }
-            if let first = part.first(where: { bad.contains($0.line) }) {
-                throw StorageError(code: .refused(sqlState: "22023"), context: "enqueue", message: "bad \(first.line)")
+            if let index = part.firstIndex(where: { bad.contains($0.line) }) {
+                let all = "1 of \(part.count) rows are no good; nothing was enqueued"
+                let message =
+                    saysRow && part.count > 1
+                    ? "row \(index + 1) (key \"\(index)\"): bad \(part[index].line): \(all)" : "bad \(part[index].line)"
+                throw StorageError(code: .refused(sqlState: "22023"), context: "enqueue", message: message)
             }
             enqueued.withLock { $0 += part.map(\.line) }
             let answers = part.map { "{\"job\":\($0.line),\"outcome\":\"inserted\"}" }.joined(separator: ",")
@@ -30,13 +40,51 @@ import Testing
         try await bulk.flush()
     }
 
-    @Test func badLinesStandAloneAndTheOthersGoIn() async throws {
-        let queue = Queue(bad: [1, 40, 41, 700, 1200])
+    @Test(arguments: [false, true])
+    func badLinesStandAloneAndTheOthersGoIn(saysRow: Bool) async throws {
+        let queue = Queue(bad: [1, 40, 41, 700, 1200], saysRow: saysRow)
         var bulk = BulkEnqueue(enqueue: queue.enqueue) { _ in }
         try await fill(&bulk, 1200)
         #expect(queue.enqueued.withLock { $0 } == (1...1200).filter { !queue.bad.contains($0) })
         #expect(bulk.report.inserted == 1195)
         #expect(bulk.report.problems == [1, 40, 41, 700, 1200].map { BadLine(line: $0, reason: "bad \($0)") })
+    }
+
+    /// A bad line costs a few statements of some lines, not the whole statement again and again.
+    @Test func oneBadLineInTwentyIsBearable() async throws {
+        let queue = Queue(bad: Set(stride(from: 7, to: 5000, by: 20)), saysRow: true)
+        var bulk = BulkEnqueue(enqueue: queue.enqueue) { _ in }
+        try await fill(&bulk, 5000)
+        #expect(bulk.report.bad == 250 && bulk.report.inserted == 4750)
+        #expect(queue.statements.withLock { $0 } <= 2 * 250 + 2)
+    }
+
+    @Test func longLinesMakeSmallStatements() async throws {
+        let queue = Queue()
+        var bulk = BulkEnqueue(enqueue: queue.enqueue) { _ in }
+        let json = "{\"key\":\"\(String(repeating: "k", count: BulkEnqueue.batchBytes / 3))\"}"
+        for line in 1...7 { try await bulk.add(Submission(line: line, json: json)) }
+        try await bulk.flush()
+        #expect(queue.statements.withLock { $0 } == 4 && bulk.report.inserted == 7)
+    }
+
+    /// The next lines are read while the database has the last ones.
+    @Test func readingGoesOnMeanwhile() async throws {
+        let (gate, opener) = AsyncStream.makeStream(of: Void.self)
+        let begun = Mutex(0)
+        var bulk = BulkEnqueue { part in
+            begun.withLock { $0 += 1 }
+            for await _ in gate { break }
+            return try Queue().enqueue(part)
+        } onProblem: { _ in
+        }
+        for line in 1..<(2 * BulkEnqueue.batchSize) { try await bulk.add(Submission(line: line, json: "{}")) }
+        #expect(bulk.report.lineCount == 0, "nothing is answered, and yet all was read")
+        opener.yield()
+        opener.yield()
+        try await bulk.flush()
+        #expect(bulk.report.inserted == 2 * BulkEnqueue.batchSize - 1)
+        #expect(begun.withLock { $0 } == 2)
     }
 
     @Test func aGoodFileTakesOneStatementABatch() async throws {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Admin
+@testable import Submissions
 
 @Suite struct CSVTests {
     private func records(_ text: String) throws -> [CSVReader.Record] {

@@ -26,6 +26,18 @@ import Testing
         #expect(broken.output.contains("error    objects      index attempt_at is missing\n"))
     }
 
+    /// With and without migrations at hand.
+    @Test func noSchemaIsAnError() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase(migrated: false)
+        for arguments in [[], ["--directory", directory], ["--directory", "/nonexistent"]] {
+            let line = ["doctor", "--json", "--database", database.conninfo()] + arguments
+            let run = try await Tool.run(Tool.path, line)
+            #expect(run.status == 2)
+            let found = try run.json().filter { $0["level"] as? String == "error" }
+            #expect(found.map { $0["check"] as? String } == ["migrations"], "\(run.output)")
+        }
+    }
+
     @Test func noDatabaseIsAnError() async throws {
         let run = try await Tool()("doctor", "--json", "--database", "host=/nonexistent password=geheim")
         #expect(run.status == 2)

@@ -49,12 +49,12 @@ import Testing
             """
         ),
         (
-            ["multiview", "k", "https://a.example/1.jpg", "https://a.example/2.jpg"],
+            ["multiview", "https://a.example/1.jpg", "https://a.example/2.jpg"],
             "gloss.enqueue_multiview('k', array['https://a.example/1.jpg', 'https://a.example/2.jpg'])"
         ),
         (
             [
-                "multiview", "obj", "https://a.example/1.jpg", "--question", "p?", "--question", "q?", "--samples", "2",
+                "multiview", "https://a.example/1.jpg", "--question", "p?", "--question", "q?", "--samples", "2",
                 "--score", "normalised", "--top-k", "40", "--top-p", "0.9", "--model", "m",
             ],
             """
@@ -97,6 +97,22 @@ import Testing
         #expect(one.count == 1)
         let refused = try await enqueue("enqueue", "caption", urls.0, urls.1, "--key", "k2")
         #expect(refused.status == 64)
+        let answers = try await enqueue("enqueue", "vqa", urls.0, urls.1, "--question", "q?", "--json").json()
+        #expect(answers.count == 2)
+        let object = try await enqueue("enqueue", "multiview", urls.0, urls.1, "--key", "o", "--json").json()
+        #expect(object.count == 1)
+    }
+
+    @Test(arguments: [
+        (["vqa"], "vqa in the style answer needs a --question."),
+        (["detect"], "detect in the style detect needs a --thing."),
+        (["caption", "--style", "raw"], "caption in the style raw needs a --prompt."),
+        (["vqa", "--questions", "a?,b?"], "vqa takes no list: give --question once for each."),
+    ])
+    func missingTextsAreToldBeforehand(arguments: [String], message: String) async throws {
+        let run = try await Tool.run(Tool.path, ["enqueue"] + arguments + ["https://a.example/1.jpg"])
+        #expect(run.status == 64)
+        #expect(run.errors.contains(message), "\(run.errors)")
     }
 
     @Test(arguments: [
@@ -105,7 +121,7 @@ import Testing
         (["caption", "https://a/b", "--language", "english!"], "language must be a code such as en"),
         (["vqa", "https://a/b", "--question", " "], "a prompt is empty"),
         (["detect", "https://a/b", "--thing", "a;b"], "contains a semicolon"),
-        (["multiview", "k", "https://a/b", "--samples", "99"], "samples must be 1 to 64, not 99"),
+        (["multiview", "https://a/b", "--samples", "99"], "samples must be 1 to 64, not 99"),
         (["caption", "https://a/b", "--priority", "101"], "priority must be -100 to 100"),
     ])
     func badInputIsRefusedWithAReason(arguments: [String], reason: String) async throws {

@@ -1,3 +1,4 @@
+import Annotation
 import Testing
 
 @testable import Admin
@@ -21,12 +22,18 @@ import Testing
                 """)
     }
 
+    private func found(_ n: Int, _ label: String, _ score: Double, _ edges: [Double]) throws -> FoundRow {
+        let names = zip(["y1", "x1", "y2", "x2"], edges).map { ",\"\($0)\":\($1)" }.joined()
+        return try FoundRow(json: "{\"job_id\":1,\"n\":\(n),\"label\":\"\(label)\",\"score\":\(score)\(names)}")
+    }
+
     @Test func nothingOfTheUsersIsMarkup() throws {
-        let boxes = ",\"labels\":[\"<l>\"],\"box_scores\":[0.5],\"boxes\":[0,0,1,1]"
+        let box = try found(1, "<l>", 0.5, [0, 0, 1, 1])
         let evil = "http://a/\\\"><script>"
         for task in ["caption", "vqa", "detect"] {
-            let card = ReportCard(rows: [try row(task, job: 1, url: evil, task == "detect" ? boxes : "")])
-            let html = CardHTML(card: card).html
+            var row = try row(task, job: 1, url: evil)
+            row.findings = task == "detect" ? [box] : []
+            let html = CardHTML(card: ReportCard(rows: [row])).html
             for markup in ["<b>t", "<q>", "<m>", "<l>", "<script>"] { #expect(!html.contains(markup), "\(task)") }
         }
         let answers = ",\"answers\":[\"<b>t\"],\"probabilities\":[1]"
@@ -45,14 +52,23 @@ import Testing
     }
 
     @Test func boxesLieWithinTheImage() throws {
-        let row = try row(
-            "detect", job: 1, url: "http://a",
-            ",\"labels\":[\"a\",\"b\"],\"box_scores\":[0.2,0.9],\"boxes\":[-1,0,0.5,2,0.1,0.2,0.3,0.4]")
-        #expect(row.found.map(\.label) == ["b", "a"])
-        #expect(row.found[1] == ReportRow.Box(label: "a", score: 0.2, y1: 0, x1: 0, y2: 0.5, x2: 1))
+        var row = try row("detect", job: 1, url: "http://a")
+        row.findings = [
+            try found(1, "a", 0.2, [-1, 0, 0.5, 2]), try found(2, "no box", 1, []),
+            try found(3, "b", 0.9, [0.1, 0.2, 0.3, 0.4]),
+        ]
+        #expect(row.boxes.map(\.label) == ["b", "a"])
+        #expect(row.boxes[1] == ReportRow.LabelledBox(label: "a", score: 0.2, y1: 0, x1: 0, y2: 0.5, x2: 1))
         #expect(
             CardHTML(card: ReportCard(rows: [row])).html.contains(
                 "x=\"200.0\" y=\"100.0\" width=\"200.0\" height=\"200.0\""))
+    }
+
+    /// A task of a newer version is shown as the text that it gave.
+    @Test func aTaskUnknownHereIsShown() throws {
+        let card = ReportCard(rows: [try row("dream", job: 1, url: "http://a")])
+        #expect(CardHTML(card: card).html.contains("&lt;b&gt;t&lt;/b&gt;"))
+        #expect(PageHTML(title: "t", cards: [card], dead: [], leftCount: 0).head.contains("<b>1</b> image<"))
     }
 
     @Test(arguments: [("answer en what is it?", "what is it?"), ("caption en", "caption en"), ("answer", "answer")])

@@ -28,6 +28,11 @@ import Testing
         let bad = try await tool("jobs", "--state", "lost")
         #expect(bad.status == 1)
         #expect(bad.errors.contains("state must be ready, scheduled"))
+        let part = try await tool("jobs", "--json", "--limit", "1")
+        #expect(part.errors == "1 of 3 jobs. The next ones: --before 3\n")
+        let rest = try await tool("jobs", "--limit", "1", "--before", "3")
+        #expect(rest.errors == "1 of 2 jobs. The next ones: --before 2\n")
+        #expect(try await tool("jobs", "--limit", "3").errors == "")
         let table = try await tool("jobs", "--batch", "b").output.split(separator: "\n")
         #expect(table.count == 3)
         #expect(table[0].hasPrefix("JOB  TASK     STATE"))
@@ -76,12 +81,12 @@ import Testing
                 == "glossctl: job 1 is dead: only jobs that are neither done nor dead are cancelled;"
                 + " there is no job 99\n"
         )
-        #expect(try await tool("cancel", "--batch", "b", "--json").output == "{\"cancelled\":1}\n")
+        #expect(try await tool("cancel", "--batch", "b", "--json", "--yes").output == "{\"cancelled\":1}\n")
         #expect(try await tool("retry", "--batch", "b").output == "2 jobs of batch \"b\" retried.\n")
         let alive = try await tool("retry", "3")
         #expect(alive.status == 1)
         #expect(alive.errors == "glossctl: job 3 is ready: only dead jobs are retried\n")
-        #expect(try await tool("cancel", "--all").output == "3 jobs of the whole queue cancelled.\n")
+        #expect(try await tool("cancel", "--all", "-y").output == "3 jobs of the whole queue cancelled.\n")
         #expect(try await tool("retry", "--task", "caption", "--json").output == "{\"retried\":2}\n")
     }
 
@@ -121,26 +126,30 @@ import Testing
         let (database, tool) = try await queue()
         let worker = Worker(database)
         for job in try await worker.claim() {
-            try await worker.complete(job, .texts([Worker.text("a cat")]))
+            try await worker.complete(job, [Worker.text("a cat")])
         }
         #expect(try await tool("rerun", "1").output == "1 job rerun.\n")
         let running = try await tool("rerun", "1")
         #expect(running.status == 1)
         #expect(running.errors == "glossctl: job 1 is ready: only jobs that are done or dead are rerun\n")
-        #expect(try await tool("forget", "2", "--json").output == "{\"forgotten\":1}\n")
+        #expect(try await tool("forget", "2", "--json", "--yes").output == "{\"forgotten\":1}\n")
         #expect(
-            try await tool("forget", "1").errors
+            try await tool("forget", "1", "--yes").errors
                 == "glossctl: job 1 is ready: only jobs that have ended are forgotten\n")
         #expect(try await tool("forget", "--all").status == 64)
-        let pruned = try await tool("prune", "--keep-results", "0")
-        #expect(pruned.output == "Deleted: 1 results, 0 dead jobs, 0 attempts.\n", "\(pruned.errors)")
-        #expect(try await tool("prune", "--json").output == "{\"attempts\":0,\"dead\":0,\"results\":0}\n")
+        let pruned = try await tool("prune", "--keep-results", "0 days", "--yes")
+        #expect(pruned.output == "Deleted: 1 results, 0 dead jobs, 0 attempts, 0 keys.\n", "\(pruned.errors)")
+        #expect(
+            try await tool("prune", "--json", "--yes").output
+                == "{\"attempts\":0,\"dead\":0,\"keys\":0,\"results\":0}\n")
         #expect(
             try await tool("jobs", "--state", "pruned", "--json").json().compactMap { $0["key"] as? String } == [
                 "three"
             ])
-        let bad = try await tool("prune", "--keep-dead", "soon")
-        #expect(bad.status == 1 && bad.errors.contains("invalid input syntax for type interval"))
+        for time in ["soon", "90", "5m", "-1 days", "1 day 2"] {
+            let bad = try await tool("prune", "--keep-dead=\(time)", "--yes")
+            #expect(bad.status == 64 && bad.errors.contains("is no time with a unit"), "\(time): \(bad.errors)")
+        }
     }
 
     @Test(arguments: [
@@ -158,14 +167,14 @@ import Testing
         let worker = Worker(database)
         let job = try #require(try await worker.claim(1).first)
         try await worker.fail(job, code: "http_404", reason: "a.example answered 404")
-        try await worker.park("b.example")
+        try await worker.park("https://b.example")
         let json = try #require(try await tool("status", "--json").json().first)
         func rows(_ name: String) -> [[String: Any]] { json[name] as? [[String: Any]] ?? [] }
         #expect(rows("depth").map { $0["task"] as? String } == ["caption", "vqa"])
         #expect(rows("depth").map { $0["dead"] as? Int } == [1, 0])
         #expect(rows("batches").map { $0["total"] as? Int } == [2])
         #expect(rows("workers").map { $0["host"] as? String } == ["test"])
-        #expect(rows("hosts").map { $0["host"] as? String } == ["b.example"])
+        #expect(rows("hosts").map { $0["host"] as? String } == ["https://b.example"])
         #expect(rows("errors").map { $0["code"] as? String } == ["http_404"])
         let text = try await tool("status").output
         for section in ["QUEUE\n", "BATCHES\n", "WORKERS\n", "PARKED HOSTS\n", "ERRORS of"] {

@@ -25,6 +25,11 @@ import Testing
         #expect(table.lines(width: nil)[1] == "x [2J y")
     }
 
+    @Test func messagesCannotMoveTheCursor() {
+        let text = "a\u{1B}[2Jb\u{1B}[31mc\u{9B}2Jd\u{07}\te\nf"
+        #expect(text.harmless == "a [2Jb\u{1B}[31mc 2Jd \te\nf")
+    }
+
     @Test func colourDoesNotChangeTheWidths() {
         var table = Table([.text("A"), .text("B")])
         table.add([Table.Cell("x", .red), "y"])

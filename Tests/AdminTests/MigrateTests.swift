@@ -1,7 +1,10 @@
 import Foundation
+import Queue
 import Storage
 import TestSupport
 import Testing
+
+@testable import Admin
 
 @Suite struct MigrateTests {
     private static let names = try? FileManager.default.contentsOfDirectory(atPath: TestDatabase.migrationsDirectory)
@@ -44,11 +47,25 @@ import Testing
         let folder = try TemporaryFolder()
         for name in Self.names ?? [] {
             let sql = try String(contentsOfFile: "\(TestDatabase.migrationsDirectory)/\(name).sql", encoding: .utf8)
-            try folder.write("\(name).sql", name.hasPrefix("0003") ? sql + "-- changed" : sql)
+            try folder.write("\(name).sql", name == Self.names?[2] ? sql + "-- changed" : sql)
         }
         let run = try await Tool(database, as: .superuser)("migrate", "--directory", folder.path)
         #expect(run.status == 1)
-        #expect(run.errors.contains("migration 0003_results was changed after it was applied"))
+        #expect(run.errors.contains("migration \(Self.names?[2] ?? "") was changed after it was applied"))
+    }
+
+    @Test func migrationsAreFoundBesideTheProgram() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase(migrated: false)
+        let line = ["-c", "cd / && \"$0\" migrate --dry-run --json --database \"$1\"", Tool.path, database.conninfo()]
+        let run = try await Tool.run("/bin/sh", line)
+        #expect(run.status == 0, "\(run.errors)")
+        #expect((try run.json().first?["pending"] as? [[String: Any]])?.count == Self.names?.count)
+        let places = MigrationsOptions.beside(URL(filePath: "/opt/gloss/.build/x86/debug/glossctl"))
+        #expect(places == ["/opt/gloss/.build/x86/share/gloss/migrations", "/opt/gloss/migrations"])
+    }
+
+    @Test func theVersionIsTheLibrarys() async throws {
+        #expect(try await Tool.run(Tool.path, ["--version"]).output == "\(glossVersion)\n")
     }
 
     @Test func aFolderWithoutMigrationsIsRefused() async throws {

@@ -1,5 +1,8 @@
+import Annotation
 import Foundation
+import Images
 import Queue
+import Submissions
 import TestSupport
 import Testing
 
@@ -23,20 +26,21 @@ import Testing
         for job in try await worker.claim() {
             switch (job.spec.task, job.key) {
             case (_, "gone"): try await worker.fail(job, code: "http_404", reason: "<gone>")
-            case (.caption, _): try await worker.complete(job, .texts([Worker.text("a \"red\", cube\n")]))
-            case (.vqa, _): try await worker.complete(job, .texts([Worker.text("because"), Worker.text("so", -2)]))
+            case (.caption, _): try await worker.complete(job, [Worker.text("a \"red\", cube\n")])
+            case (.vqa, _): try await worker.complete(job, [Worker.text("because"), Worker.text("so", -2)])
             case (.detect, _):
-                let box = Box(label: "cat", score: 0.75, y1: 0.125, x1: 0.25, y2: 0.5, x2: 1)
-                try await worker.complete(job, .boxes(Worker.text("<loc0001> cat"), [box]))
+                let cat = Finding(label: "cat", score: 0.75, box: Box(y1: 0.125, x1: 0.25, y2: 0.5, x2: 1))
+                try await worker.complete(job, [Worker.text("<loc0001> cat")], findings: [cat])
             case (.multiview, _):
                 let view = ViewResponses(
                     view: 0, responses: [[Worker.text("mug"), Worker.text("cup", -1)]],
-                    imageSHA256: String(repeating: "b", count: 64), finalURL: "https://a.invalid/1.jpg")
+                    images: [Samples.image("https://a.invalid/1.jpg")])
                 let shares = [
                     AggregatedAnswer(answer: "mug", probability: 0.625),
                     AggregatedAnswer(answer: "cup", probability: 0.375),
                 ]
-                try await worker.complete(job, .multiview(MultiviewAnswer(distribution: shares, views: [view])))
+                try await worker.complete(job, Samples.result(shares, prompts: job.spec.prompts, views: [view]))
+            default: Issue.record("a task without a result here: \(job.spec.task)")
             }
         }
         return (database, Tool(database, as: .reader))
@@ -74,9 +78,9 @@ import Testing
         #expect(row["caption"] == "a \"red\", cube\n")
         #expect(row["samples"] == "[\"a \\\"red\\\", cube\\n\"]")
         let boxes = try await tool("results", "detection", "--format", "csv").output
-        #expect(boxes.contains("d,1,cat,0.75,0.125,0.25,0.5,1,"))
-        let nothing = try await tool("results", "answer", "--batch", "none", "--format", "csv").output
-        #expect(nothing.hasPrefix("key,question,answer,"))
+        #expect(boxes.contains("d,m,1,cat,0.75,0.125,0.25,0.5,1,"))
+        let nothing = try await tool("results", "answer", "--since", "2100-01-01", "--format", "csv").output
+        #expect(nothing.hasPrefix("key,model,question,answer,"))
     }
 
     @Test func limitsAndTimes() async throws {
@@ -128,17 +132,67 @@ import Testing
         #expect(page.contains("src=\"file://\(Tree.image("rgb.png"))\""))
     }
 
-    @Test func theReportCarriesItsImages() async throws {
-        let (_, tool) = try await results()
+    /// Reports on what is said to be annotated, with the images embedded as far as these options let them.
+    private func embedded(_ options: [String], digest: String? = nil, from url: String? = nil) async throws
+        -> (page: String, answer: [String: Any])
+    {
+        let (database, tool) = try await results()
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: Tree.image("rgb.png")))
+        let digest = digest ?? SHA256Digest.hex([UInt8](bytes))
+        try await database.query(
+            "update gloss.annotation set image_sha256 = array[decode('\(digest)', 'hex')] where cardinality(final_urls) = 1"
+        )
+        if let url { try await database.query("update gloss.annotation set final_urls = array['\(url)']") }
         let folder = try TemporaryFolder()
-        let run = try await tool("report", "--batch", "b", "--embed", "--json", "--output", folder.file("r.html"))
-        let answer = try #require(try run.json().first)
+        let line = ["report", "--batch", "b", "--embed", "--json", "--output", folder.file("r.html")] + options
+        let run = try await Tool.run(Tool.path, line + ["--database", tool.database ?? ""])
+        #expect(run.status == 0, "\(run.errors)")
+        return (try folder.read("r.html"), try #require(try run.json().first))
+    }
+
+    private func image() throws -> String {
+        try Data(contentsOf: URL(fileURLWithPath: Tree.image("rgb.png"))).base64EncodedString()
+    }
+
+    @Test func theReportCarriesItsImages() async throws {
+        let root = URL(fileURLWithPath: Tree.image("rgb.png")).deletingLastPathComponent().path
+        let (page, answer) = try await embedded(["--allow-files", root])
         #expect(answer["cards"] as? Int == 2)
         #expect(answer["results"] as? Int == 4)
         #expect(answer["failures"] as? Int == 1)
-        #expect(answer["not_embedded"] as? Int == 1)
-        let bytes = try Data(contentsOf: URL(fileURLWithPath: Tree.image("rgb.png"))).base64EncodedString()
-        #expect(try folder.read("r.html").contains("src=\"data:image/png;base64,\(bytes)\""))
+        #expect(answer["not_embedded"] as? Int == 1 && answer["changed"] as? Int == 0)
+        #expect(page.contains("src=\"data:image/png;base64,\(try image())\""))
+    }
+
+    /// What producers write is fetched no further than by a daemon.
+    @Test func nothingPrivateIsEmbeddedUnlessAllowed() async throws {
+        let (page, answer) = try await embedded([])
+        #expect(answer["not_embedded"] as? Int == 2)
+        #expect(!page.contains("base64,"))
+        let server = try LoopbackServer(["/a.png": { $0.send("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n") }])
+        let refused = try await embedded([], from: server.url("/a.png"))
+        #expect(refused.answer["not_embedded"] as? Int == 2)
+        #expect(server.requests.isEmpty, "a private address was asked")
+        let allowed = try await embedded(
+            ["--allow-network", "127.0.0.0/8", "--allow-port", "\(server.port)"], from: server.url("/a.png"))
+        #expect(allowed.answer["not_embedded"] as? Int == 2)
+        #expect(!server.requests.isEmpty, "the final URL is asked")
+    }
+
+    @Test func aFileThatChangedIsNotEmbedded() async throws {
+        let root = URL(fileURLWithPath: Tree.image("rgb.png")).deletingLastPathComponent().path
+        let (page, answer) = try await embedded(["--allow-files", root], digest: String(repeating: "0", count: 64))
+        #expect(answer["not_embedded"] as? Int == 1 && answer["changed"] as? Int == 1)
+        #expect(!page.contains("base64,"))
+    }
+
+    @Test(arguments: [
+        ["--allow-network", "10.0.0.0/8"], ["--embed", "--allow-network", "ten"], ["--embed", "--allow-port", "0"],
+        ["--embed", "--allow-files", "images"],
+    ])
+    func whatMayBeEmbeddedIsSaidClearly(options: [String]) async throws {
+        let run = try await Tool.run(Tool.path, ["report", "--output", "/dev/null"] + options)
+        #expect(run.status == 64, "\(run.errors)")
     }
 
     @Test func aReportOfNoBatchIsRefused() async throws {

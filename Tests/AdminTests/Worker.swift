@@ -1,42 +1,52 @@
+import Annotation
 import Queue
 import Storage
 import TestSupport
 
-/// A daemon's part of the queue, without images and model.
-struct Worker {
-    let store: PostgresJobStore
+/// A daemon's part of the queue, without images and model. It registers with its first claim.
+actor Worker {
+    private let store: PostgresJobStore
+    private var id: WorkerID?
 
     init(_ database: TestDatabase) { store = PostgresJobStore(database.settings(as: .worker)) }
 
-    /// Claims as a new daemon.
+    private func registered() async throws -> WorkerID {
+        if let id { return id }
+        let new = try await store.register(WorkerDescription(host: "test", pid: 1, version: "0.1.0", models: ["m"]))
+        id = new
+        return new
+    }
+
     func claim(_ limit: Int = 100) async throws -> [ClaimedJob] {
-        let id = try await store.register(WorkerDescription(host: "test", pid: 1, version: "0.1.0", models: ["m"]))
-        return try await store.claim(limit: limit, by: id)
+        try await store.claim(limit: limit, by: registered())
     }
 
     func fail(_ job: ClaimedJob, code: String, reason: String) async throws {
         let failure = Failure(code: code, reason: reason, disposition: .permanent)
-        _ = try await store.record([JobReport(job, .failed(failure))])
+        _ = try await store.record([JobReport(job, .failed(failure))], by: registered())
     }
 
-    func park(_ host: String) async throws {
-        try await store.park(host: host, for: .seconds(60), reason: "too many failures")
+    func park(_ origin: String) async throws {
+        try await store.park(origin: origin, for: .seconds(60), reason: "too many failures")
     }
 
-    /// Finishes a job with a payload.
-    func complete(_ job: ClaimedJob, _ payload: AnnotationPayload) async throws {
+    /// Finishes a job with what was found.
+    func complete(_ job: ClaimedJob, _ result: AnnotationResult) async throws {
+        let engine = EngineIdentity(
+            model: "m", digest: String(repeating: "a", count: 64), precision: "f32", version: "0.1.0")
+        let sha256 = String(repeating: "b", count: 64)
         let provenance = Provenance(
-            model: "m", modelDigest: String(repeating: "a", count: 64), version: "0.1.0", prompts: job.spec.prompts,
-            settings: job.spec.settings,
-            imageSHA256: job.spec.imageURLs.map { _ in String(repeating: "b", count: 64) },
-            finalURLs: job.spec.imageURLs, timings: ["fetch": 0.5])
-        _ = try await store.record([
-            JobReport(job, .completed(AnnotationRecord(payload: payload, provenance: provenance)))
-        ])
+            engine: engine, settings: job.spec.settings,
+            images: job.spec.imageURLs.map { Samples.image($0, sha256: sha256) }, timings: ["fetch": 0.5])
+        let record = AnnotationRecord(result: result, provenance: provenance)
+        _ = try await store.record([JobReport(job, .completed(record))], by: registered())
+    }
+
+    /// Finishes a job of one question with these responses, the best first.
+    func complete(_ job: ClaimedJob, _ responses: [ScoredText], findings: [Finding] = []) async throws {
+        try await complete(job, Samples.result(responses, prompts: job.spec.prompts, findings: findings))
     }
 
     /// A response as a model gives it.
-    static func text(_ text: String, _ sum: Float = -0.5) -> ScoredText {
-        ScoredText(text: text, sumLogprob: sum, normalisedLogprob: sum / 2, tokenCount: 3, finishReason: .eos)
-    }
+    static func text(_ text: String, _ sum: Float = -0.5) -> ScoredText { Samples.response(text, sum: sum) }
 }

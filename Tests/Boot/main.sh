@@ -25,5 +25,5 @@ run() {
     . "$1"
     ok "" "$(((${EPOCHREALTIME/./} - began) / 1000)) ms"
 }
-for file in /gloss-check/cases/$only.sh; do run "$file"; done
+for file in /gloss-check/cases/$only.sh; do [ ! -e "$file" ] || run "$file"; done
 if [[ package == $only ]]; then run /gloss-check/package.sh; fi

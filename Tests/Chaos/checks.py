@@ -1,147 +1,160 @@
-"""The invariants, in SQL. A batch whose jobs have all ended is checked whole, counted, and then forgotten."""
+"""The invariants. A batch whose jobs have all ended is checked whole, counted, and then forgotten."""
 
 import collections
+import time
 
-SCHEMA = """
-create schema chaos;
-create table chaos.expected (template text primary key, outcome text not null, attempts int not null, digest text);
+from schema import COUNTS, ENDED, LEFT, PAUSED, RESCUES, SCHEMA, STALLED, WRONG_ATTEMPTS, WRONG_RESULTS
 
--- What a job came to: everything that must not depend on when, where and how often it was tried.
-create view chaos.outcome as
-select j.id, b.name as batch, j.key, split_part(j.key, '/', 2) as template,
-       case when a.job_id is not null then 'done' when d.job_id is not null then 'dead: ' || d.code end as outcome,
-       coalesce(a.attempts, d.attempts) as attempts, coalesce(a.rescues, d.rescues) as rescues,
-       md5(replace((to_jsonb(a) - array['job_id', 'fence', 'worker', 'engine', 'attempts', 'rescues', 'finished_at',
-                                        'timings'])::text, replace(j.key, '/', '_'), '') || e.digest) as digest
-from gloss.job j join gloss.batch b on b.id = j.batch_id
-left join gloss.annotation a on a.job_id = j.id
-left join gloss.engine e on e.id = a.engine
-left join gloss.died d on d.job_id = j.id;
-
--- Always empty.
-create view chaos.wrong as
-select 'not in exactly one state: job ' || job_id || ' is in ' || place::text as what from gloss.misplaced_job
-union all
-select 'a ' || place || ' without a job: ' || job_id from (
-    select 'result', job_id from gloss.annotation union all select 'death', job_id from gloss.died
-    union all select 'lease', job_id from gloss.leased union all select 'due', job_id from gloss.ready
-    union all select 'schedule', job_id from gloss.scheduled) x (place, job_id)
-where not exists (select from gloss.job j where j.id = x.job_id)
-union all
-select 'a checkpoint of an ended job: ' || c.job_id from gloss.checkpoint c
-where exists (select from gloss.annotation a where a.job_id = c.job_id)
-   or exists (select from gloss.died d where d.job_id = c.job_id)
-union all
-select 'a lease of a worker that nobody knows: ' || l.job_id from gloss.leased l
-where not exists (select from gloss.incarnation i where i.id = l.worker)
-union all
-select 'one fence for two leases: ' || fence from (
-    select fence from gloss.leased union all select fence from gloss.annotation
-    union all select fence from gloss.attempt) f group by fence having count(*) > 1
-union all
-select format('job %s failed %s times and counts %s attempts', l.job_id, n, l.attempts) from (
-    select job_id, attempts from gloss.annotation union all select job_id, attempts from gloss.ready
-    union all select job_id, attempts from gloss.scheduled union all select job_id, attempts from gloss.leased
-    union all select job_id, attempts from gloss.died) l
-cross join lateral (select count(*) as n from gloss.attempt t where t.job_id = l.job_id and t.outcome = 'failed') t
-where n <> l.attempts;
-"""
-
-# Whole batches only: all their jobs have ended. done and dead, wrong outcomes, and rescues to be explained.
-WRONG_OUTCOME = """
-select format('%s: %s after %s failed attempts, %s; expected %s after %s, %s; %s', o.key, o.outcome, o.attempts,
-              o.digest, e.outcome, e.attempts, e.digest,
-              (select string_agg(format('%s %s by %s at %s: %s %s', fence, outcome, worker, at, code, reason), ', ')
-               from gloss.attempt t where t.job_id = o.id))
-from chaos.outcome o join chaos.expected e using (template)
-where o.batch = '{batch}' and o.outcome not in ('dead: poison')
-  and not (o.outcome = e.outcome and o.digest is not distinct from e.digest
-           and case when template = 'web-dies' then true when o.outcome = 'done' then o.attempts <= e.attempts
-                    else o.attempts = e.attempts end)
-union all
-select format('%s: %s after %s attempts', key, outcome, attempts)
-from chaos.outcome where batch = '{batch}' and template in ('web-drip_dead', 'web-mute')
-  and outcome not in ('dead: timeout', 'dead: too_slow', 'dead: cancelled', 'dead: poison')
-union all
-select format('%s: %s after %s rescues', key, outcome, rescues)
-from chaos.outcome where batch = '{batch}' and template = 'poison' and (outcome <> 'dead: poison' or rescues <> 3)
-"""
-
-RESCUES = """
-select o.key, o.template, coalesce(o.outcome, ''), i.pid, extract(epoch from t.at), i.id
-from gloss.attempt t join chaos.outcome o on o.id = t.job_id left join gloss.incarnation i on i.id = t.worker
-where o.batch = '{batch}' and t.outcome = 'rescued' order by o.key, t.fence
-"""
-
-LEFT = """
-select b.name, count(*) filter (where o.outcome is null), count(*) from gloss.batch b
-join chaos.outcome o on o.batch = b.name group by 1 order by 1
-"""
+__all__ = ["SCHEMA", "Checker"]
 
 
 class Checker:
     """Looks at everything now and then, and at each batch when it has ended."""
 
     def __init__(self, world):
-        self.world, self.totals, self.is_over = world, collections.Counter(), False
+        self.world, self.totals = world, collections.Counter()
+        self.stalled = {}  # what waits though nobody would wake it, and since when
 
-    def glance(self):
-        for (what,) in self.world.ask("select what from chaos.wrong limit 20"):
-            self.world.violation(what)
+    # Everything
+
+    def glance(self, is_final=False):
+        ask, violation = self.world.ask, self.world.violation
+        for (what,) in ask("select what from chaos.wrong limit 20"):
+            violation(what)
+        for (what,) in ask(COUNTS):
+            violation(what)
+        for (what,) in ask(WRONG_RESULTS):
+            violation(what)
+        for batch, key, what in ask(WRONG_ATTEMPTS):
+            if not self.world.ledger.find(self.world.ledger.row(batch, key), "retry", "rerun", "prune", "loss"):
+                violation(what)
+        self._look_for_stalled(is_final)
+
+    def _look_for_stalled(self, is_final):
+        """Jobs that wait where nobody looks. A daemon may have to find and mend that, so it gets some time."""
+        now = time.monotonic()
+        found = [what for (what,) in self.world.ask(STALLED)]
+        self.stalled = {what: self.stalled.get(what, now) for what in found}
+        for what, since in self.stalled.items():
+            if is_final or now - since > self.world.rescue * 2:
+                self.world.violation(what)
+
+    def pauses(self):
+        """At the end, when everything was resumed."""
+        for (what,) in self.world.ask(PAUSED):
+            self.world.violation(f"{what} though whoever had paused it resumed it")
+
+    # Batches
 
     def sweep(self):
         """Checks and forgets the batches that have ended; how many jobs have not."""
         open_count = 0
         for batch, left, count in self.world.ask(LEFT):
             open_count += int(left)
-            if left == "0":
-                self.judge(batch)
-                if self.retry_quarantined(batch):
-                    open_count += 1
-                else:
-                    self.forget(batch, int(count))
+            if left == "0" and batch not in self.world.ledger.in_use and not self.close(batch):
+                open_count += 1
         return open_count
 
-    def judge(self, batch):
-        for (what,) in self.world.ask(WRONG_OUTCOME.format(batch=batch)):
-            self.world.violation(what)
+    def close(self, batch):
+        """Judges a batch as it is at one moment; False if somebody changed it meanwhile, or it is not over."""
+        ask, complaints = self.world.ask, []
+        ask("begin isolation level repeatable read")
+        try:
+            jobs = ask(ENDED.format(batch=batch))
+            if any(outcome is None for _, outcome, *_ in jobs):
+                return False
+            quarantined = self.judge(batch, jobs, complaints)
+            if not quarantined:
+                (forgotten,), = ask(f"select gloss.forget(batch => '{batch}')")
+                if int(forgotten) != len(jobs):
+                    complaints.append(f"batch {batch} had {len(jobs)} jobs, of which {forgotten} were forgotten")
+                ask(f"delete from gloss.batch where name = '{batch}'")
+            ask("commit")
+        except self.world.Refused as refusal:
+            if refusal.args[0] != "40001":
+                raise
+            return False
+        finally:
+            self.world.rollback()
+        for complaint in complaints:
+            self.world.violation(complaint)
+        for key in quarantined:
+            self.retry(batch, key)
+        if quarantined:
+            return False
+        self.count(jobs)
+        self.world.ledger.close(batch)
+        return True
 
-    def retry_quarantined(self, batch):
+    def judge(self, batch, jobs, complaints):
+        """Collects what is wrong with a batch; the innocent jobs that were quarantined."""
+        ledger = self.world.ledger
+        for key, outcome, attempts, rescues, at, digest, *expected, history in jobs:
+            row = ledger.row(batch, key)
+            wrong = self.verdict(row, outcome, attempts, rescues, at, digest, expected)
+            if wrong:
+                complaints.append(f"{key}: {wrong}; {history}")
+        present = {key for key, *_ in jobs}
+        known = ledger.rows.get(batch, {})
+        for key in set(known) - present - ledger.unsure:
+            if not ledger.find(known[key], "forget", "loss"):
+                complaints.append(f"{key} was enqueued and is nowhere")
+        for key in present - set(known):
+            complaints.append(f"{key} is there and was never enqueued")
+        return self.rescues(batch, complaints)
+
+    def verdict(self, row, outcome, attempts, rescues, at, digest, expected):
+        """What is wrong with how a job ended; None if nothing is."""
+        find, template = self.world.ledger.find, row["key"].split("/")[1]
+        is_restarted = find(row, "retry", "rerun", "loss")
+        if outcome == "dead: cancelled":
+            moment = float(at)
+            return None if find(row, "cancel", since=moment, until=moment) else "cancelled by nobody"
+        if outcome == "pruned":
+            return None if find(row, "prune") else "pruned by nobody"
+        cancelled = self.world.ledger.cancelled.get(row["key"])
+        if cancelled and not find(row, "retry", "rerun", "loss", since=cancelled):
+            return f"{outcome} though it had been cancelled"
+        if template.startswith("poison"):
+            fine = outcome == "dead: poison" and rescues == "3"
+            return None if fine else f"poisonous, but {outcome} after {rescues} rescues"
+        if outcome == "dead: poison":
+            return None  # judged by its rescues
+        if expected[0] is None:
+            fine = outcome in ("dead: timeout", "dead: too_slow")
+            return None if fine else f"{outcome} of a host that never answers"
+        if outcome != expected[0] or digest != expected[2]:
+            return f"{outcome} after {attempts} failed attempts, {digest}; expected {expected}"
+        is_many = attempts > expected[1] if outcome == "done" else attempts != expected[1]
+        if is_many and template != "web-dies" and not is_restarted:
+            return f"{outcome} after {attempts} failed attempts; expected {expected[1]}"
+        return None
+
+    def rescues(self, batch, complaints):
         """An innocent job may be quarantined after three deaths of its daemons, of which the last must not have been a
         poisonous job's doing. Somebody who runs the queue then retries it, and so do we."""
         quarantined = {}
-        for key, template, outcome, pid, at, worker in self.world.ask(RESCUES.format(batch=batch)):
-            harms = self.world.harms(int(pid), float(at)) if pid else []
+        for key, outcome, pid, at, worker in self.world.ask(RESCUES.format(batch=batch)):
+            harms = self.world.harms(int(pid) if pid else None, float(at))
             if not harms:
-                self.world.violation(f"{key} was taken from worker {worker}, pid {pid}, to which nothing was done")
-            if template != "poison" and outcome == "dead: poison":
+                complaints.append(f"{key} was taken at {at} from worker {worker}, pid {pid}, to which nothing was done")
+            if not key.split("/")[1].startswith("poison") and outcome == "dead: poison":
                 quarantined.setdefault(key, []).append(harms[-1].kind if harms else "nothing")
         for key, kinds in quarantined.items():
             self.totals["quarantined though innocent"] += 1
             if kinds[-1] == "poison":
-                self.world.violation(f"{key} was quarantined for what another job did: {kinds}")
-            self.world.ask(f"delete from gloss.attempt t using gloss.job j where j.id = t.job_id and j.key = '{key}'")
-            self.world.ask(f"select gloss.retry(key => '{key}')")
-        return bool(quarantined)
+                complaints.append(f"{key} was quarantined for what another job did: {kinds}")
+        return list(quarantined)
 
-    def forget(self, batch, count):
-        outcomes = self.world.ask(f"select outcome, count(*), sum(rescues), sum(attempts) from chaos.outcome "
-                                  f"where batch = '{batch}' group by 1")
-        (forgotten,), = self.world.ask(f"select gloss.forget(batch => '{batch}')")
-        if int(forgotten) != count:
-            self.world.violation(f"batch {batch} had {count} jobs, of which {forgotten} were forgotten")
-        self.world.ask(f"delete from gloss.batch where name = '{batch}'")
-        self.totals["jobs"] += count
-        for outcome, number, rescues, attempts in outcomes:
-            self.totals[outcome] += int(number)
-            self.totals["rescues"] += int(rescues)
-            self.totals["failed attempts"] += int(attempts)
+    def retry(self, batch, key):
+        step = self.world.ledger.begin("retry", key=key, batch=batch)
+        self.world.ask(f"delete from gloss.attempt t using gloss.job j where j.id = t.job_id and j.key = '{key}'")
+        self.world.ask(f"select gloss.retry(key => '{key}')")
+        self.world.ledger.end(step)
 
-    def counts(self):
-        """The sums that nobody scans for against a scan."""
-        (kept, real), = self.world.ask("""
-            select (select row(sum(enqueued), sum(done), sum(dead))::text from gloss.tally),
-                   (select row(count(*), count(*) filter (where outcome = 'done'),
-                               count(*) filter (where outcome like 'dead%'))::text from chaos.outcome)""")
-        if kept != real and not (real == "(0,0,0)" and kept in ("(,,)", "(0,0,0)")):
-            self.world.violation(f"gloss.tally says {kept}, the tables {real}")
+    def count(self, jobs):
+        self.totals["jobs"] += len(jobs)
+        for _, outcome, attempts, rescues, *_ in jobs:
+            self.totals[outcome] += 1
+            self.totals["rescues"] += int(rescues or 0)
+            self.totals["failed attempts"] += int(attempts or 0)

@@ -26,9 +26,10 @@ def free_port():
 class Daemon:
     """`world` gets what it does wrong. `harms`: what was done to each of its processes, by number."""
 
-    def __init__(self, world, number, program, settings):
-        self.world, self.number, self.program = world, number, program
-        self.proxy = Proxy(world.server.root)
+    def __init__(self, world, number, program, settings, is_pooled):
+        self.world, self.number, self.program, self.is_pooled = world, number, program, is_pooled
+        # A straight one names both servers, as for a failover.
+        self.proxy = Proxy([world.pooler.folder] if is_pooled else [node.folder for node in world.cluster.nodes])
         self.log = pathlib.Path(world.root, f"glossd-{number}.log")
         self.clock = Clock(world.root, number)
         self.harms = collections.defaultdict(list)
@@ -36,8 +37,9 @@ class Daemon:
         self.expected, self.ended = set(), set()  # exit statuses of this process; processes that were told to end
         self.lock = threading.Lock()
         self.settings = settings | {
-            "GLOSS_DATABASE": f"host=127.0.0.1 port={self.proxy.port} dbname=chaos user=chaos_worker sslmode=disable "
-                              f"gssencmode=disable application_name=chaos-{number}",
+            "GLOSS_DATABASE": f"{self.proxy.address} dbname=chaos user=chaos_worker sslmode=disable gssencmode=disable "
+                              f"application_name=chaos-{number}"
+                              + ("" if is_pooled else " target_session_attrs=read-write"),
             "GLOSS_FETCH_USER_AGENT": f"chaos/{number}", "GLOSS_HEALTH_PORT": str(free_port()),
             "PATH": "/usr/bin:/bin",
         } | {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}

@@ -4,7 +4,8 @@ import random
 import signal
 import time
 
-import jobs
+import failover
+from operators import MENUS, steer
 
 STATEMENTS = ["claim", "claim", "record", "record", "heartbeat", "checkpoint", "register_worker", "rescue",
               "release_unheld", "announce"]
@@ -12,19 +13,24 @@ PLACES = ["sent", "answered", "delivered"]
 PIPELINE = ["fetch:asked", "fetch:half", "fetch:answered", "run:decode", "run:vision", "run:prefill", "run:extend",
             "run:parse", "any"]
 
-# Weight, whether it hits every daemon, whether the short form has it.
+# Weight; what it hits: one daemon, all of them, the web, the queue; whether the short form has it. One after the other
+# are those of one daemon, of the web, and of the queue; those of all are alone, but for those of the queue.
 KINDS = {
-    "kill": (24, False, True), "stop past the lease": (5, False, True), "stop briefly": (4, False, False),
-    "SIGTERM": (6, False, True), "SIGTERM, then kill": (3, False, False),
-    "cut": (12, False, True), "reset": (6, False, True), "half an answer": (4, False, True),
-    "half-open": (5, False, True), "network gone": (3, False, False), "slow network": (2, False, False),
-    "refused": (4, False, False), "backend terminated": (8, False, True), "clock off": (5, False, True),
-    "other version": (3, False, True),
-    "restart fast": (3, True, True), "restart immediate": (3, True, False), "database killed": (3, True, True),
-    "backend killed": (3, True, False), "database frozen": (2, True, False),
-    "all backends terminated": (3, True, False),
-    "too many connections": (2, True, False), "disk full": (2, True, False),
-    "host dies": (3, None, False), "poison": (1.5, None, False),
+    "kill": (24, "daemon", True), "stop past the lease": (5, "daemon", False), "stop briefly": (4, "daemon", False),
+    "SIGTERM": (6, "daemon", True), "SIGTERM, then kill": (3, "daemon", False),
+    "cut": (12, "daemon", True), "reset": (6, "daemon", False), "half an answer": (4, "daemon", True),
+    "half-open": (5, "daemon", False), "network gone": (3, "daemon", False), "slow network": (2, "daemon", False),
+    "refused": (4, "daemon", False), "backend terminated": (8, "daemon", False), "clock off": (5, "daemon", False),
+    "other version": (3, "daemon", False), "silent first host": (4, "daemon", True),
+    "pooler killed": (3, "daemon", True), "pooler frozen": (2, "daemon", False),
+    "restart fast": (3, "all", False), "restart immediate": (3, "all", False), "database killed": (3, "all", True),
+    "backend killed": (3, "all", False), "database frozen": (2, "all", False),
+    "all backends terminated": (3, "all", False), "too many connections": (2, "all", False),
+    "disk full": (2, "all", False), "read-only": (3, "all", False), "demoted": (4, "all", True),
+    "failed over": (2, "all", False),
+    "host dies": (3, "web", False), "poison": (1.5, "web", False),
+    "pause": (10, "queue", True), "park": (6, "queue", True), "cancel": (10, "queue", True),
+    "retry and rerun": (6, "queue", False), "forget and prune": (5, "queue", False), "steer": (8, "queue", True),
 }
 CLOCKS = [-86400 * 365, -3600, -300, -7, 11, 600, 86400, 86400 * 3650]
 
@@ -32,34 +38,44 @@ CLOCKS = [-86400 * 365, -3600, -300, -7, 11, 600, 86400, 86400 * 3650]
 class Fault:
     """One fault as drawn: what, to which daemon, at which point, for how long."""
 
-    def __init__(self, number, kind, rng, daemon_count):
+    def __init__(self, number, kind, rng, daemon_count, pooled_count):
         self.number, self.kind = number, kind
-        _, self.is_global, _ = KINDS[kind]
+        _, self.scope, _ = KINDS[kind]
         self.target = rng.randrange(daemon_count)
+        if kind == "silent first host":  # only of those that have two
+            self.target %= max(1, daemon_count - pooled_count)
+        elif kind.startswith("pooler"):
+            self.target = daemon_count - 1
         statement = f"{rng.choice(STATEMENTS)}:{rng.choice(PLACES)}"
         in_pipeline = kind in ("kill", "stop past the lease", "stop briefly") and rng.random() < 0.5
         self.point = rng.choice(PIPELINE) if in_pipeline else statement
         self.pause, self.share, self.choice = rng.uniform(0, 0.6), rng.random(), rng.randrange(1 << 16)
 
+    @property
+    def slot(self):
+        """One fault at a time has it; None: it is alone."""
+        return {"daemon": self.target, "all": None}.get(self.scope, self.scope)
+
     def __str__(self):
-        needs_point = self.kind in AT_A_POINT
-        place = "" if self.is_global or self.is_global is None else f" daemon {self.target}"
-        return f"{self.number}: {self.kind}{place}{' at ' + self.point if needs_point else ''} ({self.share:.2f})"
+        place = f" daemon {self.target}" if self.scope == "daemon" else ""
+        point = f" at {self.point}" if self.kind in AT_A_POINT else ""
+        return f"{self.number}: {self.kind}{place}{point} ({self.share:.2f})"
 
 
-def sequence(seed, daemon_count, is_short, only=None):
-    """Endless. The same for the same arguments."""
-    rng = random.Random(f"faults {seed}")
-    kinds = [kind for kind, (_, _, short) in KINDS.items() if (short or not is_short) and kind in (only or KINDS)]
+def sequence(options, pooled_count):
+    """Endless. The same for the same options."""
+    rng = random.Random(f"faults {options.seed}")
+    kinds = [kind for kind, (_, _, short) in KINDS.items()
+             if (short or not options.short) and kind in (options.only or KINDS)]
     number, shuffled = 0, []
     while True:
         number += 1
-        if is_short:  # each kind once before any comes twice
+        if options.short:  # each kind once before any comes twice
             shuffled = shuffled or rng.sample(kinds, len(kinds))
             kind = shuffled.pop()
         else:
             kind = rng.choices(kinds, [KINDS[kind][0] for kind in kinds])[0]
-        yield Fault(number, kind, rng, daemon_count)
+        yield Fault(number, kind, rng, options.daemons, pooled_count)
 
 
 def at_point(world, fault, action):
@@ -211,31 +227,31 @@ def other_version(world, fault):
 
 def restart(mode):
     def run(world, fault):
-        world.server.stop(mode)
+        world.cluster.primary.stop(mode)
         time.sleep(fault.share ** 3 * 5)
-        world.server.start()
+        world.cluster.primary.start()
     return run
 
 
 def database_killed(world, fault):
-    world.server.kill()
+    world.cluster.primary.kill()
     time.sleep(fault.share)
-    world.server.wait()
+    world.cluster.primary.wait()
 
 
 def backend_killed(world, fault):
-    processes = world.server.processes()[1:]
-    world.server.signal(signal.SIGKILL, processes[fault.choice % len(processes):][:1])
+    processes = world.cluster.primary.processes()[1:]
+    world.cluster.primary.signal(signal.SIGKILL, processes[fault.choice % len(processes):][:1])
     time.sleep(0.1)
-    world.server.wait()
+    world.cluster.primary.wait()
 
 
 def database_frozen(world, fault):
-    processes = world.server.processes()
-    world.server.signal(signal.SIGSTOP, processes)
+    processes = world.cluster.primary.processes()
+    world.cluster.primary.signal(signal.SIGSTOP, processes)
     time.sleep(0.5 + fault.share ** 2 * 9)
-    world.server.signal(signal.SIGCONT, processes)
-    world.server.wait()
+    world.cluster.primary.signal(signal.SIGCONT, processes)
+    world.cluster.primary.wait()
 
 
 def all_terminated(world, fault):
@@ -247,14 +263,14 @@ def too_many_connections(world, fault):
     taken = []
     while len(taken) < 64:
         try:
-            taken.append(world.server.client(user="chaos_producer"))
+            taken.append(world.cluster.client(user="chaos_producer"))
         except (OSError, world.Refused):
             break
     all_terminated(world, fault)
     end = time.monotonic() + 1 + fault.share * 3
     while time.monotonic() < end:  # also the places that became free
         try:
-            taken.append(world.server.client(user="chaos_producer"))
+            taken.append(world.cluster.client(user="chaos_producer"))
         except (OSError, world.Refused):
             time.sleep(0.02)
     for client in taken:
@@ -262,10 +278,10 @@ def too_many_connections(world, fault):
 
 
 def disk_full(world, fault):
-    world.server.fill()
+    world.cluster.primary.fill()
     time.sleep(0.5 + fault.share * 3)
-    world.server.empty()
-    world.server.wait()
+    world.cluster.primary.empty()
+    world.cluster.primary.wait()
 
 
 def host_dies(world, fault):
@@ -282,7 +298,6 @@ def poison(world, fault):
     rows += [feeder.row(name, batch, number, -50)
              for number, name in enumerate(feeder.names[fault.choice % 9:][:9])]
     feeder.enqueue(rows)
-    world.poisons.append(batch)
 
 
 AT_A_POINT = {"kill", "stop past the lease", "stop briefly", "cut", "reset", "half an answer", "half-open",
@@ -302,4 +317,7 @@ RUN = {
     "database killed": database_killed, "backend killed": backend_killed, "database frozen": database_frozen,
     "all backends terminated": all_terminated, "too many connections": too_many_connections, "disk full": disk_full,
     "host dies": host_dies, "poison": poison,
-}
+    "silent first host": failover.silent_first_host, "read-only": failover.read_only, "demoted": failover.demoted,
+    "failed over": failover.failed_over, "pooler killed": failover.pooler_killed,
+    "pooler frozen": failover.pooler_frozen,
+} | {kind: steer for kind in MENUS}

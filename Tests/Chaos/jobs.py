@@ -4,6 +4,8 @@ import json
 import threading
 import time
 
+from schema import WAITING
+
 IMAGES = ["rgb.png", "photo.jpg", "lossless.webp", "grey.png", "alpha.webp", "exif6.jpg"]
 QUESTIONS = ["What is this?", "What type of object is this?"]
 
@@ -52,7 +54,7 @@ class Feeder:
         self.world, self.rng, self.templates = world, rng, templates()
         self.names = [name for name, (weight, _, _) in self.templates.items() if weight > 0]
         self.weights = [self.templates[name][0] for name in self.names]
-        self.batch_count, self.job_count, self.is_over = 0, 0, False
+        self.batch_count, self.is_over = 0, False
         self.lock = threading.Lock()
 
     def row(self, name, batch, number, priority=0):
@@ -67,30 +69,37 @@ class Feeder:
             self.batch_count += 1
             return f"{prefix}{self.batch_count}"
 
-    def enqueue(self, rows):
-        """One INSERT; repeated until the database has it. The keys make that safe."""
+    def insert(self, rows):
+        """One INSERT, as SQL."""
         names = ", ".join(column.split()[0] for column in self.COLUMNS.split(", "))
         text = json.dumps(rows).replace("'", "''")
-        sql = (f"insert into gloss.inbox ({names}) select {names} "
-               f"from jsonb_to_recordset('{text}') x ({self.COLUMNS})")
-        self.world.insist(sql, user="chaos_producer")
-        with self.lock:
-            self.job_count += len(rows)
+        return f"insert into gloss.inbox ({names}) select {names} from jsonb_to_recordset('{text}') x ({self.COLUMNS})"
+
+    def enqueue(self, rows):
+        """Repeated until the database has it. The keys make that safe."""
+        self.world.ledger.add(rows, is_sure=False)
+        self.world.insist(self.insert(rows), user="chaos_producer")
+        self.world.ledger.add(rows, is_sure=True)
+
+    def draw(self, rng, count):
+        """Names of templates, by their weights."""
+        return rng.choices(self.names, self.weights, k=count)
 
     def enqueue_all(self, batch):
         """One job of each template that ends the same way each time."""
         names = [name for name in self.names if name not in [f"web-{kind}" for kind in HOPELESS]]
         self.enqueue([self.row(name, batch, 0) for name in names])
 
-    def run(self, waiting=60, size=40):
+    def run(self, waiting=60, most=400, size=40):
+        """Keeps so many jobs due, unless so many are paused or put off."""
         while not self.is_over:
             try:
-                ready = int(self.world.ask("select count(*) from gloss.ready")[0][0])
+                ((ready, others),) = self.world.ask(WAITING)
             except self.world.AWAY:
                 time.sleep(0.1)
                 continue
-            if ready < waiting:
+            if int(ready) < waiting and int(others) < most:
                 batch = self.next_batch()
                 self.enqueue([self.row(name, batch, number)
-                              for number, name in enumerate(self.rng.choices(self.names, self.weights, k=size))])
+                              for number, name in enumerate(self.draw(self.rng, size))])
             time.sleep(0.2)

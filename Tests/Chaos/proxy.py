@@ -30,10 +30,10 @@ class Armed:
 class Link:
     """One connection of the daemon."""
 
-    def __init__(self, proxy, client):
+    def __init__(self, proxy, client, folder):
         self.proxy, self.client, self.call = proxy, client, None
         self.server = socket.socket(socket.AF_UNIX)
-        self.server.connect(f"{proxy.folder}/.s.PGSQL.5432")
+        self.server.connect(f"{folder}/.s.PGSQL.5432")
         self.stalled = self.halved = False
         self.lock = threading.Lock()
         self.is_open = True
@@ -119,43 +119,57 @@ def disconnect(end):
     ctypes.CDLL(None).connect(end.fileno(), struct.pack("h14x", socket.AF_UNSPEC), 16)
 
 
-class Proxy:
-    """Where one daemon connects to; `folder` has PostgreSQL's socket."""
+class Door:
+    """One address of the proxy; `folder` has the socket to which it leads. A silent one accepts and says nothing."""
 
     def __init__(self, folder):
-        self.folder, self.links, self.armed, self.latency = folder, set(), None, 0
-        self.is_mute = False
-        self.listener, self.port = None, 0
+        self.folder, self.listener, self.port, self.is_silent = folder, None, 0, False
+
+
+class Proxy:
+    """What one daemon connects to: the hosts of its connection string, in their order, are doors."""
+
+    def __init__(self, folders):
+        self.links, self.armed, self.latency, self.is_mute = set(), None, 0, False
+        self.doors = [Door(folder) for folder in folders]
         self.open()
 
+    @property
+    def address(self):
+        """host and port of a connection string."""
+        hosts, ports = ("127.0.0.1" for _ in self.doors), (str(door.port) for door in self.doors)
+        return f"host={','.join(hosts)} port={','.join(ports)}"
+
     def open(self):
-        """Takes connections, after `refuse` again at the same port."""
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
-        listener.listen(64)
-        self.listener, self.port = listener, listener.getsockname()[1]
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        """Takes connections, after `refuse` again at the same ports."""
+        for door in self.doors:
+            listener = socket.socket()
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", door.port))
+            listener.listen(64)
+            door.listener, door.port = listener, listener.getsockname()[1]
+            threading.Thread(target=self._accept, args=(door, listener), daemon=True).start()
 
     def refuse(self):
         """Nobody listens any more."""
-        shut(self.listener)
-        self.listener.close()
+        for door in self.doors:
+            shut(door.listener)
+            door.listener.close()
 
-    def _accept(self, listener):
+    def _accept(self, door, listener):
         while True:
             try:
                 client, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
+            threading.Thread(target=self._connect, args=(door, client), daemon=True).start()
 
-    def _connect(self, client):
-        while self.is_mute:
+    def _connect(self, door, client):
+        while self.is_mute or door.is_silent:
             time.sleep(0.05)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            link = Link(self, client)
+            link = Link(self, client, door.folder)
         except OSError:
             client.close()
             return

@@ -69,6 +69,58 @@ import Testing
         }
     }
 
+    /// What the start refuses, --check-config refuses, with the same sentence and code.
+    @Test(arguments: [
+        ["GLOSS_FETCH_LOCAL_ROOTS": "images"], ["GLOSS_FETCH_USER_AGENT": "Gloß"], ["GLOSS_FETCH_USER_AGENT": ""],
+        ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/nonexistent.pem"],
+        ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/etc/hostname"], ["GLOSS_THREAD": "2"], ["GLOSS_HEALTH_PORT": "x"],
+        ["GLOSS_MODEL": ""],
+    ])
+    func theCheckAndTheStartAgree(settings: [String: String]) async throws {
+        let settings = ["GLOSS_MODEL": "/m", "GLOSS_DATABASE": "host=/nonexistent"].merging(settings) { $1 }
+        let start = try GlossdProcess(settings)
+        let check = try GlossdProcess(settings, arguments: ["--check-config"])
+        #expect(await start.wait() == 78)
+        #expect(await check.wait() == 78)
+        #expect(start.output == check.output && start.output.hasPrefix("glossd: "), "\(start.output)\(check.output)")
+    }
+
+    @Test func aMissingModelIsTheSameForBoth() async throws {
+        let settings = ["GLOSS_MODEL": "/nonexistent", "GLOSS_DATABASE": "host=/nonexistent", "GLOSS_HEALTH_PORT": "0"]
+        let start = try GlossdProcess(settings)
+        #expect(await start.wait() == 70)
+        let check = try GlossdProcess(settings, arguments: ["--check-config"])
+        #expect(await check.wait() == 70)
+    }
+
+    @Test func anEmptyListIsAList() async throws {
+        let configuration = try await DaemonConfiguration(
+            file: nil,
+            environment: [
+                "GLOSS_MODEL": "/m", "GLOSS_FETCH_PORTS": "", "GLOSS_FETCH_NETWORKS": "", "GLOSS_FETCH_LOCAL_ROOTS": "",
+            ])
+        #expect(configuration.fetch.allowedPorts == nil, "any")
+        #expect(configuration.fetch.allowedNetworks.isEmpty && configuration.fetch.localRoots.isEmpty)
+    }
+
+    /// Kubernetes gives every container variables of each service; with one called gloss, or gloss-health, they look like ours.
+    @Test func kubernetesServicesAreNoSettings() async throws {
+        let service = [
+            "GLOSS_SERVICE_HOST": "10.0.0.7", "GLOSS_SERVICE_PORT": "5432", "GLOSS_SERVICE_PORT_PG": "5432",
+            "GLOSS_PORT": "tcp://10.0.0.7:5432", "GLOSS_PORT_5432_TCP": "tcp://10.0.0.7:5432",
+            "GLOSS_PORT_5432_TCP_PROTO": "tcp", "GLOSS_PORT_5432_TCP_ADDR": "10.0.0.7",
+            "GLOSS_HEALTH_PORT": "tcp://10.0.0.8:80", "GLOSS_HEALTH_SERVICE_HOST": "10.0.0.8",
+        ]
+        let configuration = try await DaemonConfiguration(
+            file: nil, environment: service.merging(["GLOSS_MODEL": "/m"]) { $1 })
+        #expect(configuration.healthPort == 9471)
+        #expect(configuration.warnings.count == 1)
+        for name in service.keys { #expect(configuration.warnings[0].contains(name)) }
+        await #expect(throws: ConfigurationError.self, "a misspelt setting") {
+            try await DaemonConfiguration(file: nil, environment: ["GLOSS_MODEL": "/m", "GLOSS_HEALT_PORT": "80"])
+        }
+    }
+
     @Test func readsProcessors() async throws {
         let cpu = try #require(Processors.allowed().first)
         func read(_ text: String) async throws -> [Int] {

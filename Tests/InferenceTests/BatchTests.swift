@@ -1,3 +1,4 @@
+import Annotation
 import CKernels
 import Foundation
 import Testing
@@ -15,7 +16,7 @@ import Testing
         model = try golden.model()
         var requests: [GenerationRequest] = []
         for (index, example) in golden.cases.enumerated() {
-            let images = model.embedImages(golden.pixels(example.images, model))
+            let images = try model.embedImages(golden.pixels(example.images, model))
             let sampled = index % 2 == 1
             let settings = DecodeSettings(
                 maxTokens: 3 + index % 9, samples: sampled ? 1 + index % 5 : 1, temperature: sampled ? 0.9 : 0,
@@ -41,7 +42,7 @@ import Testing
     @Test(arguments: Precision.allCases) func imagesAreIndependentToo(precision: Precision) throws {
         let model = try golden.model(precision: precision)
         let pixels = golden.pixels(Array(Set(golden.cases.flatMap(\.images))).sorted(), model)
-        #expect(model.embedImages(pixels) == pixels.map { model.embedImages([$0])[0] })
+        #expect(try model.embedImages(pixels) == pixels.map { try model.embedImages([$0])[0] })
     }
 
     @Test func theCacheChangesNothingButRounding() throws {
@@ -56,13 +57,20 @@ import Testing
     }
 
     @Test func scoringAnAnswerGivesItsLogProbabilities() throws {
-        for request in requests.prefix(6) {
-            for answer in try model.generate([request])[0].get() where answer.finishReason == .eos {
+        var lengths: [Int] = []
+        for request in requests {
+            let settings = DecodeSettings(maxTokens: 12, samples: 8, temperature: 1, seed: 5)
+            let sampled = GenerationRequest(images: request.images, prompt: request.prompt, settings: settings)
+            // Text is scored: of answers that have ended, those whose text is read as the tokens that it was made of.
+            for answer in try model.generate([sampled])[0].get() where answer.finishReason == .eos {
                 guard try model.tokenizer.encode(answer.text) == answer.tokens.dropLast() else { continue }
                 let score = try model.score(images: request.images, prompt: request.prompt, suffix: answer.text)
+                #expect(score.tokens == answer.tokens)
                 for (a, b) in zip(score.logProbabilities, answer.logProbabilities) { #expect(abs(a - b) < 1e-4) }
+                lengths.append(answer.tokens.count)
             }
         }
+        #expect(lengths.count > 10 && lengths.max()! > 2)
     }
 
     @Test(arguments: Precision.allCases)
@@ -88,7 +96,7 @@ import Testing
         var differences: [Double] = []
         for name in golden.imageNames where golden.rgb(name) != nil {
             let pixels = golden.pixels([name], exact)
-            let (before, after) = (exact.embedImages(pixels), other.embedImages(pixels))
+            let (before, after) = try (exact.embedImages(pixels), other.embedImages(pixels))
             for prompt in ["caption en", "answer en how many shapes are there?"] {
                 let request = GenerationRequest(images: before, prompt: prompt, settings: DecodeSettings())
                 let answer = try exact.generate([request])[0].get()[0]

@@ -4,23 +4,6 @@ import Testing
 
 @testable import Inference
 
-private let instructionSets = [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT, GLOSS_AMX].filter {
-    $0.rawValue <= gloss_best_isa().rawValue
-}
-
-/// Seeded values in −1…1.
-struct Noise {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> Float {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return Float(Int32(truncatingIfNeeded: state >> 32)) / Float(Int32.max)
-    }
-
-    mutating func values(_ count: Int, scale: Float = 1) -> [Float] { (0..<count).map { _ in next() * scale } }
-}
-
 /// Each kernel against a naive twin in double, and each instruction set against the generic one, bit for bit.
 @Suite struct KernelTests {
     struct Shape: Sendable, CustomTestStringConvertible {
@@ -55,25 +38,14 @@ struct Noise {
         }
     }
 
-    private func run(
-        _ x: [Float], _ layer: Linear, rows: Int, _ precision: Precision, _ form: gloss_form, _ compute: Compute
-    ) -> [Float] {
-        var operand = Operand(rows: rows, columns: layer.weights.inputs, type: precision.operandType)
-        compute.convert(Matrix(rows: rows, columns: layer.weights.inputs, values: x), into: &operand)
-        let start = [Float](repeating: 0.25, count: rows * layer.weights.outputs)
-        var y = Matrix(rows: rows, columns: layer.weights.outputs, values: start)
-        compute.linear(operand, layer, into: &y, form)
-        return y.values(rows: 0..<rows)
-    }
-
-    @Test(arguments: shapes, Precision.allCases) func linear(shape: Shape, precision: Precision) {
+    @Test(arguments: shapes, Precision.allCases) func linear(shape: Shape, precision: Precision) throws {
         for type in [StoredType.f32, .f16, .bf16] {
             var noise = Noise(1)
             let (m, n, k) = (shape.m, shape.n, shape.k)
             let x = noise.values(m * k)
             let stored = StoredWeights(noise.values(n * k), type: type)
             let bias = noise.values(n)
-            let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(type)))
+            let packed = try PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(type)))
             stored.withBytes { packed.fill(at: 0, rows: n, from: $0, type: type) }
             let layer = Linear(weights: packed, bias: bias)
             var first: [Float]?
@@ -81,7 +53,7 @@ struct Noise {
                 // Sums of int8 are exact in any order.
                 let isTiled = precision == .bf16AMX || precision == .int8 && threads == 3
                 let compute = Compute(instructionSet: isa, isTiled: isTiled, threadCount: threads)
-                let found = run(x, layer, rows: m, precision, GLOSS_ADD, compute)
+                let found = try product(x, layer, rows: m, precision, GLOSS_ADD, compute)
                 if let first { #expect(found == first) } else { first = found }
             }
             for (row, column) in [(0, 0), (m - 1, n - 1), (m / 2, n / 2), (m / 3, n - 1), (m - 1, 0)] {
@@ -93,91 +65,135 @@ struct Noise {
         }
     }
 
-    @Test(arguments: Precision.allCases) func aRowAloneAndInABatch(precision: Precision) {
+    @Test(arguments: Precision.allCases) func aRowAloneAndInABatch(precision: Precision) throws {
         var noise = Noise(2)
         let (k, n, m) = (700, 150, 300)
         let x = noise.values(m * k)
-        let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
+        let packed = try PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
         StoredWeights(noise.values(n * k), type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let layer = Linear(weights: packed, bias: noise.values(n))
         let compute = Compute(isTiled: precision == .bf16AMX, threadCount: 2)
-        let alone = (0..<m).map { row in
-            run(Array(x[row * k..<(row + 1) * k]), layer, rows: 1, precision, GLOSS_STORE, compute)
+        let alone = try (0..<m).map { row in
+            try product(Array(x[row * k..<(row + 1) * k]), layer, rows: 1, precision, GLOSS_STORE, compute)
         }
         for rows in Array(1...30) + [64, 239, 240, 241, 300] {
-            let batch = run(Array(x[..<(rows * k)]), layer, rows: rows, precision, GLOSS_STORE, compute)
+            let batch = try product(Array(x[..<(rows * k)]), layer, rows: rows, precision, GLOSS_STORE, compute)
             #expect(batch == alone[..<rows].flatMap(\.self), "\(rows) rows")
         }
     }
 
-    @Test(arguments: Precision.allCases) func extremeValues(precision: Precision) {
+    @Test(arguments: Precision.allCases) func extremeValues(precision: Precision) throws {
         let (k, n) = (256, 64)
         var noise = Noise(3)
         var x = noise.values(k, scale: 1e18)
         (x[3], x[200]) = (0, -1e19)
-        let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
+        let packed = try PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
         var w = noise.values(n * k, scale: 1e-19)
         for i in 0..<k { w[5 * k + i] = 0 }
         StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let layer = Linear(weights: packed, bias: nil)
         let compute = Compute(isTiled: precision == .bf16AMX, threadCount: 2)
-        let y = run(x, layer, rows: 1, precision, GLOSS_STORE, compute)
+        let y = try product(x, layer, rows: 1, precision, GLOSS_STORE, compute)
         for column in 0..<n {
             let (sum, magnitude) = exact(x, Array(w[column * k..<(column + 1) * k]), precision)
             #expect(abs(Double(y[column]) - sum) <= 2e-6 * magnitude)
         }
         #expect(y[5] == 0)
         #expect(
-            run([Float](repeating: 0, count: k), layer, rows: 1, precision, GLOSS_STORE, compute).allSatisfy { $0 == 0 }
+            try product([Float](repeating: 0, count: k), layer, rows: 1, precision, GLOSS_STORE, compute).allSatisfy {
+                $0 == 0
+            }
         )
         for odd in [Float.nan, .infinity] {
             x[7] = odd
-            #expect(!run(x, layer, rows: 1, precision, GLOSS_STORE, compute)[0].isFinite)
+            #expect(try !product(x, layer, rows: 1, precision, GLOSS_STORE, compute)[0].isFinite)
         }
     }
 
     /// A column that has a weight which is no number gives none, wherever it stands; no other column is touched.
     @Test(arguments: Precision.allCases, [Float.nan, .infinity]) func weightsThatAreNoNumbers(
         precision: Precision, odd: Float
-    ) {
+    ) throws {
         let (k, n) = (130, 8)
         var noise = Noise(8)
         var w = noise.values(n * k)
         for (column, i) in [(0, 0), (3, 64), (7, k - 1)] { w[column * k + i] = odd }
         for i in 0..<k { w[5 * k + i] = (i % 2 == 0 ? 1 : -1) * .leastNormalMagnitude / 8 }
-        let packed = PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
+        let packed = try PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
         StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
         let x = [Float](repeating: 1, count: k)
-        let y = run(
+        let y = try product(
             x, Linear(weights: packed, bias: nil), rows: 1, precision, GLOSS_STORE,
             Compute(isTiled: precision == .bf16AMX, threadCount: 1))
         for column in 0..<n { #expect(y[column].isFinite == ![0, 3, 7].contains(column), "\(column)") }
         #expect(y[5] == 0, "no bits of it, and its signs cancel out")
     }
 
-    @Test(arguments: Precision.allCases, [1, 31, 32, 33, 100]) func gatedPair(precision: Precision, mlp: Int) {
+    /// Where products, sums and numbers themselves are subnormal: 0 to all instruction sets, as bf16's own instructions
+    /// have it.
+    @Test(arguments: Precision.allCases) func subnormalNumbers(precision: Precision) throws {
+        let (k, n, m) = (300, 70, 40)
+        var noise = Noise(11)
+        func tiny(_ count: Int, _ exponents: ClosedRange<Float>) -> [Float] {
+            (0..<count).map { _ in
+                let (low, high) = (exponents.lowerBound, exponents.upperBound)
+                return noise.next() * exp2(((low + high + noise.next() * (high - low)) / 2).rounded())
+            }
+        }
+        for (ofX, ofW) in [(-140...(-120), -10...30), (-66...(-58), -68...(-60)), (-149...(-126), 0...125)]
+            as [(ClosedRange<Float>, ClosedRange<Float>)]
+        {
+            let (x, w) = (tiny(m * k, ofX), tiny(n * k, ofW))
+            #expect(x.contains { $0.isSubnormal } || zip(x, w).contains { ($0 * $1).isSubnormal })
+            let packed = try PackedWeights(WeightShape(outputs: n, inputs: k, type: precision.weightType(.f32)))
+            StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: n, from: $0, type: .f32) }
+            let layer = Linear(weights: packed, bias: tiny(n, -140...(-120)))
+            for form in [GLOSS_STORE, GLOSS_ADD, GLOSS_GELU] {
+                let results = try instructionSets.flatMap { isa in
+                    try [1, 2].map { threads in
+                        let compute = Compute(instructionSet: isa, isTiled: precision == .bf16AMX, threadCount: threads)
+                        return try product(x, layer, rows: m, precision, form, compute).map(\.bitPattern)
+                    }
+                }
+                #expect(results.allSatisfy { $0 == results[0] }, "\(ofX) times \(ofW), \(form)")
+            }
+        }
+        let least = [Float](repeating: 0x1p-127, count: k)
+        let packed = try PackedWeights(WeightShape(outputs: 1, inputs: k, type: precision.weightType(.f32)))
+        let ones = StoredWeights([Float](repeating: 1, count: k), type: .f32)
+        ones.withBytes { packed.fill(at: 0, rows: 1, from: $0, type: .f32) }
+        for isa in instructionSets where precision != .int8 {
+            let compute = Compute(instructionSet: isa, isTiled: precision == .bf16AMX, threadCount: 1)
+            let sum = try product(least, Linear(weights: packed, bias: nil), rows: 1, precision, GLOSS_STORE, compute)[
+                0]
+            #expect(sum == 0, "\(isa)")
+        }
+        #expect(Float(0x1p-126) / 2 == 0x1p-127, "outside of products they are what they are")
+    }
+
+    @Test(arguments: Precision.allCases, [1, 31, 32, 33, 100]) func gatedPair(precision: Precision, mlp: Int) throws {
         var noise = Noise(5)
         let (k, m) = (96, 9)
         let (x, gate, up) = (noise.values(m * k), noise.values(mlp * k), noise.values(mlp * k))
         let type = precision.weightType(.f32)
-        let pair = PackedWeights(WeightShape(outputs: 2 * mlp, inputs: k, type: type, isGated: true))
+        let pair = try PackedWeights(WeightShape(outputs: 2 * mlp, inputs: k, type: type, isGated: true))
         for (half, w) in [gate, up].enumerated() {
             StoredWeights(w, type: .f32).withBytes { pair.fill(at: 0, rows: mlp, gate: half, from: $0, type: .f32) }
         }
-        let plain = [gate, up].map { w in
-            let packed = PackedWeights(WeightShape(outputs: mlp, inputs: k, type: type))
+        let plain = try [gate, up].map { w in
+            let packed = try PackedWeights(WeightShape(outputs: mlp, inputs: k, type: type))
             StoredWeights(w, type: .f32).withBytes { packed.fill(at: 0, rows: mlp, from: $0, type: .f32) }
             return Linear(weights: packed, bias: nil)
         }
         for isa in instructionSets {
             let compute = Compute(instructionSet: isa, isTiled: precision == .bf16AMX, threadCount: 2)
-            var operand = Operand(rows: m, columns: k, type: precision.operandType)
-            compute.convert(Matrix(rows: m, columns: k, values: x), into: &operand)
-            var y = Operand(rows: m, columns: mlp, type: GLOSS_F32)
-            compute.linear(operand, Linear(weights: pair, bias: nil), into: &y, GLOSS_GEGLU)
+            var operand = try Operand(rows: m, columns: k, type: precision.operandType)
+            compute.convert(try Matrix(rows: m, columns: k, values: x), into: &operand)
+            var y = try Operand(rows: m, columns: mlp, type: GLOSS_F32)
+            try compute.linear(operand, Linear(weights: pair, bias: nil), into: &y, GLOSS_GEGLU)
             let (g, u) = (
-                run(x, plain[0], rows: m, precision, GLOSS_STORE, compute),
-                run(x, plain[1], rows: m, precision, GLOSS_STORE, compute)
+                try product(x, plain[0], rows: m, precision, GLOSS_STORE, compute),
+                try product(x, plain[1], rows: m, precision, GLOSS_STORE, compute)
             )
             for (index, found) in y.values.enumerated() {
                 #expect(abs(Double(found) - gelu(Double(g[index])) * Double(u[index])) < 1e-5)
@@ -185,7 +201,8 @@ struct Noise {
         }
     }
 
-    /// Against the definition: blocks of Hadamard's matrix, whose sign is the parity of the bits that row and column share.
+    /// Against the definition: blocks of Hadamard's matrix, whose sign is the parity of the bits that row and column
+    /// share.
     @Test(arguments: [1, 2, 7, 16, 31, 48, 256, 1152, 4304]) func rotation(d: Int) {
         var noise = Noise(8)
         let x = noise.values(d)
@@ -209,22 +226,23 @@ struct Noise {
         }
     }
 
-    @Test(arguments: [1, 15, 16, 17, 100, 1152]) func norms(d: Int) {
+    @Test(arguments: [1, 15, 16, 17, 100, 1152]) func norms(d: Int) throws {
         var noise = Noise(UInt64(d))
         let (values, w, b) = (noise.values(3 * d, scale: 30), noise.values(d), noise.values(d))
-        let x = Matrix(rows: 3, columns: d, values: values)
+        let x = try Matrix(rows: 3, columns: d, values: values)
         for type in [GLOSS_F32, GLOSS_BF16, GLOSS_INT8] {
             var results: [[Float]] = []
             for isa in instructionSets {
                 let compute = Compute(instructionSet: isa, threadCount: 2)
-                var rms = Operand(rows: 3, columns: d, type: type)
-                var layer = Operand(rows: 3, columns: d, type: type)
+                var rms = try Operand(rows: 3, columns: d, type: type)
+                var layer = try Operand(rows: 3, columns: d, type: type)
                 compute.rmsNorm(x, weight: w, epsilon: 1e-6, into: &rms)
                 compute.layerNorm(x, LayerNorm(weight: w, bias: b, epsilon: 1e-6), into: &layer)
                 results.append(rms.values + layer.values)
             }
             #expect(results.allSatisfy { $0 == results[0] })
-            // 2^-24 and 2^-9 of a number; in int8 five times the deviation of a step, which rotating back makes of many.
+            // 2^-24 and 2^-9 of a number; in int8 five times the deviation of a step, which rotating back makes of
+            // many.
             let precision: Double = type == GLOSS_F32 ? 0 : type == GLOSS_BF16 ? 0.002 : 0.01
             for row in 0..<3 {
                 let r = values[row * d..<(row + 1) * d].map(Double.init)
@@ -242,15 +260,16 @@ struct Noise {
         }
     }
 
-    @Test func geluOverTheWholeRange() {
+    @Test func geluOverTheWholeRange() throws {
         let inputs: [Float] =
             stride(from: -30, through: 30, by: 0.0371).map { Float($0) } + [0, -0.0, 1e-20, -1e-20, 1e4, -1e4]
         // One input a row, through the identity.
-        let packed = PackedWeights(WeightShape(outputs: 1, inputs: 1, type: GLOSS_F32))
+        let packed = try PackedWeights(WeightShape(outputs: 1, inputs: 1, type: GLOSS_F32))
         StoredWeights([1], type: .f32).withBytes { packed.fill(at: 0, rows: 1, from: $0, type: .f32) }
         let layer = Linear(weights: packed, bias: nil)
-        let results = instructionSets.map {
-            run(inputs, layer, rows: inputs.count, .f32, GLOSS_GELU, Compute(instructionSet: $0, threadCount: 1))
+        let results = try instructionSets.map {
+            try product(
+                inputs, layer, rows: inputs.count, .f32, GLOSS_GELU, Compute(instructionSet: $0, threadCount: 1))
         }
         #expect(results.allSatisfy { $0 == results[0] })
         for (x, y) in zip(inputs.map(Double.init), results[0]) {
@@ -262,13 +281,13 @@ struct Noise {
         0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
     }
 
-    @Test(arguments: [1, 3, 17, 100], [0, 1, 64, 130]) func softmax(second: Int, first: Int) {
+    @Test(arguments: [1, 3, 17, 100], [0, 1, 64, 130]) func softmax(second: Int, first: Int) throws {
         var noise = Noise(6)
         let (start, width) = ((first + 63) / 64 * 64, (first + 63) / 64 * 64 + 128)
         let x = noise.values(width, scale: 20)
         for type in [GLOSS_F32, GLOSS_BF16] {
-            let results = instructionSets.map { isa in
-                let out = Operand(rows: 1, columns: width, type: type)
+            let results = try instructionSets.map { isa in
+                let out = try Operand(rows: 1, columns: width, type: type)
                 let inverse = gloss_softmax(
                     isa, x, Int64(first), Int64(start), Int64(second), 0.3, out.base, type, Int64(width))
                 return out.values.map { $0 * inverse }
@@ -307,71 +326,5 @@ struct Noise {
         }
         let odd: [Float] = [1, 2, .nan, 5]
         for isa in instructionSets { #expect(gloss_argmax(isa, odd, 4) == 2) }
-    }
-}
-
-/// To the nearest bf16, ties to even.
-private func nearestBF16(_ x: Float) -> Float {
-    let bits = x.bitPattern
-    return Float(bitPattern: (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF_0000)
-}
-
-extension Operand {
-    /// What the rows stand for.
-    fileprivate var values: [Float] {
-        let target = target()
-        return (0..<rows).flatMap { row in
-            let bytes = base + row * stride
-            if type != GLOSS_INT8 { return (0..<columns).map { gloss_load(bytes, type, Int64($0)) } }
-            var values = (0..<columns).map {
-                Float(bytes.load(fromByteOffset: $0, as: Int8.self)) * target.scales[row]
-            }
-            gloss_rotate(GLOSS_GENERIC, &values, Int64(columns))
-            return values
-        }
-    }
-}
-
-/// Weights as a checkpoint stores them, and what those bytes mean.
-struct StoredWeights {
-    let values: [Float]
-    private let bytes: [UInt8]
-
-    init(_ exact: [Float], type: StoredType) {
-        switch type {
-        case .f32:
-            values = exact
-            bytes = exact.flatMap { withUnsafeBytes(of: $0, Array.init) }
-        case .bf16:
-            let bits = exact.map { UInt16($0.bitPattern >> 16) }
-            values = bits.map { Float(bitPattern: UInt32($0) << 16) }
-            bytes = bits.flatMap { withUnsafeBytes(of: $0, Array.init) }
-        case .f16:
-            let halves = exact.map { FloatHalf($0) }
-            values = halves.map(\.value)
-            bytes = halves.flatMap { withUnsafeBytes(of: $0.bits, Array.init) }
-        }
-    }
-
-    func withBytes(_ body: (RawSpan) -> Void) { body(bytes.span.bytes) }
-}
-
-/// An f16 number made from sign, exponent and the top ten bits of the fraction; small values become subnormal or 0.
-private struct FloatHalf {
-    let bits: UInt16
-    let value: Float
-
-    init(_ x: Float) {
-        let scaled = (abs(x) * 16_777_216).rounded(.towardZero)  // 2^24: the subnormals' unit
-        let sign: UInt16 = x.sign == .minus ? 0x8000 : 0
-        if scaled < 1024 {
-            bits = sign | UInt16(scaled)
-            value = (x.sign == .minus ? -1 : 1) * scaled / 16_777_216
-        } else {
-            let exponent = Int(x.exponent) + 15
-            let fraction = UInt16(x.significandBitPattern >> 13)
-            bits = sign | UInt16(exponent) << 10 | fraction
-            value = Float(bitPattern: x.bitPattern & ~0x1FFF)
-        }
     }
 }

@@ -124,6 +124,44 @@ import Testing
         }
     }
 
+    /// int8 sums its products in 32 bits, which bounds how many.
+    @Test(arguments: [
+        ("vision_config", "hidden_size", "vision_config.hidden_size is 44016"),
+        ("vision_config", "intermediate_size", "vision_config.intermediate_size is 44016"),
+        ("vision_config", "patch_size", "3 x vision_config.patch_size x patch_size is 5812224768"),
+        ("text_config", "hidden_size", "text_config.hidden_size is 44016"),
+        ("text_config", "intermediate_size", "text_config.intermediate_size is 44016"),
+        ("text_config", "head_dim", "text_config.num_attention_heads x head_dim is 176064"),
+    ]) func tooWideForInt8IsNamed(part: String, field: String, words: String) throws {
+        try withCopy { folder in
+            let file = folder.appending(path: "config.json")
+            let json = try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any]
+            var config = try #require(json)
+            var values = try #require(config[part] as? [String: Any])
+            values[field] = 44016
+            if field == "patch_size" { values["image_size"] = 44016 }
+            config[part] = values
+            try JSONSerialization.data(withJSONObject: config).write(to: file)
+            let load = #expect(throws: InferenceError.self) { try PaliGemma(contentsOf: folder, precision: .int8) }
+            #expect(load?.code == .unsupportedModel && load?.message.contains(words) == true, "\(load!)")
+            let pack = #expect(throws: InferenceError.self) {
+                try PaliGemma.pack(folder: folder, precision: .int8, to: folder.appending(path: "out"))
+            }
+            #expect(pack?.message.contains(words) == true, "\(pack!)")
+            let other = #expect(throws: InferenceError.self) { try PaliGemma(contentsOf: folder, precision: .bf16) }
+            #expect(other?.message.contains("expected shape") == true, "\(other!)")
+        }
+    }
+
+    @Test func int8sBoundIsExact() throws {
+        var configuration = ModelConfiguration.paliGemma3B(imageSize: 224)
+        configuration.text.mlp = 44000
+        try configuration.check(.int8, path: "config.json")
+        configuration.text.mlp = 44001
+        #expect(throws: InferenceError.self) { try configuration.check(.int8, path: "config.json") }
+        try configuration.check(.bf16, path: "config.json")
+    }
+
     private func withCopy(_ body: (URL) throws -> Void) throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "gloss-\(UUID())")
         try FileManager.default.copyItem(at: tiny.appending(path: "model"), to: folder)

@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Testing
 
@@ -18,7 +19,7 @@ import Testing
 
     private func answers(_ model: PaliGemma) throws -> [[Generation]] {
         try golden.cases.prefix(4).map { example in
-            let images = model.embedImages(golden.pixels(example.images, model))
+            let images = try model.embedImages(golden.pixels(example.images, model))
             let request = GenerationRequest(
                 images: images, prompt: example.prompt, settings: DecodeSettings(maxTokens: 4))
             return try model.generate([request])[0].get()

@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Testing
 
@@ -10,6 +11,7 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
     @Test(arguments: goldenFolders) func pixelsAreBitIdentical(folder: URL) throws {
         let golden = try Golden(folder)
         let model = try golden.model()
+        var compared = 0
         for name in golden.imageNames {
             let image = try #require(golden.rgb(name))
             let resized = try #require(golden.resized(name))
@@ -19,7 +21,25 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
             #expect(ours == resized, "\(name)")
             if let expected = golden.pixelValues(name) {
                 #expect(golden.pixels([name], model)[0].values == expected, "\(name)")
+                compared += 1
             }
+        }
+        #expect(compared > 0)
+    }
+
+    /// All 256 values, and patches as the vision tower takes them.
+    @Test func patchesArePartsOfTheValues() {
+        let (size, side) = (28, 7)
+        let pixels = PixelValues(resized: (0..<size * size * 3).map { UInt8(truncatingIfNeeded: $0 &* 37) }, size: size)
+        let values = pixels.values
+        #expect(Set(values).count == 256 && values.min() == -1 && values.max() == 1)
+        for (row, column) in [(0, 0), (0, 3), (2, 1), (3, 3)] {
+            let expected = (0..<3).flatMap { channel in
+                (0..<side).flatMap { y in
+                    (0..<side).map { values[(channel * size + row * side + y) * size + column * side + $0] }
+                }
+            }
+            #expect(pixels.patch(row: row, column: column, size: side) == expected)
         }
     }
 
@@ -41,9 +61,10 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
     @Test(arguments: goldenFolders) func imageFeatures(folder: URL) throws {
         let golden = try Golden(folder)
         let model = try golden.model()
+        #expect(golden.imageNames.count == 6)
         for name in golden.imageNames {
-            guard let expected = golden.features(name) else { continue }
-            let features = model.embedImages(golden.pixels([name], model))[0]
+            let expected = try #require(golden.features(name), "\(name)")
+            let features = try model.embedImages(golden.pixels([name], model))[0]
             #expect(relativeError(features.values, expected) < 2e-5, "\(name)")
         }
     }
@@ -51,6 +72,8 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
     @Test(arguments: goldenFolders) func prefillLogits(folder: URL) throws {
         let golden = try Golden(folder)
         let model = try golden.model()
+        var wholeCount = 0
+        #expect(golden.cases.count > 20)
         for example in golden.cases {
             let stages = try model.stages(images: golden.pixels(example.images, model), prompt: example.prompt)
             #expect(stages.logits.count == example.input_ids.count)
@@ -58,20 +81,24 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
             #expect(relativeError(stages.logits.last!, last) < 2e-5, "\(example.id)")
             if let all = golden.logits(example.id) {
                 #expect(relativeError(stages.logits.flatMap { $0 }, all) < 2e-5, "\(example.id)")
+                wholeCount += 1
             }
         }
+        #expect(wholeCount > 0)
     }
 
     @Test(arguments: goldenFolders) func greedyAnswersAndScores(folder: URL) throws {
         let golden = try Golden(folder)
         let model = try golden.model()
+        var sureCount = 0
         for example in golden.cases {
-            let images = model.embedImages(golden.pixels(example.images, model))
+            let images = try model.embedImages(golden.pixels(example.images, model))
             let settings = DecodeSettings(maxTokens: example.greedy.ids.count)
             let request = GenerationRequest(images: images, prompt: example.prompt, settings: settings)
             let answer = try model.generate([request])[0].get()[0]
             // A near-tie may fall either way in f32: compare up to it.
             let sure = example.greedy.margins.firstIndex { $0 < 1e-3 } ?? example.greedy.ids.count
+            sureCount += sure
             #expect(answer.tokens.prefix(sure) == example.greedy.ids.prefix(sure), "\(example.id)")
             for (ours, theirs) in zip(answer.logProbabilities, example.greedy.logprobs).prefix(sure) {
                 #expect(abs(ours - theirs) < 1e-4, "\(example.id)")
@@ -83,6 +110,7 @@ let goldenFolders = ["tiny", "tiny2"].map { Golden.fixtures.appending(path: $0) 
                 #expect(abs(ours - theirs) < 1e-4, "\(example.id)")
             }
         }
+        #expect(sureCount > 100)
     }
 
     @Test(arguments: goldenFolders) func tokenizer(folder: URL) throws {

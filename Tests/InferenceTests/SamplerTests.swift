@@ -1,11 +1,12 @@
+import Annotation
 import Foundation
 import Testing
 
 @testable import Inference
 
 @Suite struct SamplerTests {
-    private func logits(_ probabilities: [Double]) -> Matrix {
-        Matrix(rows: 1, columns: probabilities.count, values: probabilities.map { Float(log($0)) })
+    private func logits(_ probabilities: [Double]) throws -> Matrix {
+        try Matrix(rows: 1, columns: probabilities.count, values: probabilities.map { Float(log($0)) })
     }
 
     @Test func topPKeepsTheTokenThatCrosses() {
@@ -41,8 +42,8 @@ import Testing
         }
     }
 
-    @Test func frequenciesFollowTheTemperature() {
-        let row = logits([0.5, 0.3, 0.2])
+    @Test func frequenciesFollowTheTemperature() throws {
+        let row = try logits([0.5, 0.3, 0.2])
         let compute = Compute(threadCount: 1)
         for (temperature, expected) in [(1.0, [0.5, 0.3, 0.2]), (0.5, [0.6579, 0.2368, 0.1053])] {
             let sampler = Sampler(settings: DecodeSettings(temperature: temperature, seed: 11))
@@ -52,9 +53,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 1e-300, 1e-40, 1e-5]) func coldIsGreedy(temperature: Double) {
+    @Test(arguments: [0, 1e-300, 1e-40, 1e-5]) func coldIsGreedy(temperature: Double) throws {
         let sampler = Sampler(settings: DecodeSettings(temperature: temperature, seed: 3))
-        #expect(sampler.token(logits([0.3, 0.3, 0.4]), row: 0, sample: 0, step: 0, Compute(threadCount: 1)) == 2)
+        let logits = try logits([0.3, 0.3, 0.4])
+        #expect(sampler.token(logits, row: 0, sample: 0, step: 0, Compute(threadCount: 1)) == 2)
     }
 
     @Test func drawsDependOnSeedSampleAndStepAlone() {

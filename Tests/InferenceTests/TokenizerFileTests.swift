@@ -22,8 +22,8 @@ import Testing
 
     @Test func readsAnHonestFile() { #expect(code(good) == nil) }
 
-    /// normalizer_spec (3) and denormalizer_spec (5) with a precompiled_charsmap (2), merged into the file's own. The table's trie
-    /// points out of it: libsentencepiece follows it when it reads the first text.
+    /// normalizer_spec (3) and denormalizer_spec (5) with a precompiled_charsmap (2), merged into the file's own. The
+    /// table's trie points out of it: libsentencepiece follows it when it reads the first text.
     @Test(arguments: [3, 5] as [UInt8])
     func refusesATable(_ field: UInt8) {
         let table: [UInt8] = [8, 0, 0, 0] + [0xFF, 0xFF, 0xFF, 0x7F] + [0xFF, 0xFF, 0xFF, 0x7F] + [0]

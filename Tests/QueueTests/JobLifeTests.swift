@@ -1,8 +1,10 @@
+import Annotation
 import Queue
+import TestSupport
 import Testing
 
 @Suite struct JobLifeTests {
-    private let worker = WorkerID(rawValue: 1)
+    private let worker = WorkerID(number: 1, identity: "w")
     private let policy = RetryPolicy(base: .seconds(2), cap: .seconds(600))
 
     private func failure(_ disposition: FailureDisposition) -> Outcome {
@@ -54,9 +56,12 @@ import Testing
         for fence in 1...3 {
             #expect(life.isSuspect == (fence == 3))
             life.claim(by: worker, fence: Int64(fence), at: .zero)
+            life.begin(fence: Int64(fence))
             life.rescue()
         }
-        #expect(life.state == .dead(code: "poison", reason: "poison: 3 daemons died while they held this job"))
+        #expect(
+            life.state == .dead(code: "poison", reason: "poison: 3 daemons died while their engines worked on this job")
+        )
         #expect(life.attemptCount == 0)
         life.retry()
         #expect(life.state == .ready && life.rescueCount == 0)
@@ -84,20 +89,5 @@ import Testing
         #expect(policy.delay(afterAttempt: 1, requested: .seconds(120), jitter: 0) == .seconds(120))
         #expect(policy.delay(afterAttempt: 1, requested: .seconds(9999), jitter: 0) == .seconds(3600))
         #expect(policy.delay(afterAttempt: 1, requested: .seconds(-5), jitter: 0.9) == .zero)
-    }
-}
-
-@Suite struct JobSpecTests {
-    @Test func promptsAreThoseOfThePaper() {
-        let image = ["https://example.org/a.jpg"]
-        #expect(JobSpec(task: .caption, imageURLs: image).prompts == ["caption en"])
-        #expect(JobSpec(task: .caption, imageURLs: image, style: .cap, language: "de").prompts == ["cap de"])
-        #expect(JobSpec(task: .caption, imageURLs: image, style: .ocr).prompts == ["ocr"])
-        #expect(JobSpec(task: .vqa, imageURLs: image, texts: ["What is this?"]).prompts == ["answer en What is this?"])
-        #expect(JobSpec(task: .vqa, imageURLs: image, style: .raw, texts: ["a boat"]).prompts == ["a boat"])
-        #expect(JobSpec(task: .detect, imageURLs: image, texts: ["cat", "dog"]).prompts == ["detect cat ; dog"])
-        let object = JobSpec(task: .multiview, imageURLs: image + image, texts: ["A?", "B?"])
-        #expect(object.prompts == ["answer en A?", "answer en B?"])
-        #expect(object.viewCount == 2 && object.settings.samples == 5)
     }
 }

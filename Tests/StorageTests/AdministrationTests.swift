@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 import Storage
 import TestSupport
@@ -48,9 +49,11 @@ import Testing
         let store = database.store()
         let worker = try await store.register(Samples.worker())
         let jobs = try await store.claim(limit: 3, by: worker)
-        _ = try await store.record([
-            JobReport(jobs[0], Samples.completed()), JobReport(jobs[1], Samples.failed(.permanent, code: "http_404")),
-        ])
+        _ = try await store.record(
+            [
+                JobReport(jobs[0], Samples.completed()),
+                JobReport(jobs[1], Samples.failed(.permanent, code: "http_404")),
+            ], by: worker)
         let batch = try #require(try await admin.batches(named: "b").first)
         #expect([batch.total, batch.done, batch.dead, batch.left] == [4, 1, 1, 2])
         #expect(batch.percent == 25 && (batch.eta_seconds ?? 0) > 0)
@@ -60,10 +63,10 @@ import Testing
         let stages = [
             "extend": StageTotals(seconds: 2.5, units: 4, rows: 70), "claim": StageTotals(seconds: 1, units: 1),
         ]
-        _ = try await store.heartbeat(worker, SignOfLife(stages: stages))
-        _ = try await store.heartbeat(worker, SignOfLife())
+        _ = try await store.heartbeat(worker, Heartbeat(stages: stages))
+        _ = try await store.heartbeat(worker, Heartbeat())
         let other = try await store.register(Samples.worker())
-        _ = try await store.heartbeat(other, SignOfLife(stages: stages))
+        _ = try await store.heartbeat(other, Heartbeat(stages: stages))
         let sums = try await admin.stages()
         #expect(sums.map(\.stage) == ["claim", "extend"] && sums.map(\.workers) == [2, 2])
         #expect(sums.map(\.seconds) == [2, 5] && sums.map(\.units) == [2, 8] && sums.map(\.rows) == [0, 140])

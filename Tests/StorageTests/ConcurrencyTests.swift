@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 import Storage
 import TestSupport
@@ -25,7 +26,7 @@ import Testing
                         let jobs = try await store.claim(limit: 7, by: worker)
                         if jobs.isEmpty { return mine }
                         mine += jobs.map(\.id)
-                        _ = try await store.record(jobs.map { JobReport($0, Samples.completed()) })
+                        _ = try await store.record(jobs.map { JobReport($0, Samples.completed()) }, by: worker)
                     }
                 }
             }
@@ -75,15 +76,15 @@ import Testing
             switch Int.random(in: 0..<10, using: &random) {
             case 0:
                 try await database.advance(by: .seconds(60))
-                _ = try await store.rescue(silentFor: .seconds(15))
+                _ = try await store.rescue()
                 worker = try await store.register(Samples.worker())
             case 1: _ = try await admin.cancel(.job(JobID(rawValue: .random(in: 1...60, using: &random))))
             case 2: _ = try await admin.retry(.everything)
             case 3:
                 try await store.deregister(worker)
                 worker = try await store.register(Samples.worker())
-            case 4: _ = try await store.record(reports + reports)
-            default: _ = try await store.record(reports)
+            case 4: _ = try await store.record(reports + reports, by: worker)
+            default: _ = try await store.record(reports, by: worker)
             }
         }
         try await store.deregister(worker)
@@ -103,7 +104,7 @@ import Testing
         try await fill(database, count: 40)
         let store = database.store()
         let worker = try await store.register(Samples.worker())
-        try await store.park(host: "HOST1.org", for: .seconds(600), reason: "connection refused")
+        try await store.park(origin: "https://host1.org", for: .seconds(600), reason: "connection refused")
         let jobs = try await store.claim(limit: 20, by: worker)
         #expect(jobs.count == 20)
         #expect(jobs.allSatisfy { $0.spec.imageURLs[0].hasPrefix("https://host0.org") })
@@ -112,7 +113,7 @@ import Testing
         #expect(aside.rows == [["20", "0"]])
         let hosts = try await database.administration(as: .reader).hosts()
         #expect(hosts.map(\.host) == ["host1.org"] && hosts.map(\.reason) == ["connection refused"])
-        try await database.administration().unpark(host: "host1.org")
+        try await database.administration().resume(.host("host1.org"))
         #expect(try await store.claim(limit: 40, by: worker).count == 20)
     }
 

@@ -1,3 +1,4 @@
+import Annotation
 import Glibc
 import Queue
 import Storage
@@ -15,12 +16,12 @@ import Testing
         let report = JobReport(claimed, Samples.completed())
         try await server.kill()
         for _ in 0..<2 {
-            let error = await #expect(throws: StorageError.self) { try await store.record([report]) }
+            let error = await #expect(throws: StorageError.self) { try await store.record([report], by: worker) }
             #expect(error?.disposition == .retry)
         }
         try await server.start()
-        #expect(try await store.record([report]) == [.recorded])
-        #expect(try await store.record([report]) == [.alreadyRecorded])
+        #expect(try await store.record([report], by: worker) == [.recorded])
+        #expect(try await store.record([report], by: worker) == [.alreadyRecorded])
         #expect(try await database.administration(as: .reader).job(job)?.job.state == "done")
         try await server.stop()
     }
@@ -136,7 +137,8 @@ import Testing
         _ = try await producer.enqueue(Samples.caption())
         #expect(await !listener.wait(timeout: .milliseconds(50)))
         let store = database.store()
-        #expect(try await store.claim(limit: 50, by: store.register(Samples.worker())).count == 50)
+        let worker = try await store.register(Samples.worker())
+        #expect(try await store.claim(limit: 50, by: worker).count == 50)
         _ = try await producer.enqueue(Samples.caption())
         #expect(await listener.wait(timeout: .seconds(60)))
     }
@@ -145,7 +147,8 @@ import Testing
         let database = try await PrivatePostgres.shared.makeDatabase()
         for _ in 1...2 { _ = try await database.administration(as: .producer).enqueue(Samples.caption()) }
         let store = database.store()
-        let leases = try await store.claim(limit: 2, by: store.register(Samples.worker())).map(\.lease)
+        let worker = try await store.register(Samples.worker())
+        let leases = try await store.claim(limit: 2, by: worker).map(\.lease)
         let reports = leases.map {
             #"{"job": \#($0.job), "fence": \#($0.fence), "outcome": "failed", "permanent": \#($0 == leases[0])}"#
         }
@@ -160,9 +163,10 @@ import Testing
         await listener.wait(timeout: .zero)
         _ = try await database.administration(as: .producer).enqueue(Samples.caption())
         let store = database.store()
-        let jobs = try await store.claim(limit: 1, by: store.register(Samples.worker()))
+        let worker = try await store.register(Samples.worker())
+        let jobs = try await store.claim(limit: 1, by: worker)
         #expect(await !listener.wait(timeout: .zero))
-        _ = try await store.record(jobs.map { JobReport($0, Samples.completed()) })
+        _ = try await store.record(jobs.map { JobReport($0, Samples.completed()) }, by: worker)
         #expect(await listener.wait(timeout: .seconds(60)))
     }
 

@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Queue
 import Storage
@@ -13,14 +14,14 @@ import Testing
     private func examine(
         as user: TestDatabase.User = .admin, migrations: String? = TestDatabase.migrationsDirectory,
         limits: Doctor.Limits = Doctor.Limits(), now: @escaping @Sendable () -> Double = Doctor.systemClock
-    ) async -> [Finding] {
+    ) async -> [Diagnosis] {
         await Doctor(database.settings(as: user), migrations: migrations, limits: limits, now: now).examine()
     }
 
     /// What is worse than ok of one check.
     private func complaints(
         _ check: String, as user: TestDatabase.User = .admin, limits: Doctor.Limits = Doctor.Limits()
-    ) async -> [Finding] {
+    ) async -> [Diagnosis] {
         await examine(as: user, limits: limits).filter { $0.check == check && $0.level != .ok }
     }
 
@@ -59,7 +60,8 @@ import Testing
         let doctor = Doctor(bare.settings(), migrations: TestDatabase.migrationsDirectory)
         let last = try #require(await doctor.examine().last)
         #expect(
-            last == Finding("migrations", .error, "the database has no schema gloss", advice: "run: glossctl migrate"))
+            last == Diagnosis("migrations", .error, "the database has no schema gloss", advice: "run: glossctl migrate")
+        )
     }
 
     @Test func noServer() async throws {
@@ -73,13 +75,13 @@ import Testing
         let copy = FileManager.default.temporaryDirectory.appendingPathComponent("gloss-migrations-\(UUID())").path
         defer { try? FileManager.default.removeItem(atPath: copy) }
         try FileManager.default.copyItem(atPath: TestDatabase.migrationsDirectory, toPath: copy)
-        func finding() async -> Finding? { await examine(migrations: copy).first { $0.check == "migrations" } }
+        func finding() async -> Diagnosis? { await examine(migrations: copy).first { $0.check == "migrations" } }
         let next = try FileManager.default.contentsOfDirectory(atPath: copy).count + 1
         let name = String(format: "%04d_next", next)
         try Data("select 1;".utf8).write(to: URL(fileURLWithPath: "\(copy)/\(name).sql"))
         #expect(
             await finding()
-                == Finding("migrations", .error, "not applied yet: \(name)", advice: "run: glossctl migrate"))
+                == Diagnosis("migrations", .error, "not applied yet: \(name)", advice: "run: glossctl migrate"))
         try Data("select 1;".utf8).write(to: URL(fileURLWithPath: "\(copy)/0003_results.sql"))
         #expect(await finding()?.message == "migration 0003_results was changed after it was applied")
         #expect(await finding()?.level == .error)
@@ -138,7 +140,7 @@ import Testing
         #expect(found[0].message.hasSuffix(" to public"))
         #expect(
             found[1]
-                == Finding(
+                == Diagnosis(
                     "grants", .error, "missing: execute on function gloss.record(jsonb) to gloss_worker",
                     advice: "put it back: grant execute on function gloss.record(jsonb) to gloss_worker"))
         #expect(found[2].advice == "unless you want that: revoke select on gloss.job from gloss_producer")
@@ -153,7 +155,7 @@ import Testing
     @Test func rolesThatAreNotAsTheyShouldBe() async throws {
         let server = PrivatePostgres()
         let database = try await server.makeDatabase()
-        func found() async -> [Finding] {
+        func found() async -> [Diagnosis] {
             await Doctor(database.settings(as: .admin), migrations: nil).examine()
                 .filter { $0.check == "roles" && $0.level != .ok }
         }
@@ -202,7 +204,7 @@ import Testing
         let same = Samples.worker(models: ["tiny", "file", String(repeating: "a", count: 64)])
         _ = try await register(same)
         let worker = try await register(other)
-        _ = try await database.store().heartbeat(worker, SignOfLife(holdup: "out of memory"))
+        _ = try await database.store().heartbeat(worker, Heartbeat(holdup: "out of memory"))
         try await database.advance(by: .seconds(-60))  // heartbeats to come: a busy machine makes nobody silent
         let daemons = await complaints("daemons")
         #expect(daemons.map(\.level) == [.warning, .warning])
@@ -239,11 +241,12 @@ import Testing
     @Test func manyDeadJobs() async throws {
         let (admin, store) = (database.administration(), database.store())
         for _ in 0..<20 { _ = try await admin.enqueue(Samples.caption()) }
-        let jobs = try await store.claim(limit: 20, by: store.register(Samples.worker()))
+        let worker = try await store.register(Samples.worker())
+        let jobs = try await store.claim(limit: 20, by: worker)
         let outcomes = jobs.indices.map { $0 < 10 ? Samples.completed() : Samples.failed(.permanent, code: "http_404") }
-        _ = try await store.record(zip(jobs, outcomes).prefix(19).map { JobReport($0, $1) })
+        _ = try await store.record(zip(jobs, outcomes).prefix(19).map { JobReport($0, $1) }, by: worker)
         #expect(await complaints("dead") == [], "nine dead jobs are not many")
-        _ = try await store.record([JobReport(jobs[19], outcomes[19])])
+        _ = try await store.record([JobReport(jobs[19], outcomes[19])], by: worker)
         let found = await complaints("dead")
         #expect(found.map(\.level) == [.error])
         #expect(
@@ -265,7 +268,7 @@ import Testing
         var limits = Doctor.Limits()
         limits.transaction = (0, 1000)
         /// Of our session: an autovacuum may be about, too.
-        func levels(as user: TestDatabase.User) async -> [Finding.Level] {
+        func levels(as user: TestDatabase.User) async -> [Diagnosis.Level] {
             await complaints("horizon", as: user, limits: limits).filter { $0.message.contains("session \(pid) ") }.map(
                 \.level)
         }

@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 import Storage
 import TestSupport
@@ -40,7 +41,7 @@ import Testing
                 "answer en Describe the object in the image",
             ])
         for job in jobs where job.spec.task != .vqa {
-            #expect(job.spec.settings == .defaults(for: job.spec.task))
+            #expect(job.spec.settings == job.spec.task.definition.defaults)
         }
         #expect(jobs[0].spec.background == 0xFF0000)
         #expect(jobs[1].spec.settings == DecodeSettings(maxTokens: 32, samples: 3, temperature: 1))

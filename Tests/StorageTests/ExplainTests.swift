@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 import Storage
 import TestSupport
@@ -72,7 +73,7 @@ import Testing
     @Test func aHostThatIsParked() async throws {
         let job = try await enqueue()
         let worker = try await store.register(Samples.worker())
-        try await store.park(host: "example.org", for: .seconds(600), reason: "3 time-outs in a row")
+        try await store.park(origin: "https://example.org", for: .seconds(600), reason: "3 time-outs in a row")
         let ready = try await reasons(job)
         #expect(ready[0].hasPrefix("the host example.org is parked until 20"))
         #expect(ready[0].hasSuffix(", in 10 min: 3 time-outs in a row"))
@@ -96,8 +97,9 @@ import Testing
 
     @Test func aRetryAndTheErrorBeforeIt() async throws {
         let job = try await enqueue()
-        let claimed = try await claim(by: store.register(Samples.worker()))
-        _ = try await store.record([JobReport(claimed, Samples.failed(.retry(after: nil)))])
+        let worker = try await store.register(Samples.worker())
+        let claimed = try await claim(by: worker)
+        _ = try await store.record([JobReport(claimed, Samples.failed(.retry(after: nil)))], by: worker)
         let lines = try await reasons(job)
         #expect(lines[0].hasPrefix("attempt 1 of 5 failed (http_503: the server said no); the next one is due at 20"))
         #expect(lines[0].hasSuffix(" min"))
@@ -106,8 +108,10 @@ import Testing
 
     @Test func aJobThatWasGivenBack() async throws {
         let job = try await enqueue()
-        let claimed = try await claim(by: store.register(Samples.worker()))
-        _ = try await store.record([JobReport(claimed, .released(reason: "out of memory", after: .seconds(60)))])
+        let worker = try await store.register(Samples.worker())
+        let claimed = try await claim(by: worker)
+        _ = try await store.record(
+            [JobReport(claimed, .released(reason: "out of memory", after: .seconds(60)))], by: worker)
         let lines = try await reasons(job)
         #expect(lines[0].hasPrefix("it was given back (out of memory), and is due again at 20"))
     }
@@ -138,15 +142,15 @@ import Testing
     @Test func daemonsThatTakeNoJobsSayWhy() async throws {
         let job = try await enqueue()
         let (first, second) = (try await store.register(Samples.worker()), try await store.register(Samples.worker()))
-        _ = try await store.heartbeat(first, SignOfLife(holdup: "out of memory"))
+        _ = try await store.heartbeat(first, Heartbeat(holdup: "out of memory"))
         #expect(try await reasons(job) == ["it is the next of its task and model"], "another one takes it")
-        _ = try await store.heartbeat(second, SignOfLife(holdup: "it was told to stop"))
+        _ = try await store.heartbeat(second, Heartbeat(holdup: "it was told to stop"))
         #expect(
             try await reasons(job).prefix(2) == [
                 "the daemon on test (pid 1) takes no jobs: out of memory",
                 "the daemon on test (pid 1) takes no jobs: it was told to stop",
             ])
-        _ = try await store.heartbeat(first, SignOfLife())
+        _ = try await store.heartbeat(first, Heartbeat())
         #expect(try await reasons(job) == ["it is the next of its task and model"])
     }
 
@@ -155,7 +159,7 @@ import Testing
         for _ in 1...2 {
             _ = try await store.claim(limit: 2, by: store.register(Samples.worker()))
             try await database.advance(by: .seconds(3600))
-            _ = try await store.rescue(silentFor: .seconds(15))
+            _ = try await store.rescue()
         }
         _ = try await store.register(Samples.worker())
         #expect(try await reasons(first)[0].hasPrefix("two daemons died while they held it, so a daemon takes it only"))
@@ -174,7 +178,7 @@ import Testing
             (JobPhase.fetch, "is fetching its images"), (.compute, "is computing"),
             (.record, "is recording the outcome"),
         ] {
-            _ = try await store.heartbeat(worker, SignOfLife(holding: [lease: phase]))
+            _ = try await store.heartbeat(worker, Heartbeat(holding: [lease: phase]))
             #expect(try await line.hasSuffix("and \(words)"))
         }
         try await database.advance(by: .seconds(3600))
@@ -183,8 +187,9 @@ import Testing
 
     @Test func whyItDiedAndWhatToDo() async throws {
         let ids = [try await enqueue(), try await enqueue(), try await enqueue()]
-        let claimed = try await claim(by: store.register(Samples.worker()))
-        _ = try await store.record([JobReport(claimed, Samples.failed(.permanent, code: "http_404"))])
+        let worker = try await store.register(Samples.worker())
+        let claimed = try await claim(by: worker)
+        _ = try await store.record([JobReport(claimed, Samples.failed(.permanent, code: "http_404"))], by: worker)
         let lines = try await admin.explain(ids[0])
         #expect(lines[0] == "job 1 (caption) is dead")
         #expect(lines[1].hasPrefix("it died at 20"))
@@ -197,7 +202,7 @@ import Testing
         for _ in 1...3 {
             _ = try await store.claim(limit: 1, by: store.register(Samples.worker()))
             try await database.advance(by: .seconds(3600))
-            _ = try await store.rescue(silentFor: .seconds(15))
+            _ = try await store.rescue()
         }
         #expect(try await reasons(ids[2])[0].hasSuffix("poison: 3 daemons died while they held this job"))
         #expect(try await reasons(ids[2])[1].hasPrefix("the logs of these daemons may tell what it does to them"))
@@ -205,8 +210,9 @@ import Testing
 
     @Test func itIsDone() async throws {
         let job = try await enqueue()
-        let claimed = try await claim(by: store.register(Samples.worker()))
-        _ = try await store.record([JobReport(claimed, Samples.completed())])
+        let worker = try await store.register(Samples.worker())
+        let claimed = try await claim(by: worker)
+        _ = try await store.record([JobReport(claimed, Samples.completed())], by: worker)
         let lines = try await admin.explain(job)
         #expect(lines[0] == "job 1 (caption) is done" && lines[1].hasPrefix("it finished at 20"))
     }

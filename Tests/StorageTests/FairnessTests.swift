@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 import Storage
 import TestSupport
@@ -78,15 +79,15 @@ import Testing
         let worker = try await store.register(Samples.worker())
         for _ in 0..<3 {
             try await database.advance(by: .seconds(2))
-            _ = try await store.heartbeat(worker, SignOfLife())
+            _ = try await store.heartbeat(worker, Heartbeat())
             #expect(try await keys(10, store, worker).count == 10)
         }
         try await fill(database, "later", 10)
         #expect(try await database.query("select turn > 0 from gloss.lane where task = 'caption'").scalar == "t")
         try await slow.script("commit")
         try await database.advance(by: .seconds(11))
-        _ = try await store.heartbeat(worker, SignOfLife())
-        _ = try await store.rescue(silentFor: .seconds(15))
+        _ = try await store.heartbeat(worker, Heartbeat())
+        _ = try await store.rescue()
         #expect(try await keys(1, store, worker) == ["slow"])
         await slow.close()
     }
@@ -99,10 +100,10 @@ import Testing
         let store = database.store(retryPolicy: RetryPolicy(base: .seconds(1)))
         let worker = try await store.register(Samples.worker())
         let first = try await store.claim(limit: 5, by: worker)
-        _ = try await store.record([JobReport(first[2], Samples.failed(.retry(after: nil)))])
+        _ = try await store.record([JobReport(first[2], Samples.failed(.retry(after: nil)))], by: worker)
         try await database.advance(by: .seconds(61))
         _ = try await store.heartbeat(
-            worker, SignOfLife(holding: Dictionary(uniqueKeysWithValues: first.map { ($0.lease, .compute) })))
+            worker, Heartbeat(holding: Dictionary(uniqueKeysWithValues: first.map { ($0.lease, .compute) })))
         let rest = try await keys(100, store, worker)
         #expect(rest.first == "a3" && rest.last == "tonight", "\(rest)")
         #expect(try await database.misplacedJobs() == [])

@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 import Storage
 import TestSupport
@@ -8,11 +9,13 @@ import Testing
     private let database: TestDatabase
     private let admin: Administration
     private let store: PostgresJobStore
+    private let worker: WorkerID
 
     init() async throws {
         database = try await PrivatePostgres.shared.makeDatabase()
         admin = database.administration()
         store = database.store(retryPolicy: RetryPolicy(base: .zero))
+        worker = try await store.register(Samples.worker())
     }
 
     private func enqueue(
@@ -22,11 +25,11 @@ import Testing
     }
 
     private func claim(_ limit: Int = 100) async throws -> [ClaimedJob] {
-        try await store.claim(limit: limit, by: store.register(Samples.worker()))
+        try await store.claim(limit: limit, by: worker)
     }
 
     private func finish(_ text: String = "a cat") async throws {
-        _ = try await store.record(try await claim().map { JobReport($0, Samples.completed(text)) })
+        _ = try await store.record(try await claim().map { JobReport($0, Samples.completed(text)) }, by: worker)
     }
 
     private func count(_ what: String) async throws -> String? {
@@ -54,7 +57,7 @@ import Testing
         #expect(try await admin.hosts().map(\.parked_until) == ["infinity"])
         #expect(try await admin.hosts().map(\.seconds_left) == [nil])
         let late = try await enqueue("https://slow.example/2")
-        try await store.park(host: "slow.example", for: .seconds(1), reason: "it failed")
+        try await store.park(origin: "https://slow.example", for: .seconds(1), reason: "it failed")
         try await database.advance(by: .seconds(1_000_000))
         #expect(try await claim().isEmpty, "neither time nor parking ends a pause")
         #expect(try await admin.hosts().map(\.reason) == ["paused by test_admin"])
@@ -70,8 +73,8 @@ import Testing
 
     @Test func aHostThatGoesOnStartsNothingBeforeItsTime() async throws {
         _ = try await enqueue("https://slow.example/1", delay: .seconds(3600))
-        try await store.park(host: "slow.example", for: .seconds(60), reason: "it failed")
-        try await admin.unpark(host: "slow.example")
+        try await store.park(origin: "https://slow.example", for: .seconds(60), reason: "it failed")
+        try await admin.resume(.host("slow.example"))
         #expect(try await state(1) == "scheduled")
     }
 
@@ -121,7 +124,7 @@ import Testing
     @Test func aDeadJobRunsAgainAndOneThatRunsDoesNot() async throws {
         let jobs = [try await enqueue(batch: "b").job, try await enqueue(batch: "b").job]
         let claimed = try await claim(1)
-        _ = try await store.record([JobReport(claimed[0], Samples.failed(.permanent))])
+        _ = try await store.record([JobReport(claimed[0], Samples.failed(.permanent))], by: worker)
         #expect(try await admin.rerun(.batch("b")) == 1)
         #expect(try await state(claimed[0].id.rawValue) == "ready")
         #expect(try await admin.batches().map(\.dead) == [0])
@@ -161,7 +164,7 @@ import Testing
         _ = try await enqueue(key: "k")
         for outcome in [Samples.failed(.retry(after: nil)), Samples.completed()] {
             let job = try #require(try await claim(1).first)
-            _ = try await store.record([JobReport(job, outcome)])
+            _ = try await store.record([JobReport(job, outcome)], by: worker)
         }
         #expect(try await admin.prune(Retention(history: "30 days")) == Pruned())
         try await database.query("update gloss.attempt set at = now() - interval '31 days'")
@@ -174,7 +177,7 @@ import Testing
     @Test func historyOfJobsThatGoOnIsKept() async throws {
         _ = try await enqueue()
         let job = try #require(try await claim(1).first)
-        _ = try await store.record([JobReport(job, Samples.failed(.retry(after: nil)))])
+        _ = try await store.record([JobReport(job, Samples.failed(.retry(after: nil)))], by: worker)
         try await database.query("update gloss.attempt set at = now() - interval '31 days'")
         #expect(try await admin.prune(Retention(history: "1 day")) == Pruned())
     }
@@ -222,9 +225,10 @@ import Testing
         _ = try await enqueue(key: "dead")
         _ = try await enqueue(key: "done")
         let jobs = try await claim()
-        _ = try await store.record([
-            JobReport(jobs[0], Samples.failed(.permanent)), JobReport(jobs[1], Samples.completed()),
-        ])
+        _ = try await store.record(
+            [
+                JobReport(jobs[0], Samples.failed(.permanent)), JobReport(jobs[1], Samples.completed()),
+            ], by: worker)
         try await database.query("update gloss.died set died_at = now() - interval '15 days'")
         #expect(try await admin.prune(Retention(results: "1 day")) == Pruned())
         let pruned = try await admin.prune(Retention(dead: "2 weeks"))

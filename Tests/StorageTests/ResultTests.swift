@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 import Storage
 import Synchronization
@@ -5,24 +6,22 @@ import TestSupport
 import Testing
 
 @Suite struct ResultTests {
-    /// Enqueues a job, runs it and records `payload`.
+    /// Enqueues a job, runs it and records `result`.
     private func finish(
-        _ spec: JobSpec, key: String, _ payload: AnnotationPayload, in database: TestDatabase
+        _ spec: JobSpec, key: String, _ result: AnnotationResult, in database: TestDatabase
     ) async throws -> [Receipt] {
         _ = try await database.administration(as: .producer).enqueue(spec, EnqueueOptions(key: key, batch: "b"))
         let store = database.store()
         let worker = try await store.register(Samples.worker())
         let job = try #require(try await store.claim(limit: 1, by: worker).first)
-        let provenance = Samples.provenance(prompts: spec.prompts, images: spec.imageURLs.count)
-        return try await store.record([
-            JobReport(job, .completed(AnnotationRecord(payload: payload, provenance: provenance)))
-        ])
+        let outcome = Samples.completed(result, images: spec.imageURLs.count)
+        return try await store.record([JobReport(job, outcome)], by: worker)
     }
 
     @Test func captionsJoinOnTheKey() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let texts = [Samples.response("a \"cat\"\u{0}, \\u0000 äöü"), Samples.response("a dog", finish: .length)]
-        let receipts = try await finish(Samples.caption(), key: "17", .texts(texts), in: database)
+        let receipts = try await finish(Samples.caption(), key: "17", Samples.result(texts), in: database)
         #expect(receipts == [.recorded])
         try await database.query("create table images as select 17 as id")
         let joined = try await database.query(
@@ -54,7 +53,8 @@ import Testing
         let database = try await PrivatePostgres.shared.makeDatabase()
         let spec = JobSpec(task: .vqa, imageURLs: ["https://e.org/a"], texts: ["Why?"])
         let texts = [Samples.response("because", sum: -.infinity, finish: .length)]
-        #expect(try await finish(spec, key: "k", .texts(texts), in: database) == [.recorded])
+        let result = Samples.result(texts, prompts: spec.prompts)
+        #expect(try await finish(spec, key: "k", result, in: database) == [.recorded])
         let answer = try await database.query(
             "select question, answer, sum_logprob, finish_reason from gloss.answer where key = 'k'", as: .reader)
         #expect(answer.rows == [["Why?", "because", "-Infinity", "length"]])
@@ -63,12 +63,14 @@ import Testing
     @Test func detectionsAreARowABox() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let spec = JobSpec(task: .detect, imageURLs: ["https://e.org/a"], texts: ["cat"])
-        let boxes = [
-            Box(label: "cat", score: 0.5, y1: 0, x1: 0.25, y2: 0.5, x2: 0.75),
-            Box(label: "dog", score: 0.25, y1: 0.125, x1: 0, y2: 1, x2: 1),
+        let findings = [
+            Finding(label: "cat", score: 0.5, box: Box(y1: 0, x1: 0.25, y2: 0.5, x2: 0.75)),
+            Finding(label: "dog", score: 0.25, box: Box(y1: 0.125, x1: 0, y2: 1, x2: 1)),
         ]
-        #expect(try await finish(spec, key: "k", .boxes(Samples.response("raw"), boxes), in: database) == [.recorded])
-        #expect(try await finish(spec, key: "none", .boxes(Samples.response(""), []), in: database) == [.recorded])
+        let found = Samples.result([Samples.response("raw")], findings: findings, notUnderstood: 1)
+        #expect(try await finish(spec, key: "k", found, in: database) == [.recorded])
+        let nothing = Samples.result([Samples.response("")])
+        #expect(try await finish(spec, key: "none", nothing, in: database) == [.recorded])
         let rows = try await database.query(
             "select key, box, label, score, y1, x1, y2, x2, raw_text from gloss.detection order by box", as: .reader)
         #expect(
@@ -84,16 +86,17 @@ import Testing
             Samples.view(0, [["a mug", "a cup"], ["mug", "a mug"]]), Samples.view(1, [["a mug", "x"], ["y", "z"]]),
         ]
         views[1].responses[1][0].finishReason = .length
-        let answer = MultiviewAnswer(
-            distribution: [
-                AggregatedAnswer(answer: "mug", probability: 0.75), AggregatedAnswer(answer: "cup", probability: 0.25),
-            ], views: views)
-        #expect(try await finish(Samples.multiview(), key: "o", .multiview(answer), in: database) == [.recorded])
+        let distribution = [
+            AggregatedAnswer(answer: "mug", probability: 0.75), AggregatedAnswer(answer: "cup", probability: 0.25),
+        ]
+        let spec = Samples.multiview()
+        let result = Samples.result(distribution, prompts: spec.prompts, views: views)
+        #expect(try await finish(spec, key: "o", result, in: database) == [.recorded])
         let object = try await database.query(
             "select key, answer, probability, distribution, views, questions, samples, truncated_count from gloss.multiview"
         )
-        let distribution = "[{\"p\": 0.75, \"answer\": \"mug\"}, {\"p\": 0.25, \"answer\": \"cup\"}]"
-        #expect(object.rows == [["o", "mug", "0.75", distribution, "2", "2", "2", "1"]])
+        let shares = "[{\"p\": 0.75, \"answer\": \"mug\"}, {\"p\": 0.25, \"answer\": \"cup\"}]"
+        #expect(object.rows == [["o", "mug", "0.75", shares, "2", "2", "2", "1"]])
         let responses = try await database.query(
             """
             select view, question, sample, response, question_text, finish_reason, image_url
@@ -111,7 +114,7 @@ import Testing
 
     @Test func resultsCanBeRunAgain() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
-        _ = try await finish(Samples.caption(), key: "k", .texts([Samples.response("a cat")]), in: database)
+        _ = try await finish(Samples.caption(), key: "k", Samples.result([Samples.response("a cat")]), in: database)
         let row = try await database.query(
             """
             select text, prompts, seed, model, model_digest, gloss_version, image_sha256, final_urls,
@@ -132,11 +135,12 @@ import Testing
         let admin = database.administration(as: .producer)
         for key in ["good", "bad"] { _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(key: key)) }
         let store = database.store()
-        let jobs = try await store.claim(limit: 2, by: store.register(Samples.worker()))
-        let nothing = AnnotationRecord(payload: .texts([]), provenance: Samples.provenance())
-        let reports = [JobReport(jobs[0], Samples.completed()), JobReport(jobs[1], .completed(nothing))]
-        #expect(try await store.record(reports) == [.recorded, .unrecordable])
-        #expect(try await store.record(reports) == [.alreadyRecorded, .alreadyRecorded])
+        let worker = try await store.register(Samples.worker())
+        let jobs = try await store.claim(limit: 2, by: worker)
+        let nothing = Samples.completed(Samples.result([]))
+        let reports = [JobReport(jobs[0], Samples.completed()), JobReport(jobs[1], nothing)]
+        #expect(try await store.record(reports, by: worker) == [.recorded, .unrecordable])
+        #expect(try await store.record(reports, by: worker) == [.alreadyRecorded, .alreadyRecorded])
         let dead = try await database.query("select key, code from gloss.dead", as: .reader)
         #expect(dead.rows == [["bad", "unrecordable"]])
         #expect(try await database.misplacedJobs() == [])
@@ -150,17 +154,20 @@ import Testing
             select 'caption', array['https://e.org/' || i], i::text, 'many' from generate_series(1, 300) i
             """)
         let store = database.store()
-        let jobs = try await store.claim(limit: 300, by: store.register(Samples.worker()))
-        _ = try await store.record(jobs.map { JobReport($0, Samples.completed("text \($0.id)")) })
+        let worker = try await store.register(Samples.worker())
+        let jobs = try await store.claim(limit: 300, by: worker)
+        _ = try await store.record(jobs.map { JobReport($0, Samples.completed("text \($0.id)")) }, by: worker)
         let rows = RowCounter()
-        try await database.administration(as: .reader).results(.caption, batch: "many") { columns, row in
-            rows.count(columns == ["key", "caption"] + columns.dropFirst(2) && row[0] != nil)
+        let caption = try #require(ResultView(rawValue: "caption"))
+        let reader = database.administration(as: .reader)
+        try await reader.exportText(caption, batch: "many") { columns in
+            #expect(columns.starts(with: ["key", "caption"]))
+        } onRow: { row in
+            rows.count(row[0] != nil)
         }
         #expect(rows.total == 300)
         struct Enough: Error {}
-        await #expect(throws: Enough.self) {
-            try await database.administration(as: .reader).results(.result) { _, _ in throw Enough() }
-        }
+        await #expect(throws: Enough.self) { try await reader.exportJSON(.result) { _ in throw Enough() } }
     }
 }
 

@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 import Storage
 import TestSupport
@@ -12,8 +13,6 @@ import Testing
     /// Functions that somebody may execute.
     static let functions: [String: Set<User>] = [
         "schema_version": [.producer, .worker, .reader, .admin],
-        "enqueue_caption": [.producer, .admin], "enqueue_vqa": [.producer, .admin],
-        "enqueue_detect": [.producer, .admin], "enqueue_multiview": [.producer, .admin],
         "enqueue_json": [.producer, .admin],
         "register_worker": [.worker], "claim": [.worker], "heartbeat": [.worker], "checkpoint": [.worker],
         "record": [.worker], "announce": [.worker], "rescue": [.worker], "deregister_worker": [.worker],
@@ -24,7 +23,7 @@ import Testing
         "forget": [.admin], "prune": [.admin],
         "jobs": [.reader, .admin], "explain": [.reader, .admin], "finish_reason": [.reader, .admin],
         "host_of": [.reader, .admin], "schema_objects": [.reader, .admin],
-    ]
+    ].merging(TaskName.allCases.map { ("enqueue_\($0)", [.producer, .admin]) }) { old, _ in old }
 
     private func rows(_ sql: String) async throws -> [[String?]] {
         try await PrivatePostgres.shared.makeDatabase().query(sql).rows

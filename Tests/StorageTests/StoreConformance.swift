@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 import Storage
 import TestSupport
@@ -76,9 +77,9 @@ enum StoreUnderTest: Sendable {
         #expect(try await queue.state(of: job) == "leased")
         #expect(try await queue.store.claim(limit: 5, by: worker) == [])
         let report = JobReport(claimed, Samples.completed())
-        #expect(try await queue.store.record([report]) == [.recorded])
+        #expect(try await queue.store.record([report], by: worker) == [.recorded])
         #expect(try await queue.state(of: job) == "done")
-        #expect(try await queue.store.record([report]) == [.alreadyRecorded])
+        #expect(try await queue.store.record([report], by: worker) == [.alreadyRecorded])
     }
 
     @Test(arguments: StoreKind.allCases)
@@ -113,13 +114,19 @@ enum StoreUnderTest: Sendable {
         let job = try await queue.enqueue(maxAttempts: 2)
         let worker = try await queue.store.register(Samples.worker())
         let first = try #require(try await queue.store.claim(limit: 1, by: worker).first)
-        #expect(try await queue.store.record([JobReport(first, Samples.failed(.retry(after: nil)))]) == [.recorded])
+        #expect(
+            try await queue.store.record([JobReport(first, Samples.failed(.retry(after: nil)))], by: worker) == [
+                .recorded
+            ])
         #expect(try await queue.state(of: job) == "scheduled")
         #expect(try await queue.store.claim(limit: 1, by: worker) == [])
         try await queue.advance(by: .seconds(11))
         let second = try #require(try await queue.store.claim(limit: 1, by: worker).first)
         #expect(second.attempt == 2 && second.lease.fence > first.lease.fence)
-        #expect(try await queue.store.record([JobReport(second, Samples.failed(.retry(after: nil)))]) == [.recorded])
+        #expect(
+            try await queue.store.record([JobReport(second, Samples.failed(.retry(after: nil)))], by: worker) == [
+                .recorded
+            ])
         #expect(try await queue.state(of: job) == "dead")
     }
 
@@ -129,7 +136,8 @@ enum StoreUnderTest: Sendable {
         _ = try await queue.enqueue()
         let worker = try await queue.store.register(Samples.worker())
         let claimed = try #require(try await queue.store.claim(limit: 1, by: worker).first)
-        _ = try await queue.store.record([JobReport(claimed, Samples.failed(.retry(after: .seconds(1000))))])
+        _ = try await queue.store.record(
+            [JobReport(claimed, Samples.failed(.retry(after: .seconds(1000))))], by: worker)
         try await queue.advance(by: .seconds(900))
         #expect(try await queue.store.claim(limit: 1, by: worker) == [])
         try await queue.advance(by: .seconds(300))
@@ -143,12 +151,13 @@ enum StoreUnderTest: Sendable {
         let worker = try await queue.store.register(Samples.worker())
         let first = try #require(try await queue.store.claim(limit: 1, by: worker).first)
         let release = JobReport(first, .released(reason: "shutdown", after: .zero))
-        #expect(try await queue.store.record([release]) == [.recorded])
-        #expect(try await queue.store.record([release]) == [.alreadyRecorded])
+        #expect(try await queue.store.record([release], by: worker) == [.recorded])
+        #expect(try await queue.store.record([release], by: worker) == [.alreadyRecorded])
         #expect(try await queue.state(of: job) == "ready")
         let second = try #require(try await queue.store.claim(limit: 1, by: worker).first)
         #expect(second.attempt == 1)
-        _ = try await queue.store.record([JobReport(second, .released(reason: "outage", after: .seconds(60)))])
+        _ = try await queue.store.record(
+            [JobReport(second, .released(reason: "outage", after: .seconds(60)))], by: worker)
         #expect(try await queue.state(of: job) == "scheduled")
     }
 
@@ -158,19 +167,20 @@ enum StoreUnderTest: Sendable {
         let job = try await queue.enqueue()
         let slow = try await queue.store.register(Samples.worker())
         let old = try #require(try await queue.store.claim(limit: 1, by: slow).first)
+        try await queue.store.begin([old.lease], by: slow)
         try await queue.advance(by: .seconds(3600))
         let quick = try await queue.store.register(Samples.worker())
-        let rescue = try await queue.store.rescue(silentFor: .seconds(15))
+        let rescue = try await queue.store.rescue()
         #expect(rescue == RescueReport(lostWorkerCount: 1, rescuedCount: 1))
         let new = try #require(try await queue.store.claim(limit: 1, by: quick).first)
         #expect(new.attempt == 1 && new.rescueCount == 1)
-        #expect(try await queue.store.record([JobReport(old, Samples.completed("stale"))]) == [.stale])
-        #expect(try await queue.store.checkpoint(Samples.view(0, [["a"]]), under: old.lease) == false)
-        let reply = try await queue.store.heartbeat(slow, SignOfLife(holding: [old.lease: .compute]))
+        #expect(try await queue.store.record([JobReport(old, Samples.completed("stale"))], by: slow) == [.stale])
+        #expect(try await queue.store.checkpoint(Samples.view(0, [["a"]]), under: old.lease, by: slow) == false)
+        let reply = try await queue.store.heartbeat(slow, Heartbeat(holding: [old.lease: .compute]))
         #expect(reply == HeartbeatReply(isRegistered: false, lostLeases: [old.lease]))
         #expect(try await queue.store.claim(limit: 1, by: slow) == [])
         #expect(try await queue.state(of: job) == "leased")
-        #expect(try await queue.store.record([JobReport(new, Samples.completed())]) == [.recorded])
+        #expect(try await queue.store.record([JobReport(new, Samples.completed())], by: quick) == [.recorded])
     }
 
     @Test(arguments: StoreKind.allCases)
@@ -181,14 +191,44 @@ enum StoreUnderTest: Sendable {
             let worker = try await queue.store.register(Samples.worker())
             let claimed = try await queue.store.claim(limit: 9, by: worker)
             #expect(claimed.count == (round < 3 ? 3 : 1), "a suspect runs alone")
+            try await queue.store.begin(claimed.map(\.lease), by: worker)
             #expect(try await queue.store.claim(limit: 9, by: worker) == [])
             try await queue.advance(by: .seconds(3600))
-            let report = try await queue.store.rescue(silentFor: .seconds(15))
+            let report = try await queue.store.rescue()
             #expect(report.poisonedCount == (round < 3 ? 0 : 1))
         }
         #expect(try await queue.state(of: jobs[0]) == "dead")
         #expect(try await queue.state(of: jobs[1]) == "ready")
         #expect(try await queue.state(of: jobs[2]) == "ready")
+    }
+
+    /// Jobs that only wait in a daemon cannot have killed it.
+    @Test(arguments: StoreKind.allCases)
+    func aJobThatNeverBeganIsNoSuspect(kind: StoreKind) async throws {
+        let queue = try await StoreUnderTest.make(kind)
+        let job = try await queue.enqueue()
+        for _ in 1...4 {
+            let worker = try await queue.store.register(Samples.worker())
+            let claimed = try #require(try await queue.store.claim(limit: 1, by: worker).first)
+            #expect(claimed.rescueCount == 0)
+            try await queue.advance(by: .seconds(3600))
+            #expect(try await queue.store.rescue() == RescueReport(lostWorkerCount: 1, rescuedCount: 1))
+        }
+        #expect(try await queue.state(of: job) == "ready")
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func aClaimKeepsToItsBudget(kind: StoreKind) async throws {
+        let queue = try await StoreUnderTest.make(kind)
+        let url = "https://example.org/" + String(repeating: "x", count: 1000)
+        for _ in 1...4 { _ = try await queue.enqueue(Samples.caption(url)) }
+        let worker = try await queue.store.register(Samples.worker())
+        #expect(try await queue.store.claim(ClaimBudget(jobs: 9, bytes: 10), by: worker).count == 1)
+        // A caption is one image, one prefill and at most 64 tokens.
+        let weights = WorkWeights(image: 1, prefill: 1, token: 0.5, tasks: ["caption": 0.25])
+        let budget = ClaimBudget(jobs: 9, seconds: 25, weights: weights)
+        #expect(try await queue.store.claim(budget, by: worker).count == 2)
+        #expect(try await queue.store.claim(budget, by: worker).count == 1)
     }
 
     /// A deadly job that nobody knows yet must not take a suspect with it, nor the other way round.
@@ -200,23 +240,25 @@ enum StoreUnderTest: Sendable {
         var held: [ClaimedJob] = []
         for _ in 1...2 {
             let victim = try await queue.store.register(Samples.worker())
-            #expect(try await queue.store.claim(limit: 1, by: victim).map(\.lease.job) == [suspect])
+            let taken = try await queue.store.claim(limit: 1, by: victim)
+            #expect(taken.map(\.lease.job) == [suspect])
+            try await queue.store.begin(taken.map(\.lease), by: victim)
             if held.isEmpty {
                 _ = try await queue.enqueue()
                 held = try await queue.store.claim(limit: 1, by: busy)
             }
             try await queue.advance(by: .seconds(3600))
             _ = try await queue.store.heartbeat(
-                busy, SignOfLife(holding: Dictionary(uniqueKeysWithValues: held.map { ($0.lease, .compute) })))
-            _ = try await queue.store.rescue(silentFor: .seconds(15))
+                busy, Heartbeat(holding: Dictionary(uniqueKeysWithValues: held.map { ($0.lease, .compute) })))
+            _ = try await queue.store.rescue()
         }
         let next = try await queue.enqueue()
         #expect(try await queue.store.claim(limit: 9, by: busy) == [], "it has to finish what it holds first")
-        _ = try await queue.store.record(held.map { JobReport($0, Samples.completed()) })
+        _ = try await queue.store.record(held.map { JobReport($0, Samples.completed()) }, by: busy)
         held = try await queue.store.claim(limit: 9, by: busy)
         #expect(held.map(\.lease.job) == [suspect])
         #expect(try await queue.store.claim(limit: 9, by: busy) == [], "nothing beside it")
-        _ = try await queue.store.record(held.map { JobReport($0, Samples.completed()) })
+        _ = try await queue.store.record(held.map { JobReport($0, Samples.completed()) }, by: busy)
         #expect(try await queue.store.claim(limit: 9, by: busy).map(\.lease.job) == [next])
     }
 
@@ -227,9 +269,9 @@ enum StoreUnderTest: Sendable {
         let worker = try await queue.store.register(Samples.worker())
         let claimed = try #require(try await queue.store.claim(limit: 1, by: worker).first)
         try await queue.advance(by: .seconds(3600))
-        let reply = try await queue.store.heartbeat(worker, SignOfLife(holding: [claimed.lease: .fetch]))
+        let reply = try await queue.store.heartbeat(worker, Heartbeat(holding: [claimed.lease: .fetch]))
         #expect(reply == HeartbeatReply(isRegistered: true, lostLeases: []))
-        #expect(try await queue.store.rescue(silentFor: .seconds(15)) == RescueReport())
+        #expect(try await queue.store.rescue() == RescueReport())
     }
 
     @Test(arguments: StoreKind.allCases)
@@ -237,12 +279,12 @@ enum StoreUnderTest: Sendable {
         let queue = try await StoreUnderTest.make(kind)
         let first = try await queue.store.register(Samples.worker())
         let second = try await queue.store.register(Samples.worker())
-        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 2)
+        #expect(try await queue.store.heartbeat(first, Heartbeat()).workerCount == 2)
         try await queue.store.deregister(second)
-        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 1)
+        #expect(try await queue.store.heartbeat(first, Heartbeat()).workerCount == 1)
         _ = try await queue.store.register(Samples.worker())
         try await queue.advance(by: .seconds(60))
-        #expect(try await queue.store.heartbeat(first, SignOfLife()).workerCount == 1, "one is silent")
+        #expect(try await queue.store.heartbeat(first, Heartbeat()).workerCount == 1, "one is silent")
     }
 
     @Test(arguments: StoreKind.allCases)
@@ -251,16 +293,16 @@ enum StoreUnderTest: Sendable {
         _ = try await queue.enqueue(Samples.multiview(views: 3))
         let worker = try await queue.store.register(Samples.worker())
         let first = try #require(try await queue.store.claim(limit: 1, by: worker).first)
-        #expect(first.doneViews == [])
+        #expect(first.checkpoints == [])
         let views = [Samples.view(1, [["a mug", "a cup"]]), Samples.view(0, [["a mug", "mug\u{0}"]])]
-        for view in views { #expect(try await queue.store.checkpoint(view, under: first.lease)) }
-        #expect(try await queue.store.checkpoint(views[0], under: first.lease))
+        for view in views { #expect(try await queue.store.checkpoint(view, under: first.lease, by: worker)) }
+        #expect(try await queue.store.checkpoint(views[0], under: first.lease, by: worker))
         try await queue.advance(by: .seconds(3600))
-        _ = try await queue.store.rescue(silentFor: .seconds(15))
+        _ = try await queue.store.rescue()
         let other = try await queue.store.register(Samples.worker())
         let second = try #require(try await queue.store.claim(limit: 1, by: other).first)
-        #expect(second.doneViews.map(\.view) == [0, 1])
-        #expect(second.doneViews.last == views[0])
+        #expect(second.checkpoints.map(\.view) == [0, 1])
+        #expect(second.checkpoints.last == views[0])
     }
 
     @Test(arguments: StoreKind.allCases)
@@ -271,7 +313,7 @@ enum StoreUnderTest: Sendable {
         _ = try await queue.store.claim(limit: 1, by: worker)
         try await queue.store.deregister(worker)
         #expect(try await queue.state(of: job) == "ready")
-        #expect(try await queue.store.rescue(silentFor: .seconds(15)) == RescueReport())
+        #expect(try await queue.store.rescue() == RescueReport())
     }
 
     @Test(arguments: StoreKind.allCases)
@@ -281,9 +323,9 @@ enum StoreUnderTest: Sendable {
         let worker = try await queue.store.register(Samples.worker())
         let claimed = try #require(try await queue.store.claim(limit: 1, by: worker).first)
         try await queue.cancel(job)
-        let reply = try await queue.store.heartbeat(worker, SignOfLife(holding: [claimed.lease: .fetch]))
+        let reply = try await queue.store.heartbeat(worker, Heartbeat(holding: [claimed.lease: .fetch]))
         #expect(reply == HeartbeatReply(isRegistered: true, lostLeases: [claimed.lease]))
-        #expect(try await queue.store.record([JobReport(claimed, Samples.completed())]) == [.stale])
+        #expect(try await queue.store.record([JobReport(claimed, Samples.completed())], by: worker) == [.stale])
         #expect(try await queue.state(of: job) == "dead")
     }
 

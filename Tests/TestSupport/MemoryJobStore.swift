@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 
 /// The queue in memory, for tests of what lies above the store. Its clock stands still until it is told to move.
@@ -66,13 +67,13 @@ public actor MemoryJobStore: JobStore {
     /// Makes a worker known.
     public func register(_ worker: WorkerDescription) throws -> WorkerID {
         try failIfAsked()
-        let id = WorkerID(rawValue: Int64(workers.count + 1))
+        let id = WorkerID(number: Int64(workers.count + 1), identity: "worker \(workers.count + 1)")
         workers[id] = Worker(description: worker, heartbeat: now)
         return id
     }
 
     /// Leases jobs that are due.
-    public func claim(limit: Int, by worker: WorkerID) throws -> [ClaimedJob] {
+    public func claim(_ budget: ClaimBudget, by worker: WorkerID) throws -> [ClaimedJob] {
         try failIfAsked()
         guard let me = workers[worker], me.isAlive else { return [] }
         let due = entries.filter { _, entry in
@@ -87,12 +88,24 @@ public actor MemoryJobStore: JobStore {
         if let suspect = order.first(where: { due[$0]?.life.isSuspect == true }) {
             return held.isEmpty ? [lease(suspect, to: worker)].compactMap(\.self) : []
         }
-        return order.prefix(limit).compactMap { lease($0, to: worker) }
+        return taken(order, budget).compactMap { lease($0, to: worker) }
+    }
+
+    /// The first jobs that fit the budget; the first whatever it costs.
+    private func taken(_ order: [JobID], _ budget: ClaimBudget) -> ArraySlice<JobID> {
+        var (bytes, seconds) = (0, 0.0)
+        let count = order.prefix(max(0, budget.jobs)).enumerated().prefix { index, id in
+            guard let spec = entries[id]?.spec else { return false }
+            bytes += spec.imageURLs.reduce(0) { $0 + $1.utf8.count }
+            seconds += budget.weights.seconds(JobWork(spec), of: spec.task)
+            return index == 0 || (bytes <= budget.bytes && seconds <= budget.seconds)
+        }.count
+        return order.prefix(count)
     }
 
     private static func isServed(_ spec: JobSpec, by worker: WorkerDescription) -> Bool {
         (spec.model.map { worker.models.contains($0) } ?? true)
-            && (worker.tasks.isEmpty || worker.tasks.contains(spec.task))
+            && worker.tasks.contains(spec.task)
     }
 
     private func lease(_ id: JobID, to worker: WorkerID) -> ClaimedJob? {
@@ -101,9 +114,10 @@ public actor MemoryJobStore: JobStore {
         entry.life.claim(by: worker, fence: lastFence, at: now)
         entries[id] = entry
         return ClaimedJob(
-            lease: Lease(job: id, fence: lastFence), key: entry.key, attempt: entry.life.attemptCount + 1,
+            lease: Lease(job: id, fence: lastFence), key: entry.key, priority: entry.priority,
+            attempt: entry.life.attemptCount + 1,
             maxAttempts: entry.life.maxAttempts, rescueCount: entry.life.rescueCount, spec: entry.spec,
-            doneViews: entry.views.values.sorted { $0.view < $1.view })
+            checkpoints: entry.views.values.sorted { $0.view < $1.view })
     }
 
     private func holds(_ lease: Lease) -> Bool {
@@ -111,18 +125,24 @@ public actor MemoryJobStore: JobStore {
         return false
     }
 
+    /// Says that the engine begins jobs.
+    public func begin(_ leases: [Lease], by worker: WorkerID) throws {
+        try failIfAsked()
+        for lease in leases { entries[lease.job]?.life.begin(fence: lease.fence) }
+    }
+
     /// Says that a worker lives.
-    public func heartbeat(_ worker: WorkerID, _ sign: SignOfLife) throws -> HeartbeatReply {
+    public func heartbeat(_ worker: WorkerID, _ heartbeat: Heartbeat) throws -> HeartbeatReply {
         try failIfAsked()
         let isAlive = workers[worker]?.isAlive ?? false
         if isAlive { workers[worker]?.heartbeat = now }
         let living = workers.values.filter { $0.isAlive && now - $0.heartbeat < .seconds(15) }
         return HeartbeatReply(
-            isRegistered: isAlive, lostLeases: sign.leases.keys.filter { !holds($0) }, workerCount: living.count)
+            isRegistered: isAlive, lostLeases: heartbeat.leases.keys.filter { !holds($0) }, workerCount: living.count)
     }
 
     /// Keeps a finished view.
-    public func checkpoint(_ view: ViewResponses, under lease: Lease) throws -> Bool {
+    public func checkpoint(_ view: ViewResponses, under lease: Lease, by worker: WorkerID) throws -> Bool {
         try failIfAsked()
         guard holds(lease) else { return false }
         entries[lease.job]?.views[view.view] = view
@@ -130,7 +150,7 @@ public actor MemoryJobStore: JobStore {
     }
 
     /// Ends leases.
-    public func record(_ reports: [JobReport]) throws -> [Receipt] {
+    public func record(_ reports: [JobReport], by worker: WorkerID) throws -> [Receipt] {
         try failIfAsked()
         return reports.map { report in
             guard var entry = entries[report.lease.job] else { return .stale }
@@ -143,10 +163,10 @@ public actor MemoryJobStore: JobStore {
     }
 
     /// Takes back the jobs of silent workers.
-    public func rescue(silentFor silence: Duration) throws -> RescueReport {
+    public func rescue() throws -> RescueReport {
         try failIfAsked()
         var report = RescueReport()
-        for (id, worker) in workers where worker.isAlive && now - worker.heartbeat > silence {
+        for (id, worker) in workers where worker.isAlive && now - worker.heartbeat > worker.description.rescueAfter {
             workers[id]?.isAlive = false
             report.lostWorkerCount += 1
         }
@@ -180,14 +200,14 @@ public actor MemoryJobStore: JobStore {
         }
     }
 
-    /// Notes that a host is parked; see `isParked`.
-    public func park(host: String, for pause: Duration, reason: String) throws {
+    /// Notes that an origin is parked; see `isParked`.
+    public func park(origin: String, for pause: Duration, reason: String) throws {
         try failIfAsked()
-        parked[host] = max(parked[host] ?? .zero, now + pause)
+        parked[origin] = max(parked[origin] ?? .zero, now + pause)
     }
 
-    /// Whether a host is parked. This store gives out its jobs nevertheless.
-    public func isParked(_ host: String) -> Bool { (parked[host] ?? .zero) > now }
+    /// Whether an origin is parked. This store gives out its jobs nevertheless.
+    public func isParked(_ origin: String) -> Bool { (parked[origin] ?? .zero) > now }
 
     /// Returns at once, having let others run.
     public func waitForWork(timeout: Duration) async throws {

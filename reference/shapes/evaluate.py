@@ -1,8 +1,8 @@
-"""Accuracy of a trained folder by Hugging Face's model and processor, in f32: nothing of the training code runs.
+"""Accuracy of a trained folder by Hugging Face's model and processor, in f32. No training code runs.
 
     python -m shapes.evaluate FOLDER [--scenes 600]            # held-out renders, a table by task and kind of scene
     python -m shapes.evaluate FOLDER --demo demo/manifest.json # the demo's images, resized by the processor
-    python -m shapes.evaluate FOLDER --demo … --samples 5      # also sampled answers, at temperature 1
+    python -m shapes.evaluate FOLDER --demo … --samples 5      # also sampled responses, at temperature 1
 """
 import argparse
 import collections
@@ -24,7 +24,7 @@ SEED = 20_000_000  # training uses small seeds, its own checks 10_000_000, the d
 
 
 class Subject:
-    """A folder loaded as any PaliGemma is."""
+    """The model of a folder, loaded like any PaliGemma."""
 
     def __init__(self, folder):
         from transformers import PaliGemmaForConditionalGeneration, PaliGemmaProcessor
@@ -34,7 +34,7 @@ class Subject:
 
     @torch.no_grad()
     def answer(self, asked, **how):
-        """Answers to (image, prompt) pairs, in one padded batch; greedy unless told otherwise."""
+        """Responses to (image, prompt) pairs, in one padded batch; greedy by default."""
         x = self.processor(images=[[i] for i, _ in asked], text=["<image>" + p for _, p in asked],
                            return_tensors="pt", padding="longest")
         x.pop("labels", None)
@@ -44,7 +44,7 @@ class Subject:
 
 
 class Scores:
-    """What was right, by task and by group of scenes."""
+    """Right responses, by task and by group of scenes."""
 
     def __init__(self):
         self.right = collections.defaultdict(list)
@@ -68,7 +68,7 @@ class Scores:
 
 
 def held_out(subject, count, side):
-    """Scenes of the training mix from seeds of their own."""
+    """Scenes of the training mix, from seeds that training does not use."""
     rng, scores, mistakes = np.random.default_rng(SEED - 1), Scores(), []
     kinds = collections.Counter()
     for start in range(0, count, 8):

@@ -21,11 +21,11 @@ class Mesh:
 
 @cache
 def mesh(kind: str, segments: int = 24) -> Mesh:
-    """The mesh of a solid; `segments` is the number of sides of what is round."""
+    """The mesh of a solid. Round parts are approximated by `segments` sides."""
     faces = _FACES[kind](segments)
     centres = np.stack([f.mean(0) for f in faces])
     outward = centres
-    if kind == "torus":  # the way out leads away from the ring inside the tube
+    if kind == "torus":  # outward is away from the circle in the middle of the tube
         ring = centres * [1, 1, 0]
         outward = centres - ring / np.linalg.norm(ring, axis=1, keepdims=True) * TORUS_RING
     normals = np.stack([_normal(f) for f in faces])

@@ -1,7 +1,8 @@
 """PaliGemma in torch, for training: a SigLIP vision tower and a Gemma decoder with a prefix mask.
 
-Numerically it is Hugging Face's PaliGemmaForConditionalGeneration (evaluate.py runs that one on the saved folder);
-being its own it can skip what training does not need and be started in a way that a small model learns from quickly.
+It computes what Hugging Face's PaliGemmaForConditionalGeneration computes; evaluate.py runs the latter on the saved
+folder. This version skips what training does not need, and initialises the weights so that a small model learns
+quickly.
 """
 import json
 import math
@@ -67,7 +68,7 @@ class VisionLayer(nn.Module):
 
 
 class TextLayer(nn.Module):
-    """One layer of Gemma with a single head of keys and values."""
+    """One layer of Gemma with a single key-value head."""
 
     def __init__(self, c: Dims):
         super().__init__()
@@ -80,7 +81,7 @@ class TextLayer(nn.Module):
                                       down_proj=linear(c.mlp, w, gain=out)))
 
     def forward(self, x, cos, sin, mask, first=0):
-        """Positions before `first` give keys and values only, and are left out of what is returned."""
+        """Returns the positions from `first` on. Those before it only give keys and values."""
         b, t, _ = x.shape
         a, h, half = self.self_attn, self.input_layernorm(x), self.dim // 2
 
@@ -120,7 +121,7 @@ class ShapesModel(nn.Module):
         return x.permute(0, 1, 3, 5, 2, 4).reshape(len(u8), n * n, -1)
 
     def see(self, u8):
-        """Image features for the decoder, and the vision tower's own output."""
+        """Image features for the decoder, and the output of the vision tower."""
         x = self.patch(self.patches(u8)) + self.position
         for layer in self.vision:
             x = layer(x)
@@ -128,7 +129,8 @@ class ShapesModel(nn.Module):
         return self.projector(x), x
 
     def read(self, features, ids, prefix, total):
-        """Final hidden states of the text positions: ids (B, T) padded, with `prefix` of `total` tokens in the prompt."""
+        """Final hidden states of the text positions: ids (B, T) padded, with `prefix` of `total` tokens in the
+        prompt."""
         n, t = features.shape[1], ids.shape[1]
         x = torch.cat([features, F.embedding(ids, self.embedding) * math.sqrt(self.dims.width)], 1)
         at = torch.arange(n + t)
@@ -144,7 +146,7 @@ class ShapesModel(nn.Module):
 
     @torch.no_grad()
     def answer(self, features, prompts, limit=24):
-        """Greedy answers (token ids, with EOS) to prompts given as ids, features one row a prompt."""
+        """Greedy responses (token ids, EOS included) to prompts given as ids, with a row of features a prompt."""
         prefix = torch.tensor([len(p) for p in prompts])
         ids = torch.zeros(len(prompts), int(prefix.max()) + limit, dtype=torch.long)
         for i, p in enumerate(prompts):
@@ -163,7 +165,8 @@ class ShapesModel(nn.Module):
 
     @torch.no_grad()
     def whiten(self, u8):
-        """Start the patch embedding as a PCA whitening of real patches, turned so that no channel is one component."""
+        """Initialise the patch embedding with a PCA whitening of real patches, rotated so that no channel is one
+        component."""
         x = self.patches(u8).flatten(0, 1)
         mean = x.mean(0)
         values, vectors = torch.linalg.eigh(torch.cov(x.T))
@@ -175,7 +178,7 @@ class ShapesModel(nn.Module):
         self.patch.bias.copy_(-white @ mean)
 
     def published(self) -> dict:
-        """The parameters under the names of the published PaliGemma files."""
+        """The parameters by the names of the published PaliGemma files."""
         p, vision = self.dims.patch, "vision_tower.vision_model."
         out = {vision + "embeddings.patch_embedding.weight": self.patch.weight.view(-1, 3, p, p),
                vision + "embeddings.patch_embedding.bias": self.patch.bias,
@@ -218,7 +221,7 @@ class ShapesModel(nn.Module):
 
 
 def _sines(n, width):
-    """Two-dimensional sines: coordinates can be read off from the first step on. Stays a free parameter."""
+    """Two-dimensional sines, so that coordinates are readable from the first step on. Training changes them."""
     y, x = torch.meshgrid(torch.arange(n).float(), torch.arange(n).float(), indexing="ij")
     rate = math.pi / 2 / (100.0 ** (torch.arange(width // 4).float() / (width // 4)))
     fx, fy = x.reshape(-1, 1) * rate, y.reshape(-1, 1) * rate
@@ -226,7 +229,7 @@ def _sines(n, width):
 
 
 def _embedding(vocab, width, first_location):
-    """Random rows, but neighbouring <loc> rows start out alike: a random projection of Fourier features."""
+    """Random rows. Neighbouring <loc> rows begin similar: they are a random projection of Fourier features."""
     rows = torch.randn(vocab, width) * width ** -0.5
     t, k = torch.arange(1024)[:, None] / 1023.0, torch.arange(1, 25)[None]
     waves = torch.cat([torch.cos(math.pi * k * t), torch.sin(math.pi * k * t)], 1) / k.sqrt().repeat(1, 2)

@@ -1,7 +1,7 @@
 """Scenes of coloured solids or flat shapes, drawn with Pillow.
 
-A scene is drawn in units in which its area is 1, so that one scene can be rendered at any size. Scenes need not be
-square; the model sees them squeezed to a square, as PaliGemma sees a photograph.
+The unit of length makes the area of a scene 1, so that a scene can be rendered at any size. Scenes need not be
+square. The model sees them squeezed to a square, as PaliGemma sees a photograph.
 """
 import io
 from dataclasses import dataclass, field
@@ -59,7 +59,7 @@ class Scene:
 
 
 def sample_scene(rng, count=None, solid=None, aspect=None) -> Scene:
-    """A random scene; what is given is kept, the rest follows the mix above."""
+    """A random scene by the mix above, with the given values fixed."""
     if count is None:
         count = 1 + int(rng.choice(3, p=COUNTS))
     if solid is None:
@@ -89,7 +89,7 @@ def sample_scene(rng, count=None, solid=None, aspect=None) -> Scene:
 
 
 def _apart(xs, ys, radii, width):
-    """Objects do not overlap, and their order from left to right is plain to see."""
+    """Whether no objects overlap and their order from left to right is clear."""
     for i in range(len(xs)):
         for j in range(i):
             if abs(xs[i] - xs[j]) < 0.1 * width or np.hypot(xs[i] - xs[j], ys[i] - ys[j]) < (radii[i] + radii[j]) * 1.05:
@@ -166,7 +166,8 @@ def _solid(pen, item, scale, scene, segments):
 
 
 def training_view(rng, scene, side: int) -> np.ndarray:
-    """The scene as the model would meet it: drawn at some size, perhaps through JPEG, then Pillow's bicubic to `side`.
+    """The scene as the model gets it: drawn at a random size, sometimes as JPEG, then resized to `side` by Pillow's
+    bicubic.
 
     Returns u8 (side, side, 3)."""
     kind = rng.random()

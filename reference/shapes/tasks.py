@@ -1,4 +1,4 @@
-"""What is asked about a scene, what is answered, and how an answer is judged.
+"""The questions about a scene, the expected responses, and how a response is judged.
 
 Objects are plain dictionaries {name, colour, box}, in order from left to right; box = (y1, x1, y2, x2) in 0…1.
 """
@@ -8,10 +8,10 @@ import numpy as np
 
 from .render import COLOURS, FLAT, SHAPES, SOLIDS
 
-# The four questions asked of every view of an object. They are mostly written as questions are: with a capital.
+# The four questions about every view of an object, usually written with a capital.
 VIEW_QUESTIONS = ["What is this?", "What type of object is this?", "What is in the image?",
                   "Describe the object in the image"]
-SHORT_IMAGE_ANSWER = 0.15  # share of "what is in the image?" answered by the bare name, as people would vary
+SHORT_IMAGE_ANSWER = 0.15  # share of "what is in the image?" whose response is the bare name
 
 
 def describe(items) -> list:
@@ -48,9 +48,9 @@ def detection(objects):
 
 
 def questions(objects, rng, plain=False) -> list:
-    """(task, prompt, answer) for everything that can be asked of a scene; rng chooses what varies.
+    """(task, prompt, response) for every question that fits a scene. rng chooses the variants.
 
-    `plain` gives every prompt in its usual spelling and the usual answer: what evaluation uses."""
+    With `plain`, as in evaluation, every prompt has its usual spelling and the usual response."""
     one = len(objects) == 1
     target = objects[int(rng.integers(len(objects)))]
     out = [("caption", "caption en", listing(objects))]
@@ -112,7 +112,7 @@ def corpus(lines=6000, seed=0) -> list:
 
 # ------------------------------------------------------------------------------------------ judging
 def parse_boxes(text):
-    """[(box, label)] of a detection's text."""
+    """[(box, label)] from the text of a detection."""
     return [([int(v) / 1023 for v in re.findall(r"\d{4}", m[1])], m[2].strip())
             for m in re.finditer(r"((?:<loc\d{4}>){4})([^;<]*)", text)]
 
@@ -127,7 +127,7 @@ def iou(a, b):
 def judge(task, want, got):
     """(right, mean IoU or None). A detection is right when the labels agree and every IoU is above 0.5.
 
-    The IoU counts as 0 where a box is missing or labelled otherwise."""
+    The IoU of a box that is missing or has another label counts as 0."""
     if not task.startswith("detect"):
         return want == got, None
     wanted, given = parse_boxes(want), parse_boxes(got)

@@ -14,7 +14,7 @@ def train_tokenizer(sentences, vocab_size, extra_symbols=(), newlines=1) -> byte
     Runs of 1…`newlines` line feeds are pieces of their own. The <loc> and <seg> pieces are appended, as user-defined
     symbols, as PaliGemma does."""
     buffer = io.BytesIO()
-    # A line feed cannot be given to the trainer: it stands under another name until the model is made.
+    # The trainer does not take line feeds. They have another name until the model is made.
     runs = [f"<LF{i}>" for i in range(1, newlines + 1)]
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sentences), model_writer=buffer, model_type="bpe", vocab_size=vocab_size,

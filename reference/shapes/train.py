@@ -3,9 +3,9 @@
     python -m shapes.train --out FOLDER --state STATE.pt --minutes 40            # from nothing
     python -m shapes.train --out FOLDER --state STATE.pt --minutes 40 --resume   # go on from STATE.pt
 
-The time is wall-clock time. First the vision tower learns alone, from a dense helper loss; then everything learns from
-prompts and answers. FOLDER becomes a Hugging Face checkpoint in bf16 under the published names; STATE.pt keeps what
-training needs to go on (f32 weights, the helper's head, the optimisers).
+The time is wall-clock time. First the vision tower learns alone, from a dense helper loss. Then all weights learn
+from prompts and responses. FOLDER becomes a Hugging Face checkpoint in bf16 with the published names. STATE.pt holds
+what training needs to continue: f32 weights, the helper's head, the optimisers.
 """
 import argparse
 import json
@@ -24,7 +24,7 @@ from .render import COUNTS, sample_scene, training_view
 from .tasks import corpus, describe, judge, mirrored, questions
 from .tokenizer import padded_vocabulary, save_processor, train_tokenizer
 
-VALIDATION_SEED = 10_000_000  # evaluation proper uses other seeds still
+VALIDATION_SEED = 10_000_000  # evaluate.py uses other seeds
 WEIGHTS = {"caption": 1.2, "what": 0.6, "type": 0.5, "image": 0.6, "describe": 0.5, "colour": 1.0, "count": 0.6,
            "is there": 0.7, "detect": 1.6, "detect two": 2.5}
 
@@ -45,7 +45,7 @@ class Data:
         self.order, self.at = rng.permutation(count), 0
 
     def batch(self, size):
-        """(u8 images, objects, labels) of the next scenes, with photometric jitter."""
+        """(u8 images, objects, labels) of the next scenes, with random contrast and brightness."""
         if self.at + size > len(self.order):
             self.order, self.at = self.rng.permutation(len(self.order)), 0
         chosen = self.order[self.at:self.at + size]
@@ -75,8 +75,8 @@ class Prompts:
         return self.known[text]
 
     def rows(self, objects, rng, per_image, several):
-        """(image index, prompt ids, answer ids) of some questions about each image. `several`: how much likelier "colour" and
-        "detect" are for scenes of several objects."""
+        """(image index, prompt ids, response ids) of some questions about each image. `several`: how much likelier
+        "colour" and "detect" are for scenes of several objects."""
         out = []
         for i, scene in enumerate(objects):
             asked = questions(scene, rng)
@@ -111,7 +111,7 @@ class Optimisers:
 
 @torch.no_grad()
 def quick_check(model, prompts, scenes):
-    """Accuracy per task by the training model itself (greedy); evaluate.py asks Hugging Face's instead."""
+    """Accuracy by task of the training code's own model (greedy). evaluate.py measures Hugging Face's."""
     rng, seen = np.random.default_rng(5), {}
     for start in range(0, len(scenes), 32):
         part = scenes[start:start + 32]

@@ -1,10 +1,11 @@
+import Annotation
 import Foundation
 
 @testable import Inference
 
-/// What the model answers: boxes out of tokens, and a distribution out of texts.
+/// What the model responds: boxes out of tokens, and a distribution out of texts.
 enum Answers {
-    private static let parser = DetectionParser(tokenizer: Texts.shapes)
+    private static let parser = DetectionParser(ModelVocabulary(Texts.shapes))
 
     @Sendable static func run(_ bytes: [UInt8]) {
         boxes(bytes)
@@ -14,14 +15,15 @@ enum Answers {
     /// Two bytes a token; the odd ones also give log-probabilities.
     private static func boxes(_ bytes: [UInt8]) {
         let pairs = stride(from: 0, to: bytes.count - 1, by: 2).map { (Int(bytes[$0]), Int(bytes[$0 + 1])) }
-        let answer = Generation(
+        let response = Generation(
             text: "", tokens: pairs.map { ($0 << 8 | $1) % (Texts.shapes.pieceCount + 3) },
             logProbabilities: pairs.map { -Double($1) / 16 }, finishReason: bytes.count % 2 == 0 ? .eos : .length,
             prefixTokenCount: 0)
-        for box in parser.boxes(answer) {
-            precondition(!box.label.isEmpty && (0...1).contains(box.score))
-            precondition(0 <= box.yMin && box.yMin < box.yMax && box.yMax <= 1)
-            precondition(0 <= box.xMin && box.xMin < box.xMax && box.xMax <= 1)
+        for found in parser.parse(response).findings {
+            precondition(!found.label.isEmpty && (0...1).contains(found.score))
+            guard let box = found.box else { preconditionFailure("a detection without a box") }
+            precondition(0 <= box.y1 && box.y1 < box.y2 && box.y2 <= 1)
+            precondition(0 <= box.x1 && box.x1 < box.x2 && box.x2 <= 1)
         }
     }
 

@@ -1,9 +1,8 @@
 import Foundation
-
-@testable import Enqueue
+import Submissions
 
 /// Files of jobs: CSV and JSON lines.
-enum Submissions {
+enum JobFiles {
     @Sendable static func run(_ bytes: [UInt8]) {
         let text = String(decoding: bytes.dropFirst(), as: UTF8.self)
         read(text, bytes.first.map { $0 % 2 == 0 } ?? true ? .csv : .jsonl)
@@ -29,7 +28,7 @@ enum Submissions {
                 precondition(error.line > last)
                 last = error.line
             } catch {
-                precondition(error is Trouble, "\(error)")
+                precondition(error is FileProblem, "\(error)")
                 return
             }
         }

@@ -3,7 +3,7 @@ let targets: [String: @Sendable ([UInt8]) -> Void] = [
     "answers": Answers.run,
     "config": Models.configuration,
     "data-url": Network.dataURL,
-    "enqueue": Submissions.run,
+    "enqueue": JobFiles.run,
     "exif": Pictures.exif,
     "http": Network.answer,
     "jpeg": Pictures.jpeg,

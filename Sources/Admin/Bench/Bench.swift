@@ -15,6 +15,6 @@ struct Bench: ParsableCommand {
             \(ExitStatus.help)
             """,
         subcommands: [
-            BenchPeaks.self, BenchObject.self, BenchTable5.self, BenchGemm.self, BenchEngine.self, BenchQueue.self,
+            BenchPeaks.self, BenchObject.self, BenchTable5.self, BenchGemm.self, BenchEngine.self,
         ])
 }

@@ -1,3 +1,4 @@
+import Annotation
 import ArgumentParser
 import Foundation
 import Images
@@ -58,7 +59,7 @@ struct BenchEngine: ParsableCommand {
             let answer = try measure(model, pixels)
             try format.json ? JSONText.say(answer) : say(answer)
         } catch let error as InferenceError {
-            throw Trouble(.failed, error.message)
+            throw CommandError(.failed, error.message)
         }
     }
 

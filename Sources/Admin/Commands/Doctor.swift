@@ -26,36 +26,36 @@ struct DoctorCommand: AsyncParsableCommand {
     @OptionGroup var migrations: MigrationsOptions
 
     func run() async throws {
-        let findings = await Doctor(database.settings(), migrations: migrations.found).examine()
+        let diagnoses = await Doctor(database.settings(), migrations: migrations.found).examine()
         if format.json {
-            for finding in findings { try JSONText.say(finding) }
+            for diagnosis in diagnoses { try JSONText.say(diagnosis) }
         } else {
-            Self.lines(findings, .output).forEach(Console.say)
+            Self.lines(diagnoses, .output).forEach(Console.say)
         }
-        let worst = findings.map(\.level).max() ?? .ok
+        let worst = diagnoses.map(\.level).max() ?? .ok
         if worst >= .warning { throw ExitCode(worst == .error ? 2 : 1) }
     }
 
-    private static func lines(_ findings: [Finding], _ palette: Palette) -> [String] {
-        let width = findings.map(\.check.count).max() ?? 0
+    private static func lines(_ diagnoses: [Diagnosis], _ palette: Palette) -> [String] {
+        let width = diagnoses.map(\.check.count).max() ?? 0
         let gap = String(repeating: " ", count: 9 + width + 2)
         func padded(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(0, width - text.count))
         }
-        var lines = findings.flatMap { finding in
-            let level = palette.paint(padded(finding.level.rawValue, 7), style(finding.level))
-            let line = "\(level)  \(padded(finding.check, width))  \(finding.message.singleLine)"
-            return [line] + (finding.advice.map { [gap + palette.paint("→ " + $0.singleLine, .dim)] } ?? [])
+        var lines = diagnoses.flatMap { diagnosis in
+            let level = palette.paint(padded(diagnosis.level.rawValue, 7), style(diagnosis.level))
+            let line = "\(level)  \(padded(diagnosis.check, width))  \(diagnosis.message.singleLine)"
+            return [line] + (diagnosis.advice.map { [gap + palette.paint("→ " + $0.singleLine, .dim)] } ?? [])
         }
         let counts = [
-            (Finding.Level.error, "errors"), (.warning, "warnings"), (.unseen, "things that could not be seen"),
+            (Diagnosis.Level.error, "errors"), (.warning, "warnings"), (.unseen, "things that could not be seen"),
         ]
-        .map { level, word in "\(findings.count { $0.level == level }) \(word)" }
+        .map { level, word in "\(diagnoses.count { $0.level == level }) \(word)" }
         lines += ["", counts.joined(separator: ", ")]
         return lines
     }
 
-    private static func style(_ level: Finding.Level) -> Palette.Style {
+    private static func style(_ level: Diagnosis.Level) -> Palette.Style {
         switch level {
         case .ok: .green
         case .unseen: .dim

@@ -23,7 +23,7 @@ struct Job: AsyncParsableCommand {
     func run() async throws {
         let administration = database.administration()
         guard let detail = try await administration.job(JobID(rawValue: id)) else {
-            throw Trouble(.failed, "there is no job \(id)")
+            throw CommandError(.failed, "there is no job \(id)")
         }
         let result = detail.job.state == "done" ? try await administration.result(of: JobID(rawValue: id)) : nil
         if format.json {

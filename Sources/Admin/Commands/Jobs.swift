@@ -1,3 +1,4 @@
+import Annotation
 import ArgumentParser
 import Queue
 import Storage
@@ -22,8 +23,8 @@ struct Jobs: AsyncParsableCommand {
     var state: String?
     @Option(help: "Only jobs of this batch.")
     var batch: String?
-    @Option(help: "caption, vqa, detect or multiview.")
-    var task: AnnotationTask?
+    @Option(help: "Only jobs of this task.")
+    var task: TaskName?
     @Option(help: "Only jobs with this key.")
     var key: String?
     @Option(help: "The most jobs.")
@@ -37,8 +38,11 @@ struct Jobs: AsyncParsableCommand {
 
     func run() async throws {
         let filter = JobFilter(state: state, batch: batch, task: task, key: key)
-        let rows = try await database.administration().jobs(
-            filter, limit: limit, before: before.map(JobID.init(rawValue:)))
+        let administration = database.administration()
+        if let batch { try await administration.batch(named: batch) }
+        if let key { try await administration.requireJob(withKey: key) }
+        let before = before.map(JobID.init(rawValue:))
+        let rows = try await administration.jobs(filter, limit: limit, before: before)
         if format.json {
             for row in rows { try JSONText.say(row) }
         } else if rows.isEmpty {
@@ -46,7 +50,32 @@ struct Jobs: AsyncParsableCommand {
         } else {
             Self.table(rows).lines(width: Console.width(), palette: .output).forEach(Console.say)
         }
+        if rows.count == limit, let last = rows.last {
+            let total = try await Self.total(filter, before, administration)
+            if total.count > rows.count {
+                let least = total.isExact ? "" : "more than "
+                Console.note(
+                    "\(Formats.count(rows.count)) of \(least)\(Formats.count(total.count)) jobs. "
+                        + "The next ones: --before \(last.job_id)")
+            }
+        }
     }
+
+    /// How many jobs there are in all. Groups are counted already; others are counted here, up to a limit.
+    private static func total(
+        _ filter: JobFilter, _ before: JobID?, _ administration: Administration
+    ) async throws -> (count: Int, isExact: Bool) {
+        if filter.state == nil, filter.key == nil, before == nil, filter.batch == nil || filter.task == nil {
+            let selection = filter.batch.map(JobSelection.batch) ?? filter.task.map(JobSelection.task) ?? .everything
+            let counts = try await GroupCounts(selection, administration)
+            return (counts.left + counts.done + counts.dead, true)
+        }
+        let count = try await administration.jobCount(filter, before: before, most: mostCounted)
+        return (count, count < mostCounted)
+    }
+
+    /// Counting goes so far, which takes about a second.
+    private static let mostCounted = 20_000
 
     /// One row a job.
     static func table(_ jobs: [JobRow]) -> Table {
@@ -77,4 +106,11 @@ struct Jobs: AsyncParsableCommand {
     }
 }
 
-extension AnnotationTask: ExpressibleByArgument {}
+extension Administration {
+    /// - Throws: `CommandError`, the same from every command, if no job has the key.
+    func requireJob(withKey key: String) async throws {
+        guard try await !jobs(JobFilter(key: key), limit: 1).isEmpty else {
+            throw CommandError(.failed, "there is no job with the key \"\(key)\"")
+        }
+    }
+}

@@ -40,7 +40,7 @@ struct Pack: ParsableCommand {
         } catch {
             Interruption.obey()
             let what = (error as? InferenceError)?.message ?? "\(out): \((error as NSError).localizedDescription)"
-            throw Trouble(.failed, what)
+            throw CommandError(.failed, what)
         }
         let size = (try? url.resourceValues(forKeys: [.fileSizeKey]).fileSize) ?? 0
         let seconds = (ContinuousClock.now - start) / .seconds(1)
@@ -50,8 +50,8 @@ struct Pack: ParsableCommand {
     private func checkPlace() throws {
         var status = stat()
         guard stat(out, &status) == 0 else { return }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw Trouble(.failed, "\(out) is not a file") }
-        guard force else { throw Trouble(.failed, "\(out) exists; --force replaces it") }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw CommandError(.failed, "\(out) is not a file") }
+        guard force else { throw CommandError(.failed, "\(out) exists; --force replaces it") }
     }
 }
 

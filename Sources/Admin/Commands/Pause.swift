@@ -25,6 +25,7 @@ struct Pause: AsyncParsableCommand {
     func run() async throws {
         let administration = database.administration(statementTimeout: nil)
         for selection in stop.selections {
+            if case .batch(let name) = selection { try await administration.batch(named: name) }
             try await administration.pause(selection)
             if format.json {
                 try JSONText.say(["paused": selection.json])

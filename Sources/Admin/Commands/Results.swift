@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Storage
+import Submissions
 import Synchronization
 
 /// `glossctl results`
@@ -8,13 +9,14 @@ struct Results: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Writes results as JSONL or CSV, row by row, however many there are.",
         discussion: """
-            The views: caption, answer (one row a job), detection (one row a box), multiview (one row an object), \
-            multiview_response (one row a view, question and sample), result (any task, with all that is needed to \
-            run it again). In CSV, arrays are JSON arrays and NULL is an empty field. Rows come in no order.
+            A view has a row a result of its task; detection has a row a box, multiview_response a row a view, question \
+            and sample. Of all tasks, found has a row a thing that was found, and result a row a result, with all that \
+            is needed to run it again. In CSV, arrays are JSON arrays and NULL is an empty field. Rows come in no order.
 
             EXAMPLES
               glossctl results caption --batch photos > captions.jsonl
               glossctl results detection --format csv --output boxes.csv
+              glossctl results caption --key row-17
               glossctl results answer --since '2026-03-01 12:00+01'
 
             \(ExitStatus.help)
@@ -27,10 +29,12 @@ struct Results: AsyncParsableCommand {
 
     @OptionGroup var database: DatabaseOptions
 
-    @Argument(help: "caption, answer, detection, multiview, multiview_response or result.")
+    @Argument(help: "The view of results.")
     var view: ResultView
     @Option(help: "Only results of this batch.")
     var batch: String?
+    @Option(help: "Only results of the job with this key.")
+    var key: String?
     @Option(help: "Only results finished at or after this time.")
     var since: String?
     @Option(help: "The most rows.")
@@ -49,7 +53,9 @@ struct Results: AsyncParsableCommand {
 
     func run() async throws {
         let administration = database.administration(statementTimeout: nil)
-        let sink = try Sink(output)
+        if let batch { try await administration.batch(named: batch) }
+        if let key { try await administration.requireJob(withKey: key) }
+        let file = try OutputFile(output)
         // A bar in the middle of the rows would be in the way.
         let bar = ProgressBar(
             "rows", isEnabled: Console.errorIsTerminal && (output != nil || !Console.outputIsTerminal))
@@ -64,19 +70,19 @@ struct Results: AsyncParsableCommand {
         }
         switch format {
         case .jsonl:
-            try await administration.exportJSON(view, batch: batch, since: since, limit: limit) { row in
-                try sink.write(row + "\n")
+            try await administration.exportJSON(view, batch: batch, key: key, since: since, limit: limit) { row in
+                try file.write(row + "\n")
                 counted()
             }
         case .csv:
-            try await administration.exportText(view, batch: batch, since: since, limit: limit) { columns in
-                try sink.write(CSV.record(columns))
+            try await administration.exportText(view, batch: batch, key: key, since: since, limit: limit) { columns in
+                try file.write(CSV.record(columns))
             } onRow: { row in
-                try sink.write(CSV.record(row))
+                try file.write(CSV.record(row))
                 counted()
             }
         }
-        try sink.close()
+        try file.close()
         bar.finish()
         if output != nil { Console.note("\(Formats.count(count.withLock { $0 })) rows written.") }
     }

@@ -26,6 +26,7 @@ struct Resume: AsyncParsableCommand {
     func run() async throws {
         let administration = database.administration(statementTimeout: nil)
         for selection in stop.selections {
+            if case .batch(let name) = selection { try await administration.batch(named: name) }
             try await administration.resume(selection)
             if format.json {
                 try JSONText.say(["resumed": selection.json])

@@ -1,3 +1,4 @@
+import Annotation
 import ArgumentParser
 import Queue
 import Storage
@@ -6,8 +7,8 @@ import Storage
 struct GroupOptions: ParsableArguments {
     @Option(help: "All jobs of this batch.")
     var batch: String?
-    @Option(help: "All jobs of this task: caption, vqa, detect or multiview.")
-    var task: AnnotationTask?
+    @Option(help: "All jobs of this task.")
+    var task: TaskName?
     @Flag(help: "All jobs.")
     var all = false
 
@@ -37,9 +38,9 @@ extension JobSelection {
     var words: String {
         switch self {
         case .job(let id): "job \(id)"
-        case .batch(let name): "batch \"\(name)\""
+        case .batch(let name): "batch \"\(name.singleLine)\""
         case .task(let task): "task \(task.rawValue)"
-        case .host(let name): "host \(name)"
+        case .host(let name): "host \(name.singleLine)"
         case .everything: "the whole queue"
         }
     }
@@ -74,17 +75,38 @@ struct JobsOptions: ParsableArguments {
     }
 }
 
-/// A change that counts the jobs it touched: what they share.
+/// A change that counts the jobs it touched: what `cancel`, `retry`, `rerun` and `forget` share.
 struct JobChange {
     /// `retried`, `cancelled`
     let participle: String
     /// Why a job that exists was not touched.
     let otherwise: String
+    /// What is asked before, if anything is.
+    var question: Question?
     let apply: (JobSelection) async throws -> Int
 
+    /// What a person agrees to.
+    struct Question {
+        /// `This cancels`
+        let verb: String
+        /// What else it does, with a full stop.
+        let consequence: String
+        /// Jobs named by number need no question.
+        var isForGroupsOnly = true
+        /// The jobs of a group that it may touch.
+        let count: (GroupCounts) -> Int
+    }
+
     /// Makes the change and says what it did.
-    /// - Throws: `Trouble` when a job that was named was not touched.
-    func run(_ selections: [JobSelection], on administration: Administration, json: Bool) async throws {
+    /// - Throws: `CommandError` when a job that was named was not touched, or when it was not agreed to.
+    func run(
+        _ selections: [JobSelection], on administration: Administration, json: Bool,
+        confirmation: ConfirmationOptions? = nil
+    ) async throws {
+        for case .batch(let name) in selections { try await administration.batch(named: name) }
+        if let confirmation, let plan = try await plan(selections, administration, confirmation) {
+            guard try confirmation.agree(to: plan, json: json) else { return }
+        }
         var (total, untouched) = (0, [String]())
         for selection in selections {
             let count = try await apply(selection)
@@ -100,7 +122,60 @@ struct JobChange {
             let those = selections.first.map { $0.isJob ? "" : " of \($0.words)" } ?? ""
             Console.say("\(Formats.count(total)) job\(total == 1 ? "" : "s")\(those) \(participle).")
         }
-        if !untouched.isEmpty { throw Trouble(.failed, untouched.joined(separator: "; ")) }
+        if !untouched.isEmpty { throw CommandError(.failed, untouched.joined(separator: "; ")) }
+    }
+
+    /// What is asked, or nil if nothing is.
+    private func plan(
+        _ selections: [JobSelection], _ administration: Administration, _ confirmation: ConfirmationOptions
+    ) async throws -> Plan? {
+        guard let question, !confirmation.yes, let first = selections.first else { return nil }
+        if first.isJob {
+            guard confirmation.dryRun || !question.isForGroupsOnly else { return nil }
+            let those = selections.count == 1 ? first.words : "\(selections.count) jobs"
+            return Plan(
+                sentence: "\(question.verb) \(those). \(question.consequence)", counts: [participle: selections.count])
+        }
+        let count = question.count(try await GroupCounts(first, administration))
+        return Plan(
+            sentence: "\(question.verb) \(Formats.count(count)) job\(count == 1 ? "" : "s") of \(first.words). "
+                + question.consequence,
+            counts: [participle: count])
+    }
+}
+
+/// How many jobs of a batch, of a task or of all are in which state.
+struct GroupCounts {
+    /// Neither done nor dead.
+    private(set) var left = 0
+    private(set) var done = 0
+    private(set) var dead = 0
+
+    /// - Throws: `CommandError` for a batch that does not exist.
+    init(_ selection: JobSelection, _ administration: Administration) async throws {
+        if case .batch(let name) = selection {
+            let row = try await administration.batch(named: name)
+            (left, done, dead) = (row.left, row.done, row.dead)
+            return
+        }
+        for row in try await administration.depth() {
+            if case .task(let task) = selection, row.task != task.rawValue { continue }
+            left += row.waiting + row.running
+            done += row.done
+            dead += row.dead
+        }
+    }
+}
+
+extension Administration {
+    /// A batch by its name.
+    /// - Throws: `CommandError`, the same from every command, if there is none.
+    @discardableResult
+    func batch(named name: String) async throws -> BatchRow {
+        guard let row = try await batches(named: name, limit: 1).first else {
+            throw CommandError(.failed, "there is no batch \"\(name)\"")
+        }
+        return row
     }
 }
 

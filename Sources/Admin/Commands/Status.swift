@@ -9,7 +9,7 @@ struct Status: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               glossctl status
-              glossctl status --watch
+              glossctl status --watch            as much of it as the terminal has lines for
               glossctl status --json | jq '.depth[] | select(.waiting > 0)'
 
             \(ExitStatus.help)
@@ -36,10 +36,11 @@ struct Status: AsyncParsableCommand {
         while !Task.isCancelled {
             do {
                 let status = try await QueueStatus(administration, limit: limit)
-                if Console.outputIsTerminal && !format.json {
-                    Console.write("\u{1B}[H\u{1B}[2J\u{1B}[3J", to: STDOUT_FILENO)
+                if let size = Console.size(), !format.json {
+                    Console.write(Self.screen(status, size, .output), to: STDOUT_FILENO)
+                } else {
+                    try show(status)
                 }
-                try show(status)
             } catch let error as StorageError where error.disposition == .retry {
                 // The database may come back; a watch waits for it.
                 Console.note("glossctl: \(error.description)")
@@ -51,6 +52,13 @@ struct Status: AsyncParsableCommand {
     private func show(_ status: QueueStatus) throws {
         if format.json { return try JSONText.say(status) }
         status.lines(width: Console.width(), palette: .output).forEach(Console.say)
+    }
+
+    /// What is written to show a status on a whole terminal: over what stands there, so that nothing flickers, and
+    /// without wrapping, so that it stays within its rows.
+    static func screen(_ status: QueueStatus, _ size: (columns: Int, rows: Int), _ palette: Palette) -> String {
+        let lines = status.lines(width: size.columns, height: size.rows - 1, palette: palette)
+        return "\u{1B}[?7l\u{1B}[H" + lines.map { "\($0.harmless)\u{1B}[K\n" }.joined() + "\u{1B}[J\u{1B}[?7h"
     }
 }
 
@@ -75,21 +83,70 @@ struct QueueStatus: Encodable {
         errors = try await administration.errors(limit: limit)
     }
 
-    /// What a person reads: sections that have something to say.
-    func lines(width: Int?, palette: Palette) -> [String] {
-        var lines = section("QUEUE", depthTable, width, palette)
-        if depth.isEmpty { lines = ["No job has been enqueued yet."] }
-        lines += section("BATCHES", batchTable(width: width), width, palette)
-        lines += section("WORKERS", workerTable, width, palette)
-        if workers.isEmpty { lines += ["", palette.paint("No worker is alive: is glossd running?", .yellow)] }
-        lines += section("STAGES of these workers, since they started", stageTable, width, palette)
-        lines += section("PARKED HOSTS", hostTable, width, palette)
-        lines += section("ERRORS of the last 10,000 failed attempts", errorTable, width, palette)
+    /// One table of it.
+    private struct Section {
+        let title: String
+        let table: Table
+    }
+
+    /// What has something to say, the most important first.
+    private func sections(width: Int?) -> [Section] {
+        [
+            Section(title: "QUEUE", table: depthTable), Section(title: "PARKED HOSTS", table: hostTable),
+            Section(title: "WORKERS", table: workerTable), Section(title: "BATCHES", table: batchTable(width: width)),
+            Section(title: "ERRORS of the last 10,000 failed attempts", table: errorTable),
+            Section(title: "STAGES of these workers, since they started", table: stageTable),
+        ]
+        .filter { !$0.table.rows.isEmpty }
+    }
+
+    /// What a person reads.
+    /// - Parameters:
+    ///   - height: the most lines; nil shows all. What does not fit is named.
+    func lines(width: Int?, height: Int? = nil, palette: Palette) -> [String] {
+        var lines: [String] = []
+        if depth.isEmpty { lines.append("No job has been enqueued yet.") }
+        if workers.isEmpty { lines.append(palette.paint("No worker is alive: is glossd running?", .yellow)) }
+        let sections = sections(width: width)
+        let rows = height.map { Self.share($0 - lines.count, among: sections.map(\.table.rows.count)) }
+        var hidden: [String] = []
+        for (index, section) in sections.enumerated() {
+            let (all, shown) = (section.table.rows.count, rows?[index] ?? section.table.rows.count)
+            guard shown > 0 else {
+                hidden.append("\(section.title.prefix { $0 != " " }.lowercased()) (\(all))")
+                continue
+            }
+            let part = shown < all ? " (\(shown) of \(all))" : ""
+            lines += ["", palette.paint(section.title + part, .bold)]
+            lines += section.table.first(shown).lines(width: width, palette: palette)
+        }
+        if !hidden.isEmpty {
+            lines.append(palette.paint("Not shown in so few lines: \(hidden.joined(separator: ", ")).", .dim))
+        }
         return Array(lines.drop { $0.isEmpty })
     }
 
-    private func section(_ title: String, _ table: Table, _ width: Int?, _ palette: Palette) -> [String] {
-        table.rows.isEmpty ? [] : ["", palette.paint(title, .bold)] + table.lines(width: width, palette: palette)
+    /// How many rows each of some tables gets of so many lines: one each as long as there is room for it and its heading,
+    /// then one more each in turn.
+    private static func share(_ lines: Int, among counts: [Int]) -> [Int] {
+        /// A blank line, the title, the table's heading.
+        let heading = 3
+        // One line is kept for what is not shown.
+        var left = lines - 1
+        var rows = counts.map { _ in 0 }
+        for index in counts.indices where left > heading {
+            rows[index] = 1
+            left -= heading + 1
+        }
+        while let index = counts.indices.filter({ rows[$0] > 0 && rows[$0] < counts[$0] }).min(by: {
+            rows[$0] < rows[$1]
+        }),
+            left > 0
+        {
+            rows[index] += 1
+            left -= 1
+        }
+        return rows
     }
 
     private var depthTable: Table {

@@ -28,12 +28,35 @@ struct DatabaseOptions: ParsableArguments {
 struct MigrationsOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Where the migrations are. Default: \(Migrator.installedDirectory), else ./migrations.", valueName: "dir"))
+            "Where the migrations are. Default: beside this program, else \(Migrator.installedDirectory), else ./migrations.",
+            valueName: "dir"))
     var directory: String?
 
     /// The directory that was named, or the first usual one that is there.
     var found: String? {
-        directory ?? [Migrator.installedDirectory, "migrations"].first { FileManager.default.fileExists(atPath: $0) }
+        directory
+            ?? (Self.beside(Self.program) + [Migrator.installedDirectory, "migrations"])
+            .first { FileManager.default.fileExists(atPath: $0) }
+    }
+
+    /// Where a program's own migrations may be: share/gloss/migrations beside its bin, or the sources that it was built
+    /// from, some folders above .build.
+    static func beside(_ program: URL) -> [String] {
+        let folder = program.deletingLastPathComponent()
+        var places = [folder.deletingLastPathComponent().appending(path: "share/gloss/migrations").path]
+        var parent = folder
+        while parent.path != "/" {
+            let isBuild = parent.lastPathComponent.hasPrefix(".build")
+            parent = parent.deletingLastPathComponent()
+            if isBuild { places.append(parent.appending(path: "migrations").path) }
+        }
+        return places
+    }
+
+    /// This program's file.
+    private static var program: URL {
+        let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        return URL(filePath: path ?? CommandLine.arguments[0])
     }
 }
 

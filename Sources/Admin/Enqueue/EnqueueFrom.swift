@@ -1,7 +1,9 @@
+import Annotation
 import ArgumentParser
 import Foundation
 import Queue
 import Storage
+import Submissions
 
 /// `glossctl enqueue from`
 struct EnqueueFrom: AsyncParsableCommand {
@@ -35,7 +37,7 @@ struct EnqueueFrom: AsyncParsableCommand {
     @Option(name: .long, help: "csv or jsonl. Default: by the file's name.")
     var format: SubmissionFormat?
     @Option(help: "The task of lines that name none.")
-    var task: AnnotationTask?
+    var task: TaskName?
     @Option(help: "The batch of lines that name none.")
     var batch: String?
     @Option(help: "The priority of lines that name none.")
@@ -63,6 +65,8 @@ struct EnqueueFrom: AsyncParsableCommand {
             }
             try await bulk.flush()
         } catch {
+            // What the database has is in it, whatever happened to the file.
+            try? await bulk.settle()
             bar.finish()
             Console.note("Stopped early: \(Self.sentence(bulk.report))")
             throw error
@@ -81,7 +85,7 @@ struct EnqueueFrom: AsyncParsableCommand {
 
     private func bulk(hiding bar: ProgressBar) -> BulkEnqueue {
         struct Defaults: Encodable {
-            var task: AnnotationTask?
+            var task: TaskName?
             var batch: String?
             var priority: Int?
             var model: String?
@@ -102,8 +106,8 @@ struct EnqueueFrom: AsyncParsableCommand {
         } else {
             Console.say(Self.sentence(report))
         }
-        if report.bad > 0 { throw Trouble(.badData, "\(report.bad) of \(report.lineCount) lines are no good") }
-        if report.conflict > 0 { throw Trouble(.failed, "\(report.conflict) keys already name other jobs") }
+        if report.bad > 0 { throw CommandError(.badData, "\(report.bad) of \(report.lineCount) lines are no good") }
+        if report.conflict > 0 { throw CommandError(.failed, "\(report.conflict) keys already name other jobs") }
     }
 
     private static func sentence(_ report: BulkEnqueue.Report) -> String {

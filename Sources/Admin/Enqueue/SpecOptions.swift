@@ -1,3 +1,4 @@
+import Annotation
 import ArgumentParser
 import Foundation
 import Queue
@@ -31,34 +32,33 @@ struct SpecOptions: ParsableArguments {
     var model: String?
     @Option(help: ArgumentHelp("The language of the prompt: en, de, pt-BR …", valueName: "code"))
     var language = "en"
-    @Option(
-        help:
-            "How the prompt is formed, if not in the task's own way: caption, cap, describe, ocr, answer, detect, raw.")
-    var style: PromptStyle?
+    @Option(help: "How the prompt is formed. Default: the first of the task's styles.")
+    var style: String?
     @Option(help: ArgumentHelp("The colour under transparent pixels.", valueName: "#rrggbb"))
     var background: Colour?
-    @Option(help: "The most tokens of a response. Default: caption 64, vqa 32, detect 256, multiview 24.")
+    @Option(help: "The most tokens of a response.")
     var maxTokens: Int?
-    @Option(help: "Responses per prompt. Default: 1, and 5 for multiview.")
+    @Option(help: "Responses to each prompt.")
     var samples: Int?
     @Option(help: "0 is greedy. Default: 0, and 1 if there are several samples.")
-    var temperature: Float?
+    var temperature: Double?
     @Option(help: "Sample among so many of the likeliest tokens; 0 is all.")
     var topK = 0
     @Option(help: "Sample among the likeliest tokens that together reach this probability; 1 is all.")
-    var topP: Float = 1
+    var topP = 1.0
     @Option(help: "The seed of the random numbers.")
     var seed: UInt64 = 0
+    @Option(help: "Which score of a response is aggregated, where answers are: sum or normalised.")
+    var score = ResponseScore.sum
 
     func validate() throws {
         guard seed <= UInt64(Int64.max) else { throw ValidationError("--seed must be at most \(Int64.max).") }
     }
 
     /// A job of these options. What is out of range is refused by the database, which says why.
-    func spec(
-        _ task: AnnotationTask, images: [String], texts: [String] = [], score: ResponseScore = .sum
-    ) -> JobSpec {
-        var settings = DecodeSettings.defaults(for: task)
+    /// - Parameter texts: nil: the task's own.
+    func spec(_ task: TaskName, images: [String], texts: [String]?) -> JobSpec {
+        var settings = task.definition.defaults
         settings.maxTokens = maxTokens ?? settings.maxTokens
         settings.samples = samples ?? settings.samples
         settings.temperature = temperature ?? (settings.samples > 1 ? 1 : 0)
@@ -99,7 +99,7 @@ struct Colour: ExpressibleByArgument {
     }
 }
 
-extension PromptStyle: ExpressibleByArgument {}
+extension TaskName: ExpressibleByArgument {}
 extension ResponseScore: ExpressibleByArgument {}
 
 /// Enqueues jobs one by one and says what became of each.
@@ -107,7 +107,7 @@ struct SubmitJobs {
     let database: DatabaseOptions
     let json: Bool
 
-    /// - Throws: `Trouble` when a key already named another job.
+    /// - Throws: `CommandError` when a key already named another job.
     func run(_ specs: [JobSpec], _ options: EnqueueOptions) async throws {
         struct Answer: Encodable {
             var job: JobID
@@ -127,7 +127,7 @@ struct SubmitJobs {
         }
         if hasConflict {
             let key = options.key ?? ""
-            throw Trouble(
+            throw CommandError(
                 .failed, "the key \"\(key)\" already names another \(specs[0].task.rawValue) job; nothing was changed")
         }
     }

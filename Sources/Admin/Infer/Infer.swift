@@ -1,3 +1,4 @@
+import Annotation
 import ArgumentParser
 import Foundation
 import Images
@@ -67,7 +68,7 @@ struct Infer: ParsableCommand {
         do {
             try infer()
         } catch let error as InferenceError {
-            throw Trouble(.failed, error.message)
+            throw CommandError(.failed, error.message)
         }
     }
 
@@ -77,18 +78,18 @@ struct Infer: ParsableCommand {
             contentsOf: try location(), precision: precision, threads: threads ?? Processors.threadCount())
         let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
         if let dumpStages { try dump(model.stages(images: pixels, prompt: prompt), to: dumpStages) }
-        let answers = try answers(model, model.embedImages(pixels))
-        try format.json ? sayJSON(answers) : say(answers, DetectionParser(tokenizer: model.tokenizer))
+        let responses = try responses(model, model.embedImages(pixels))
+        try format.json ? sayJSON(responses) : say(responses, DetectionParser(model.vocabulary))
     }
 
     private func location() throws -> URL {
         guard FileManager.default.fileExists(atPath: model) else {
-            throw Trouble(.failed, "there is no model \(model)")
+            throw CommandError(.failed, "there is no model \(model)")
         }
         return URL(filePath: model)
     }
 
-    private func answers(_ model: PaliGemma, _ images: [ImageTokens]) throws -> [Generation] {
+    private func responses(_ model: PaliGemma, _ images: [ImageTokens]) throws -> [Generation] {
         if let score { return [try model.score(images: images, prompt: prompt, suffix: score)] }
         let settings = DecodeSettings(
             maxTokens: maxTokens, samples: samples, temperature: temperature ?? (samples > 1 ? 1 : 0), topK: topK,
@@ -114,12 +115,12 @@ struct Infer: ParsableCommand {
         do {
             try writeSafeTensors(tensors, to: URL(filePath: path))
         } catch {
-            throw Trouble(.failed, "\(path) cannot be written: \(error.localizedDescription)")
+            throw CommandError(.failed, "\(path) cannot be written: \(error.localizedDescription)")
         }
     }
 
-    private func sayJSON(_ answers: [Generation]) throws {
-        let scored = answers.map(ScoredAnswer.init)
+    private func sayJSON(_ responses: [Generation]) throws {
+        let scored = responses.map(ScoredResponse.init)
         if samples > 1 {
             try JSONText.say(["samples": scored])
         } else if let only = scored.first {
@@ -127,47 +128,49 @@ struct Infer: ParsableCommand {
         }
     }
 
-    private func say(_ answers: [Generation], _ parser: DetectionParser) {
+    private func say(_ responses: [Generation], _ parser: DetectionParser) {
         let palette = Palette.output
-        for answer in answers {
-            Console.say(palette.paint(score ?? answer.text, .bold))
-            let count = "\(answer.tokens.count) token\(answer.tokens.count == 1 ? "" : "s")"
-            let end = answer.finishReason == .eos ? "" : ", cut off by --max-tokens"
-            let (sum, norm) = (answer.sumLogProbability, answer.normalisedLogProbability)
+        for response in responses {
+            Console.say(palette.paint(score ?? response.text, .bold))
+            let count = "\(response.tokens.count) token\(response.tokens.count == 1 ? "" : "s")"
+            let end = response.finishReason == .eos ? "" : ", cut off by --max-tokens"
+            let (sum, norm) = (response.sumLogprob, response.normLogprob)
             let scores = "log-probability \(Formats.fixed(sum, 4)), length-normalised \(Formats.fixed(norm, 4))"
             Console.say(palette.paint("  \(scores), \(count)\(end)", .dim))
-            let boxes = parser.boxes(answer)
-            if !boxes.isEmpty {
-                Self.table(boxes).lines(width: nil, palette: palette).forEach { Console.say("  \($0)") }
+            let findings = parser.parse(response).findings
+            if !findings.isEmpty {
+                Self.table(findings).lines(width: nil, palette: palette).forEach { Console.say("  \($0)") }
             }
         }
     }
 
-    private static func table(_ boxes: [DetectedBox]) -> Table {
+    private static func table(_ findings: [Finding]) -> Table {
         var table = Table([
             .text("BOX"), .number("SCORE"), .number("TOP"), .number("LEFT"), .number("BOTTOM"), .number("RIGHT"),
         ])
-        for box in boxes {
-            let numbers = [box.score, box.yMin, box.xMin, box.yMax, box.xMax].map { Table.Cell(Formats.fixed($0, 3)) }
-            table.add([Table.Cell(box.label, .green)] + numbers)
+        for finding in findings {
+            let edges = finding.box.map { [$0.y1, $0.x1, $0.y2, $0.x2] } ?? [nil, nil, nil, nil]
+            let numbers = [finding.score] + edges
+            let cells = numbers.map { Table.Cell($0.map { Formats.fixed(Double($0), 3) }) }
+            table.add([Table.Cell(finding.label, .green)] + cells)
         }
         return table
     }
 }
 
 /// A response as `--json` gives it.
-struct ScoredAnswer: Encodable {
+struct ScoredResponse: Encodable {
     let text: String
     let tokens: [Int]
     let logprobs: [Double]
     let sumLogprob: Double
-    let finishReason: Generation.FinishReason
+    let finishReason: FinishReason
     let prefixTokenCount: Int
 
-    init(_ answer: Generation) {
-        (text, tokens, logprobs) = (answer.text, answer.tokens, answer.logProbabilities)
-        (sumLogprob, finishReason) = (answer.sumLogProbability, answer.finishReason)
-        prefixTokenCount = answer.prefixTokenCount
+    init(_ response: Generation) {
+        (text, tokens, logprobs) = (response.text, response.tokens, response.logProbabilities)
+        (sumLogprob, finishReason) = (response.sumLogprob, response.finishReason)
+        prefixTokenCount = response.prefixTokenCount
     }
 
     enum CodingKeys: String, CodingKey {
@@ -181,22 +184,22 @@ struct ScoredAnswer: Encodable {
 /// Images of this machine.
 enum LocalImage {
     /// Reads and decodes a file.
-    static func decode(_ path: String) throws(Trouble) -> RGBImage {
+    static func decode(_ path: String) throws(CommandError) -> RGBImage {
         do {
             return try ImageDecoder.decode(try bytes(path))
         } catch let error as ImageError {
-            throw Trouble(.badData, "\(path): \(error.message)")
+            throw CommandError(.badData, "\(path): \(error.message)")
         } catch {
-            throw Trouble(error) ?? Trouble(.failed, "\(path): \(error)")
+            throw CommandError(error) ?? CommandError(.failed, "\(path): \(error)")
         }
     }
 
-    private static func bytes(_ path: String) throws(Trouble) -> [UInt8] {
+    private static func bytes(_ path: String) throws(CommandError) -> [UInt8] {
         do {
             return [UInt8](try Data(contentsOf: URL(filePath: path)))
         } catch {
             let exists = FileManager.default.fileExists(atPath: path)
-            throw Trouble(.badData, exists ? "\(path) cannot be read" : "there is no file \(path)")
+            throw CommandError(.badData, exists ? "\(path) cannot be read" : "there is no file \(path)")
         }
     }
 }

@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 
 /// A card as HTML. All text of users and of the model goes through `HTML.escape`.
@@ -24,20 +25,23 @@ struct CardHTML {
     // MARK: An image
 
     private var image: String {
-        let boxes = card.rows(of: "detect").flatMap(\.found)
-        let caption = card.rows(of: "caption").first?.text ?? card.rows[0].text
+        let captions = card.rows(shownAs: .text)
+        let caption = captions.first?.text ?? card.rows[0].text
         let isSingle = card.imageURLs.count == 1
-        let frames = card.imageURLs.map { picture($0, alternative: caption, boxes: isSingle ? boxes : []) }
+        let boxes = isSingle ? boxRows.flatMap(\.boxes) : []
+        let frames = card.imageURLs.map { picture($0, alternative: caption, boxes: boxes) }
         var body = isSingle ? frames[0] : strip(frames)
         body += "<div class=\"body\">"
-        body += card.rows(of: "caption").map(self.caption).joined()
-        let answers = card.rows(of: "vqa")
+        body += captions.map(self.caption).joined()
+        let answers = card.rows(shownAs: .answer)
         if !answers.isEmpty { body += "<dl class=\"qa\">\(answers.map(answer).joined())</dl>" }
-        body += card.rows(of: "detect").map(detection).joined()
+        body += boxRows.map(detection).joined()
         return body + "</div>"
     }
 
-    private func picture(_ url: String, alternative: String, boxes: [ReportRow.Box]) -> String {
+    private var boxRows: [ReportRow] { card.rows(shownAs: .boxes) }
+
+    private func picture(_ url: String, alternative: String, boxes: [ReportRow.LabelledBox]) -> String {
         let source = HTML.escape(embedded[url] ?? url)
         let picture = "<img loading=\"lazy\" decoding=\"async\" src=\"\(source)\" alt=\"\(HTML.escape(alternative))\">"
         return "<figure class=\"frame\">\(picture)\(overlay(boxes))</figure>"
@@ -49,7 +53,7 @@ struct CardHTML {
         return "<div class=\"strip\" style=\"--n:\(count)\">\(pictures.joined())</div>"
     }
 
-    private func overlay(_ boxes: [ReportRow.Box]) -> String {
+    private func overlay(_ boxes: [ReportRow.LabelledBox]) -> String {
         guard !boxes.isEmpty else { return "" }
         var (rectangles, tags) = ("", "")
         for (index, box) in boxes.enumerated() {
@@ -93,15 +97,15 @@ struct CardHTML {
 
     private func detection(_ row: ReportRow) -> String {
         // The numbers are those of the overlay, which holds the boxes of all detections of this image.
-        let before = card.rows(of: "detect").prefix { $0.job_id != row.job_id }.reduce(0) { $0 + $1.found.count }
-        let chips = row.found.enumerated().map { index, box in
+        let before = boxRows.prefix { $0.job_id != row.job_id }.reduce(0) { $0 + $1.boxes.count }
+        let chips = row.boxes.enumerated().map { index, box in
             """
             <li data-box="\(before + index)" style="--h:\(HTML.hue(of: box.label))">\(HTML.escape(box.label))\
             <span class="p">\(HTML.percent(box.score))</span></li>
             """
         }
         let list = chips.isEmpty ? "<p class=\"none\">nothing found</p>" : "<ul class=\"chips\">\(chips.joined())</ul>"
-        let prompt = HTML.escape(row.prompts.first ?? "detect")
+        let prompt = HTML.escape(row.prompts.first ?? row.task)
         return """
             <div class="detect" title="\(HTML.escape(row.text))"><h3>\(prompt)\(cut(row))</h3>\(list)</div>
             """

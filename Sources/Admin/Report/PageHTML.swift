@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Storage
 
@@ -59,28 +60,33 @@ struct PageHTML {
             + Date().formatted(.iso8601.time(includingFractionalSeconds: false)).prefix(5) + " UTC"
     }
 
+    /// The tasks that have results, in their usual order.
+    private var tasks: [any AnnotationTask] {
+        let present = Set(cards.flatMap { $0.rows.map(\.task) })
+        return TaskName.all.filter { present.contains($0.name.rawValue) }
+    }
+
     private var stats: String {
-        let images = Set(cards.filter { !$0.isObject }.flatMap(\.imageURLs)).count
-        let objects = cards.filter(\.isObject).count
         let rows = cards.flatMap(\.rows)
-        func count(_ task: String) -> Int { rows.lazy.filter { $0.task == task }.count }
-        let boxes = rows.reduce(0) { $0 + $1.found.count }
-        let numbers = [
-            (images, "image"), (count("caption"), "caption"), (count("vqa"), "answer"), (boxes, "box"),
-            (objects, "object"), (dead.count, "failure"), (leftCount, "to come"),
-        ]
-        return numbers.filter { $0.0 > 0 }.map { number, name in
-            let plural = number == 1 || name == "to come" ? name : name == "box" ? "boxes" : name + "s"
-            return "<li><b>\(Formats.count(number))</b> \(plural)</li>"
-        }.joined()
+        let images = Set(cards.filter { !$0.isObject }.flatMap(\.imageURLs)).count
+        let results = tasks.map { task in (rows.count { $0.task == task.name.rawValue }, task.title.lowercased()) }
+        let boxes = rows.reduce(0) { $0 + $1.boxes.count }
+        let numbers = [(images, "images")] + results + [(boxes, "boxes"), (dead.count, "failures")]
+        let items = numbers.filter { $0.0 > 0 }.map { ($0.0, $0.0 == 1 ? Self.singular($0.1) : $0.1) }
+        return (items + (leftCount > 0 ? [(leftCount, "to come")] : []))
+            .map { number, name in "<li><b>\(Formats.count(number))</b> \(name)</li>" }.joined()
+    }
+
+    private static func singular(_ word: String) -> String {
+        String(word.hasSuffix("xes") ? word.dropLast(2) : word.hasSuffix("s") ? word.dropLast() : word[...])
     }
 
     private var taskButtons: String {
-        let names = ["caption": "captions", "vqa": "answers", "detect": "boxes", "multiview": "objects"]
-        let present = Set(cards.flatMap { $0.rows.map(\.task) })
-        guard present.count > 1 else { return "" }
-        let buttons = ["caption", "vqa", "detect", "multiview"].filter(present.contains).map { task in
-            "<button type=\"button\" data-task=\"\(task)\" aria-pressed=\"false\">\(names[task] ?? task)</button>"
+        guard tasks.count > 1 else { return "" }
+        let buttons = tasks.map { task in
+            """
+            <button type="button" data-task="\(task.name)" aria-pressed="false">\(task.title.lowercased())</button>
+            """
         }
         return "<div class=\"tasks\">\(buttons.joined())</div>"
     }

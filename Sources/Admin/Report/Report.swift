@@ -11,11 +11,13 @@ struct Report: AsyncParsableCommand {
         discussion: """
             All that is known of an image stands in one card; each multiview object has a card with its views and the \
             distribution of its answers. The page is one file. It shows the images from their own URLs, or, with \
-            --embed, carries them.
+            --embed, carries them: those that may be fetched under the daemon's policy (public addresses, ports 80 and 443) \
+            and are still the files that were annotated, by their SHA-256. Others keep their URLs.
 
             EXAMPLES
               glossctl report --batch photos --output photos.html
               glossctl report --batch photos --embed --output photos.html
+              glossctl report --batch photos --embed --allow-network 10.1.0.0/16 --output photos.html
 
             \(ExitStatus.help)
             """)
@@ -33,8 +35,7 @@ struct Report: AsyncParsableCommand {
     var title: String?
     @Option(help: "The most results.")
     var limit: Int?
-    @Flag(help: "Put the images' bytes into the page.")
-    var embed = false
+    @OptionGroup var embedding: EmbedOptions
     @Option(help: "The file to write.", completion: .file(extensions: ["html"]))
     var output: String
 
@@ -44,71 +45,96 @@ struct Report: AsyncParsableCommand {
 
     func run() async throws {
         let administration = database.administration(statementTimeout: nil)
-        let progress = try await administration.batches(named: batch, limit: 1_000_000)
-        if let batch, progress.isEmpty { throw Trouble(.failed, "there is no batch \"\(batch)\"") }
-        let cards = ReportCard.group(try await rows(administration))
+        if let batch { try await administration.batch(named: batch) }
+        let embedder = embedding.embed ? try ImageEmbedder(embedding.policy) : nil
+        let cards = ReportCard.group(try await rows(administration, embedder))
         let page = PageHTML(
             title: title ?? batch ?? "All results", cards: cards,
             dead: try await administration.jobs(JobFilter(state: "dead", batch: batch), limit: Self.mostFailures),
-            leftCount: try await left(administration, progress))
-        let missing = try await write(page, to: try Sink(output))
-        try say(page, missing: missing)
+            leftCount: try await left(administration))
+        let embedded = try await write(page, to: try OutputFile(output), embedder)
+        try say(page, embedded, embedder?.problem)
     }
 
-    private func rows(_ administration: Administration) async throws -> [ReportRow] {
+    private func rows(_ administration: Administration, _ embedder: ImageEmbedder?) async throws -> [ReportRow] {
         let rows = Mutex<[ReportRow]>([])
         try await administration.exportJSON(.result, batch: batch, limit: limit) { json in
             let row = try ReportRow(json: json)
+            try embedder?.learn(from: json)
             rows.withLock { $0.append(row) }
         }
-        return rows.withLock { $0 }
+        return try await withFindings(rows.withLock { $0 }, administration)
     }
 
-    private func left(_ administration: Administration, _ progress: [BatchRow]) async throws -> Int {
-        if batch != nil { return progress.reduce(0) { $0 + $1.left } }
-        return try await administration.depth().reduce(0) { $0 + $1.waiting + $1.running }
+    private func withFindings(_ rows: [ReportRow], _ administration: Administration) async throws -> [ReportRow] {
+        let jobs = Set(rows.map(\.job_id))
+        let found = Mutex<[Int64: [FoundRow]]>([:])
+        try await administration.exportJSON(.found, batch: batch) { json in
+            let row = try FoundRow(json: json)
+            if jobs.contains(row.job_id) { found.withLock { $0[row.job_id, default: []].append(row) } }
+        }
+        return found.withLock { found in
+            rows.map { row in
+                var row = row
+                row.findings = (found[row.job_id] ?? []).sorted { $0.n < $1.n }
+                return row
+            }
+        }
     }
 
-    /// - Returns: how many images could not be embedded.
-    private func write(_ page: PageHTML, to sink: Sink) async throws -> Int {
-        let embedder = embed ? try ImageEmbedder() : nil
+    private func left(_ administration: Administration) async throws -> Int {
+        try await GroupCounts(batch.map(JobSelection.batch) ?? .everything, administration).left
+    }
+
+    /// - Returns: what became of the images; none of them is kept.
+    private func write(
+        _ page: PageHTML, to file: OutputFile, _ embedder: ImageEmbedder?
+    ) async throws -> ImageEmbedder.Embedded {
         let bar = ProgressBar("report")
         defer { bar.finish() }
-        var missing = 0
-        try sink.write(page.head)
+        var all = ImageEmbedder.Embedded()
+        try file.write(page.head)
         for start in stride(from: 0, to: page.cards.count, by: Self.embeddedTogether) {
             let part = page.cards[start..<min(start + Self.embeddedTogether, page.cards.count)]
             let urls = Set(part.flatMap(\.imageURLs))
-            let embedded = await embedder?.embed(urls)
-            missing += embedded.map { urls.count - $0.count } ?? 0
+            let embedded = await embedder?.embed(urls) ?? ImageEmbedder.Embedded()
+            all.missingCount += embedded.missingCount
+            all.changedCount += embedded.changedCount
             for index in part.indices {
-                try sink.write(page.opening(before: index))
-                try sink.write(CardHTML(card: part[index], embedded: embedded ?? [:]).html)
+                try file.write(page.opening(before: index))
+                try file.write(CardHTML(card: part[index], embedded: embedded.images).html)
             }
             bar.show(Double(part.endIndex) / Double(page.cards.count), count: part.endIndex)
         }
-        try sink.write(page.tail)
-        try sink.close()
-        return missing
+        try file.write(page.tail)
+        try file.close()
+        return all
     }
 
-    private func say(_ page: PageHTML, missing: Int) throws {
+    private func say(_ page: PageHTML, _ embedded: ImageEmbedder.Embedded, _ problem: String?) throws {
         struct Answer: Encodable {
             var output: String
             var cards: Int
             var results: Int
             var failures: Int
             var not_embedded: Int
+            var changed: Int
         }
         let results = page.cards.reduce(0) { $0 + $1.rows.count }
         if format.json {
             try JSONText.say(
                 Answer(
                     output: output, cards: page.cards.count, results: results, failures: page.dead.count,
-                    not_embedded: missing))
+                    not_embedded: embedded.missingCount, changed: embedded.changedCount))
         } else {
-            let those = missing == 0 ? "" : ", \(missing) images could not be embedded and keep their URLs"
-            Console.note("\(output): \(results) results in \(page.cards.count) cards\(those).")
+            Console.note("\(output): \(results) results in \(page.cards.count) cards.")
+            if embedded.missingCount > 0 {
+                let example = problem.map { ", such as: \($0)" } ?? ""
+                Console.note("\(embedded.missingCount) images keep their URLs, since they cannot be fetched\(example).")
+            }
+            if embedded.changedCount > 0 {
+                Console.note("\(embedded.changedCount) images keep their URLs, since their files have changed.")
+            }
         }
     }
 }

@@ -2,11 +2,13 @@ import Foundation
 
 /// The terminal: what stands on its other end, and plain lines to it.
 enum Console {
-    /// A line on standard output.
-    static func say(_ line: String) { write(line + "\n", to: STDOUT_FILENO) }
+    /// A line on standard output. On a terminal nothing of it but our own colours controls the terminal.
+    static func say(_ line: String) {
+        write((outputIsTerminal ? line.harmless : line) + "\n", to: STDOUT_FILENO)
+    }
 
-    /// A line on standard error.
-    static func note(_ line: String) { write(line + "\n", to: STDERR_FILENO) }
+    /// A line on standard error; what PostgreSQL or a producer wrote may be part of it.
+    static func note(_ line: String) { write(line.harmless + "\n", to: STDERR_FILENO) }
 
     /// Text as it stands. Without a reader there is nobody to work for: it ends the program, as SIGPIPE would.
     static func write(_ text: String, to descriptor: Int32) {
@@ -24,12 +26,18 @@ enum Console {
     /// Whether a person reads standard error.
     static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
+    /// Whether a person can be asked.
+    static var canAsk: Bool { isatty(STDIN_FILENO) == 1 && errorIsTerminal }
+
     /// Columns of the terminal on `descriptor`; nil without one, so that nothing is cut in a pipe.
-    static func width(of descriptor: Int32 = STDOUT_FILENO) -> Int? {
+    static func width(of descriptor: Int32 = STDOUT_FILENO) -> Int? { size(of: descriptor)?.columns }
+
+    /// Columns and rows of the terminal on `descriptor`; nil without one.
+    static func size(of descriptor: Int32 = STDOUT_FILENO) -> (columns: Int, rows: Int)? {
         guard isatty(descriptor) == 1 else { return nil }
         var size = winsize()
-        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-        return Int(size.ws_col)
+        guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return (80, 24) }
+        return (Int(size.ws_col), Int(size.ws_row))
     }
 }
 

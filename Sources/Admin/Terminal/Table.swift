@@ -42,6 +42,13 @@ struct Table {
         rows.append(row)
     }
 
+    /// The same with the first rows only.
+    func first(_ count: Int) -> Table {
+        var table = self
+        table.rows = Array(rows.prefix(count))
+        return table
+    }
+
     /// The lines, heading first.
     /// - Parameter width: the most columns of a line; nil cuts nothing.
     func lines(width: Int?, palette: Palette = Palette(isEnabled: false)) -> [String] {

@@ -15,6 +15,25 @@ extension String {
         return taken + "…"
     }
 
+    /// The text without control characters, except for line breaks, tabs, and the colours of `Palette`.
+    var harmless: String {
+        guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return self }
+        var kept = String.UnicodeScalarView()
+        var rest = Substring(self).unicodeScalars
+        while let first = rest.popFirst() {
+            if first == "\u{1B}", rest.first == "[" {
+                let end = rest.dropFirst().drop { ("0"..."9").contains($0) }
+                if end.first == "m" {
+                    kept.append(first)
+                    continue
+                }
+            }
+            let isHarmless = first.properties.generalCategory != .control || first == "\n" || first == "\t"
+            kept.append(isHarmless ? first : " ")
+        }
+        return String(kept)
+    }
+
     /// The text without what could move a terminal's cursor: control characters become spaces.
     var singleLine: String {
         String(String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? " " : $0 }))

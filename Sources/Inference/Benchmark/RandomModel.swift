@@ -1,6 +1,8 @@
+import Annotation
 import Foundation
 
-/// A PaliGemma of random weights, to measure what each stage costs: no file is needed. Its answers mean nothing; its work is a real model's.
+/// A PaliGemma of random weights, to measure what each stage costs: no file is needed. Its answers mean nothing; its
+/// work is a real model's.
 public final class RandomModel {
     /// What was measured.
     public struct Cost: Sendable {
@@ -51,6 +53,7 @@ public final class RandomModel {
 
     /// Draws the weights; some seconds at 3B.
     public init(_ configuration: ModelConfiguration, precision: Precision, threads: Int) throws(InferenceError) {
+        try configuration.check(precision, path: "a random model")
         var weights = RandomWeights(precision: precision)
         self.configuration = configuration
         self.precision = precision
@@ -75,13 +78,13 @@ public final class RandomModel {
         let pixels = PixelValues(rgb: rgb, width: side, height: side, size: side)
         let images = [PixelValues](repeating: pixels, count: count)
         return cost(operations: vision.operations(images: count), weightBytes: vision.weightByteCount) {
-            _ = vision.embed(images, compute)
+            _ = try vision.embed(images, compute)
         }
     }
 
     /// Prefixes of `tokens` tokens each, in one pass; the next token of each is drawn.
     public func prefill(sequences: Int, tokens: Int) -> (Prefilled, Cost) {
-        let caches = (0..<sequences).map { _ in language.makeCache(capacity: tokens) }
+        let caches = (0..<sequences).map { _ in cache(capacity: tokens) }
         let rows = sequences * tokens
         let operations =
             language.operations(rows: rows, attended: Double(rows) * Double(tokens))
@@ -92,7 +95,7 @@ public final class RandomModel {
                 SequenceRows(
                     shared: nil, own: cache, rows: index * tokens..<(index + 1) * tokens, bidirectional: tokens)
             }
-            draw(language.forwardToLast(noise(rows: rows), parts, compute), from: caches)
+            try draw(language.forwardToLast(noise(rows: rows), parts, compute), from: caches)
         }
         return (Prefilled(caches: caches), cost)
     }
@@ -101,18 +104,18 @@ public final class RandomModel {
     public func prefixes(_ count: Int, tokens: Int) -> Prefilled {
         Prefilled(
             caches: (0..<count).map { _ in
-                let cache = language.makeCache(capacity: tokens)
+                let cache = cache(capacity: tokens)
                 cache.fillRandomly()
                 cache.advance(by: tokens)
                 return cache
             })
     }
 
-    /// One token for each of `samples` answers of each prefix, `steps` times; the next tokens are drawn at temperature 1. The cost of
-    /// one step.
+    /// One token for each of `samples` answers of each prefix, `steps` times; the next tokens are drawn at temperature
+    /// 1. The cost of one step.
     public func extend(_ prefilled: Prefilled, samples: Int, steps: Int) -> Cost {
         let rows = prefilled.caches.count * samples
-        let own = (0..<rows).map { _ in language.makeCache(capacity: steps) }
+        let own = (0..<rows).map { _ in cache(capacity: steps) }
         let seen = Double(prefilled.caches.first?.count ?? 0) + Double(steps) / 2
         let operations = language.operations(rows: rows, attended: Double(rows) * seen)
         let all = cost(
@@ -124,7 +127,7 @@ public final class RandomModel {
                     SequenceRows(
                         shared: prefilled.caches[$0 / samples], own: own[$0], rows: $0..<$0 + 1, bidirectional: 0)
                 }
-                draw(language.forwardToLast(noise(rows: rows), parts, compute), from: prefilled.caches)
+                try draw(language.forwardToLast(noise(rows: rows), parts, compute), from: prefilled.caches)
             }
         }
         return Cost(
@@ -132,51 +135,64 @@ public final class RandomModel {
             weightBytes: all.weightBytes / Double(steps))
     }
 
-    /// One product of `rows` rows with weights of the given size, over copies of them that no cache holds; the cost of one.
+    /// One product of `rows` rows with weights of the given size, over copies of them that no cache holds; the cost of
+    /// one.
     public func product(rows: Int, inputs: Int, outputs: Int, seconds: Double) -> Cost {
         let shape = WeightShape(outputs: outputs, inputs: inputs, type: precision.weightType(.bf16))
-        let copies = (0..<max(1, 400_000_000 / shape.byteCount)).map { index in
-            let weights = PackedWeights(shape)
-            weights.fillRandomly(seed: UInt64(index))
-            return Linear(weights: weights, bias: nil)
+        return certain {
+            var copies: [Linear] = []
+            for index in 0..<max(1, 400_000_000 / shape.byteCount) {
+                let weights = try PackedWeights(shape)
+                weights.fillRandomly(seed: UInt64(index))
+                copies.append(Linear(weights: weights, bias: nil))
+            }
+            var x = try Operand(rows: rows, columns: inputs, type: precision.operandType)
+            let values = [Float](repeating: 0.1, count: rows * inputs)
+            compute.convert(try Matrix(rows: rows, columns: inputs, values: values), into: &x)
+            var y = try Matrix(rows: rows, columns: outputs)
+            for copy in copies.prefix(2) { compute.linear(x, copy, into: &y) }
+            var count = 0
+            let start = ContinuousClock.now
+            repeat {
+                compute.linear(x, copies[count % copies.count], into: &y)
+                count += 1
+            } while (.now - start) / .seconds(1) < seconds
+            return Cost(
+                seconds: (.now - start) / .seconds(1) / Double(count),
+                operations: 2 * Double(rows) * Double(inputs) * Double(outputs), weightBytes: Double(shape.byteCount))
         }
-        var x = Operand(rows: rows, columns: inputs, type: precision.operandType)
-        compute.convert(
-            Matrix(rows: rows, columns: inputs, values: [Float](repeating: 0.1, count: rows * inputs)), into: &x)
-        var y = Matrix(rows: rows, columns: outputs)
-        for copy in copies.prefix(2) { compute.linear(x, copy, into: &y) }
-        var count = 0
-        let start = ContinuousClock.now
-        repeat {
-            compute.linear(x, copies[count % copies.count], into: &y)
-            count += 1
-        } while (.now - start) / .seconds(1) < seconds
-        return Cost(
-            seconds: (.now - start) / .seconds(1) / Double(count),
-            operations: 2 * Double(rows) * Double(inputs) * Double(outputs), weightBytes: Double(shape.byteCount))
     }
 
-    private func noise(rows: Int) -> Matrix {
+    private func noise(rows: Int) throws(InferenceError) -> Matrix {
         let values = (0..<1031).map { Float(sin(Double($0 * $0))) }
-        var hidden = Matrix(rows: rows, columns: configuration.text.width)
+        var hidden = try Matrix(rows: rows, columns: configuration.text.width)
         for row in 0..<rows {
             hidden.setRows((0..<hidden.columns).map { values[($0 + 37 * row) % values.count] }, at: row)
         }
         return hidden
     }
 
-    private func draw(_ hidden: borrowing Matrix, from prefixes: [KeyValueCache]) {
-        let (own, settings) = (language.makeCache(capacity: 1), DecodeSettings(temperature: 1))
+    private func draw(_ hidden: borrowing Matrix, from prefixes: [KeyValueCache]) throws(InferenceError) {
+        let (own, settings) = (cache(capacity: 1), DecodeSettings(temperature: 1))
         let live = (0..<hidden.rows).map { row in
             LiveSequence(query: row, sample: row, prefix: prefixes[0], own: own, sampler: Sampler(settings: settings))
         }
         var sequences = live[...]
-        language.draw(hidden, rows: Array(live.indices), for: &sequences, compute)
+        try language.draw(hidden, rows: Array(live.indices), for: &sequences, compute)
     }
 
-    private func cost(operations: Double, weightBytes: Int, _ work: () -> Void) -> Cost {
+    private func cache(capacity: Int) -> KeyValueCache {
+        certain { try language.makeCache(capacity: capacity) }
+    }
+
+    /// Nothing is measured without memory.
+    private func certain<Value>(_ work: () throws -> Value) -> Value {
+        do { return try work() } catch { fatalError("\(error)") }
+    }
+
+    private func cost(operations: Double, weightBytes: Int, _ work: () throws -> Void) -> Cost {
         let start = ContinuousClock.now
-        work()
+        certain(work)
         return Cost(
             seconds: (.now - start) / .seconds(1), operations: operations, weightBytes: Double(weightBytes))
     }

@@ -1,7 +1,8 @@
 /// Image tokens by content, and which images still have to go through the vision tower. No computing.
 ///
-/// An image is pinned from its first `retain` until its last `release`. Others stay as long as there is room, the least recently
-/// used go first. Pinned images alone may exceed the limit: by those of one query at the most, as `missing` sees to.
+/// An image is pinned from its first `retain` until its last `release`. Others stay as long as there is room, the least
+/// recently used go first. Pinned images alone may exceed the limit: by those of one query at the most, as `missing`
+/// sees to.
 struct ImageCache {
     private struct Entry {
         var pixels: PixelValues?
@@ -56,7 +57,8 @@ struct ImageCache {
 
     private mutating func evict() {
         while byteCount > byteLimit {
-            // No sorting: in the long run one goes for each that comes, and images of a small model are here by the thousand.
+            // No sorting: in the long run one goes for each that comes, and images of a small model are here by the
+            // thousand.
             let idle = entries.lazy.filter { $0.value.pins == 0 }
             guard let (key, entry) = idle.min(by: { $0.value.lastUse < $1.value.lastUse }) else { return }
             byteCount -= entry.tokens?.byteCount ?? 0

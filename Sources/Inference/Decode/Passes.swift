@@ -1,3 +1,4 @@
+import Annotation
 import Synchronization
 
 /// Tokens before an answer: image tokens first, then ids.
@@ -20,7 +21,7 @@ struct LiveSequence {
     var tokens: [Int] = []
     var logProbabilities: [Double] = []
 
-    func finished(endToken: Int) -> Generation.FinishReason? {
+    func finished(endToken: Int) -> FinishReason? {
         if tokens.last == endToken { return .eos }
         return tokens.count >= sampler.settings.maxTokens ? .length : nil
     }
@@ -30,38 +31,38 @@ struct LiveSequence {
 struct ScoredTokens {
     let tokens: [Int]
     let logProbabilities: [Double]
-    let finishReason: Generation.FinishReason
+    let finishReason: FinishReason
 }
 
-/// Passes over sequences of different lengths. No padding exists: rows of all sequences stand under each other, and each row's
-/// arithmetic is its own.
+/// Passes over sequences of different lengths. No padding exists: rows of all sequences stand under each other, and
+/// each row's arithmetic is its own.
 extension LanguageModel {
     /// Fills the empty caches of the prefixes: hidden states of their last tokens [prefixes, width].
-    func prefill(_ prefixes: [Prefix], _ caches: [KeyValueCache], _ compute: Compute) -> Matrix {
+    func prefill(_ prefixes: [Prefix], _ caches: [KeyValueCache], _ compute: Compute) throws(InferenceError) -> Matrix {
         let sequences = prefixes.map { ($0, $0.count) }
-        return forwardToLast(embed(prefixes), rows(sequences, caches), compute)
+        return try forwardToLast(embed(prefixes), rows(sequences, caches), compute)
     }
 
     /// One token more for each sequence: hidden states at it [sequences, width].
-    func extend(_ live: [LiveSequence], _ compute: Compute) -> Matrix {
-        var hidden = Matrix(rows: live.count, columns: configuration.width)
+    func extend(_ live: [LiveSequence], _ compute: Compute) throws(InferenceError) -> Matrix {
+        var hidden = try Matrix(rows: live.count, columns: configuration.width)
         for (row, sequence) in live.enumerated() { embed([sequence.tokens.last!], into: &hidden, at: row) }
         let rows = live.enumerated().map { row, sequence in
             SequenceRows(shared: sequence.prefix, own: sequence.own, rows: row..<row + 1, bidirectional: 0)
         }
-        return forwardToLast(hidden, rows, compute)
+        return try forwardToLast(hidden, rows, compute)
     }
 
-    /// One pass over a whole sequence: hidden states of all tokens, [tokens, width]. The first `bidirectional` tokens see each other, later
-    /// ones are causal. The slow twin of extend, and the way to score a given suffix.
-    func forward(_ tokens: Prefix, bidirectional: Int, _ compute: Compute) -> Matrix {
-        var hidden = embed([tokens])
-        forward(&hidden, rows([(tokens, bidirectional)], [makeCache(capacity: tokens.count)]), compute)
+    /// One pass over a whole sequence: hidden states of all tokens, [tokens, width]. The first `bidirectional` tokens
+    /// see each other, later ones are causal. The slow twin of extend, and the way to score a given suffix.
+    func forward(_ tokens: Prefix, bidirectional: Int, _ compute: Compute) throws(InferenceError) -> Matrix {
+        var hidden = try embed([tokens])
+        try forward(&hidden, rows([(tokens, bidirectional)], [makeCache(capacity: tokens.count)]), compute)
         return hidden
     }
 
-    private func embed(_ prefixes: [Prefix]) -> Matrix {
-        var hidden = Matrix(rows: prefixes.reduce(0) { $0 + $1.count }, columns: configuration.width)
+    private func embed(_ prefixes: [Prefix]) throws(InferenceError) -> Matrix {
+        var hidden = try Matrix(rows: prefixes.reduce(0) { $0 + $1.count }, columns: configuration.width)
         var row = 0
         for prefix in prefixes {
             for image in prefix.images {
@@ -97,11 +98,11 @@ extension LanguageModel {
     /// Most rows of logits at once: 66 MB at a vocabulary of 257,216, and enough for the speed of a product.
     private static let logitRows = 64
 
-    /// Each sequence's next token, drawn from the logits of its row of `hidden` [rows, width]. `rows` names a row for each, in order; several
-    /// may share one.
+    /// Each sequence's next token, drawn from the logits of its row of `hidden` [rows, width]. `rows` names a row for
+    /// each, in order; several may share one.
     func draw(
         _ hidden: borrowing Matrix, rows: [Int], for sequences: inout ArraySlice<LiveSequence>, _ compute: Compute
-    ) {
+    ) throws(InferenceError) {
         // Parts of equal size, so that each has its logits where those of the last one were.
         let parts = (hidden.rows + Self.logitRows - 1) / Self.logitRows
         var first = 0
@@ -109,7 +110,7 @@ extension LanguageModel {
             let start = hidden.rows * index / parts
             let part = start..<hidden.rows * (index + 1) / parts
             let end = rows[first...].firstIndex { $0 >= part.upperBound } ?? rows.count
-            let logits = logits(hidden, rows: Array(part), compute)
+            let logits = try logits(hidden, rows: Array(part), compute)
             let range = sequences.startIndex + first..<sequences.startIndex + end
             compute.draw(logits, rows: rows[first..<end].map { $0 - start }, for: &sequences[range])
             first = end

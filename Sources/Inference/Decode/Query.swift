@@ -1,3 +1,5 @@
+import Annotation
+
 extension Scheduler {
     /// An image and the name by which it is known again.
     public struct Image: Sendable {
@@ -12,7 +14,7 @@ extension Scheduler {
 
         /// An image for the vision tower. Without a key it is known by the SHA-256 of its pixels.
         public init(_ pixels: PixelValues, key: String? = nil) {
-            self.key = key ?? "pixels \(sha256(pixels.values))"
+            self.key = key ?? "pixels \(sha256(pixels.bytes))"
             content = .pixels(pixels)
         }
 
@@ -33,13 +35,16 @@ extension Scheduler {
         public let prompt: String
         /// How to answer.
         public let settings: DecodeSettings
+        /// Lower is earlier: it begins before all that wait with a higher one.
+        public let priority: Int
 
         /// A query; nothing is checked yet.
-        public init(id: Int, images: [Image], prompt: String, settings: DecodeSettings) {
+        public init(id: Int, images: [Image], prompt: String, settings: DecodeSettings, priority: Int = 0) {
             self.id = id
             self.images = images
             self.prompt = prompt
             self.settings = settings
+            self.priority = priority
         }
     }
 
@@ -51,6 +56,29 @@ extension Scheduler {
         public let result: Result<[Generation], InferenceError>
         /// Its share of the passes that it was part of.
         public let seconds: StageSeconds
+        /// Its share of what they computed.
+        public let work: Work
+
+        init(
+            id: Int, result: Result<[Generation], InferenceError>, seconds: StageSeconds = StageSeconds(),
+            work: Work = Work()
+        ) {
+            (self.id, self.result, self.seconds, self.work) = (id, result, seconds, work)
+        }
+    }
+
+    /// What was computed for a query. What several share is divided among them, so sums over queries are what was
+    /// computed in all.
+    public struct Work: Sendable, Equatable {
+        /// Images through the vision tower: none for one that was cached.
+        public var images = 0.0
+        /// Prefixes through the language model, and their tokens.
+        public var prefills = 0.0, prefixTokens = 0.0
+        /// Tokens of its answers that were decoded: a prefill draws the first of each, an extension every other.
+        public var tokens = 0
+
+        /// Nothing yet.
+        public init() {}
     }
 
     /// Seconds on the clock, by stage.
@@ -71,12 +99,13 @@ extension Scheduler {
 
     /// How much at once. Results do not depend on it.
     public struct Limits: Sendable {
-        /// Bytes of keys and values. What a query needs at worst is reserved when its prefill begins: its prefix, and every sample at
-        /// its full length. A query that needs more than all of it is computed alone.
+        /// Bytes of keys and values. What a query needs at worst is reserved when its prefill begins: its prefix, and
+        /// every sample at its full length. A query that needs more than all of it is computed alone.
         public var keyValueBytes: Int
         /// Bytes of image tokens kept for queries about the same images.
         public var imageBytes: Int
-        /// No prefill begins while so many answers are being extended, or after so many were begun between two extensions.
+        /// No prefill begins while so many answers are being extended, or after so many were begun between two
+        /// extensions.
         public var rows: Int
 
         /// Limits; 160 rows are those of an object with 8 views, 4 questions and 5 samples.

@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 
 /// Draws tokens from logits. Stateless: a draw depends on (seed, sample, step) and its logits alone, never on what else

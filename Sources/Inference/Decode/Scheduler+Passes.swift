@@ -1,17 +1,27 @@
+import Annotation
+
 extension Scheduler {
     /// Images through the vision tower; what they cost is shared by the queries that wait for them.
     mutating func embed(_ keys: [String]) {
         let start = ContinuousClock.now
-        let tokens = model.embedImages(keys.map { images.pixels($0)! })
-        for (key, tokens) in zip(keys, tokens) { images.fill(key, tokens) }
+        let embedded = Result { () throws(InferenceError) in
+            try model.embedImages(keys.map { images.pixels($0)! })
+        }
         let seconds = start.secondsAgo
         statistics.seconds.vision += seconds
-        statistics.imageCount += keys.count
-        for key in keys {
-            let users = waiting.prefixes.filter { $0.key.images.contains(key) }.flatMap(\.queries)
-            for user in users {
-                pending[user.id]?.seconds.vision += seconds / Double(keys.count) / Double(users.count)
+        let users = keys.map { self.users(of: $0).map(\.id) }
+        for ids in users {
+            for id in ids {
+                pending[id]?.hasBegun = true
+                pending[id]?.seconds.vision += seconds / Double(keys.count) / Double(ids.count)
             }
+        }
+        switch embedded {
+        case .success(let tokens):
+            for (key, tokens) in zip(keys, tokens) { images.fill(key, tokens) }
+            statistics.imageCount += keys.count
+            for ids in users { for id in ids { pending[id]?.work.images += 1 / Double(ids.count) } }
+        case .failure(let error): end(Array(users.joined()), with: error)
         }
     }
 
@@ -19,51 +29,86 @@ extension Scheduler {
     mutating func prefill(count: Int) {
         let start = ContinuousClock.now
         let first = waiting.removeFirst(count)
-        let prefixes = first.map { Prefix(images: $0.key.images.map { images.tokens($0)! }, ids: $0.key.ids) }
-        let caches = first.map { model.language.makeCache(capacity: $0.count) }
-        let hidden = model.language.prefill(prefixes, caches, model.compute)
-        begunCount = first.reduce(live.isEmpty ? 0 : begunCount) { $0 + $1.answerCount }
-        let (before, rows) = (live.count, first.indices.flatMap { begin(first[$0], caches[$0], row: $0) })
-        model.language.draw(hidden, rows: rows, for: &live[before...], model.compute)
+        let begun = Result { () throws(InferenceError) in try begin(first) }
         for prefix in first { for _ in prefix.queries { prefix.key.images.forEach { images.release($0) } } }
         let seconds = start.secondsAgo
         let tokenCount = first.reduce(0) { $0 + $1.count }
         statistics.seconds.prefill += seconds
-        statistics.prefillCount += count
-        statistics.prefillTokenCount += tokenCount
         for prefix in first {
-            let share = seconds * Double(prefix.count) / Double(tokenCount * prefix.queries.count)
-            for query in prefix.queries { pending[query.id]?.seconds.prefill += share }
-        }
-        handOver()
-    }
-
-    /// Makes the samples of a prefix live; the row of its logits for each.
-    private mutating func begin(_ prefix: WaitingPrefix, _ cache: KeyValueCache, row: Int) -> [Int] {
-        for query in prefix.queries {
-            for sample in 0..<query.settings.samples {
-                live.append(
-                    LiveSequence(
-                        query: query.id, sample: sample, prefix: cache,
-                        own: model.language.makeCache(capacity: query.settings.maxTokens),
-                        sampler: Sampler(settings: query.settings)))
+            for query in prefix.queries {
+                let share = Double(prefix.count) / Double(tokenCount) / Double(prefix.queries.count)
+                pending[query.id]?.hasBegun = true
+                pending[query.id]?.seconds.prefill += seconds * share
             }
         }
-        return Array(repeating: row, count: prefix.answerCount)
+        switch begun {
+        case .success(let sequences):
+            statistics.prefillCount += count
+            statistics.prefillTokenCount += tokenCount
+            for prefix in first { for query in prefix.queries { pending[query.id]?.work.add(prefill: prefix) } }
+            begunCount = sequences.count + (live.isEmpty ? 0 : begunCount)
+            live += sequences
+            countTokens(of: sequences)
+            handOver()
+        case .failure(let error): end(first.flatMap { $0.queries.map(\.id) }, with: error)
+        }
+    }
+
+    /// The samples of some prefixes, each with its first token.
+    private func begin(_ waiting: [WaitingPrefix]) throws(InferenceError) -> [LiveSequence] {
+        let prefixes = waiting.map { Prefix(images: $0.key.images.map { images.tokens($0)! }, ids: $0.key.ids) }
+        var caches: [KeyValueCache] = []
+        for prefix in waiting { caches.append(try model.language.makeCache(capacity: prefix.count)) }
+        var (sequences, rows): ([LiveSequence], [Int]) = ([], [])
+        for (row, prefix) in waiting.enumerated() {
+            for query in prefix.queries {
+                for sample in 0..<query.settings.samples {
+                    sequences.append(
+                        LiveSequence(
+                            query: query.id, sample: sample, prefix: caches[row],
+                            own: try model.language.makeCache(capacity: query.settings.maxTokens),
+                            sampler: Sampler(settings: query.settings)))
+                    rows.append(row)
+                }
+            }
+        }
+        let hidden = try model.language.prefill(prefixes, caches, model.compute)
+        try model.language.draw(hidden, rows: rows, for: &sequences[...], model.compute)
+        return sequences
     }
 
     /// The next token of every live answer.
     mutating func extend() {
         let start = ContinuousClock.now
         begunCount = 0
-        let hidden = model.language.extend(live, model.compute)
-        model.language.draw(hidden, rows: Array(live.indices), for: &live[...], model.compute)
+        let extended = Result { () throws(InferenceError) in
+            let hidden = try model.language.extend(live, model.compute)
+            try model.language.draw(hidden, rows: Array(live.indices), for: &live[...], model.compute)
+        }
         let seconds = start.secondsAgo
         statistics.seconds.extend += seconds
-        statistics.extendCount += 1
-        statistics.extendRowCount += live.count
         for sequence in live { pending[sequence.query]?.seconds.extend += seconds / Double(live.count) }
-        handOver()
+        switch extended {
+        case .success:
+            statistics.extendCount += 1
+            statistics.extendRowCount += live.count
+            countTokens(of: live)
+            handOver()
+        case .failure(let error): end(live.map(\.query), with: error)
+        }
+    }
+
+    private mutating func countTokens(of drawn: [LiveSequence]) {
+        for sequence in drawn { pending[sequence.query]?.work.tokens += 1 }
+    }
+
+    /// Ends queries whose pass failed: what they hold is given up, and no other is touched.
+    private mutating func end(_ ids: [Int], with error: InferenceError) {
+        for id in ids {
+            guard let query = pending[id] else { continue }
+            drop(id)
+            ended.append(Completion(id: id, result: .failure(error), seconds: query.seconds, work: query.work))
+        }
     }
 
     /// Takes out the answers that have ended, and the queries whose last answer has.
@@ -86,7 +131,15 @@ extension Scheduler {
         let result = Result { () throws(InferenceError) in
             try answers.map { answer throws(InferenceError) in try model.generation(answer, query.prefixCount) }
         }
-        ended.append(Completion(id: id, result: result, seconds: query.seconds))
+        ended.append(Completion(id: id, result: result, seconds: query.seconds, work: query.work))
+    }
+}
+
+extension Scheduler.Work {
+    /// A query's share of a prefill.
+    fileprivate mutating func add(prefill prefix: WaitingPrefix) {
+        prefills += 1 / Double(prefix.queries.count)
+        prefixTokens += Double(prefix.count) / Double(prefix.queries.count)
     }
 }
 

@@ -1,12 +1,16 @@
+import Annotation
+
 /// Decides what the model computes next, and computes it: queries in, answers out, a pass at a time.
 ///
-/// It holds queries of any number of jobs at once. Each distinct image goes through the vision tower once; queries with the same
-/// images and prompt that wait together share a prefill; and all answers are extended together, whatever their lengths and settings:
-/// they leave when they end, and others join. What a query is answered does not depend on the others, nor on the limits.
+/// It holds queries of any number of jobs at once. Each distinct image goes through the vision tower once; queries with
+/// the same images and prompt that wait together share a prefill; and all answers are extended together, whatever their
+/// lengths and settings: they leave when they end, and others join. What a query is answered does not depend on the
+/// others, nor on the limits.
 ///
-/// Prefixes are admitted in the order of their arrival, as memory allows, and live answers get their turn however many short ones
-/// keep coming, so that none waits for ever. It belongs to one thread,
-/// which it blocks while it computes.
+/// Prefixes are admitted by priority, then in the order of their arrival, as memory allows, and live answers get their
+/// turn however many short ones keep coming: none waits for ever but for better ones. A pass of images or prefills is
+/// of one priority, so what comes with a better one waits for no more than the pass under way, if there is room beside
+/// the live answers; these go on. It belongs to one thread, which it blocks while it computes.
 public struct Scheduler: ~Copyable {
     /// A query that has not ended.
     struct Pending {
@@ -14,10 +18,21 @@ public struct Scheduler: ~Copyable {
         let prefixCount: Int
         var answers: [ScoredTokens?]
         var seconds = StageSeconds()
+        var work = Work()
+        /// A pass computed for it: an image, or its prefix.
+        var hasBegun = false
     }
 
-    /// Rows of one pass of the vision tower or of prefills: bounds activations (some 60 KB a row at 3B) and how long a pass lasts; no
-    /// gain beyond.
+    /// What one step computes.
+    private enum Pass {
+        case images([String])
+        case prefill(count: Int)
+        case extend
+        case nothing
+    }
+
+    /// Rows of one pass of the vision tower or of prefills: bounds activations (some 60 KB a row at 3B) and how long a
+    /// pass lasts; no gain beyond.
     static let passRows = 1024
 
     let model: PaliGemma
@@ -58,15 +73,32 @@ public struct Scheduler: ~Copyable {
         return bytes
     }
 
-    /// Queries of which nothing but their images was computed.
+    /// Queries of which nothing but their images was computed, in the order in which they will be.
     public var waitingQueries: [Int] { waiting.prefixes.flatMap { $0.queries.map(\.id) } }
+
+    /// Queries of which nothing was computed and something will be in the next step, an image or the prefix. Each is
+    /// named once.
+    public var queriesToBegin: [Int] {
+        let users: [WaitingPrefix.Query]
+        switch nextPass() {
+        case .images(let keys): users = keys.flatMap { self.users(of: $0) }
+        case .prefill(let count): users = waiting.prefixes.prefix(count).flatMap(\.queries)
+        case .extend, .nothing: users = []
+        }
+        return Set(users.map(\.id)).filter { pending[$0]?.hasBegun == false }.sorted()
+    }
+
+    /// Who waits for an image.
+    func users(of image: String) -> [WaitingPrefix.Query] {
+        waiting.prefixes.filter { $0.key.images.contains(image) }.flatMap(\.queries)
+    }
 
     /// Takes a query in. One that can't be served is handed back by the next step, and touches no other.
     public mutating func submit(_ query: Query) {
         precondition(pending[query.id] == nil, "two queries with the same number")
         let prefix: WaitingPrefix
         do { prefix = try model.waitingPrefix(of: query) } catch {
-            ended.append(Completion(id: query.id, result: .failure(error), seconds: StageSeconds()))
+            ended.append(Completion(id: query.id, result: .failure(error)))
             return
         }
         let answers = [ScoredTokens?](repeating: nil, count: query.settings.samples)
@@ -82,38 +114,50 @@ public struct Scheduler: ~Copyable {
     /// Drops a query, wherever it is. Nothing is handed over for it.
     public mutating func cancel(_ id: Int) {
         ended.removeAll { $0.id == id }
+        drop(id)
+    }
+
+    mutating func drop(_ id: Int) {
         guard pending.removeValue(forKey: id) != nil else { return }
         live.removeAll { $0.query == id }
         if let key = waiting.remove(query: id) { key.images.forEach { images.release($0) } }
     }
 
-    /// Does one pass, if there is something to do: images, prefills, or the next token of every live answer. What ended by it.
+    /// Does one pass, if there is something to do: images, prefills, or the next token of every live answer. What ended
+    /// by it.
     ///
     /// Prefills come first, until enough answers are live: a step costs little more for many than for few.
     public mutating func step() -> [Completion] {
-        if ended.isEmpty { pass() }
+        switch nextPass() {
+        case .images(let keys): embed(keys)
+        case .prefill(let count): prefill(count: count)
+        case .extend: extend()
+        case .nothing: break
+        }
         defer { ended = [] }
         return ended
     }
 
-    private mutating func pass() {
+    private func nextPass() -> Pass {
+        guard ended.isEmpty else { return .nothing }
         let admitted = admitted()
         if admitted.contains(where: { !isReady($0) }), case let missing = missingImages(), !missing.isEmpty {
-            return embed(missing)
+            return .images(missing)
         }
         let ready = admitted.prefix { isReady($0) }
-        if !ready.isEmpty { return prefill(count: ready.count) }
-        if !live.isEmpty { extend() }
+        if !ready.isEmpty { return .prefill(count: ready.count) }
+        return live.isEmpty ? .nothing : .extend
     }
 
-    /// The first prefixes in line that one pass may prefill now.
+    /// The first prefixes in line, of one priority, that one pass may prefill now.
     private func admitted() -> ArraySlice<WaitingPrefix> {
         var (rows, bytes) = (0, reservedBytes)
         var answers = live.isEmpty ? 0 : max(live.count, begunCount)
         return waiting.prefixes.prefix { prefix in
             let need = model.language.cacheBytes(of: prefix)
             let isAlone = answers == 0
-            guard answers < limits.rows, rows == 0 || rows + prefix.count <= Self.passRows,
+            guard prefix.priority == waiting.prefixes[0].priority, answers < limits.rows,
+                rows == 0 || rows + prefix.count <= Self.passRows,
                 isAlone || bytes + need <= limits.keyValueBytes
             else { return false }
             rows += prefix.count
@@ -125,14 +169,15 @@ public struct Scheduler: ~Copyable {
 
     private func isReady(_ prefix: WaitingPrefix) -> Bool { prefix.key.images.allSatisfy { images.tokens($0) != nil } }
 
-    /// Images of one pass of the vision tower, first in line first: no more than the cache has room for, but all of the first prefix
-    /// whatever the limit.
+    /// Images of one pass of the vision tower, first in line first and of one priority: no more than the cache has room
+    /// for, but all of the first prefix whatever the limit.
     private func missingImages() -> [String] {
         let count = model.configuration.imageTokenCount
         let bytes = count * model.configuration.text.width * MemoryLayout<Float>.stride
         var room = min(images.roomBytes / bytes, max(1, Self.passRows / count))
         var missing: [String] = []
         for (index, prefix) in waiting.prefixes.enumerated() {
+            guard prefix.priority == waiting.prefixes[0].priority else { return missing }
             for key in Set(prefix.key.images).sorted() where images.pixels(key) != nil && !missing.contains(key) {
                 guard index == 0 || room > 0 else { return missing }
                 missing.append(key)

@@ -141,7 +141,7 @@ extension Compute {
         let (input, result, ldq) = (projections.base, output.target(), projections.columns)
         let layout = KeyValueLayout(layers: 1, heads: 1, headDimension: d, type: output.type)
         split(images * heads, cost: 4 * count * count * d) { range in
-            let cache = Matrix(rows: 1, columns: layout.byteCount(capacity: count) / 4, zeroed: true)
+            let cache = Matrix.temporary(rows: 1, columns: layout.byteCount(capacity: count) / 4, zeroed: true)
             let block = AttentionBlock(compute: self, headDimension: d, type: output.type, scale: scale)
             for item in range {
                 let first = input + item / heads * count * ldq + item % heads * d
@@ -166,7 +166,8 @@ extension Compute {
     }
 }
 
-/// Queries that share a KV head and what they see: consecutive tokens of one sequence, or the next tokens of the samples of one prefill.
+/// Queries that share a KV head and what they see: consecutive tokens of one sequence, or the next tokens of the
+/// samples of one prefill.
 private struct AttentionTask {
     /// Sequences with the same prefix, and tokens of each by their index in its `own`.
     var parts: [(sequence: SequenceRows, tokens: Range<Int>)]
@@ -259,14 +260,14 @@ private struct AttentionBlock {
         let second = (before + panel - 1) / panel * panel
         let width = second + (Int(parts.map(\.keys.outputs).max() ?? 0) + panel - 1) / panel * panel
         let queries = parts.flatMap(\.queries)
-        let operand = Operand(rows: queries.count, columns: headDimension, type: type)
+        let operand = Operand.temporary(rows: queries.count, columns: headDimension, type: type)
         for (index, query) in queries.enumerated() {
             var target = operand.target(from: index)
             gloss_convert(compute.instructionSet, query.source, 0, GLOSS_F32, 1, &target, 1, Int64(headDimension), nil)
         }
-        let scores = Matrix(rows: queries.count, columns: width)
-        let weights = Operand(rows: queries.count, columns: width, type: type)
-        let sums = Matrix(rows: queries.count, columns: headDimension)
+        let scores = Matrix.temporary(rows: queries.count, columns: width)
+        let weights = Operand.temporary(rows: queries.count, columns: width, type: type)
+        let sums = Matrix.temporary(rows: queries.count, columns: headDimension)
         if let shared { multiply(operand.operand, shared.keys, scores.output(GLOSS_STORE), 0..<queries.count) }
         forEachPart(parts) { part, rows in
             multiply(operand.operand, part.keys, scores.output(GLOSS_STORE, column: second), rows)

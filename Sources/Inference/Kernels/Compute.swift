@@ -1,8 +1,8 @@
 import CKernels
 import Synchronization
 
-/// Where and how kernels run: instruction set and threads, neither of which changes a bit of any result, and the order in which
-/// bf16 is summed.
+/// Where and how kernels run: instruction set and threads, neither of which changes a bit of any result, and the order
+/// in which bf16 is summed.
 struct Compute: Sendable {
     let instructionSet: gloss_isa
     /// bf16 is summed as AMX does.
@@ -32,7 +32,8 @@ struct Compute: Sendable {
         pool.run(chunks: chunks) { body(count * $0 / chunks..<count * ($0 + 1) / chunks) }
     }
 
-    /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]; `panels`: some of the outputs, by 64.
+    /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]; `panels`: some of the outputs, by
+    /// 64.
     func linear(
         _ x: borrowing Operand, _ layer: Linear, into y: inout Matrix, _ form: gloss_form = GLOSS_STORE,
         panels: Range<Int>? = nil
@@ -42,10 +43,12 @@ struct Compute: Sendable {
     }
 
     /// y = f(x · Wᵀ + b) as the next product's left side. GEGLU: y [rows, outputs / 2].
-    func linear(_ x: borrowing Operand, _ layer: Linear, into y: inout Operand, _ form: gloss_form) {
+    func linear(
+        _ x: borrowing Operand, _ layer: Linear, into y: inout Operand, _ form: gloss_form
+    ) throws(InferenceError) {
         precondition(y.columns == layer.weights.outputs / (form == GLOSS_GEGLU ? 2 : 1) && y.rows == x.rows)
         if y.type != GLOSS_INT8 { return multiply(x, layer, y.output(form)) }
-        let wide = Operand(rows: y.rows, columns: y.columns, type: GLOSS_BF16)
+        let wide = try Operand(rows: y.rows, columns: y.columns, type: GLOSS_BF16)
         multiply(x, layer, wide.output(form))
         convert(wide, into: &y)
     }
@@ -93,7 +96,7 @@ struct Compute: Sendable {
     private func convert(_ source: UnsafeRawPointer, stride: Int, type: gloss_dtype, into y: inout Operand) {
         let (target, columns) = (y.target(), y.columns)
         split(y.rows, cost: (y.type == GLOSS_INT8 ? 16 : 4) * columns) { rows in
-            let scratch = Matrix(rows: 1, columns: columns)
+            let scratch = Matrix.temporary(rows: 1, columns: columns)
             var target = target.from(row: rows.lowerBound)
             gloss_convert(
                 instructionSet, source + rows.lowerBound * stride, Int64(stride), type, 1, &target, Int64(rows.count),
@@ -106,7 +109,7 @@ struct Compute: Sendable {
         precondition(x.columns == norm.weight.count && y.columns == x.columns && y.rows == x.rows)
         let (input, target, d) = (x.base, y.target(), x.columns)
         split(x.rows, cost: 16 * d) { rows in
-            let scratch = Matrix(rows: 1, columns: d)
+            let scratch = Matrix.temporary(rows: 1, columns: d)
             var target = target.from(row: rows.lowerBound)
             gloss_layer_norm(
                 instructionSet, input + rows.lowerBound * d, norm.weight, norm.bias, norm.epsilon, &target,
@@ -119,7 +122,7 @@ struct Compute: Sendable {
         precondition(x.columns == weight.count && y.columns == x.columns && y.rows == x.rows)
         let (input, target, d) = (x.base, y.target(), x.columns)
         split(x.rows, cost: 8 * d) { rows in
-            let scratch = Matrix(rows: 1, columns: d)
+            let scratch = Matrix.temporary(rows: 1, columns: d)
             var target = target.from(row: rows.lowerBound)
             gloss_rms_norm(
                 instructionSet, input + rows.lowerBound * d, weight, epsilon, &target, Int64(rows.count), Int64(d),
@@ -137,7 +140,8 @@ struct Compute: Sendable {
         Int(gloss_argmax(instructionSet, logits.base + row * logits.columns, Int64(logits.columns)))
     }
 
-    /// The first index of row `row` where the running sum of the probabilities exceeds `uniform` (0..<1) of their total.
+    /// The first index of row `row` where the running sum of the probabilities exceeds `uniform` (0..<1) of their
+    /// total.
     func draw(_ logits: borrowing Matrix, row: Int, temperature: Double, uniform: Double) -> Int {
         Int(
             gloss_draw(

@@ -3,8 +3,9 @@ import Foundation
 
 /// Keys and values of one run of tokens, for every layer: [layer][KV head][keys, values].
 ///
-/// Both are laid out as the right side of a matrix product: keys as weights [tokens, head], values as weights [head, tokens]. Written by
-/// the one forward pass that owns it; once filled, a prefix is shared by the samples that extend it.
+/// Both are laid out as the right side of a matrix product: keys as weights [tokens, head], values as weights [head,
+/// tokens]. Written by the one forward pass that owns it; once filled, a prefix is shared by the samples that extend
+/// it.
 final class KeyValueCache {
     let layout: KeyValueLayout
     let capacity: Int
@@ -12,11 +13,11 @@ final class KeyValueCache {
     private(set) var count = 0
     private let storage: UnsafeMutableRawPointer
 
-    init(layout: KeyValueLayout, capacity: Int) {
+    init(layout: KeyValueLayout, capacity: Int) throws(InferenceError) {
         self.layout = layout
         self.capacity = capacity
         storage = UnsafeMutableRawPointer(
-            allocateAligned(count: max(1, layout.byteCount(capacity: capacity) / 4), zeroed: true))
+            try Memory.allocate(count: layout.byteCount(capacity: capacity) / 4, zeroed: true))
     }
 
     deinit { free(storage) }

@@ -2,7 +2,8 @@ import CKernels
 
 /// What this machine can do at best, all threads together: the limits that the engine is held against.
 ///
-/// Medians of several runs. Arithmetic is register to register; memory is read once, from a buffer far larger than any cache.
+/// Medians of several runs. Arithmetic is register to register; memory is read once, from a buffer far larger than any
+/// cache.
 public struct MachinePeaks: Sendable {
     /// Threads that it was measured with.
     public let threadCount: Int

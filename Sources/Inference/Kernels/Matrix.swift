@@ -8,20 +8,27 @@ struct Matrix: ~Copyable {
     let base: UnsafeMutablePointer<Float>
     private let isScratch: Bool
 
-    /// Uninitialised, unless `zeroed`.
-    init(rows: Int, columns: Int, zeroed: Bool = false) {
-        self.rows = rows
-        self.columns = columns
-        isScratch = !zeroed
-        base =
-            zeroed
-            ? allocateAligned(count: max(rows * columns, 1), zeroed: true) : Scratch.shared.take(count: rows * columns)
+    /// Uninitialised.
+    init(rows: Int, columns: Int) throws(InferenceError) {
+        self.init(rows, columns, try Memory.takeScratch(count: rows * columns), isScratch: true)
+    }
+
+    private init(_ rows: Int, _ columns: Int, _ base: UnsafeMutablePointer<Float>, isScratch: Bool) {
+        (self.rows, self.columns, self.base, self.isScratch) = (rows, columns, base, isScratch)
+    }
+
+    /// Of a kernel, while it computes. Uninitialised, unless `zeroed`.
+    static func temporary(rows: Int, columns: Int, zeroed: Bool = false) -> Matrix {
+        let count = rows * columns
+        let base =
+            zeroed ? Memory.allocateIfPossible(count: count, zeroed: true) : Scratch.shared.take(count: count)
+        return Matrix(rows, columns, Memory.certain(base, count: count), isScratch: !zeroed)
     }
 
     /// A copy of `values`, row by row.
-    init(rows: Int, columns: Int, values: [Float]) {
+    init(rows: Int, columns: Int, values: [Float]) throws(InferenceError) {
         precondition(values.count == rows * columns)
-        self.init(rows: rows, columns: columns)
+        try self.init(rows: rows, columns: columns)
         values.withUnsafeBufferPointer { base.update(from: $0.baseAddress!, count: $0.count) }
     }
 
@@ -58,17 +65,3 @@ struct Matrix: ~Copyable {
         for i in 0..<other.rows * columns { target[i] += other.base[i] }
     }
 }
-
-/// `count` floats, to be freed with `free`: on a 64-byte boundary, or zeroed. Zeros come from calloc, so that pages of a large
-/// cache that are never touched cost nothing. Large memory is asked for in huge pages: streams of weights miss the TLB less.
-func allocateAligned(count: Int, zeroed: Bool) -> UnsafeMutablePointer<Float> {
-    let bytes = (count * MemoryLayout<Float>.stride + 63) / 64 * 64
-    let isLarge = !zeroed && bytes >= 4 * hugePage
-    guard let raw = zeroed ? calloc(1, bytes) : aligned_alloc(isLarge ? hugePage : 64, bytes) else {
-        fatalError("out of memory: \(bytes) bytes")
-    }
-    if isLarge { madvise(raw, bytes, MADV_HUGEPAGE) }  // refused: as without
-    return raw.bindMemory(to: Float.self, capacity: count)
-}
-
-private let hugePage = 2 << 20

@@ -9,32 +9,46 @@ struct Operand: ~Copyable {
     /// Bytes from one row to the next.
     let stride: Int
     let base: UnsafeMutableRawPointer
+    /// int8 has them behind the rows.
     private let scales: UnsafeMutablePointer<Float>
     private let corrections: UnsafeMutablePointer<Int32>
 
     /// Uninitialised, but for zeros where a row ends inside of a word.
-    init(rows: Int, columns: Int, type: gloss_dtype) {
-        self.rows = rows
-        self.columns = columns
-        self.type = type
-        // Not a power of two, or many rows would share the few places that a cache has for one address's low bits.
-        let bytes = (columns * type.byteCount + 15) / 16 * 16
-        stride = bytes % 1024 == 0 ? bytes + 64 : bytes
+    init(rows: Int, columns: Int, type: gloss_dtype) throws(InferenceError) {
+        let count = Self.count(rows, stride: Self.stride(columns, type), type)
+        self.init(rows, columns, type, try Memory.takeScratch(count: count))
+    }
+
+    /// Of a kernel, while it computes.
+    static func temporary(rows: Int, columns: Int, type: gloss_dtype) -> Operand {
+        let count = count(rows, stride: stride(columns, type), type)
+        return Operand(rows, columns, type, Memory.certain(Scratch.shared.take(count: count), count: count))
+    }
+
+    private init(_ rows: Int, _ columns: Int, _ type: gloss_dtype, _ memory: UnsafeMutablePointer<Float>) {
         precondition(type != GLOSS_INT8 || columns <= Int(GLOSS_INT8_INPUTS))
-        let scaled = type == GLOSS_INT8 ? max(rows, 1) : 1
-        base = UnsafeMutableRawPointer(Scratch.shared.take(count: rows * stride / 4))
-        scales = allocateAligned(count: scaled, zeroed: false)
-        corrections = UnsafeMutableRawPointer(allocateAligned(count: scaled, zeroed: false))
-            .bindMemory(to: Int32.self, capacity: scaled)
+        (self.rows, self.columns, self.type) = (rows, columns, type)
+        stride = Self.stride(columns, type)
+        base = UnsafeMutableRawPointer(memory)
+        scales = memory + rows * stride / 4
+        corrections = (base + rows * stride + rows * MemoryLayout<Float>.stride)
+            .bindMemory(to: Int32.self, capacity: type == GLOSS_INT8 ? rows : 0)
         // Products read whole words, two of f32 beside bf16 weights.
         if columns * type.byteCount % 8 != 0 { memset(base, 0, rows * stride) }
     }
 
-    deinit {
-        Scratch.shared.give(base, count: rows * stride / 4)
-        free(scales)
-        free(corrections)
+    /// Not a power of two, or many rows would share the few places that a cache has for one address's low bits.
+    private static func stride(_ columns: Int, _ type: gloss_dtype) -> Int {
+        let bytes = (columns * type.byteCount + 15) / 16 * 16
+        return bytes % 1024 == 0 ? bytes + 64 : bytes
     }
+
+    /// Floats that the rows take, in int8 with a scale and a correction each.
+    private static func count(_ rows: Int, stride: Int, _ type: gloss_dtype) -> Int {
+        rows * stride / 4 + (type == GLOSS_INT8 ? 2 * rows : 0)
+    }
+
+    deinit { Scratch.shared.give(base, count: Self.count(rows, stride: stride, type)) }
 
     /// For a kernel that writes rows from `row` on.
     func target(from row: Int = 0) -> gloss_target {

@@ -13,9 +13,9 @@ public enum Processors {
     /// Whether there is AMX, which int8 uses by itself and bf16 as `Precision.bf16AMX`.
     public static var hasAMX: Bool { gloss_best_isa() == GLOSS_AMX }
 
-    /// How many threads to compute with: as many as there are CPUs (of `cpus`, if there are any), and no more than the cgroup's quota,
-    /// rounded up: two threads use up a quota of 1.5 CPUs and are halted together for a quarter of the time; one would leave a
-    /// third of it unused. (Go and Java round up too.)
+    /// How many threads to compute with: as many as there are CPUs (of `cpus`, if there are any), and no more than the
+    /// cgroup's quota, rounded up: two threads use up a quota of 1.5 CPUs and are halted together for a quarter of the
+    /// time; one would leave a third of it unused. (Go and Java round up too.)
     public static func threadCount(cpus: [Int] = []) -> Int {
         let allowed = allowed().count
         let present = !cpus.isEmpty ? cpus.count : allowed > 0 ? allowed : ProcessInfo.processInfo.activeProcessorCount
@@ -63,8 +63,8 @@ enum CPUQuota {
         case legacy(String)
     }
 
-    /// The folders that /proc/self/cgroup names, and those above: in a container the named one may not be visible, but the root is
-    /// the container's own.
+    /// The folders that /proc/self/cgroup names, and those above: in a container the named one may not be visible, but
+    /// the root is the container's own.
     static func paths(_ cgroup: String) -> [Path] {
         cgroup.split(separator: "\n").flatMap { line -> [Path] in
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)

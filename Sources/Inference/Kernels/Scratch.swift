@@ -1,8 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Memory of matrices that live as long as a layer or a pass. What is given back is kept for the next of about its size: fresh
-/// memory costs the kernel its zeroing, which was 4% of an extend.
+/// Memory of matrices that live as long as a layer or a pass. What is given back is kept for the next of about its
+/// size: fresh memory costs the kernel its zeroing, which was 4% of an extend.
 final class Scratch: Sendable {
     /// Sendable unchecked: nobody reads or writes a block that is kept.
     private struct Block: @unchecked Sendable {
@@ -26,14 +26,14 @@ final class Scratch: Sendable {
     /// Bytes that are kept now.
     var keptBytes: Int { kept.withLock { Self.bytes($0) } }
 
-    /// At least `count` floats on a 64-byte boundary, of any value.
-    func take(count: Int) -> UnsafeMutablePointer<Float> {
+    /// At least `count` floats on a 64-byte boundary, of any value; nil where there is no memory.
+    func take(count: Int) -> UnsafeMutablePointer<Float>? {
         let bytes = Self.size(count: count)
         // The last one that was given back may still be in a processor's cache.
         let found = kept.withLock { kept in
             kept.lastIndex { $0.bytes == bytes }.map { kept.remove(at: $0) }
         }
-        guard let found else { return allocateAligned(count: bytes / 4, zeroed: false) }
+        guard let found else { return Memory.allocateIfPossible(count: bytes / 4, zeroed: false) }
         return found.base.assumingMemoryBound(to: Float.self)
     }
 

@@ -18,8 +18,8 @@ final class ThreadPool: @unchecked Sendable {
 
     deinit { gloss_pool_destroy(pool) }
 
-    /// Calls `body` with each of 0..<chunks once, on any of the threads and in any order, and returns when all are done.
-    /// From inside a run, and while another thread has one, the caller computes alone.
+    /// Calls `body` with each of 0..<chunks once, on any of the threads and in any order, and returns when all are
+    /// done. From inside a run, and while another thread has one, the caller computes alone.
     func run(chunks: Int, _ body: (Int) -> Void) {
         withoutActuallyEscaping(body) { body in
             withUnsafePointer(to: body) { context in

@@ -1,5 +1,6 @@
 import CKernels
 import Foundation
+import Synchronization
 
 /// Number format of a stored tensor.
 enum StoredType: Sendable {
@@ -43,10 +44,10 @@ final class PackedWeights: @unchecked Sendable {
     private let owner: AnyObject?
 
     /// Unwritten; `fill` writes rows.
-    init(_ shape: WeightShape) {
+    init(_ shape: WeightShape) throws(InferenceError) {
         self.shape = shape
         owner = nil
-        storage = UnsafeMutableRawPointer(allocateAligned(count: (shape.byteCount + 3) / 4, zeroed: false))
+        storage = UnsafeMutableRawPointer(try Memory.allocate(count: (shape.byteCount + 3) / 4, zeroed: false))
         // Columns beyond `outputs` and inputs beyond `inputs` are computed: they must be numbers.
         if shape.outputs % Int(GLOSS_PANEL) != 0 || shape.isGated || shape.inputs % 4 != 0 {
             memset(storage, shape.type == GLOSS_INT8 ? 128 : 0, shape.panelBytes)
@@ -79,24 +80,37 @@ final class PackedWeights: @unchecked Sendable {
             inputs: Int64(inputs), panel_words: Int64(shape.panelWords), type: shape.type)
     }
 
-    /// Packs a stored [rows, inputs] matrix as outputs [at, at + rows), or as the gate (0) or up (1) half of a gated pair.
-    func fill(at output: Int, rows: Int, gate: Int? = nil, from source: RawSpan, type: StoredType) {
+    /// Packs a stored [rows, inputs] matrix as outputs [at, at + rows), or as the gate (0) or up (1) half of a gated
+    /// pair. How many of its numbers are not finite as they are held.
+    @discardableResult
+    func fill(at output: Int, rows: Int, gate: Int? = nil, from source: RawSpan, type: StoredType) -> Int {
         precondition(source.byteCount == rows * inputs * type.byteCount && output + rows <= outputs)
         precondition(shape.isGated == (gate != nil))
         // In parallel, and no panel by two: chunks begin where panels do.
         let chunk = 4 * Int(GLOSS_PANEL)
         let bounds =
             [output] + stride(from: (output / chunk + 1) * chunk, to: output + rows, by: chunk) + [output + rows]
+        let notFinite = Atomic(0)
         source.withUnsafeBytes { bytes in
             nonisolated(unsafe) let base = bytes.baseAddress!
             nonisolated(unsafe) let target = storage
             DispatchQueue.concurrentPerform(iterations: bounds.count - 1) { i in
                 let part = base + (bounds[i] - output) * inputs * type.byteCount
+                let count = (bounds[i + 1] - bounds[i]) * inputs
+                notFinite.add(countNotFinite(part, type.kernelType, count, as: shape.type), ordering: .relaxed)
                 // A gated row r stands in column 2 r, about: bounds are multiples of 32, so their columns are exact.
                 let first = gate == nil ? bounds[i] : 2 * bounds[i]
                 pack(part, bounds[i + 1] - bounds[i], type, into: target, first: first, gate: gate ?? -1)
             }
         }
+        return notFinite.load(ordering: .relaxed)
+    }
+
+    /// Columns whose scale is not finite, for one of their numbers or because the rotated ones exceed f32; 0 but for
+    /// int8.
+    var notFiniteScaleCount: Int {
+        guard shape.type == GLOSS_INT8 else { return 0 }
+        return countNotFinite(storage + shape.panelBytes, GLOSS_F32, shape.panelCount * Int(GLOSS_PANEL))
     }
 
     /// Noise, for benchmarks.
@@ -134,6 +148,11 @@ final class PackedWeights: @unchecked Sendable {
         gloss_unpack(&weights, Int64(output), scale, matrix.base + row * inputs)
     }
 }
+
+/// How many of `count` numbers are not finite as `held`, or as they are stored.
+func countNotFinite(
+    _ numbers: UnsafeRawPointer, _ stored: gloss_dtype, _ count: Int, as held: gloss_dtype? = nil
+) -> Int { Int(gloss_count_not_finite(numbers, stored, Int64(count), held ?? stored)) }
 
 /// Stored numbers as f32.
 func floats(from source: RawSpan, type: StoredType) -> [Float] {

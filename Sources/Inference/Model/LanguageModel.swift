@@ -15,7 +15,8 @@ struct LanguageModel: Sendable {
         var matrices: [PackedWeights] { [projections, output, gateAndUp, down].map(\.weights) }
     }
 
-    /// Rows of the MLP computed at once: bounds its memory (2 × 16384 columns at 2B). A prefill with one image of 224 px is not split.
+    /// Rows of the MLP computed at once: bounds its memory (2 × 16384 columns at 2B). A prefill with one image of 224
+    /// px is not split.
     private static let mlpRows = 384
 
     let configuration: ModelConfiguration.Text
@@ -70,33 +71,35 @@ struct LanguageModel: Sendable {
     }
 
     /// All layers over the rows of `sequences`; their caches grow by these rows. `hidden` [rows, width], in place.
-    func forward(_ hidden: inout Matrix, _ sequences: [SequenceRows], _ compute: Compute) {
-        var buffers = Buffers(self, rows: hidden.rows)
+    func forward(_ hidden: inout Matrix, _ sequences: [SequenceRows], _ compute: Compute) throws(InferenceError) {
+        var buffers = try Buffers(self, rows: hidden.rows)
         for index in layers.indices {
             project(hidden, index, sequences, into: &buffers, compute)
-            finishLayer(&hidden, index, sequences, &buffers, compute)
+            try finishLayer(&hidden, index, sequences, &buffers, compute)
         }
         for sequence in sequences { sequence.own.advance(by: sequence.rows.count) }
     }
 
-    /// The same, of which only each sequence's last row is wanted: [sequences, width]. The last layer computes keys and values of all rows,
-    /// and the rest of these alone.
-    func forwardToLast(_ hidden: consuming Matrix, _ sequences: [SequenceRows], _ compute: Compute) -> Matrix {
-        var buffers = Buffers(self, rows: hidden.rows)
+    /// The same, of which only each sequence's last row is wanted: [sequences, width]. The last layer computes keys and
+    /// values of all rows, and the rest of these alone.
+    func forwardToLast(
+        _ hidden: consuming Matrix, _ sequences: [SequenceRows], _ compute: Compute
+    ) throws(InferenceError) -> Matrix {
+        var buffers = try Buffers(self, rows: hidden.rows)
         for index in layers.indices.dropLast() {
             project(hidden, index, sequences, into: &buffers, compute)
-            finishLayer(&hidden, index, sequences, &buffers, compute)
+            try finishLayer(&hidden, index, sequences, &buffers, compute)
         }
         let index = layers.count - 1
         storeKeys(hidden, index, sequences, into: &buffers, compute)
-        var wanted = Matrix(rows: sequences.count, columns: hidden.columns)
+        var wanted = try Matrix(rows: sequences.count, columns: hidden.columns)
         for (row, sequence) in sequences.enumerated() {
             wanted.copyRows(of: hidden, from: sequence.rows.upperBound - 1, to: row, count: 1)
         }
         let last = sequences.enumerated().map { $1.last(row: $0) }
-        var few = Buffers(self, rows: wanted.rows)
+        var few = try Buffers(self, rows: wanted.rows)
         projectQueries(wanted, index, last, into: &few, compute)
-        finishLayer(&wanted, index, last, &few, compute)
+        try finishLayer(&wanted, index, last, &few, compute)
         for sequence in sequences { sequence.own.advance(by: sequence.rows.count) }
         return wanted
     }
@@ -110,11 +113,14 @@ struct LanguageModel: Sendable {
         /// [rows, queries].
         var attended: Operand
 
-        init(_ model: LanguageModel, rows: Int) {
+        init(_ model: LanguageModel, rows: Int) throws(InferenceError) {
             let (heads, precision) = (model.heads, model.precision)
-            normed = Operand(rows: rows, columns: model.configuration.width, type: precision.operandType)
-            projections = Matrix(rows: rows, columns: heads.rowWidth)
-            attended = Operand(rows: rows, columns: heads.queryWidth, type: precision.attentionType)
+            let normed = try Operand(rows: rows, columns: model.configuration.width, type: precision.operandType)
+            let projections = try Matrix(rows: rows, columns: heads.rowWidth)
+            let attended = try Operand(rows: rows, columns: heads.queryWidth, type: precision.attentionType)
+            self.normed = normed
+            self.projections = projections
+            self.attended = attended
         }
     }
 
@@ -158,50 +164,50 @@ struct LanguageModel: Sendable {
     /// attention → output → norm → MLP, onto the residual stream.
     private func finishLayer(
         _ hidden: inout Matrix, _ index: Int, _ sequences: [SequenceRows], _ buffers: inout Buffers, _ compute: Compute
-    ) {
+    ) throws(InferenceError) {
         let layer = layers[index]
         compute.attention(
             buffers.projections, sequences, heads: heads, layer: index,
             scale: 1 / Float(configuration.headDimension).squareRoot(), into: &buffers.attended)
         if precision == .int8 {
-            var attended = Operand(rows: hidden.rows, columns: heads.queryWidth, type: GLOSS_INT8)
+            var attended = try Operand(rows: hidden.rows, columns: heads.queryWidth, type: GLOSS_INT8)
             compute.convert(buffers.attended, into: &attended)
             compute.linear(attended, layer.output, into: &hidden, GLOSS_ADD)
         } else {
             compute.linear(buffers.attended, layer.output, into: &hidden, GLOSS_ADD)
         }
-        feedForward(layer, &hidden, compute)
+        try feedForward(layer, &hidden, compute)
     }
 
     /// hidden += down(gelu(gate(x)) · up(x)), x = norm(hidden), some rows at a time.
-    private func feedForward(_ layer: Layer, _ hidden: inout Matrix, _ compute: Compute) {
+    private func feedForward(_ layer: Layer, _ hidden: inout Matrix, _ compute: Compute) throws(InferenceError) {
         let parts = (hidden.rows + Self.mlpRows - 1) / Self.mlpRows
-        if parts == 1 { return addFeedForward(layer, &hidden, compute) }
+        if parts == 1 { return try addFeedForward(layer, &hidden, compute) }
         for part in 0..<parts {
             let start = hidden.rows * part / parts
             let count = hidden.rows * (part + 1) / parts - start
-            var rows = Matrix(rows: count, columns: hidden.columns)
+            var rows = try Matrix(rows: count, columns: hidden.columns)
             rows.copyRows(of: hidden, from: start, count: count)
-            addFeedForward(layer, &rows, compute)
+            try addFeedForward(layer, &rows, compute)
             hidden.copyRows(of: rows, to: start, count: count)
         }
     }
 
-    private func addFeedForward(_ layer: Layer, _ rows: inout Matrix, _ compute: Compute) {
-        var normed = Operand(rows: rows.rows, columns: rows.columns, type: precision.operandType)
+    private func addFeedForward(_ layer: Layer, _ rows: inout Matrix, _ compute: Compute) throws(InferenceError) {
+        var normed = try Operand(rows: rows.rows, columns: rows.columns, type: precision.operandType)
         compute.rmsNorm(rows, weight: layer.attentionNorm, epsilon: configuration.epsilon, into: &normed)
-        var inner = Operand(rows: rows.rows, columns: configuration.mlp, type: precision.operandType)
-        compute.linear(normed, layer.gateAndUp, into: &inner, GLOSS_GEGLU)
+        var inner = try Operand(rows: rows.rows, columns: configuration.mlp, type: precision.operandType)
+        try compute.linear(normed, layer.gateAndUp, into: &inner, GLOSS_GEGLU)
         compute.linear(inner, layer.down, into: &rows, GLOSS_ADD)
     }
 
     /// Logits of chosen rows of `hidden`: [rows chosen, vocabulary].
-    func logits(_ hidden: borrowing Matrix, rows: [Int], _ compute: Compute) -> Matrix {
-        var chosen = Matrix(rows: rows.count, columns: hidden.columns)
+    func logits(_ hidden: borrowing Matrix, rows: [Int], _ compute: Compute) throws(InferenceError) -> Matrix {
+        var chosen = try Matrix(rows: rows.count, columns: hidden.columns)
         for (index, row) in rows.enumerated() { chosen.copyRows(of: hidden, from: row, to: index, count: 1) }
-        var normed = Operand(rows: rows.count, columns: hidden.columns, type: precision.operandType)
+        var normed = try Operand(rows: rows.count, columns: hidden.columns, type: precision.operandType)
         compute.rmsNorm(chosen, weight: finalNorm, epsilon: configuration.epsilon, into: &normed)
-        var logits = Matrix(rows: rows.count, columns: configuration.vocabulary)
+        var logits = try Matrix(rows: rows.count, columns: configuration.vocabulary)
         compute.linear(normed, embedding, into: &logits)
         return logits
     }
@@ -222,5 +228,7 @@ struct LanguageModel: Sendable {
     }
 
     /// An empty cache for up to `capacity` tokens.
-    func makeCache(capacity: Int) -> KeyValueCache { KeyValueCache(layout: heads.cache, capacity: capacity) }
+    func makeCache(capacity: Int) throws(InferenceError) -> KeyValueCache {
+        try KeyValueCache(layout: heads.cache, capacity: capacity)
+    }
 }

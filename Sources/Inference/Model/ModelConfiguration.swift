@@ -1,3 +1,4 @@
+import CKernels
 import Foundation
 
 /// The sizes of a PaliGemma, from config.json. Defaults are those of Hugging Face's configuration classes, for the
@@ -119,6 +120,21 @@ public struct ModelConfiguration: Sendable, Equatable {
         beginToken = file.bos_token_id ?? t.bos_token_id ?? 2
         endToken = file.eos_token_id ?? t.eos_token_id ?? 1
         if let problem { throw InferenceError(.invalidModel, "\(path): \(problem)") }
+    }
+
+    /// Throws where a product of int8 has more inputs than 32 bits can sum.
+    func check(_ precision: Precision, path: String) throws(InferenceError) {
+        guard precision == .int8 else { return }
+        let inputs = [
+            ("3 x vision_config.patch_size x patch_size", 3 * vision.patchSize * vision.patchSize),
+            ("vision_config.hidden_size", vision.width), ("vision_config.intermediate_size", vision.mlp),
+            ("text_config.hidden_size", text.width), ("text_config.intermediate_size", text.mlp),
+            ("text_config.num_attention_heads x head_dim", text.heads * text.headDimension),
+        ]
+        let most = Int(GLOSS_INT8_INPUTS)
+        guard let (name, count) = inputs.first(where: { $0.1 > most }) else { return }
+        throw InferenceError(
+            .unsupportedModel, "\(path): \(name) is \(count), and int8 computes up to \(most); bf16 has no such limit")
     }
 
     /// The first value that can't be.

@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Synchronization
 
@@ -36,12 +37,15 @@ public struct Stages: Sendable {
     public let logits: [[Float]]
 }
 
-/// A loaded PaliGemma: SigLIP, projector, Gemma and tokenizer. Immutable; calls compute on the caller's thread and block it.
+/// A loaded PaliGemma: SigLIP, projector, Gemma and tokenizer. Immutable; calls compute on the caller's thread and
+/// block it.
 public final class PaliGemma: Sendable {
     /// Sizes.
     public let configuration: ModelConfiguration
     /// Text to ids and back.
     public let tokenizer: Tokenizer
+    /// The special tokens that tasks read.
+    public let vocabulary: ModelVocabulary
     /// Identity of the model's files: sha256, hexadecimal.
     public let fileDigest: String
     /// What computes: the files and the arithmetic. Answers of models with the same digest are the same.
@@ -55,7 +59,8 @@ public final class PaliGemma: Sendable {
     /// Loads a Hugging Face folder (config.json, safetensors, tokenizer.model) or a file that `pack` wrote.
     ///
     /// - Parameters:
-    ///   - precision: the arithmetic of the matrix products; nil: as packed, or bf16 where all weights are stored so, else f32.
+    ///   - precision: the arithmetic of the matrix products; nil: as packed, or bf16 where all weights are stored so,
+    ///     else f32.
     ///   - threads: to compute with, the caller's included; results do not depend on it.
     ///   - cpus: where they are kept, the caller's too; empty: wherever the process may run.
     public convenience init(
@@ -101,15 +106,17 @@ public final class PaliGemma: Sendable {
         self.compute = compute
         self.configuration = configuration
         self.tokenizer = tokenizer
+        vocabulary = ModelVocabulary(tokenizer)
         self.fileDigest = fileDigest
-        try Self.check(tokenizer, configuration, path: path)
+        try Self.check(tokenizer, configuration, self.precision, path: path)
         vision = try VisionTower(configuration, from: &weights)
         language = try LanguageModel(configuration.text, from: &weights)
     }
 
     private static func check(
-        _ tokenizer: Tokenizer, _ configuration: ModelConfiguration, path: String
+        _ tokenizer: Tokenizer, _ configuration: ModelConfiguration, _ precision: Precision, path: String
     ) throws(InferenceError) {
+        try configuration.check(precision, path: path)
         guard tokenizer.pieceCount <= configuration.text.vocabulary else {
             throw InferenceError(
                 .invalidModel,
@@ -118,7 +125,8 @@ public final class PaliGemma: Sendable {
         }
     }
 
-    /// Packs the model in `folder` into one file, which loads in a moment and whose pages all daemons of a machine share.
+    /// Packs the model in `folder` into one file, which loads in a moment and whose pages all daemons of a machine
+    /// share.
     ///
     /// - Parameters:
     ///   - url: replaced, at once and only by a complete file; whatever else comes of it, nothing is left behind.
@@ -131,7 +139,8 @@ public final class PaliGemma: Sendable {
             (name: name, path: folder.appending(path: name).path, data: try mapFile(folder.appending(path: name)))
         }
         let configuration = try ModelConfiguration(files[0].data, path: files[0].path)
-        try check(Tokenizer(files[1].data, path: files[1].path), configuration, path: folder.path)
+        let tokenizer = try Tokenizer(files[1].data, path: files[1].path)
+        try check(tokenizer, configuration, checkpoint.precision, path: folder.path)
         let partial = url.deletingLastPathComponent().appending(path: ".\(url.lastPathComponent).partial")
         var writer = try PackedFileWriter(checkpoint, to: partial, isCancelled: isCancelled)
         do {
@@ -155,19 +164,22 @@ public final class PaliGemma: Sendable {
     }
 
     /// The vision tower and the projector, some images together.
-    public func embedImages(_ images: [PixelValues]) -> [ImageTokens] {
+    public func embedImages(_ images: [PixelValues]) throws(InferenceError) -> [ImageTokens] {
         let count = configuration.imageTokenCount
         let atOnce = max(1, Scheduler.passRows / count)
-        return stride(from: 0, to: images.count, by: atOnce).flatMap { start in
+        var embedded: [ImageTokens] = []
+        for start in stride(from: 0, to: images.count, by: atOnce) {
             let pass = Array(images[start..<min(start + atOnce, images.count)])
-            let tokens = vision.embed(pass, compute)
-            return pass.indices.map { index in
+            let tokens = try vision.embed(pass, compute)
+            embedded += pass.indices.map { index in
                 ImageTokens(count: count, values: tokens.values(rows: index * count..<(index + 1) * count))
             }
         }
+        return embedded
     }
 
-    /// Answers to each request, computed together: [request][sample]. One that can't be served does not touch the others.
+    /// Answers to each request, computed together: [request][sample]. One that can't be served does not touch the
+    /// others.
     public func generate(_ requests: [GenerationRequest]) -> [Result<[Generation], InferenceError>] {
         var scheduler = Scheduler(model: self)
         for (id, request) in requests.enumerated() {
@@ -189,9 +201,10 @@ public final class PaliGemma: Sendable {
         for image in query.images { count += try tokenCount(of: image) }
         let ids = try prefixIDs(query.prompt)
         try checkLength(count + ids.count + query.settings.maxTokens)
+        let place = WaitingPrefix.Place(priority: query.priority)
         return WaitingPrefix(
             key: WaitingPrefix.Key(images: query.images.map(\.key), ids: ids), count: count + ids.count,
-            queries: [(query.id, query.settings)])
+            query: WaitingPrefix.Query(id: query.id, settings: query.settings, place: place))
     }
 
     private func tokenCount(of image: Scheduler.Image) throws(InferenceError) -> Int {
@@ -212,8 +225,8 @@ public final class PaliGemma: Sendable {
         let suffix = try tokenizer.encode(suffix) + [configuration.endToken]
         try checkLength(prefix.count + suffix.count)
         let whole = Prefix(images: images, ids: prefix.ids + suffix)
-        let hidden = language.forward(whole, bidirectional: prefix.count, compute)
-        let logits = language.logits(hidden, rows: suffix.indices.map { prefix.count - 1 + $0 }, compute)
+        let hidden = try language.forward(whole, bidirectional: prefix.count, compute)
+        let logits = try language.logits(hidden, rows: suffix.indices.map { prefix.count - 1 + $0 }, compute)
         let scores = suffix.enumerated().map { compute.logProbability(of: $1, logits, row: $0) }
         return try generation(
             ScoredTokens(tokens: suffix, logProbabilities: scores, finishReason: .eos), prefix.count)
@@ -221,11 +234,11 @@ public final class PaliGemma: Sendable {
 
     /// The stages of one prefill.
     public func stages(images: [PixelValues], prompt: String) throws(InferenceError) -> Stages {
-        let features = embedImages(images)
+        let features = try embedImages(images)
         let prefix = try prefix(features, prompt)
         try checkLength(prefix.count)
-        let hidden = language.forward(prefix, bidirectional: prefix.count, compute)
-        let logits = language.logits(hidden, rows: Array(0..<prefix.count), compute)
+        let hidden = try language.forward(prefix, bidirectional: prefix.count, compute)
+        let logits = try language.logits(hidden, rows: Array(0..<prefix.count), compute)
         return Stages(
             pixelValues: images, imageFeatures: features,
             logits: (0..<prefix.count).map { logits.values(rows: $0..<$0 + 1) })
@@ -240,12 +253,12 @@ public final class PaliGemma: Sendable {
             var (tokens, scores): ([Int], [Double]) = ([], [])
             while tokens.last != configuration.endToken, tokens.count < request.settings.maxTokens {
                 let whole = Prefix(images: prefix.images, ids: prefix.ids + tokens)
-                let hidden = language.forward(whole, bidirectional: prefix.count, compute)
-                let logits = language.logits(hidden, rows: [whole.count - 1], compute)
+                let hidden = try language.forward(whole, bidirectional: prefix.count, compute)
+                let logits = try language.logits(hidden, rows: [whole.count - 1], compute)
                 tokens.append(sampler.token(logits, row: 0, sample: sample, step: tokens.count, compute))
                 scores.append(compute.logProbability(of: tokens.last!, logits, row: 0))
             }
-            let reason: Generation.FinishReason = tokens.last == configuration.endToken ? .eos : .length
+            let reason: FinishReason = tokens.last == configuration.endToken ? .eos : .length
             let answer = ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: reason)
             answers.append(try generation(answer, prefix.count))
         }
@@ -270,7 +283,7 @@ public final class PaliGemma: Sendable {
 
     func generation(_ answer: ScoredTokens, _ prefixCount: Int) throws(InferenceError) -> Generation {
         guard answer.logProbabilities.allSatisfy(\.isFinite) else {
-            throw InferenceError(.notFinite, "the model computed a log-probability that is not a number")
+            throw InferenceError(.notFinite, "the model computed a log-probability that is not finite")
         }
         let ended = answer.tokens.last == configuration.endToken
         return Generation(

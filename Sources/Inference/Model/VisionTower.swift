@@ -47,13 +47,13 @@ struct VisionTower: Sendable {
     }
 
     /// Image tokens [B·N, text width], N = grid², row-major patches; unscaled.
-    func embed(_ images: [PixelValues], _ compute: Compute) -> Matrix {
+    func embed(_ images: [PixelValues], _ compute: Compute) throws(InferenceError) -> Matrix {
         let (count, width) = (configuration.grid * configuration.grid, configuration.width)
-        var x = embedPatches(images, compute)
-        var normed = Operand(rows: x.rows, columns: width, type: precision.operandType)
-        var projections = Matrix(rows: x.rows, columns: 3 * width)
-        var attended = Operand(rows: x.rows, columns: width, type: precision.attentionType)
-        var inner = Operand(rows: x.rows, columns: configuration.mlp, type: precision.operandType)
+        var x = try embedPatches(images, compute)
+        var normed = try Operand(rows: x.rows, columns: width, type: precision.operandType)
+        var projections = try Matrix(rows: x.rows, columns: 3 * width)
+        var attended = try Operand(rows: x.rows, columns: width, type: precision.attentionType)
+        var inner = try Operand(rows: x.rows, columns: configuration.mlp, type: precision.operandType)
         let scale = 1 / Float(width / configuration.heads).squareRoot()
         for layer in layers {
             compute.layerNorm(x, layer.firstNorm, into: &normed)
@@ -67,11 +67,11 @@ struct VisionTower: Sendable {
                 compute.linear(attended, layer.output, into: &x, GLOSS_ADD)
             }
             compute.layerNorm(x, layer.secondNorm, into: &normed)
-            compute.linear(normed, layer.fc1, into: &inner, GLOSS_GELU)
+            try compute.linear(normed, layer.fc1, into: &inner, GLOSS_GELU)
             compute.linear(inner, layer.fc2, into: &x, GLOSS_ADD)
         }
         compute.layerNorm(x, finalNorm, into: &normed)
-        var tokens = Matrix(rows: images.count * count, columns: projector.weights.outputs)
+        var tokens = try Matrix(rows: images.count * count, columns: projector.weights.outputs)
         compute.linear(normed, projector, into: &tokens)
         return tokens
     }
@@ -97,20 +97,20 @@ struct VisionTower: Sendable {
     var weightByteCount: Int { matrices.reduce(0) { $0 + $1.shape.byteCount } }
 
     /// Patches as rows (channel, y, x), by the convolution's weights, plus positions: [B·N, width].
-    private func embedPatches(_ images: [PixelValues], _ compute: Compute) -> Matrix {
+    private func embedPatches(_ images: [PixelValues], _ compute: Compute) throws(InferenceError) -> Matrix {
         let (grid, patch) = (configuration.grid, configuration.patchSize)
-        var rows = Matrix(rows: images.count * grid * grid, columns: 3 * patch * patch)
+        var rows = try Matrix(rows: images.count * grid * grid, columns: 3 * patch * patch)
         for (index, image) in images.enumerated() {
             for place in 0..<grid * grid {
                 rows.setRows(
                     image.patch(row: place / grid, column: place % grid, size: patch), at: index * grid * grid + place)
             }
         }
-        var operand = Operand(rows: rows.rows, columns: rows.columns, type: precision.operandType)
+        var operand = try Operand(rows: rows.rows, columns: rows.columns, type: precision.operandType)
         compute.convert(rows, into: &operand)
-        var x = Matrix(rows: rows.rows, columns: configuration.width)
+        var x = try Matrix(rows: rows.rows, columns: configuration.width)
         compute.linear(operand, patches, into: &x)
-        let table = Matrix(rows: grid * grid, columns: configuration.width, values: positions)
+        let table = try Matrix(rows: grid * grid, columns: configuration.width, values: positions)
         for index in 0..<images.count { x.addRows(table, at: index * grid * grid) }
         return x
     }

@@ -1,13 +1,12 @@
-import CKernels
-
-/// What the vision tower reads: [3, S, S] in −1…1.
+/// What the vision tower reads, [3, S, S] in −1…1: kept as bytes, a quarter of the numbers, and normalised where
+/// patches are taken.
 public struct PixelValues: Sendable, Equatable {
     /// Side S, pixels.
     public let size: Int
-    /// Channel, row, column.
-    public let values: [Float]
+    /// Row, column, channel: [S, S, 3].
+    public let bytes: [UInt8]
 
-    /// Resizes an RGB image to S × S (bicubic, aspect not kept) and normalises: x / 127.5 − 1, in the reference's rounding.
+    /// Resizes an RGB image to S × S (bicubic, aspect not kept).
     ///
     /// - Parameters:
     ///   - rgb: [height, width, 3] bytes.
@@ -22,27 +21,23 @@ public struct PixelValues: Sendable, Equatable {
         return resizeBicubic(rgb, width: width, height: height, toWidth: size, toHeight: size)
     }
 
-    /// The second half: normalises [S, S, 3] bytes.
+    /// The second half: takes [S, S, 3] bytes.
     public init(resized: [UInt8], size: Int) {
         precondition(resized.count == size * size * 3)
-        let plane = size * size
-        self.size = size
-        values = [Float](unsafeUninitializedCapacity: 3 * plane) { buffer, count in
-            for i in 0..<plane {
-                for channel in 0..<3 { buffer[channel * plane + i] = normalised[Int(resized[i * 3 + channel])] }
-            }
-            count = 3 * plane
-        }
+        (self.size, bytes) = (size, resized)
     }
+
+    /// Channel, row, column: x / 127.5 − 1, in the reference's rounding.
+    public var values: [Float] { patch(row: 0, column: 0, size: size) }
 
     /// The values of one patch: channel, row, column.
     func patch(row: Int, column: Int, size patch: Int) -> [Float] {
         [Float](unsafeUninitializedCapacity: 3 * patch * patch) { buffer, count in
             for channel in 0..<3 {
                 for y in 0..<patch {
-                    let start = (channel * size + row * patch + y) * size + column * patch
+                    let start = ((row * patch + y) * size + column * patch) * 3 + channel
                     for x in 0..<patch {
-                        buffer[count] = values[start + x]
+                        buffer[count] = normalised[Int(bytes[start + 3 * x])]
                         count += 1
                     }
                 }

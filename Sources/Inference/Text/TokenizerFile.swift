@@ -1,9 +1,10 @@
 import Foundation
 
-/// A tokenizer.model as a protocol buffer (sentencepiece_model.proto), as far as it is judged before libsentencepiece reads it.
+/// A tokenizer.model as a protocol buffer (sentencepiece_model.proto), as far as it is judged before libsentencepiece
+/// reads it.
 enum TokenizerFile {
-    /// Refuses what libsentencepiece must not read: a normalisation table is a trie that it walks wherever its numbers point, out
-    /// of the file too. PaliGemma's tokenizer normalises nothing.
+    /// Refuses what libsentencepiece must not read: a normalisation table is a trie that it walks wherever its numbers
+    /// point, out of the file too. PaliGemma's tokenizer normalises nothing.
     ///
     /// - Throws: `invalidModel` for what is no such file, `unsupportedModel` for one with a table.
     static func check(_ data: Data, path: String) throws(InferenceError) {
@@ -47,7 +48,8 @@ enum TokenizerFile {
         return found
     }
 
-    /// Seven bits a byte, the lowest first; nil at the end of the bytes and for more than 63 bits, which no length needs.
+    /// Seven bits a byte, the lowest first; nil at the end of the bytes and for more than 63 bits, which no length
+    /// needs.
     private static func varint(_ bytes: Data, _ at: inout Int) -> UInt64? {
         var value: UInt64 = 0
         for shift in stride(from: 0, to: 63, by: 7) where at < bytes.endIndex {

@@ -56,44 +56,78 @@ struct Checkpoint: WeightSource {
 
     /// Values of a tensor of exactly `shape`.
     mutating func vector(_ name: String, shape: [Int]) throws(InferenceError) -> [Float] {
-        let (file, entry) = try take(name, shape: shape)
-        return file.withBytes(of: entry) { floats(from: $0, type: entry.type) }
+        let tensor = try take(name, shape: shape)
+        let values = tensor.file.withBytes(of: tensor.entry) { floats(from: $0, type: tensor.entry.type) }
+        try tensor.refuse(values.count { !$0.isFinite })
+        return values
     }
 
     /// Matrices with `inputs` columns, stacked in this order into one: [rows of each, added up].
     mutating func matrix(_ parts: [(name: String, rows: Int)], inputs: Int, shape: [Int]?) throws(InferenceError)
         -> PackedWeights
     {
-        let (packed, found) = try take(parts, inputs: inputs, shape: shape, isGated: false)
+        let (packed, tensors) = try take(parts, inputs: inputs, shape: shape, isGated: false)
         var row = 0
-        for (part, (file, entry)) in zip(parts, found) {
-            file.withBytes(of: entry) { packed.fill(at: row, rows: part.rows, from: $0, type: entry.type) }
+        for (part, tensor) in zip(parts, tensors) {
+            try tensor.fill(packed, at: row, rows: part.rows)
             row += part.rows
         }
+        try refuseScales(of: packed, tensors)
         return packed
     }
 
     /// Gate and up, two matrices of one size, interleaved as GEGLU takes them.
     mutating func gatedPair(_ parts: [(name: String, rows: Int)], inputs: Int) throws(InferenceError) -> PackedWeights {
-        let (packed, found) = try take(parts, inputs: inputs, shape: nil, isGated: true)
-        for (gate, (file, entry)) in found.enumerated() {
-            file.withBytes(of: entry) {
-                packed.fill(at: 0, rows: parts[gate].rows, gate: gate, from: $0, type: entry.type)
-            }
+        let (packed, tensors) = try take(parts, inputs: inputs, shape: nil, isGated: true)
+        for (gate, tensor) in tensors.enumerated() {
+            try tensor.fill(packed, at: 0, rows: parts[gate].rows, gate: gate)
         }
+        try refuseScales(of: packed, tensors)
         return packed
+    }
+
+    /// Numbers near f32's end may exceed it once they are rotated.
+    private func refuseScales(of packed: PackedWeights, _ tensors: [Tensor]) throws(InferenceError) {
+        let count = packed.notFiniteScaleCount
+        guard count > 0 else { return }
+        throw InferenceError(
+            .invalidModel,
+            "\(tensors.map(\.name).joined(separator: ", ")): \(count) rows have numbers too large for int8's scales")
     }
 
     private mutating func take(
         _ parts: [(name: String, rows: Int)], inputs: Int, shape: [Int]?, isGated: Bool
-    ) throws(InferenceError) -> (PackedWeights, [(SafeTensorsFile, SafeTensorsFile.Entry)]) {
-        var found: [(SafeTensorsFile, SafeTensorsFile.Entry)] = []
+    ) throws(InferenceError) -> (PackedWeights, [Tensor]) {
+        var found: [Tensor] = []
         for part in parts { found.append(try take(part.name, shape: shape ?? [part.rows, inputs])) }
-        let stored: StoredType = found.allSatisfy { $0.1.type == .bf16 } ? .bf16 : .f32
+        let stored: StoredType = found.allSatisfy { $0.entry.type == .bf16 } ? .bf16 : .f32
         let shape = WeightShape(
             outputs: parts.reduce(0) { $0 + $1.rows }, inputs: inputs, type: precision.weightType(stored),
             isGated: isGated)
-        return (PackedWeights(shape), found)
+        return (try PackedWeights(shape), found)
+    }
+
+    /// A tensor, and the name that its file has for it.
+    private struct Tensor {
+        let file: SafeTensorsFile
+        let entry: SafeTensorsFile.Entry
+        let name: String
+
+        func fill(_ packed: PackedWeights, at row: Int, rows: Int, gate: Int? = nil) throws(InferenceError) {
+            let count = file.withBytes(of: entry) {
+                packed.fill(at: row, rows: rows, gate: gate, from: $0, type: entry.type)
+            }
+            try refuse(count)
+        }
+
+        /// Throws where numbers are not finite: nothing that a model answers with them is.
+        func refuse(_ notFiniteCount: Int) throws(InferenceError) {
+            guard notFiniteCount > 0 else { return }
+            let total = entry.shape.reduce(1, *)
+            throw InferenceError(
+                .invalidModel,
+                "\(file.url.lastPathComponent): tensor \(name): \(notFiniteCount) of \(total) numbers are not finite")
+        }
     }
 
     /// Refuses tensors that no part of the model took: the checkpoint is of another kind than its configuration says.
@@ -102,13 +136,11 @@ struct Checkpoint: WeightSource {
         guard let first = extra.first else { return }
         throw InferenceError(
             .invalidModel,
-            "\(files[first.value.file].url.lastPathComponent): tensor \(first.value.name) is not part of the model that config.json"
-                + " describes (\(extra.count) such tensors)")
+            "\(files[first.value.file].url.lastPathComponent): tensor \(first.value.name) is not part of the model that"
+                + " config.json describes (\(extra.count) such tensors)")
     }
 
-    private mutating func take(
-        _ name: String, shape: [Int]
-    ) throws(InferenceError) -> (SafeTensorsFile, SafeTensorsFile.Entry) {
+    private mutating func take(_ name: String, shape: [Int]) throws(InferenceError) -> Tensor {
         guard let place = places[name], let entry = files[place.file].entries[place.name] else {
             let names = files.map(\.url.lastPathComponent).joined(separator: ", ")
             throw InferenceError(.invalidModel, "\(names): tensor \(name) (shape \(shape)) is missing")
@@ -120,6 +152,6 @@ struct Checkpoint: WeightSource {
                 .invalidModel, "\(file): tensor \(place.name): expected shape \(shape), found \(found)")
         }
         taken.insert(name)
-        return (files[place.file], entry)
+        return Tensor(file: files[place.file], entry: entry, name: place.name)
     }
 }

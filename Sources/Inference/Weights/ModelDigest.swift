@@ -1,8 +1,8 @@
 import COpenSSL
 import Foundation
 
-/// A model's identity: what `sha256sum config.json model*.safetensors tokenizer.model | sha256sum` prints, with the files
-/// that the folder has, in byte order of their names.
+/// A model's identity: what `sha256sum config.json model*.safetensors tokenizer.model | sha256sum` prints, with the
+/// files that the folder has, in byte order of their names.
 func modelDigest(folder: URL, weightFiles: [String]) throws(InferenceError) -> String {
     var lines = ""
     for name in (weightFiles + ["config.json", "tokenizer.model"]).sorted() {
@@ -12,7 +12,7 @@ func modelDigest(folder: URL, weightFiles: [String]) throws(InferenceError) -> S
 }
 
 /// SHA-256 of values as they lie in memory.
-func sha256(_ values: [Float]) -> String { values.withUnsafeBytes { sha256($0) } }
+func sha256(_ values: [some BitwiseCopyable]) -> String { values.withUnsafeBytes { sha256($0) } }
 
 private func sha256(_ data: Data) -> String { data.withUnsafeBytes { sha256($0) } }
 

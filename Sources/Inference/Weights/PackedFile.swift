@@ -1,10 +1,11 @@
 import CKernels
 import Foundation
 
-/// A packed model in one file: config.json, tokenizer.model and all weights as the kernels read them, to be mapped into memory.
+/// A packed model in one file: config.json, tokenizer.model and all weights as the kernels read them, to be mapped into
+/// memory.
 ///
-/// Layout, little-endian: the magic "glosspak", u32 version, u32 CRC-32C of the header, u64 length of the header; the header, JSON; then the
-/// sections, each on a multiple of 4096 bytes, with its CRC-32C in the header.
+/// Layout, little-endian: the magic "glosspak", u32 version, u32 CRC-32C of the header, u64 length of the header; the
+/// header, JSON; then the sections, each on a multiple of 4096 bytes, with its CRC-32C in the header.
 struct PackedFile {
     static let magic = Array("glosspak".utf8)
     static let version: UInt32 = 2
@@ -38,11 +39,13 @@ struct PackedFile {
     let header: Header
     private let mapping: Mapping
     private var sections: [String: Section]
+    /// Sections that hold numbers which are not finite.
+    private var notFinite: Set<String> = []
 
     static let configName = "config.json"
     static let tokenizerName = "tokenizer.model"
 
-    /// Maps and checks the file: version, header, and each section's checksum.
+    /// Maps and checks the file: version, header, each section's checksum, and that its numbers are finite.
     init(_ url: URL) throws(InferenceError) {
         self.url = url
         mapping = try Mapping(url)
@@ -56,7 +59,8 @@ struct PackedFile {
             else {
                 throw Self.invalid(
                     url.lastPathComponent,
-                    "section \(section.name) does not lie within the \(mapping.bytes.count) bytes; is the file truncated?"
+                    "section \(section.name) does not lie within the \(mapping.bytes.count) bytes; is the file"
+                        + " truncated?"
                 )
             }
             guard section.offset >= end else {
@@ -67,7 +71,7 @@ struct PackedFile {
                 throw Self.invalid(url.lastPathComponent, "section \(section.name) stands twice")
             }
         }
-        try checkSums()
+        try checkSections()
     }
 
     private static func readHeader(
@@ -95,21 +99,22 @@ struct PackedFile {
         }
     }
 
-    private func checkSums() throws(InferenceError) {
+    private mutating func checkSections() throws(InferenceError) {
         let (all, bytes) = (header.sections, mapping.bytes)
-        var damaged = [Bool](repeating: false, count: all.count)
-        damaged.withUnsafeMutableBufferPointer { damaged in
-            nonisolated(unsafe) let (damaged, bytes) = (damaged, bytes)
+        var found = [(sum: UInt32, isFinite: Bool)](repeating: (0, true), count: all.count)
+        found.withUnsafeMutableBufferPointer { found in
+            nonisolated(unsafe) let (found, bytes) = (found, bytes)
             DispatchQueue.concurrentPerform(iterations: all.count) { index in
-                let section = all[index]
-                let part = bytes[section.offset..<section.offset + section.byteCount]
-                damaged[index] = crc32c(UnsafeRawBufferPointer(rebasing: part)) != section.crc32c
+                let part = bytes[all[index].offset..<all[index].offset + all[index].byteCount]
+                found[index] = crc32c(UnsafeRawBufferPointer(rebasing: part), numbers: all[index].numbers)
             }
         }
-        guard let index = damaged.firstIndex(of: true) else { return }
-        throw Self.invalid(
-            url.lastPathComponent,
-            "the checksum of \(all[index].name) does not match: the file is corrupt; pack the model again")
+        if let index = all.indices.first(where: { found[$0].sum != all[$0].crc32c }) {
+            throw Self.invalid(
+                url.lastPathComponent,
+                "the checksum of \(all[index].name) does not match: the file is corrupt; pack the model again")
+        }
+        notFinite = Set(all.indices.filter { !found[$0].isFinite }.map { all[$0].name })
     }
 
     /// Refuses weights that no part of the model took: they are of another model than config.json says.
@@ -145,7 +150,26 @@ struct PackedFile {
                 url.lastPathComponent,
                 "weights \(name): expected \(byteCount) bytes by config.json, found \(section.byteCount)")
         }
-        return mapping.bytes.baseAddress! + section.offset
+        let base = mapping.bytes.baseAddress! + section.offset
+        if notFinite.contains(name) {
+            let count = section.byteCount / section.numbers.byteCount
+            try refuse(countNotFinite(base, section.numbers, count), of: count, name)
+        }
+        return base
+    }
+
+    private func refuse(_ notFiniteCount: Int, of count: Int, _ name: String) throws(InferenceError) {
+        guard notFiniteCount > 0 else { return }
+        throw Self.invalid(
+            url.lastPathComponent, "weights \(name): \(notFiniteCount) of \(count) numbers are not finite")
+    }
+}
+
+extension PackedFile.Section {
+    /// What it holds: bytes of files, and int8's, are always finite.
+    fileprivate var numbers: gloss_dtype {
+        if let matrix { return gloss_dtype(word: matrix.type) ?? GLOSS_INT8 }
+        return [PackedFile.configName, PackedFile.tokenizerName].contains(name) ? GLOSS_INT8 : GLOSS_F32
     }
 }
 
@@ -185,7 +209,9 @@ extension PackedFile: WeightSource {
         let shape = WeightShape(
             outputs: parts.reduce(0) { $0 + $1.rows }, inputs: inputs, type: type, isGated: isGated)
         let base = try take(name, Section.Matrix(shape), byteCount: shape.byteCount)
-        return PackedWeights(shape, at: base, owner: mapping)
+        let weights = PackedWeights(shape, at: base, owner: mapping)
+        try refuse(weights.notFiniteScaleCount, of: shape.panelCount * Int(GLOSS_PANEL), "\(name)'s scales")
+        return weights
     }
 
     static func name(_ parts: [(name: String, rows: Int)]) -> String { parts.map(\.name).joined(separator: "+") }
@@ -305,6 +331,13 @@ struct PackedFileWriter: WeightSource {
 }
 
 private func crc32c(_ bytes: UnsafeRawBufferPointer) -> UInt32 { gloss_crc32c(bytes.baseAddress, bytes.count) }
+
+/// The same, and whether all of its numbers are finite.
+private func crc32c(_ bytes: UnsafeRawBufferPointer, numbers: gloss_dtype) -> (UInt32, Bool) {
+    var isFinite = true
+    let sum = gloss_crc32c_of_numbers(bytes.baseAddress, bytes.count, numbers, &isFinite)
+    return (sum, isFinite)
+}
 
 extension InferenceError {
     /// A call of the system that failed on a file.

@@ -40,7 +40,8 @@ struct SafeTensorsFile {
         guard length >= 2, length <= 100_000_000, length <= UInt64(data.count - 8) else {
             throw InferenceError(
                 .invalidModel,
-                "\(name): not a safetensors file, or truncated: it states a header of \(length) bytes in a file of \(data.count)"
+                "\(name): not a safetensors file, or truncated: it states a header of \(length) bytes in a"
+                    + " file of \(data.count)"
             )
         }
         let start = 8 + Int(length)
@@ -71,7 +72,8 @@ struct SafeTensorsFile {
             low >= 0, low <= high, high <= size - start
         else {
             throw fail(
-                "data_offsets \(stated.data_offsets) do not lie within the \(size - start) bytes of data; is the file truncated?"
+                "data_offsets \(stated.data_offsets) do not lie within the \(size - start) bytes of data; is the"
+                    + " file truncated?"
             )
         }
         guard let byteCount, let type = types[stated.dtype] else {

@@ -6,8 +6,8 @@ protocol WeightSource {
     /// Values of a tensor of exactly `shape`.
     mutating func vector(_ name: String, shape: [Int]) throws(InferenceError) -> [Float]
 
-    /// Matrices with `inputs` columns, stacked in this order into one: [rows of each, added up]. `shape`: how each is stored,
-    /// where not as [rows, inputs].
+    /// Matrices with `inputs` columns, stacked in this order into one: [rows of each, added up]. `shape`: how each is
+    /// stored, where not as [rows, inputs].
     mutating func matrix(
         _ parts: [(name: String, rows: Int)], inputs: Int, shape: [Int]?
     ) throws(InferenceError) -> PackedWeights
@@ -54,19 +54,19 @@ struct RandomWeights: WeightSource {
         _ parts: [(name: String, rows: Int)], inputs: Int, shape: [Int]?
     ) throws(InferenceError) -> PackedWeights {
         let rows = parts.reduce(0) { $0 + $1.rows }
-        return draw(WeightShape(outputs: rows, inputs: inputs, type: precision.weightType(.bf16)))
+        return try draw(WeightShape(outputs: rows, inputs: inputs, type: precision.weightType(.bf16)))
     }
 
     mutating func gatedPair(
         _ parts: [(name: String, rows: Int)], inputs: Int
     ) throws(InferenceError) -> PackedWeights {
         let rows = parts.reduce(0) { $0 + $1.rows }
-        return draw(WeightShape(outputs: rows, inputs: inputs, type: precision.weightType(.bf16), isGated: true))
+        return try draw(WeightShape(outputs: rows, inputs: inputs, type: precision.weightType(.bf16), isGated: true))
     }
 
-    private mutating func draw(_ shape: WeightShape) -> PackedWeights {
+    private mutating func draw(_ shape: WeightShape) throws(InferenceError) -> PackedWeights {
         state &+= 1
-        let packed = PackedWeights(shape)
+        let packed = try PackedWeights(shape)
         packed.fillRandomly(seed: state)
         return packed
     }

@@ -1,7 +1,9 @@
 // Is the schema what the migrations made, and may everybody do their part?
 
+import Annotation
+
 extension Doctor {
-    func server() async throws -> [Finding] {
+    func server() async throws -> [Diagnosis] {
         struct Row: Decodable {
             var version: String
             var number: Int
@@ -17,21 +19,23 @@ extension Doctor {
         guard let row = rows.first else { throw StorageError.unexpected("server") }
         if row.standby {
             return [
-                Finding(
+                Diagnosis(
                     "server", .error, "this server is a standby, on which nothing can be written",
                     advice: "connect to the primary: add target_session_attrs=read-write to the connection string")
             ]
         }
         if row.number < 150_000 {
-            return [Finding("server", .error, "PostgreSQL \(row.version) is too old", advice: "15 or later is needed")]
+            return [
+                Diagnosis("server", .error, "PostgreSQL \(row.version) is too old", advice: "15 or later is needed")
+            ]
         }
-        return [Finding("server", .ok, "PostgreSQL \(row.version), seen as \(row.who)")]
+        return [Diagnosis("server", .ok, "PostgreSQL \(row.version), seen as \(row.who)")]
     }
 
-    func migrations() async throws -> [Finding] {
+    func migrations() async throws -> [Diagnosis] {
         guard let directory else {
             return [
-                Finding(
+                Diagnosis(
                     "migrations", .unseen, "there are no migrations here to compare the database with",
                     advice: "say where they are with --directory")
             ]
@@ -39,14 +43,14 @@ extension Doctor {
         let plan = try await Migrator(settings, directory: directory).plan()
         if plan.applied.isEmpty {
             return [
-                Finding("migrations", .error, "the database has no schema gloss", advice: "run: glossctl migrate")
+                Diagnosis("migrations", .error, "the database has no schema gloss", advice: "run: glossctl migrate")
             ]
         }
         if !plan.isUpToDate {
             let names = plan.pending.map(\.name).joined(separator: ", ")
-            return [Finding("migrations", .error, "not applied yet: \(names)", advice: "run: glossctl migrate")]
+            return [Diagnosis("migrations", .error, "not applied yet: \(names)", advice: "run: glossctl migrate")]
         }
-        return [Finding("migrations", .ok, "all \(plan.applied.count) are applied, and none was changed since")]
+        return [Diagnosis("migrations", .ok, "all \(plan.applied.count) are applied, and none was changed since")]
     }
 
     private struct Drift: Decodable {
@@ -57,7 +61,7 @@ extension Doctor {
     }
 
     /// Differences between what the last migration left and what is there now.
-    func objects() async throws -> [Finding] {
+    func objects() async throws -> [Diagnosis] {
         let drifts = try await session.rows(
             Drift.self,
             """
@@ -72,39 +76,66 @@ extension Doctor {
             """, context: "objects")
         let count = try await session.query("select count(*) from gloss.schema_object", context: "objects").scalar
         guard count != "0" else {
-            return [Finding("objects", .unseen, "the database does not know what the migrations made")]
+            return [Diagnosis("objects", .unseen, "the database does not know what the migrations made")]
         }
         var findings = drifts.filter { $0.is_comparable || $0.what != "changed" }.map(finding)
         if drifts.contains(where: { !$0.is_comparable }) {
             findings.append(
-                Finding(
+                Diagnosis(
                     "objects", .unseen, "definitions that another major version of PostgreSQL wrote cannot be compared")
             )
         }
-        let whole = Finding(
+        let whole = Diagnosis(
             "objects", .ok, "all \(count ?? "") functions, tables, indexes and grants are as they were made")
         return findings.isEmpty ? [whole] : findings
     }
 
-    private func finding(_ drift: Drift) -> Finding {
+    private func finding(_ drift: Drift) -> Diagnosis {
         let isGrant = drift.kind == "grant"
         let check = isGrant ? "grants" : "objects"
         switch (drift.what, isGrant) {
         case ("missing", true):
-            return Finding(check, .error, "missing: \(drift.name)", advice: "put it back: grant \(drift.name)")
+            return Diagnosis(check, .error, "missing: \(drift.name)", advice: "run: glossctl migrate --repair")
         case ("added", true):
             let advice = "unless you want that: revoke \(drift.name.replacing(" to ", with: " from "))"
-            return Finding(check, .warning, "not gloss's own: \(drift.name)", advice: advice)
+            return Diagnosis(check, .warning, "not gloss's own: \(drift.name)", advice: advice)
         case ("added", _):
             let advice = "a later migration may stumble over it; keep what is yours in a schema of its own"
-            return Finding(check, .warning, "\(drift.kind) \(drift.name) is not gloss's own", advice: advice)
+            return Diagnosis(check, .warning, "\(drift.kind) \(drift.name) is not gloss's own", advice: advice)
         default:
-            let advice = "put it back as \(directory ?? Migrator.installedDirectory) has it"
-            return Finding(check, .error, "\(drift.kind) \(drift.name) is \(drift.what)", advice: advice)
+            let advice = "run: glossctl migrate --repair"
+            return Diagnosis(check, .error, "\(drift.kind) \(drift.name) is \(drift.what)", advice: advice)
         }
     }
 
-    func roles() async throws -> [Finding] {
+    /// Differences between the tasks of this program and those of the database.
+    func tasks() async throws -> [Diagnosis] {
+        struct Name: Decodable {
+            var name: String
+        }
+        let known = Dictionary(uniqueKeysWithValues: TaskName.all.map { ($0.name.rawValue, TaskRow($0)) })
+        let names = try await session.rows(Name.self, "select name from gloss.task order by name", context: "tasks")
+        let rows = try await session.rows(
+            TaskRow.self, "select * from gloss.task where name = any ($1::text[])", [SQLValue(known.keys.sorted())],
+            context: "tasks")
+        let defined = Dictionary(uniqueKeysWithValues: rows.map { ($0.name, $0) })
+        var diagnoses = known.keys.sorted().filter { defined[$0] == nil }.map {
+            Diagnosis("tasks", .error, "the database does not know the task \($0)", advice: "run: glossctl migrate")
+        }
+        diagnoses += defined.keys.sorted().filter { defined[$0] != known[$0] }.map {
+            let advice = "run glossctl migrate of the version whose daemons are at work"
+            return Diagnosis("tasks", .warning, "the task \($0) is another than this version's", advice: advice)
+        }
+        let newer = names.map(\.name).filter { known[$0] == nil }
+        diagnoses += newer.map {
+            let advice = "its jobs wait for a daemon of a version that does"
+            return Diagnosis("tasks", .warning, "this version does not know the task \($0)", advice: advice)
+        }
+        let whole = Diagnosis("tasks", .ok, names.map(\.name).joined(separator: ", "))
+        return diagnoses.isEmpty ? [whole] : diagnoses
+    }
+
+    func roles() async throws -> [Diagnosis] {
         struct Row: Decodable {
             var role: String
             var there: Bool
@@ -121,23 +152,24 @@ extension Doctor {
             left join pg_roles r on r.rolname = n
             """, context: "roles")
         var findings = rows.filter { !$0.there }.map {
-            Finding("roles", .error, "the role \($0.role) does not exist", advice: "create role \($0.role) nologin")
+            Diagnosis("roles", .error, "the role \($0.role) does not exist", advice: "create role \($0.role) nologin")
         }
         findings += rows.filter(\.may_log_in).map {
             let advice = "alter role \($0.role) nologin; and give it to log-ins of their own"
-            return Finding("roles", .warning, "\($0.role) may log in itself", advice: advice)
+            return Diagnosis("roles", .warning, "\($0.role) may log in itself", advice: advice)
         }
         if let worker = rows.first(where: { $0.role == "gloss_worker" }), worker.there, worker.logins.isEmpty {
             let advice = "create role gloss login in role gloss_worker"
-            findings.append(Finding("roles", .warning, "no log-in has gloss_worker, so no daemon can", advice: advice))
+            findings.append(
+                Diagnosis("roles", .warning, "no log-in has gloss_worker, so no daemon can", advice: advice))
         }
         findings += try await daemonsWithTooMuch()
         let known = rows.map { "\($0.role): \($0.logins.isEmpty ? "nobody" : $0.logins.joined(separator: ", "))" }
-        return findings.isEmpty ? [Finding("roles", .ok, known.joined(separator: "; "))] : findings
+        return findings.isEmpty ? [Diagnosis("roles", .ok, known.joined(separator: "; "))] : findings
     }
 
     /// A daemon decodes images of strangers: it should be able to do no more than it must.
-    private func daemonsWithTooMuch() async throws -> [Finding] {
+    private func daemonsWithTooMuch() async throws -> [Diagnosis] {
         let rows = try await session.query(
             """
             select distinct r.rolname, r.rolsuper from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
@@ -146,7 +178,7 @@ extension Doctor {
             """, context: "roles")
         return rows.rows.map { row in
             let (name, what) = (row[0] ?? "", row[1] == "t" ? "a superuser" : "more than a worker")
-            return Finding(
+            return Diagnosis(
                 "roles", .warning, "a daemon is connected as \(name), which is \(what)",
                 advice: "give it a log-in that has gloss_worker and nothing else")
         }

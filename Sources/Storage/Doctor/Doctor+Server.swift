@@ -11,7 +11,7 @@ extension Doctor {
     }
 
     /// Who keeps deleted rows from being cleaned up: a transaction, a prepared one, or a replication slot.
-    func horizon() async throws -> [Finding] {
+    func horizon() async throws -> [Diagnosis] {
         let holders = try await session.rows(
             Holder.self,
             """
@@ -36,19 +36,19 @@ extension Doctor {
             """, context: "horizon")
         let findings = holders.compactMap(finding)
         if !findings.isEmpty { return findings }
-        guard let oldest = holders.first else { return [Finding("horizon", .ok, "no transaction is open")] }
+        guard let oldest = holders.first else { return [Diagnosis("horizon", .ok, "no transaction is open")] }
         if oldest.seconds == nil {
             return [
-                Finding(
+                Diagnosis(
                     "horizon", .unseen, "\(oldest.who) is \(oldest.age) transactions old; since when is hidden",
                     advice: "grant pg_read_all_stats to your role to see it")
             ]
         }
-        return [Finding("horizon", .ok, "the oldest transaction is \(span(oldest.seconds ?? 0)) old")]
+        return [Diagnosis("horizon", .ok, "the oldest transaction is \(span(oldest.seconds ?? 0)) old")]
     }
 
-    private func finding(_ holder: Holder) -> Finding? {
-        let level: Finding.Level
+    private func finding(_ holder: Holder) -> Diagnosis? {
+        let level: Diagnosis.Level
         if let seconds = holder.seconds {
             guard seconds >= limits.transaction.warning else { return nil }
             level = seconds >= limits.transaction.error ? .error : .warning
@@ -57,7 +57,7 @@ extension Doctor {
             level = holder.age >= limits.transactionAge.error ? .error : .warning
         }
         let time = holder.seconds.map { " for \(span($0))" } ?? ", since when is hidden from your role"
-        return Finding(
+        return Diagnosis(
             "horizon", level,
             "\(holder.who) has kept deleted rows from being cleaned up\(time); \(holder.age) transactions began since",
             advice: "if nobody needs it: \(holder.end); idle_in_transaction_session_timeout ends the forgotten ones")
@@ -73,7 +73,7 @@ extension Doctor {
     }
 
     /// The tables through which every job goes must stay small.
-    func bloat() async throws -> [Finding] {
+    func bloat() async throws -> [Diagnosis] {
         let tables = try await session.rows(
             NarrowTable.self,
             """
@@ -83,41 +83,41 @@ extension Doctor {
                 to_char(greatest(s.last_autovacuum, s.last_vacuum), 'YYYY-MM-DD HH24:MI') as vacuumed
             from pg_class c join pg_stat_all_tables s on s.relid = c.oid
             where c.relnamespace = 'gloss'::regnamespace
-              and c.relname in ('ready', 'scheduled', 'leased', 'held', 'tally', 'incarnation', 'checkpoint')
+              and c.relname in ('ready', 'scheduled', 'leased', 'paused_job', 'tally', 'total', 'registered_worker', 'checkpoint')
             """, context: "bloat")
         var findings = tables.filter(\.off).map {
-            Finding(
+            Diagnosis(
                 "bloat", .error, "autovacuum is off for gloss.\($0.name)",
                 advice: "turn it on (autovacuum = on, alter table gloss.\($0.name) reset (autovacuum_enabled))")
         }
         findings += tables.compactMap(finding)
         let total = tables.reduce(0) { $0 + $1.bytes }
-        return findings.isEmpty ? [Finding("bloat", .ok, "the queue's narrow tables take \(bytes(total))")] : findings
+        return findings.isEmpty ? [Diagnosis("bloat", .ok, "the queue's narrow tables take \(bytes(total))")] : findings
     }
 
-    private func finding(_ table: NarrowTable) -> Finding? {
+    private func finding(_ table: NarrowTable) -> Diagnosis? {
         let vacuumed = table.vacuumed.map { ", vacuumed last at \($0)" } ?? ", never vacuumed"
         if table.dead > limits.deadRows && table.dead > table.live {
-            return Finding(
+            return Diagnosis(
                 "bloat", .warning,
                 "gloss.\(table.name) has \(table.dead) deleted rows and \(table.live) others\(vacuumed)",
                 advice: "see horizon for who keeps them; then: vacuum gloss.\(table.name)")
         }
         // A row with its share of the indexes takes less than 200 bytes in the narrow tables.
         guard table.bytes > limits.tableBytes, table.bytes > 10 * 200 * table.live else { return nil }
-        return Finding(
+        return Diagnosis(
             "bloat", .warning, "gloss.\(table.name) takes \(bytes(table.bytes)) for \(table.live) rows\(vacuumed)",
             advice: "when the queue is quiet: vacuum full gloss.\(table.name) (it locks the table), or reindex table "
                 + "concurrently gloss.\(table.name)")
     }
 
     /// A real round trip: what daemons wait for must arrive.
-    func notify() async throws -> [Finding] {
+    func notify() async throws -> [Diagnosis] {
         let channel = "gloss_doctor_\(getpid())"
         let listener = Listener(settings, channel: channel)
         guard await listener.wait(timeout: .seconds(5)) else {
             return [
-                Finding(
+                Diagnosis(
                     "notify", .error, "LISTEN fails",
                     advice: "a connection pooler in transaction mode? Daemons need a direct connection")
             ]
@@ -127,7 +127,7 @@ extension Doctor {
             _ = try await session.query("select pg_notify($1, '')", [SQLValue(channel)], context: "notify")
         } catch let error as StorageError where error.sqlState == "42501" {
             return [
-                Finding(
+                Diagnosis(
                     "notify", .error, "NOTIFY is refused: \(error.message)",
                     advice: "grant execute on function pg_notify(text, text) to public")
             ]
@@ -137,7 +137,7 @@ extension Doctor {
         await listener.close()
         guard arrived else {
             return [
-                Finding(
+                Diagnosis(
                     "notify", .error,
                     "a notification did not arrive within 5 s: daemons see new jobs only when they poll",
                     advice: "a connection pooler in transaction mode? Daemons need a direct connection")
@@ -146,15 +146,15 @@ extension Doctor {
         let usage = try await session.query("select round(100 * pg_notification_queue_usage())", context: "notify")
         if let percent = usage.scalar.flatMap({ Double($0) }), percent >= 10 {
             return [
-                Finding(
+                Diagnosis(
                     "notify", percent >= 50 ? .error : .warning, "the queue of notifications is \(Int(percent)) % full",
                     advice: "some session listens and is idle in a transaction: end it (see horizon)")
             ]
         }
-        return [Finding("notify", .ok, "a notification arrived after \(milliseconds) ms")]
+        return [Diagnosis("notify", .ok, "a notification arrived after \(milliseconds) ms")]
     }
 
-    func clock() async throws -> [Finding] {
+    func clock() async throws -> [Diagnosis] {
         let before = now()
         let answer = try await session.query("select extract(epoch from clock_timestamp())", context: "clock").scalar
         let after = now()
@@ -163,17 +163,17 @@ extension Doctor {
         let off = database < before ? before - database : max(0, database - after)
         let which = database < before ? "ahead of" : "behind"
         guard off >= limits.clock.warning else {
-            return [Finding("clock", .ok, "this machine and the database agree within \(span(off + after - before))")]
+            return [Diagnosis("clock", .ok, "this machine and the database agree within \(span(off + after - before))")]
         }
         return [
-            Finding(
+            Diagnosis(
                 "clock", off >= limits.clock.error ? .error : .warning,
                 "this machine is \(span(off)) \(which) the database",
                 advice: "the queue goes by the database's clock alone, but logs do not: set up NTP on both")
         ]
     }
 
-    func connections() async throws -> [Finding] {
+    func connections() async throws -> [Diagnosis] {
         let row =
             try await session.query(
                 """
@@ -189,16 +189,16 @@ extension Doctor {
         let message =
             isDatabase
             ? "\(left) of this database's \(row[2]) connections are left" : "\(left) of \(row[0]) connections are left"
-        guard left < limits.connections.warning else { return [Finding("connections", .ok, message)] }
+        guard left < limits.connections.warning else { return [Diagnosis("connections", .ok, message)] }
         return [
-            Finding(
+            Diagnosis(
                 "connections", left < limits.connections.error ? .error : .warning, message,
                 advice: "each daemon needs 3: raise max_connections"
                     + (isDatabase ? ", or alter database … connection limit" : "") + ", or end idle sessions")
         ]
     }
 
-    func disk() async throws -> [Finding] {
+    func disk() async throws -> [Diagnosis] {
         let size = try await session.query("select pg_database_size(current_database())", context: "disk").scalar
         let taken = "the database takes \(bytes(size.flatMap { Int($0) } ?? 0))"
         let place = try? await session.query(
@@ -206,16 +206,16 @@ extension Doctor {
         var status = statvfs()
         guard let directory = place?.scalar, statvfs(directory, &status) == 0 else {
             return [
-                Finding(
+                Diagnosis(
                     "disk", .unseen, "\(taken); what its disk has left cannot be seen",
                     advice: "seen on the database's own machine, as a role with pg_read_all_settings")
             ]
         }
         let free = Int(status.f_bavail) * Int(status.f_frsize)
         let message = "\(taken), and its disk has \(bytes(free)) left"
-        guard free < limits.diskBytes.warning else { return [Finding("disk", .ok, message)] }
+        guard free < limits.diskBytes.warning else { return [Diagnosis("disk", .ok, message)] }
         return [
-            Finding(
+            Diagnosis(
                 "disk", free < limits.diskBytes.error ? .error : .warning, message,
                 advice:
                     "make room: glossctl prune, or a larger disk; a full one stops PostgreSQL, though no job is lost")

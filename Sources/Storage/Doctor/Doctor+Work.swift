@@ -22,37 +22,37 @@ extension Doctor {
             Daemon.self, "select * from gloss.worker where stopped_at is null order by worker", context: "daemons")
     }
 
-    func daemons() async throws -> [Finding] {
+    func daemons() async throws -> [Diagnosis] {
         let all = try await allDaemons()
         let alive = all.filter(\.alive)
         var findings = all.filter { !$0.alive }.map { stale($0, isAnyAlive: !alive.isEmpty) }
         findings += alive.compactMap { daemon in
-            daemon.holdup.map { Finding("daemons", .warning, "\(daemon.name) takes no jobs: \($0)") }
+            daemon.holdup.map { Diagnosis("daemons", .warning, "\(daemon.name) takes no jobs: \($0)") }
         }
         let versions = Set(alive.map(\.version)).sorted()
         if versions.count > 1 || versions.contains(where: { $0 != glossVersion }) {
             findings.append(
-                Finding(
+                Diagnosis(
                     "daemons", .warning,
                     "versions differ: daemons \(versions.joined(separator: ", ")), glossctl \(glossVersion)",
                     advice: "finish the upgrade: systemctl restart glossd where the old one runs"))
         }
         if alive.isEmpty { findings.append(try await nobody()) }
         let held = alive.reduce(0) { $0 + $1.running }
-        let good = Finding("daemons", .ok, "\(alive.count) alive, of version \(glossVersion), holding \(held) jobs")
+        let good = Diagnosis("daemons", .ok, "\(alive.count) alive, of version \(glossVersion), holding \(held) jobs")
         return findings.isEmpty ? [good] : findings
     }
 
-    private func nobody() async throws -> Finding {
+    private func nobody() async throws -> Diagnosis {
         let waiting = try await session.query("select coalesce(sum(waiting), 0) from gloss.depth", context: "daemons")
         let count = waiting.scalar ?? "0"
-        return Finding(
+        return Diagnosis(
             "daemons", count == "0" ? .warning : .error, "no daemon is alive, and \(count) jobs wait",
             advice: "systemctl status glossd, and journalctl -u glossd, say why")
     }
 
-    private func stale(_ daemon: Daemon, isAnyAlive: Bool) -> Finding {
-        Finding(
+    private func stale(_ daemon: Daemon, isAnyAlive: Bool) -> Diagnosis {
+        Diagnosis(
             "daemons", daemon.running > 0 && !isAnyAlive ? .error : .warning,
             "\(daemon.name) has been silent for \(span(daemon.silent_seconds)), holding \(daemon.running) jobs",
             advice: isAnyAlive
@@ -61,18 +61,18 @@ extension Doctor {
     }
 
     /// Jobs that nobody serves, and models of one name that are not the same.
-    func models() async throws -> [Finding] {
+    func models() async throws -> [Diagnosis] {
         var findings = try await session.query(
             """
             select d.task, d.model, d.waiting from gloss.depth d
             where d.waiting > 0 and exists (select from gloss.worker where alive) and not exists (
-                select from gloss.incarnation i join gloss.worker w on w.worker = i.id and w.alive
-                where (d.model is null or d.model = any (i.models)) and (i.tasks = '{}' or d.task::gloss.task = any (i.tasks)))
+                select from gloss.registered_worker i join gloss.worker w on w.worker = i.id and w.alive
+                where (d.model is null or d.model = any (i.models)) and d.task = any (i.tasks))
             """, context: "models"
         ).rows.map { row in
             let what =
                 "\(row[2] ?? "") jobs of \(row[0] ?? "") ask for \(row[1].map { "the model \($0)" } ?? "any model")"
-            return Finding(
+            return Diagnosis(
                 "models", .error, "\(what), and no daemon that is alive serves them",
                 advice: "start a daemon with it, or cancel them: select gloss.cancel(…)")
         }
@@ -81,34 +81,34 @@ extension Doctor {
             guard Set(group.map { $0.models.last }).count > 1 else { continue }
             let where_ = group.map { "\($0.name): \($0.models.last?.prefix(12) ?? "")" }.joined(separator: ", ")
             findings.append(
-                Finding(
+                Diagnosis(
                     "models", .warning, "the name \(name) stands for different models or precisions: \(where_)",
                     advice: "give them names of their own (model_name), or jobs of one batch get answers of both"))
         }
         let names = Set(alive.map { $0.models[0] }).sorted().joined(separator: ", ")
-        return findings.isEmpty ? [Finding("models", .ok, "served: \(names.isEmpty ? "none" : names)")] : findings
+        return findings.isEmpty ? [Diagnosis("models", .ok, "served: \(names.isEmpty ? "none" : names)")] : findings
     }
 
-    func misplaced() async throws -> [Finding] {
+    func misplaced() async throws -> [Diagnosis] {
         let row = try await session.query("select count(*), min(job_id) from gloss.misplaced_job", context: "misplaced")
         guard let count = row.scalar, count != "0" else {
-            return [Finding("misplaced", .ok, "every job is in exactly one state")]
+            return [Diagnosis("misplaced", .ok, "every job is in exactly one state")]
         }
         return [
-            Finding(
+            Diagnosis(
                 "misplaced", .error, "\(count) jobs are not in exactly one state, job \(row.rows[0][1] ?? "") first",
                 advice: "somebody changed tables by hand, or it is a bug to report: select * from gloss.misplaced_job")
         ]
     }
 
-    func dead() async throws -> [Finding] {
+    func dead() async throws -> [Diagnosis] {
         let row = try await session.query(
             """
-            with d as (select code from gloss.died where died_at > now() - interval '1 hour' and code <> 'cancelled' limit 100000)
+            with d as (select code from gloss.dead_job where died_at > now() - interval '1 hour' and code <> 'cancelled' limit 100000)
             select (select count(*) from d), (select mode() within group (order by code) from d),
                 (select count(*) from (select from gloss.annotation
                     where finished_at > now() - interval '1 hour' limit 100000) x),
-                (select count(*) from gloss.died where died_at > now() - interval '1 day' and code = 'poison')
+                (select count(*) from gloss.dead_job where died_at > now() - interval '1 day' and code = 'poison')
             """, context: "dead"
         ).rows.first
         guard let row, row.count == 4, let dead = row[0].flatMap({ Int($0) }), let done = row[2].flatMap({ Int($0) })
@@ -116,20 +116,20 @@ extension Doctor {
         let share = Double(dead) / Double(max(dead + done, 1))
         let percent = Int((share * 100).rounded())
         let message = "of the jobs that ended within an hour \(dead) are dead and \(done) are done"
-        var findings: [Finding] = []
+        var findings: [Diagnosis] = []
         if dead >= 10 && share >= limits.deadShare.warning {
             findings.append(
-                Finding(
+                Diagnosis(
                     "dead", share >= limits.deadShare.error ? .error : .warning,
                     "\(message): \(percent) %, most of them \(row[1] ?? "")",
                     advice: "glossctl status shows examples; once the reason is gone: glossctl retry --batch NAME"))
         }
         if let poison = row[3], poison != "0" {
             findings.append(
-                Finding(
+                Diagnosis(
                     "dead", .warning, "\(poison) jobs were quarantined within a day: daemons died with them",
                     advice: "select * from gloss.dead where code = 'poison'; and look into the daemons' logs"))
         }
-        return findings.isEmpty ? [Finding("dead", .ok, message)] : findings
+        return findings.isEmpty ? [Diagnosis("dead", .ok, message)] : findings
     }
 }

@@ -24,7 +24,6 @@ public struct Doctor: Sendable {
         /// The share of dead jobs among those that ended within an hour, if they are at least ten.
         public var deadShare = (warning: 0.1, error: 0.5)
 
-        /// The usual limits.
         public init() {}
     }
 
@@ -57,15 +56,19 @@ public struct Doctor: Sendable {
 
     /// Looks at everything.
     /// - Returns: one finding or more for each thing; after an error of the connection or a missing schema, no more.
-    public func examine() async -> [Finding] {
+    public func examine() async -> [Diagnosis] {
         var findings = await look("server", server)
         if findings.contains(where: { $0.level == .error }) { return findings }
         findings += await look("migrations", migrations)
         guard (try? await session.query("select to_regclass('gloss.schema_object') is not null"))?.scalar == "t" else {
-            return findings
+            guard !findings.contains(where: { $0.level == .error }) else { return findings }
+            return findings + [
+                Diagnosis("migrations", .error, "the database has no schema gloss", advice: "run: glossctl migrate")
+            ]
         }
-        let checks: [(String, () async throws -> [Finding])] = [
-            ("objects", objects), ("roles", roles), ("daemons", daemons), ("models", models), ("misplaced", misplaced),
+        let checks: [(String, () async throws -> [Diagnosis])] = [
+            ("objects", objects), ("tasks", tasks), ("roles", roles), ("daemons", daemons), ("models", models),
+            ("misplaced", misplaced),
             ("dead", dead), ("horizon", horizon), ("bloat", bloat), ("notify", notify), ("clock", clock),
             ("connections", connections), ("disk", disk),
         ]
@@ -74,27 +77,29 @@ public struct Doctor: Sendable {
         return findings
     }
 
-    private func look(_ name: String, _ check: () async throws -> [Finding]) async -> [Finding] {
+    private func look(_ name: String, _ check: () async throws -> [Diagnosis]) async -> [Diagnosis] {
         do { return try await check() } catch let error as StorageError {
             return [Self.finding(name, error)]
         } catch {
-            return [Finding(name, .error, "\(error)")]
+            return [Diagnosis(name, .error, "\(error)")]
         }
     }
 
     /// What it means that a look itself failed.
-    private static func finding(_ name: String, _ error: StorageError) -> Finding {
+    private static func finding(_ name: String, _ error: StorageError) -> Diagnosis {
         switch (error.code, error.sqlState) {
         case (_, "42501"):
-            Finding(name, .unseen, "your role may not look: \(error.message)", advice: "ask as a role with gloss_admin")
+            Diagnosis(
+                name, .unseen, "your role may not look: \(error.message)", advice: "ask as a role with gloss_admin")
         case (_, "57014"), (.timedOut, _):
-            Finding(name, .unseen, "looking took too long, and was given up")
-        case (.migration, _): Finding(name, .error, error.message, advice: error.hint)
+            Diagnosis(name, .unseen, "looking took too long, and was given up")
+        case (.migration, _): Diagnosis(name, .error, error.message, advice: error.hint)
         case (.cannotConnect, _), (.badConnectionString, _), (.connectionLost, _):
-            Finding(name, .error, error.message, advice: "is PostgreSQL running, and is the connection string right?")
+            Diagnosis(name, .error, error.message, advice: "is PostgreSQL running, and is the connection string right?")
         case (_, "42P01"), (_, "42883"), (_, "42703"):
-            Finding(name, .error, error.message, advice: "something of gloss's own is missing: see the other findings")
-        default: Finding(name, .error, error.description)
+            Diagnosis(
+                name, .error, error.message, advice: "something of gloss's own is missing: see the other findings")
+        default: Diagnosis(name, .error, error.description)
         }
     }
 }

@@ -1,0 +1,1 @@
+../../../../../Sources/Admin/CommandError.swift

@@ -1,1 +1,0 @@
-../../../Sources/Admin/Enqueue/ByteReader.swift

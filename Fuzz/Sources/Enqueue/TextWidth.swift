@@ -1,1 +1,0 @@
-../../../Sources/Admin/Terminal/TextWidth.swift

@@ -1,0 +1,39 @@
+/// A rectangle. Coordinates are fractions of the image's height and width, 0...1.
+public struct Box: Hashable, Sendable, Codable {
+    /// Upper edge, left edge, lower edge, right edge.
+    public var y1: Float, x1: Float, y2: Float, x2: Float
+
+    public init(y1: Float, x1: Float, y2: Float, x2: Float) {
+        self.y1 = y1
+        self.x1 = x1
+        self.y2 = y2
+        self.x2 = x2
+    }
+}
+
+/// Something that was found in an image: a row of `gloss.finding`.
+public struct Finding: Hashable, Sendable {
+    /// The image's index into the job's image URLs, from 0.
+    public var imageIndex: Int
+    /// What it is, as the model wrote it.
+    public var label: String
+    /// A probability, 0...1; findings are ranked by it.
+    public var score: Float
+    /// The mean probability of the tokens that describe its shape, where the task has such tokens.
+    public var tokenScore: Float?
+    /// Where it is.
+    public var box: Box?
+    /// What makes it doubtful, as a stable word; nil: nothing.
+    public var note: String?
+
+    public init(
+        imageIndex: Int = 0, label: String, score: Float, tokenScore: Float? = nil, box: Box? = nil, note: String? = nil
+    ) {
+        self.imageIndex = imageIndex
+        self.label = label
+        self.score = score
+        self.tokenScore = tokenScore
+        self.box = box
+        self.note = note
+    }
+}

@@ -1,0 +1,119 @@
+import Annotation
+import Queue
+
+/// What to do next: the only output of ``WorkState``. Whoever carries an effect out feeds the answer back as an ``Event``, however
+/// late, and decides nothing.
+public enum Effect: Sendable {
+    // Statements. Each is answered by its event or by `storeFailed`.
+
+    case register
+    case claim(ClaimBudget, by: WorkerID)
+    /// Give back the leases that a lost answer may have made.
+    case releaseUnheld(holding: [Lease], by: WorkerID)
+    /// Answered by `wokenUp` when there may be work, or after this time.
+    case waitForWork(Duration)
+    case begin([Lease], by: WorkerID)
+    case checkpoint(ViewResponses, Lease, by: WorkerID)
+    case record([JobReport], by: WorkerID)
+    case heartbeat(Heartbeat, by: WorkerID)
+    case rescue
+    case park(origin: String, pause: Duration, reason: String)
+    case deregister(WorkerID)
+
+    // Images. `fetch`, `measure` and `decode` are answered by one event each.
+
+    /// Fetch a URL.
+    case fetch(ImageID, url: String)
+    /// Give up a fetch.
+    case cancelFetch(ImageID)
+    /// Find out how many bytes decoding a fetched file takes.
+    case measure(ImageID)
+    /// Decode a fetched file, with this colour under transparent pixels.
+    case decode(ImageID, background: UInt32?)
+    /// Forget the file and the pixels.
+    case discard(ImageID)
+    /// From now on fetches follow no redirect to these origins.
+    case avoid(Set<String>)
+    /// From now on so many daemons share what a host allows.
+    case share(among: Int)
+
+    // The engine.
+
+    case submit([EngineQuery])
+    case cancelQueries([Int])
+    /// Answered by `waiting`.
+    case askWaiting
+
+    // The process.
+
+    /// Answered by `memory`.
+    case measureMemory
+    /// The one timer: what was set before is off. Answered by `timer`.
+    case setTimer(Instant)
+    /// What the daemon says of itself has changed.
+    case status(WorkStatus)
+    /// For the log and the metrics.
+    case note(Note)
+    /// The end. No effect follows.
+    case stop(StopReason)
+}
+
+/// A query for the engine.
+public struct EngineQuery: Hashable, Sendable {
+    /// Its number, used once.
+    public var id: Int
+    /// Its images, in order.
+    public var images: [ImageID]
+    /// The prompt, without newline.
+    public var prompt: String
+    /// How to answer.
+    public var settings: DecodeSettings
+    /// Its job's: lower is earlier.
+    public var priority: Int
+}
+
+/// Why the work ended.
+public enum StopReason: Hashable, Sendable {
+    /// It was told to stop.
+    case asTold
+    /// The database refuses for good.
+    case refused(String)
+}
+
+/// What a daemon is at, and what keeps it from working.
+public struct WorkStatus: Hashable, Sendable {
+    /// What it is at.
+    public enum Phase: Hashable, Sendable {
+        case registering, working, draining, stopped
+    }
+
+    /// What it is at.
+    public var phase = Phase.registering
+    /// The statements that fail and are tried again, with what the database says.
+    public var failing: [Statement: String] = [:]
+    /// Why it claims nothing, as the end of a sentence.
+    public var holdup: String?
+
+    /// A daemon that registers.
+    public init() {}
+}
+
+/// What is worth a line in the log or a count in the metrics.
+public enum Note: Sendable {
+    case registered(WorkerID, isAgain: Bool)
+    case claimed(Int)
+    case ended(JobReport, Receipt)
+    /// These leases are gone: cancelled, or another daemon's.
+    case lost([Lease])
+    /// A claim whose answer was lost had leased so many jobs.
+    case gaveBack(count: Int)
+    /// Results that could not be recorded before the end; the jobs run again.
+    case unrecorded([Lease])
+    case checkpointFailed(JobID, view: Int, String)
+    case storeFailed(Statement, StoreProblem)
+    case rescued(RescueReport)
+    case parked(origin: String, pause: Duration, reason: String)
+    case heldUp(String)
+    case resumed
+    case answered(tokens: Int)
+}

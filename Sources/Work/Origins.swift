@@ -1,0 +1,234 @@
+/// The origins of images: whose turn it is to be asked, how many requests each gets at a time, and which are parked because they fail
+/// as a whole.
+struct Origins {
+    private struct Record {
+        /// Fetches under way, and when they began.
+        var active: [ImageID: Instant] = [:]
+        /// It answered once: until then it gets one request at a time.
+        var hasAnswered = false
+        /// Images that wait for their turn.
+        var waiting: [ImageID] = []
+        /// Failures in a row that may speak of the origin as a whole.
+        var failureCount = 0
+        /// How often it was parked since its last success.
+        var parkingCount = 0
+        var parkedUntil: Instant?
+        var reason = ""
+        /// Failures that are not yet known to be the origin's: it is left alone until they are.
+        var doubtCount = 0
+        /// Where its redirects led last when that origin failed, and how often in a row.
+        var detour: (target: String, count: Int)?
+        /// A fading average.
+        var secondsPerFetch = Origins.usualSeconds
+        /// Up to when its fetches are planned, with jobs that wait elsewhere.
+        var plannedUntil: Instant?
+        var usedAt: Instant
+    }
+
+    /// Failures in a row that speak of the origin rather than of one URL.
+    private static let threshold = 3
+    /// Seconds of a fetch, before any is measured.
+    private static let usualSeconds = 0.2
+    /// The most records that are kept of origins at rest.
+    private static let recordLimit = 2048
+
+    private let maxFetches: Int
+    private let fetchesPerOrigin: Int
+    /// The daemons that share what an origin allows.
+    var daemonCount = 1
+    private var records: [String: Record] = [:]
+    /// Origins with waiting images, the longest unserved first.
+    private var line: [String] = []
+    private(set) var activeCount = 0
+    /// The origins that were parked when this was last looked at, or since.
+    private var parkedOrigins: Set<String> = []
+
+    init(_ settings: WorkSettings) {
+        maxFetches = settings.maxFetches
+        fetchesPerOrigin = settings.fetchesPerOrigin
+    }
+
+    var recordCount: Int { records.count }
+
+    // MARK: Turns
+
+    /// How many more images of an origin are worth starting on now.
+    func spareCount(_ origin: String, _ now: Instant) -> Int {
+        guard pause(of: origin, now) == nil else { return 0 }
+        guard let record = records[origin] else { return limit(of: origin, nil) }
+        return max(0, limit(of: origin, record) - record.active.count - record.waiting.count)
+    }
+
+    mutating func enqueue(_ image: ImageID, _ origin: String, _ now: Instant) {
+        if records[origin]?.waiting.isEmpty ?? true { line.append(origin) }
+        records[origin, default: Record(usedAt: now)].waiting.append(image)
+    }
+
+    /// Takes a waiting image out of its line.
+    mutating func withdraw(_ image: ImageID, _ origin: String) {
+        records[origin]?.waiting.removeAll { $0 == image }
+        if records[origin]?.waiting.isEmpty ?? true { line.removeAll { $0 == origin } }
+    }
+
+    /// The image to fetch next; it counts as under way until `ended`. Origins take turns. The last quarter of the places is for
+    /// origins of which nothing is under way, so that slow ones leave room for the others.
+    ///
+    /// `hasRoom` says whether there is room for one more file: of an origin of which nothing is under way, or of another.
+    mutating func next(_ now: Instant, hasRoom: (_ isFirst: Bool) -> Bool) -> ImageID? {
+        guard activeCount < maxFetches,
+            let index = line.firstIndex(where: { mayStart($0, now) && hasRoom(records[$0]?.active.isEmpty ?? true) })
+        else { return nil }
+        let origin = line.remove(at: index)
+        guard var record = records[origin] else { return nil }
+        let image = record.waiting.removeFirst()
+        record.active[image] = now
+        record.usedAt = now
+        if !record.waiting.isEmpty { line.append(origin) }
+        records[origin] = record
+        activeCount += 1
+        return image
+    }
+
+    /// A fetch that `next` gave out is over.
+    mutating func ended(_ image: ImageID, _ origin: String, seconds: Double?, _ now: Instant) {
+        activeCount -= 1
+        guard var record = records[origin] else { return }
+        record.active[image] = nil
+        record.usedAt = now
+        if let seconds { record.secondsPerFetch = 0.8 * record.secondsPerFetch + 0.2 * seconds }
+        records[origin] = record
+        if records.count > Self.recordLimit { forgetRestingRecords(now) }
+    }
+
+    private func mayStart(_ origin: String, _ now: Instant) -> Bool {
+        guard let record = records[origin], record.active.count < limit(of: origin, record), pause(of: origin, now) == nil
+        else { return false }
+        return record.active.isEmpty || activeCount < maxFetches - maxFetches / 4
+    }
+
+    private func limit(of origin: String, _ record: Record?) -> Int {
+        // Local files and data: URLs.
+        if origin.isEmpty { return max(1, maxFetches / 2) }
+        if let record, record.doubtCount > 0 { return 0 }
+        // One fetch finds out whether the origin answers, or whether its pause is over. Those that hang leave places for others.
+        guard let record, record.hasAnswered, record.parkingCount == 0, record.detour?.count ?? 0 < Self.threshold else {
+            return 1
+        }
+        return max(1, min(fetchesPerOrigin / max(1, daemonCount), maxFetches - maxFetches / 4))
+    }
+
+    /// Forgets all that say nothing, those that were not used for the longest time first.
+    private mutating func forgetRestingRecords(_ now: Instant) {
+        let resting = records.filter { _, record in
+            record.active.isEmpty && record.waiting.isEmpty && record.doubtCount == 0
+                && (record.parkedUntil.map { $0 <= now } ?? true)
+        }
+        let oldest = resting.sorted { ($0.value.usedAt, $0.key) < ($1.value.usedAt, $1.key) }
+        for (origin, _) in oldest.prefix(Self.recordLimit / 2) { records[origin] = nil }
+    }
+
+    /// Seconds until a fetch from an origin is over, on the average, one place counted: as measured, or longer while one hangs.
+    func secondsPerFetch(_ origin: String, _ now: Instant) -> Double {
+        guard let record = records[origin] else { return Self.usualSeconds }
+        let oldest = record.active.values.min().map { (now - $0) / .seconds(1) } ?? 0
+        return max(record.secondsPerFetch, oldest) / Double(max(1, limit(of: origin, record)))
+    }
+
+    /// Seconds until an origin has a place for what is not let in yet.
+    func backlogSeconds(_ origin: String, _ now: Instant) -> Double {
+        if let pause = pause(of: origin, now) { return pause.left / .seconds(1) }
+        guard let record = records[origin] else { return 0 }
+        if spareCount(origin, now) > 0 { return 0 }
+        return secondsPerFetch(origin, now) * Double(record.active.count + record.waiting.count)
+    }
+
+    /// How long until an origin has done `count` fetches more, after all that was planned before; at most a quarter of an hour.
+    mutating func plan(_ count: Int, _ origin: String, _ now: Instant) -> Duration {
+        var record = records[origin] ?? Record(usedAt: now)
+        let backlog = now + .seconds(backlogSeconds(origin, now))
+        let whole = Duration.seconds(secondsPerFetch(origin, now)) * count
+        let end = min(max(record.plannedUntil ?? now, backlog) + whole, now + .seconds(900))
+        record.plannedUntil = end
+        records[origin] = record
+        return end - now
+    }
+
+    // MARK: Health
+
+    /// The origin answered, if only with an error.
+    mutating func answered(_ origin: String) { records[origin]?.hasAnswered = true }
+
+    /// The origin answered with a file. `via`: the origin that redirected to it.
+    mutating func succeeded(_ origin: String, via: String) {
+        for name in [origin, via] {
+            records[name]?.hasAnswered = true
+            records[name]?.failureCount = 0
+            records[name]?.parkingCount = 0
+            records[name]?.parkedUntil = nil
+        }
+        records[via]?.detour = nil
+    }
+
+    /// Counts a failure of `origin` that was asked because of a URL of `via`. For how long it is to be parked now: 15 s, doubling to
+    /// 15 minutes each time that it fails again after its pause, and no less than it asks for. Nil while it may be one URL's fault, and
+    /// while it is parked already: what was under way then says nothing new.
+    mutating func failed(
+        _ origin: String, via: String, asksForPatience: Bool = false, retryAfter: Duration? = nil, reason: String,
+        _ now: Instant
+    ) -> Duration? {
+        noteDetour(from: via, to: origin, now)
+        var record = records[origin] ?? Record(usedAt: now)
+        defer { records[origin] = record }
+        if let until = record.parkedUntil, now < until { return nil }
+        record.failureCount += 1
+        record.usedAt = now
+        guard asksForPatience || record.failureCount >= Self.threshold || record.parkingCount > 0 else { return nil }
+        let backoff = min(Duration.seconds(15) * (1 << min(record.parkingCount, 6)), .seconds(900))
+        let pause = asksForPatience && retryAfter != nil ? max(retryAfter ?? .zero, .seconds(1)) : backoff
+        record.parkingCount += 1
+        record.parkedUntil = now + pause
+        record.reason = reason
+        parkedOrigins.insert(origin)
+        return pause
+    }
+
+    /// A redirect of `via` led to `target`, which fails or is parked.
+    mutating func noteDetour(from via: String, to target: String, _ now: Instant) {
+        guard via != target, !via.isEmpty else { return }
+        var record = records[via] ?? Record(usedAt: now)
+        let count = record.detour?.target == target ? record.detour!.count : 0
+        record.detour = (target, count + 1)
+        records[via] = record
+    }
+
+    /// How much longer an origin is parked, or that to which it redirects, and why; nil if it is not.
+    func pause(of origin: String, _ now: Instant) -> (left: Duration, reason: String)? {
+        guard let record = records[origin] else { return nil }
+        if let until = record.parkedUntil, now < until { return (until - now, "\(origin) is parked: \(record.reason)") }
+        if let detour = record.detour, detour.count >= Self.threshold, let target = records[detour.target],
+            let until = target.parkedUntil, now < until
+        {
+            return (until - now, "\(origin) leads to \(detour.target), which is parked: \(target.reason)")
+        }
+        return nil
+    }
+
+    /// The origins that are parked.
+    mutating func parked(_ now: Instant) -> Set<String> {
+        if !parkedOrigins.isEmpty {
+            parkedOrigins = parkedOrigins.filter { records[$0]?.parkedUntil.map { now < $0 } ?? false }
+        }
+        return parkedOrigins
+    }
+
+    mutating func doubt(_ origin: String, _ now: Instant) {
+        records[origin, default: Record(usedAt: now)].doubtCount += 1
+    }
+
+    mutating func settleDoubt(_ origin: String) { records[origin]?.doubtCount -= 1 }
+
+    /// When the next pause is over for which an image waits.
+    func nextStart(_ now: Instant) -> Instant? {
+        line.compactMap { origin in pause(of: origin, now).map { now + $0.left } }.min()
+    }
+}

@@ -1,0 +1,222 @@
+import Annotation
+import Queue
+
+/// Why a daemon claims nothing.
+struct HoldUp {
+    /// What stands in the way, the most important first.
+    enum Cause: Hashable, CaseIterable {
+        /// The engine computes what is no number.
+        case engine
+        /// This machine's network fails.
+        case outage
+        /// This machine cannot fetch or decode.
+        case machine
+        /// There is not enough memory.
+        case memory
+    }
+
+    /// The end of a sentence.
+    var reason: String
+    /// How long until a job is tried.
+    var pause: Duration
+    var probeAt: Instant
+    /// A job was claimed to find out whether it is over.
+    var isProbing = false
+    /// Bytes that must be free.
+    var wantedBytes: Int?
+}
+
+/// What a failure means for its job, its origin and this daemon.
+extension WorkState {
+    private static let firstPause = Duration.seconds(30)
+    private static let longestPause = Duration.seconds(300)
+    /// A pause that is shorter is waited for here.
+    private static let shortPause = Duration.seconds(3)
+
+    /// Decides about the job of an image that cannot be had.
+    mutating func judge(_ id: ImageID, _ failure: ImageFailure) {
+        guard let image = images[id] else { return }
+        let lease = image.lease
+        let origin = failure.origin ?? image.origin
+        if failure.showsRoute { networkWorks(origin) }
+        switch failure.blame {
+        case .image, .killedDecoder: fail(lease, failure, .permanent)
+        case .chance(let after): fail(lease, failure, .retry(after: after))
+        case .origin: originFailed(lease, origin, via: image.origin, failure)
+        case .busyOrigin(let after):
+            originFailed(lease, origin, via: image.origin, failure, asksForPatience: true, retryAfter: after)
+        case .parkedOrigin:
+            origins.noteDetour(from: image.origin, to: origin, now)
+            releaseForHost(lease, origin, failure)
+        case .network(let part, let isPermanent):
+            networkFailed(lease, origin, via: image.origin, failure, part, isPermanent: isPermanent)
+        case .machine(let wantedBytes):
+            holdUp(wantedBytes == nil ? .machine : .memory, failure.message, wantedBytes: wantedBytes)
+            release(lease, outage(failure, delay: Self.firstPause))
+        case .standstill: release(lease, outage(failure, delay: .seconds(1)))
+        case .lateDecoder: release(lease, outage(failure, delay: Self.firstPause))
+        case .cancelled: release(lease, shutdown)
+        }
+    }
+
+    private mutating func fail(_ lease: Lease, _ failure: ImageFailure, _ disposition: FailureDisposition) {
+        report(lease, .failed(Failure(code: failure.code, reason: failure.message, disposition: disposition)))
+    }
+
+    private func outage(_ failure: ImageFailure, delay: Duration) -> Release {
+        Release(.outage, reason: failure.message, code: failure.code, delay: delay)
+    }
+
+    // MARK: Origins
+
+    private mutating func originFailed(
+        _ lease: Lease, _ origin: String, via: String, _ failure: ImageFailure, asksForPatience: Bool = false,
+        retryAfter: Duration? = nil
+    ) {
+        let pause = origins.failed(
+            origin, via: via, asksForPatience: asksForPatience, retryAfter: retryAfter, reason: failure.message, now)
+        if let pause { park(origin, pause, failure.message) }
+        if asksForPatience || origins.pause(of: origin, now) != nil {
+            releaseForHost(lease, origin, failure)
+        } else {
+            fail(lease, failure, .retry(after: nil))
+        }
+    }
+
+    /// Parks an origin for every daemon. A short pause is not worth telling the others.
+    private mutating func park(_ origin: String, _ pause: Duration, _ reason: String) {
+        emit(.note(.parked(origin: origin, pause: pause, reason: reason)))
+        if pause > Self.shortPause { emit(.park(origin: origin, pause: pause, reason: reason)) }
+    }
+
+    private mutating func releaseForHost(_ lease: Lease, _ origin: String, _ failure: ImageFailure) {
+        let pause = origins.pause(of: origin, now)?.left ?? .seconds(1)
+        let reason = "\(origin) is parked: \(failure.message)"
+        release(lease, Release(.host, reason: reason, code: failure.code, delay: pause))
+    }
+
+    /// Jobs of origins that are parked for longer go back, so that others come to the engine.
+    mutating func releaseJobsOfParkedOrigins() {
+        guard !origins.parked(now).isEmpty else { return }
+        for job in jobsInOrder where job.state == .waiting || job.state == .fetching {
+            let pauses = job.origins.compactMap { origins.pause(of: $0, now) }
+            guard let longest = pauses.max(by: { $0.left < $1.left }), longest.left > Self.shortPause else { continue }
+            release(
+                job.lease, Release(.host, reason: longest.reason, code: "parked_origin", delay: longest.left))
+        }
+    }
+
+    // MARK: This machine's network
+
+    private mutating func networkFailed(
+        _ lease: Lease, _ origin: String, via: String, _ failure: ImageFailure, _ part: ImageFailure.NetworkPart,
+        isPermanent: Bool
+    ) {
+        if holdups[.outage] != nil {
+            // A job that was to find out whether it is over is not tried again before many others were.
+            let pause = holdups[.outage]?.pause ?? Self.firstPause
+            holdUp(.outage, holdups[.outage]?.reason ?? failure.message)
+            return release(lease, outage(failure, delay: pause * 10))
+        }
+        jobs[lease]?.state = .doubtful
+        for image in jobs[lease]?.images.values.sorted() ?? [] { abandon(image) }
+        origins.doubt(origin, now)
+        reachability.add(.init(key: lease, failure: failure, part: part, origin: origin, since: now))
+        jobs[lease]?.doubt = HeldJob.Doubt(via: via, isPermanent: isPermanent)
+    }
+
+    /// An origin answered: failures elsewhere are to be believed.
+    mutating func networkWorks(_ origin: String) {
+        origins.answered(origin)
+        for doubt in reachability.worked(origin, parts: ImageFailure.NetworkPart.shown(by: origin)) {
+            origins.settleDoubt(doubt.origin)
+            guard let job = jobs[doubt.key], let details = job.doubt else { continue }
+            if details.isPermanent {
+                fail(doubt.key, doubt.failure, .permanent)
+            } else {
+                originFailed(doubt.key, doubt.origin, via: details.via, doubt.failure)
+            }
+        }
+        if let part = outagePart, ImageFailure.NetworkPart.shown(by: origin).contains(part) { resume(.outage) }
+    }
+
+    /// Decides about failures for which no success elsewhere came in time.
+    mutating func settleDoubts() {
+        guard !reachability.isEmpty else { return }
+        if let part = reachability.outage(now) { return beginOutage(part) }
+        for doubt in reachability.takeOverdue(now) {
+            origins.settleDoubt(doubt.origin)
+            guard let job = jobs[doubt.key], let details = job.doubt else { continue }
+            // Other daemons may see the origin: they are not told.
+            let failure = doubt.failure
+            let pause = origins.failed(doubt.origin, via: details.via, reason: failure.message, now)
+            if let pause { emit(.note(.parked(origin: doubt.origin, pause: pause, reason: failure.message))) }
+            if origins.pause(of: doubt.origin, now) != nil {
+                releaseForHost(doubt.key, doubt.origin, failure)
+            } else {
+                fail(doubt.key, failure, .retry(after: nil))
+            }
+        }
+    }
+
+    private mutating func beginOutage(_ part: ImageFailure.NetworkPart) {
+        guard let last = reachability.doubts.last(where: { $0.part == part }) else { return }
+        outagePart = part
+        holdUp(.outage, "this machine reaches none of several hosts; the last failure: \(last.failure.message)")
+    }
+
+    // MARK: Hold-ups
+
+    /// Claims nothing but a job now and then to see whether it is over.
+    mutating func holdUp(_ cause: HoldUp.Cause, _ reason: String, wantedBytes: Int? = nil) {
+        if var known = holdups[cause] {
+            // What was under way when it began says nothing new.
+            guard known.isProbing || cause == .memory else { return }
+            known.reason = reason
+            known.wantedBytes = wantedBytes.map { max($0, known.wantedBytes ?? 0) }
+            known.pause = min(known.pause * 2, Self.longestPause)
+            known.probeAt = now + known.pause
+            known.isProbing = false
+            holdups[cause] = known
+            return
+        }
+        holdups[cause] = HoldUp(
+            reason: reason, pause: Self.firstPause, probeAt: now + Self.firstPause, wantedBytes: wantedBytes)
+        emit(.note(.heldUp(reason)))
+        guard cause != .memory else { return }
+        for job in jobsInOrder where isHeldBack(job, by: cause) {
+            release(job.lease, Release(.outage, reason: reason, code: "held_up"))
+        }
+    }
+
+    private func isHeldBack(_ job: HeldJob, by cause: HoldUp.Cause) -> Bool {
+        switch job.state {
+        case .waiting: true
+        case .fetching, .doubtful: cause != .machine
+        case .ready, .announced: cause == .engine
+        case .computing, .reporting: false
+        }
+    }
+
+    mutating func resume(_ cause: HoldUp.Cause) {
+        guard holdups.removeValue(forKey: cause) != nil else { return }
+        if cause == .outage { outagePart = nil }
+        claiming.mayHaveWork = true
+        if holdups.isEmpty { emit(.note(.resumed)) }
+    }
+
+    /// The end of a sentence; nil: jobs are claimed.
+    var holdupReason: String? { HoldUp.Cause.allCases.compactMap { holdups[$0]?.reason }.first }
+
+    /// Whether a job may be claimed to see whether all is over.
+    var mayProbe: Bool {
+        holdups[.memory] == nil && holdups.values.allSatisfy { $0.probeAt <= now }
+            && !jobs.values.contains { $0.state != .reporting }
+    }
+
+    /// When to look again.
+    var holdupDeadline: Instant? {
+        if holdups[.memory] != nil { return (budget.memory?.at ?? now) + .seconds(1) }
+        return holdups.values.map(\.probeAt).max()
+    }
+}

@@ -1,0 +1,248 @@
+import Annotation
+import Queue
+
+/// From a claimed job to its images: which are let in, in what order they are fetched and decoded, and what they take.
+extension WorkState {
+    // MARK: Decisions
+
+    /// Lets jobs in, in order, as long as there is room for all images of each. One whose origins have no place now lets the others pass.
+    mutating func admitJobs() {
+        guard phase == .working else { return }
+        for lease in line {
+            guard let job = jobs[lease], job.state == .waiting, !isBlocked(job) else { continue }
+            let bytes = job.imageIndices.count * settings.imageBytes
+            guard bytes == 0 || budget.pixels.fits(bytes) else { return }
+            admit(job)
+        }
+    }
+
+    /// Whether no origin of a job has a place for one more image.
+    func isBlocked(_ job: HeldJob) -> Bool {
+        !job.origins.isEmpty && job.origins.allSatisfy { origins.spareCount($0, now) == 0 }
+    }
+
+    private mutating func admit(_ job: HeldJob) {
+        jobs[job.lease]?.state = job.imageIndices.isEmpty ? .ready : .fetching
+        jobs[job.lease]?.movedAt = now
+        for index in job.imageIndices {
+            lastImage += 1
+            let id = ImageID(lastImage)
+            let url = job.claimed.spec.imageURLs[index]
+            var image = HeldImage(lease: job.lease, index: index, url: url, origin: originOf(url) ?? "")
+            image.pixelBytes = settings.imageBytes
+            budget.pixels.take(settings.imageBytes)
+            images[id] = image
+            jobs[job.lease]?.images[index] = id
+            origins.enqueue(id, image.origin, now)
+        }
+    }
+
+    mutating func startFetches() {
+        guard phase == .working else { return }
+        let bytes = settings.maxFileBytes
+        while true {
+            // The last quarter of the room is for origins of which nothing is under way, like the last quarter of the places.
+            let files = budget.files
+            let hasRoom = { isFirst in
+                files.fits(bytes) && (isFirst || files.used + bytes <= files.limit - files.limit / 4)
+            }
+            guard let id = origins.next(now, hasRoom: hasRoom), let image = images[id] else { return }
+            images[id]?.state = .fetching
+            images[id]?.fileBytes = bytes
+            budget.files.take(bytes)
+            emit(.fetch(id, url: image.url))
+        }
+    }
+
+    /// Hands files to the decoders in the order of their jobs, as far as there is memory.
+    mutating func startDecoders() {
+        guard decoderCount < settings.decoders, !files.isEmpty else { return }
+        // What is measured waits for memory in order: small images must not keep a large one waiting for ever.
+        var hasMemory = true
+        for id in filesInOrder where decoderCount < settings.decoders {
+            guard let image = images[id] else { continue }
+            if image.state == .fetched {
+                images[id]?.state = .measuring
+                decoderCount += 1
+                emit(.measure(id))
+            } else if hasMemory {
+                hasMemory = decodeIfThereIsMemory(id, image.decodeBytes)
+            }
+        }
+    }
+
+    private mutating func decodeIfThereIsMemory(_ id: ImageID, _ bytes: Int) -> Bool {
+        guard let free = budget.freeMemory(now) else {
+            measureMemory()
+            return false
+        }
+        if budget.decoding + bytes <= free {
+            decode(id)
+            return true
+        }
+        // Memory that the system can't give would be the end of the daemon.
+        if budget.decoding == 0 {
+            let reason = "decoding takes up to \(bytes >> 20) MB of memory, and \(free >> 20) MB are free"
+            judge(id, ImageFailure(code: "out_of_memory", message: reason, blame: .machine(wantedBytes: bytes)))
+        }
+        return false
+    }
+
+    private var filesInOrder: [ImageID] {
+        files.filter { images[$0]?.state == .fetched || images[$0]?.state == .measured }
+            .compactMap { id in images[id].flatMap { jobs[$0.lease] }.map { (id, $0) } }
+            .sorted { $0.1.lease == $1.1.lease ? $0.0 < $1.0 : HeldJob.comesFirst($0.1, $1.1) }.map(\.0)
+    }
+
+    private mutating func decode(_ id: ImageID) {
+        guard let image = images[id], let job = jobs[image.lease] else { return }
+        images[id]?.state = .decoding
+        decoderCount += 1
+        budget.decoding += image.decodeBytes
+        emit(.decode(id, background: job.claimed.spec.background))
+    }
+
+    // MARK: Events
+
+    mutating func headers(_ id: ImageID, _ byteCount: Int?) {
+        guard let image = images[id], image.state == .fetching, let byteCount else { return }
+        resizeFile(id, min(max(byteCount, 0), settings.maxFileBytes))
+    }
+
+    mutating func fetched(_ id: ImageID, _ file: FetchedFile) {
+        guard let image = images[id], image.state == .fetching else { return }
+        origins.ended(id, image.origin, seconds: file.seconds, now)
+        if let origin = file.origin {
+            origins.succeeded(origin, via: image.origin)
+            networkWorks(origin)
+        }
+        images[id]?.state = .fetched
+        resizeFile(id, file.byteCount)
+        if image.isAbandoned { return discard(id) }
+        files.append(id)
+        jobs[image.lease]?.fetched(file)
+        jobs[image.lease]?.movedAt = now
+    }
+
+    mutating func measured(_ id: ImageID, _ decodeBytes: Int) {
+        guard let image = images[id], image.state == .measuring else { return }
+        decoderCount -= 1
+        images[id]?.state = .measured
+        images[id]?.decodeBytes = decodeBytes
+        if image.isAbandoned { discard(id) }
+    }
+
+    mutating func decoded(_ id: ImageID, _ decoded: DecodedImage) {
+        guard let image = images[id], image.state == .decoding else { return }
+        endDecoding(id)
+        images[id]?.state = .decoded
+        resizeFile(id, 0)
+        resume(.machine)
+        budget.pixels.giveBack(image.pixelBytes)
+        budget.pixels.take(decoded.byteCount)
+        images[id]?.pixelBytes = decoded.byteCount
+        if image.isAbandoned { return discard(id) }
+        jobs[image.lease]?.took(decoded, index: image.index)
+        jobs[image.lease]?.movedAt = now
+        if let job = jobs[image.lease], job.state == .fetching, job.hasAllImages { jobs[image.lease]?.state = .ready }
+    }
+
+    mutating func failed(_ id: ImageID, _ failure: ImageFailure) {
+        guard let image = images[id] else { return }
+        switch image.state {
+        case .fetching: origins.ended(id, image.origin, seconds: nil, now)
+        case .measuring: decoderCount -= 1
+        case .decoding: endDecoding(id)
+        case .queued, .fetched, .measured, .decoded, .submitted: return
+        }
+        if image.isAbandoned { return discard(id) }
+        if failure.blame == .killedDecoder, image.state == .decoding, image.killedDecoderCount == 0 {
+            // Another decoder may have better luck; killing two is the image's doing.
+            images[id]?.killedDecoderCount = 1
+            images[id]?.state = .measured
+            return files.append(id)
+        }
+        images[id]?.state = .decoded
+        judge(id, failure)
+    }
+
+    private mutating func endDecoding(_ id: ImageID) {
+        decoderCount -= 1
+        budget.decoding -= images[id]?.decodeBytes ?? 0
+        files.removeAll { $0 == id }
+    }
+
+    // MARK: Room
+
+    private mutating func resizeFile(_ id: ImageID, _ byteCount: Int) {
+        guard let image = images[id] else { return }
+        budget.files.giveBack(image.fileBytes)
+        budget.files.take(byteCount)
+        images[id]?.fileBytes = byteCount
+    }
+
+    /// Gives up an image. What is under way for it ends by itself, and keeps its room until then.
+    mutating func abandon(_ id: ImageID) {
+        guard let image = images[id], !image.isAbandoned else { return }
+        images[id]?.isAbandoned = true
+        switch image.state {
+        case .queued:
+            origins.withdraw(id, image.origin)
+            forget(id)
+        case .fetching: emit(.cancelFetch(id))
+        case .measuring, .decoding: break
+        case .fetched, .measured, .decoded: discard(id)
+        case .submitted: forget(id)
+        }
+    }
+
+    private mutating func discard(_ id: ImageID) {
+        emit(.discard(id))
+        forget(id)
+    }
+
+    private mutating func forget(_ id: ImageID) {
+        guard let image = images.removeValue(forKey: id) else { return }
+        files.removeAll { $0 == id }
+        budget.files.giveBack(image.fileBytes)
+        budget.pixels.giveBack(image.pixelBytes)
+    }
+
+    /// The engine has these images: only their room is still kept.
+    mutating func handedOver(_ ids: some Sequence<ImageID>) {
+        for id in ids.sorted() {
+            images[id]?.state = .submitted
+            emit(.discard(id))
+        }
+    }
+
+    // MARK: Memory
+
+    mutating func measureMemory() {
+        guard !isMeasuringMemory else { return }
+        isMeasuringMemory = true
+        emit(.measureMemory)
+    }
+
+    mutating func tookMemory(_ free: Int) {
+        isMeasuringMemory = false
+        budget.measured(free: free, at: now)
+        if let wanted = holdups[.memory]?.wantedBytes, free >= wanted { resume(.memory) }
+    }
+
+    /// Looks again while there was not enough memory.
+    mutating func watchMemory() {
+        if holdups[.memory] != nil, budget.freeMemory(now) == nil { measureMemory() }
+    }
+
+    /// Whether there is memory for one more job.
+    mutating func hasMemory() -> Bool {
+        guard let free = budget.freeMemory(now) else {
+            measureMemory()
+            return false
+        }
+        guard free < settings.leastMemory else { return true }
+        holdUp(.memory, "only \(free >> 20) MB of memory are free", wantedBytes: settings.leastMemory)
+        return false
+    }
+}

@@ -1,0 +1,42 @@
+import Queue
+
+/// Reports on their way to the store. What comes in while some are written is written together.
+struct Recording {
+    var outbox: [JobReport] = []
+    /// The reports of the statement under way.
+    var sent: [JobReport] = []
+    var backoff = Backoff(.milliseconds(200), upTo: .seconds(5))
+    /// The most reports of a statement: halved when the database finds one too large.
+    var most = Self.limit
+
+    static let limit = 256
+}
+
+extension WorkState {
+    mutating func record() {
+        guard recording.sent.isEmpty, !recording.outbox.isEmpty, recording.backoff.isOver(now), let worker else { return }
+        recording.sent = Array(recording.outbox.prefix(recording.most))
+        recording.outbox.removeFirst(recording.sent.count)
+        emit(.record(recording.sent, by: worker))
+    }
+
+    mutating func recorded(_ receipts: [Receipt]) {
+        let sent = recording.sent
+        recording.sent = []
+        recording.backoff.succeeded()
+        recording.most = min(recording.most * 2, Recording.limit)
+        life.failing[.record] = nil
+        for (report, receipt) in zip(sent, receipts) {
+            remove(report.lease)
+            emit(.note(.ended(report, receipt)))
+        }
+    }
+
+    /// What was computed is kept, and written when the database is back.
+    mutating func recordFailed(_ problem: StoreProblem) {
+        recording.outbox = recording.sent + recording.outbox
+        recording.sent = []
+        if problem.kind == .tooLarge { recording.most = max(1, recording.most / 2) }
+        recording.backoff.failed(now, jitter: random.fraction())
+    }
+}

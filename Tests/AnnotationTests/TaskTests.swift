@@ -1,0 +1,153 @@
+import Annotation
+import Foundation
+import Testing
+
+@Suite struct PromptTests {
+    struct Example: CustomTestStringConvertible, Sendable {
+        let task: TaskName
+        let style: String
+        var language = "en"
+        var texts: [String] = []
+        let prompts: [String]
+
+        var testDescription: String { "\(task) \(style)" }
+    }
+
+    /// The prompts that PaliGemma was trained with (3.2.5, appendix B), one example a style or more.
+    static let examples = [
+        Example(task: .caption, style: "caption", prompts: ["caption en"]),
+        Example(task: .caption, style: "caption", language: "pt-BR", prompts: ["caption pt-BR"]),
+        Example(task: .caption, style: "cap", language: "de", prompts: ["cap de"]),
+        Example(task: .caption, style: "describe", prompts: ["describe en"]),
+        Example(task: .caption, style: "ocr", prompts: ["ocr"]),
+        Example(task: .caption, style: "raw", texts: ["a {language} cat"], prompts: ["a {language} cat"]),
+        Example(task: .vqa, style: "answer", texts: ["What is this?"], prompts: ["answer en What is this?"]),
+        Example(task: .vqa, style: "answer", texts: ["{text} {texts}?"], prompts: ["answer en {text} {texts}?"]),
+        Example(task: .vqa, style: "raw", texts: ["Is it red?"], prompts: ["Is it red?"]),
+        Example(task: .detect, style: "detect", texts: ["cat"], prompts: ["detect cat"]),
+        Example(task: .detect, style: "detect", texts: ["cat", "big dog"], prompts: ["detect cat ; big dog"]),
+        Example(task: .detect, style: "raw", texts: ["detect a ; b"], prompts: ["detect a ; b"]),
+        Example(
+            task: .multiview, style: "answer", language: "fr", texts: ["A?", "B?"],
+            prompts: ["answer fr A?", "answer fr B?"]),
+        Example(task: .multiview, style: "raw", texts: ["a", "b"], prompts: ["a", "b"]),
+    ]
+
+    @Test(arguments: examples) func promptsAreThoseOfThePaper(example: Example) {
+        let spec = JobSpec(
+            task: example.task, imageURLs: ["u"], style: example.style, language: example.language,
+            texts: example.texts)
+        #expect(spec.prompts == example.prompts)
+    }
+
+    @Test func everyStyleHasAnExample() {
+        let styles = TaskName.all.flatMap { task in task.styles.map { "\(task.name) \($0.name)" } }
+        #expect(Set(styles) == Set(Self.examples.map(\.testDescription)))
+    }
+
+    @Test func aMultiviewJobWithoutQuestionsAsksThoseOfThePaper() {
+        #expect(
+            JobSpec(task: .multiview, imageURLs: ["u"]).prompts == [
+                "answer en What is this?", "answer en What type of object is this?",
+                "answer en What is in the image?", "answer en Describe the object in the image",
+            ])
+    }
+}
+
+@Suite struct QueryTests {
+    @Test func allImagesAreOneInput() {
+        let settings = DecodeSettings(maxTokens: 9, seed: 4)
+        let spec = JobSpec(task: .vqa, imageURLs: ["a", "b"], texts: ["?"], settings: settings)
+        let query = TaskQuery(view: 0, question: 0, images: [0, 1], prompt: "answer en ?", settings: settings)
+        #expect(TaskName.vqa.definition.queries(spec) == [query])
+        #expect(spec.viewCount == 1)
+    }
+
+    /// Each query draws from a stream of its own: seed + 1000 · view + question.
+    @Test func eachViewIsAskedEachQuestionWithASeedOfItsOwn() {
+        let spec = JobSpec(
+            task: .multiview, imageURLs: ["a", "b"], texts: ["x", "y", "z"],
+            settings: DecodeSettings(samples: 5, temperature: 1, seed: 7))
+        let queries = TaskName.multiview.definition.queries(spec)
+        #expect(queries.map(\.view) == [0, 0, 0, 1, 1, 1])
+        #expect(queries.map(\.question) == [0, 1, 2, 0, 1, 2])
+        #expect(queries.map(\.images) == [[0], [0], [0], [1], [1], [1]])
+        #expect(queries.map(\.prompt) == ["answer en x", "answer en y", "answer en z"] + queries[..<3].map(\.prompt))
+        #expect(queries.map(\.settings.seed) == [7, 8, 9, 1007, 1008, 1009])
+        #expect(queries.allSatisfy { $0.settings.samples == 5 && $0.settings.temperature == 1 })
+    }
+
+    @Test func aSeedAtTheEndOfItsRangeWrapsAround() {
+        let spec = JobSpec(
+            task: .multiview, imageURLs: ["a", "b"], texts: ["x"], settings: DecodeSettings(seed: .max))
+        #expect(TaskName.multiview.definition.queries(spec).map(\.settings.seed) == [.max, 999])
+    }
+}
+
+@Suite struct TaskNameTests {
+    @Test func namesAreUniqueAndKnown() throws {
+        let names = TaskName.allCases.map(\.rawValue)
+        #expect(Set(names).count == names.count)
+        for task in TaskName.all {
+            #expect(TaskName(rawValue: task.name.rawValue)?.definition.summary == task.summary)
+            #expect(!task.styles.isEmpty && !task.title.isEmpty && !task.resultViews.isEmpty)
+            #expect(Set(task.styles.map(\.name)).count == task.styles.count)
+        }
+        #expect(TaskName(rawValue: "dream") == nil)
+    }
+
+    @Test func aNameIsItsBareTextInJSON() throws {
+        #expect(String(decoding: try JSONEncoder().encode([TaskName.vqa]), as: UTF8.self) == "[\"vqa\"]")
+        #expect(try JSONDecoder().decode([TaskName].self, from: Data("[\"detect\"]".utf8)) == [.detect])
+        let error = #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode([TaskName].self, from: Data("[\"dream\"]".utf8))
+        }
+        guard case .dataCorrupted(let context) = error else {
+            Issue.record("unexpected: \(String(describing: error))")
+            return
+        }
+        #expect(context.debugDescription == "this version knows no task \"dream\"")
+    }
+
+    /// What a job that says nothing gets; the SQL functions read the same from the row.
+    @Test(arguments: [
+        (TaskName.caption, "caption", DecodeSettings(maxTokens: 64)),
+        (.vqa, "answer", DecodeSettings(maxTokens: 32)), (.detect, "detect", DecodeSettings(maxTokens: 256)),
+        (.multiview, "answer", DecodeSettings(maxTokens: 24, samples: 5, temperature: 1)),
+    ])
+    func defaults(task: TaskName, style: String, settings: DecodeSettings) {
+        let spec = JobSpec(task: task, imageURLs: ["u"])
+        #expect(spec.style == style && spec.settings == settings && spec.language == "en")
+    }
+
+    /// The JSON that `gloss.define_task` takes.
+    @Test func aRowIsTheDefinition() throws {
+        let json = """
+            {
+              "name": "detect", "summary": "Find things in an image and give their boxes.",
+              "default_style": "detect",
+              "styles": {
+                "detect": {"prompt": "detect {texts}", "texts": [1, 32]}, "raw": {"prompt": "{text}", "texts": [1, 1]}
+              },
+              "defaults": {
+                "max_tokens": 256, "samples": 1, "beams": 1, "temperature": 0, "top_k": 0, "top_p": 1, "seed": 0
+              },
+              "default_texts": [], "text_noun": "thing", "separator": ";",
+              "limits": {"images": 16, "views": false, "samples": 1}
+            }
+            """
+        let row = TaskRow(TaskName.detect.definition)
+        let written = try JSONSerialization.jsonObject(with: JSONEncoder().encode(row)) as? NSDictionary
+        #expect(try written == JSONSerialization.jsonObject(with: Data(json.utf8)) as? NSDictionary)
+        #expect(try JSONDecoder().decode(TaskRow.self, from: Data(json.utf8)) == row)
+    }
+
+    @Test func everyRowSurvivesJSON() throws {
+        for task in TaskName.all {
+            let row = TaskRow(task)
+            #expect(try JSONDecoder().decode(TaskRow.self, from: JSONEncoder().encode(row)) == row)
+        }
+        #expect(TaskRow(TaskName.multiview.definition).limits.views)
+        #expect(TaskRow(TaskName.caption.definition).textNoun == nil)
+    }
+}

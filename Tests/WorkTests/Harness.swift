@@ -1,0 +1,52 @@
+import Annotation
+import Queue
+
+@testable import Work
+
+/// A state machine that is fed by hand.
+struct Harness {
+    private(set) var state: WorkState
+    private(set) var now = ContinuousClock.now
+    let worker = WorkerID(number: 1, identity: "one")
+    private var lastFence: Int64 = 0
+
+    init(_ settings: WorkSettings = WorkSettings()) {
+        let identity = EngineIdentity(model: "m", digest: "digest", precision: "f32", version: "1")
+        state = WorkState(
+            settings, engine: EngineDescription(identity: identity, vocabulary: NoVocabulary()),
+            originOf: SimulatedWeb.origin, seed: 1, now: now)
+    }
+
+    mutating func pass(_ seconds: Double) { now += .seconds(seconds) }
+
+    @discardableResult
+    mutating func take(_ event: Event) -> [Effect] { state.handle(event, now: now) }
+
+    mutating func register() {
+        take(.started)
+        take(.registered(worker))
+    }
+
+    mutating func claim(_ spec: JobSpec, checkpoints: [ViewResponses] = [], attempt: Int = 1) -> ClaimedJob {
+        lastFence += 1
+        return ClaimedJob(
+            lease: Lease(job: JobID(rawValue: lastFence), fence: lastFence), attempt: attempt, spec: spec,
+            checkpoints: checkpoints)
+    }
+}
+
+extension [Effect] {
+    var fetches: [(image: ImageID, url: String)] {
+        compactMap { if case .fetch(let image, let url) = $0 { (image, url) } else { nil } }
+    }
+
+    var submitted: [EngineQuery] { compactMap { if case .submit(let queries) = $0 { queries } else { nil } }.flatMap(\.self) }
+
+    var records: [JobReport] { compactMap { if case .record(let reports, _) = $0 { reports } else { nil } }.flatMap(\.self) }
+
+    var begins: [[Lease]] { compactMap { if case .begin(let leases, _) = $0 { leases } else { nil } } }
+
+    var stop: StopReason? { lazy.compactMap { if case .stop(let reason) = $0 { reason } else { nil } }.first }
+
+    func has(_ isWanted: (Effect) -> Bool) -> Bool { contains(where: isWanted) }
+}
