@@ -72,7 +72,7 @@ public struct PostgresJobStore: JobStore {
     /// Says that the engine begins jobs.
     public func begin(_ leases: [Lease], by worker: WorkerID) async throws {
         _ = try await work.query(
-            "select gloss.begin($1, $2::uuid, $3::bigint[], $4::bigint[])", worker.parameters + leases.parameters,
+            "select gloss.begin_jobs($1, $2::uuid, $3::bigint[], $4::bigint[])", worker.parameters + leases.parameters,
             context: "begin")
     }
 
@@ -148,12 +148,14 @@ public struct PostgresJobStore: JobStore {
         _ = try? await work.query("select gloss.announce($1::bigint[])", [SQLValue(ended)], context: "announce")
     }
 
-    /// Takes back the jobs of silent workers.
+    /// Takes back the jobs of silent workers, and does a small chore of the queue's, if one is due. That the chore fails is
+    /// no error: another daemon does it, or this one later.
     public func rescue() async throws -> RescueReport {
         let answer = try await pulse.query(
             "select lost_workers, rescued + released, poisoned from gloss.rescue()", context: "rescue")
         let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
         guard counts.count == 3 else { throw StorageError.unexpected("rescue") }
+        _ = try? await pulse.query("select gloss.maintain()", context: "maintain")
         return RescueReport(lostWorkerCount: counts[0], rescuedCount: counts[1], poisonedCount: counts[2])
     }
 
@@ -179,6 +181,13 @@ public struct PostgresJobStore: JobStore {
             [SQLValue(origin), SQLValue(pause.seconds), SQLValue(reason)], context: "park")
     }
 
+    /// How many jobs of each task and model are in which state; the model `""` is any.
+    public func queueMetrics() async throws -> [QueueDepth] {
+        try await work.rows(
+            WireDepth.self, "select * from gloss.queue_metrics() order by task, model", context: "queue metrics"
+        ).map(\.depth)
+    }
+
     /// Waits for a notification, for `timeout` at most. Without a listening connection it just waits.
     public func waitForWork(timeout: Duration) async throws {
         await listener.wait(timeout: timeout)
@@ -189,6 +198,23 @@ public struct PostgresJobStore: JobStore {
         await work.close()
         await pulse.close()
         await listener.close()
+    }
+}
+
+/// A row of `gloss.queue_metrics`.
+private struct WireDepth: Decodable {
+    var task: String
+    var model: String
+    var waiting: Int
+    var running: Int
+    var done: Int
+    var dead: Int
+    var oldest_seconds: Double?
+
+    var depth: QueueDepth {
+        QueueDepth(
+            task: task, model: model, waiting: waiting, running: running, done: done, dead: dead,
+            oldestSeconds: oldest_seconds)
     }
 }
 
