@@ -13,17 +13,20 @@ public struct PostgresJobStore: JobStore {
     private let retryPolicy: RetryPolicy
 
     /// A store; connections are made when first needed.
-    /// - Parameter pulseTimeout: the longest wait for the answer to a heartbeat or a rescue; nil: that of the settings. Others
+    /// - Parameters:
+    ///   - pulseTimeout: the longest wait for the answer to a heartbeat or a rescue; nil: that of the settings. Others
     ///   take the worker for dead when it waits too long.
+    ///   - onNotice: hears what an operator should know, once.
     public init(
-        _ settings: ConnectionSettings, retryPolicy: RetryPolicy = RetryPolicy(), pulseTimeout: Duration? = nil
+        _ settings: ConnectionSettings, retryPolicy: RetryPolicy = RetryPolicy(), pulseTimeout: Duration? = nil,
+        onNotice: (@Sendable (String) -> Void)? = nil
     ) {
         work = Session(settings)
         var brisk = settings
         brisk.statementTimeout = pulseTimeout ?? settings.statementTimeout
         brisk.connectTimeout = pulseTimeout ?? settings.connectTimeout
         pulse = Session(brisk)
-        listener = Listener(settings, channel: "gloss_ready")
+        listener = Listener(settings, channel: "gloss_ready", onNotice: onNotice)
         self.retryPolicy = retryPolicy
     }
 
@@ -48,7 +51,19 @@ public struct PostgresJobStore: JobStore {
     }
 
     /// Leases jobs that are due. One that this version cannot read is a failed attempt; another version's may fare better.
+    /// Where the answer is too large for the server, half as many are asked for.
     public func claim(_ budget: ClaimBudget, by worker: WorkerID) async throws -> [ClaimedJob] {
+        do {
+            return try await claimOnce(budget, by: worker)
+        } catch let error as StorageError where error.isTooLarge && budget.jobs > 1 {
+            var less = budget
+            less.jobs /= 2
+            less.bytes /= 2
+            return try await claim(less, by: worker)
+        }
+    }
+
+    private func claimOnce(_ budget: ClaimBudget, by worker: WorkerID) async throws -> [ClaimedJob] {
         let answer = try await work.query(
             "select to_json(c) from gloss.claim($1, $2::uuid, $3, $4, $5, $6::jsonb) c",
             worker.parameters + [
@@ -108,18 +123,20 @@ public struct PostgresJobStore: JobStore {
         return answer.scalar == "t"
     }
 
-    /// Ends leases in one statement. If the database refuses the content of one of several reports, they are written
-    /// one by one, and the one that is refused becomes a dead job with the database's reason.
+    /// Ends leases in one statement. If the database refuses the content of one of several reports, or all of them are too
+    /// much, they are written one by one, and the one that is refused becomes a dead job with the database's reason.
     public func record(_ reports: [JobReport], by worker: WorkerID) async throws -> [Receipt] {
         guard !reports.isEmpty else { return [] }
         do {
             return try await send(reports, by: worker)
-        } catch let error as StorageError where error.disposition == .permanent {
+        } catch let error as StorageError where error.disposition == .permanent || error.isTooLarge {
             guard let only = reports.first, reports.count == 1 else {
                 var receipts: [Receipt] = []
                 for report in reports { receipts += try await record([report], by: worker) }
                 return receipts
             }
+            // The server's want of memory passes.
+            guard error.sqlState != "53200" else { throw error }
             return try await bury(only, because: error, by: worker)
         }
     }
