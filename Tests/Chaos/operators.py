@@ -44,7 +44,7 @@ def condition(scope):
     if scope.get("everything"):
         return "true"
     if "host" in scope:
-        return f"{quoted(scope['host'])} in (select gloss.host_of(u) from unnest(image_urls) u)"
+        return f"{quoted(scope['host'])} in (select chaos.hosts(image_urls))"
     return " and ".join(f"{'id' if name == 'job' else name} = {quoted(value)}" for name, value in scope.items()
                         if not (name == "key" and "job" in scope))
 
@@ -60,7 +60,10 @@ class Operation:
         self.numbers = iter(range(1 << 30))
         self.paused, self.late = [], None
         self.task = self.rng.choice(["caption", "vqa", "detect", "multiview"])
+        # By its name, or as an origin.
         self.host = self.rng.choice([HOSTS["good"], HOSTS["good"], *sorted(set(HOSTS.values()))])
+        if self.rng.random() < 0.5:
+            self.host = f"http://{self.host}:{world.web.port}"
 
     def run(self):
         world = self.world
@@ -96,6 +99,8 @@ class Operation:
     def rush(self):
         """All do the same to the same jobs at once."""
         what = self.rng.choice(sorted(RUSHES & set(self.menu) or {"resume"}))
+        if what == "pause":
+            self.paused.append({"batch": self.batch})
         if what == "forget":
             self.in_parallel(lambda session: session.step("prune"))
         self.in_parallel(lambda session: session.do(what, session.own, seconds=session.rng.choice([None, 0.2])))
@@ -183,6 +188,8 @@ class Session(threading.Thread):
         except self.world.Refused as refusal:
             code, message = refusal.args
             self.world.steps[f"refused {code}"] += 1
+            if code == "40P01":
+                self.world.say(f"a deadlock ended: {sql}")
             if code == "57014":
                 self.world.violation(f"took longer than {LIMIT} s: {sql}")
             elif code[:2] in ("57", "53", "25", "08"):
@@ -314,10 +321,10 @@ class Session(threading.Thread):
 
     def choose_park(self):
         seconds = round(self.rng.uniform(0.1, 2), 2)
-        return self.host, f"select gloss.park_host('{self.operation.host}', '{seconds} s', 'they asked us to')"
+        return self.host, f"select gloss.park_origin('{self.operation.host}', '{seconds} s', 'they asked us to')"
 
     def choose_unpark(self):
-        return self.host, f"select gloss.unpark_host('{self.operation.host}')"
+        return self.host, f"select gloss.unpark_origin('{self.operation.host}')"
 
     def choose_cancel(self):
         return (self.some(),)
@@ -342,7 +349,10 @@ class Session(threading.Thread):
         if len(rows) > 1:
             return self.own, self.world.feeder.insert(rows), rows
         text = json.dumps(rows[0]).replace("'", "''")
-        return self.own, f"select gloss.enqueue_json('{text}')", rows
+        sql = self.rng.choice([
+            f"select gloss.enqueue_json('{text}')",
+            self.world.feeder.insert(rows, into="submission") + " returning job_id, outcome"])
+        return self.own, sql, rows
 
 
 def steer(world, fault):
