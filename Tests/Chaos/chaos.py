@@ -119,8 +119,8 @@ def reference(world):
 
 def summary(world, run, seconds):
     total, options = sum(run.counts.values()), world.options
-    print(f"\nseed {options.seed}, {options.daemons} daemons, {world.pooled} of them through the pooler: "
-          f"{total} faults in {seconds:.0f} s")
+    print(f"\nseed {options.seed}, {options.daemons} daemons: {total} faults in {seconds:.0f} s")
+    print(f"  daemons through the pooler: {world.pooled}")
     print("  " + ", ".join(f"{kind} {count}" for kind, count in sorted(run.counts.items())))
     if world.missed:
         print("  points that did not come up in time, so done at once: "

@@ -49,7 +49,7 @@ class Feeder:
     """Enqueues jobs in batches, as a producer, so that there is always something to do."""
 
     COLUMNS = ("task text, image_urls text[], texts text[], key text, batch text, priority int, max_tokens int, "
-               "samples int, temperature float8, seed bigint, max_attempts int")
+               "samples int, temperature float8, seed bigint, max_attempts int, run_at timestamptz")
 
     def __init__(self, world, rng):
         self.world, self.rng, self.templates = world, rng, templates()

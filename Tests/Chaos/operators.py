@@ -86,8 +86,14 @@ class Operation:
             world.ledger.in_use.discard(self.batch)
 
     def rows(self, rng, count):
-        feeder = self.world.feeder
-        return [feeder.row(name, self.batch, next(self.numbers)) for name in feeder.draw(rng, count)]
+        """Jobs of the batch, of several priorities; a few of them are to run later."""
+        feeder, rows = self.world.feeder, []
+        for name in feeder.draw(rng, count):
+            row = feeder.row(name, self.batch, next(self.numbers), rng.choice([-10, 0, 0, 0, 10]))
+            if rng.random() < 0.15:
+                row["run_at"] = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(time.time() + rng.uniform(0, 4)))
+            rows.append(row)
+        return rows
 
     def in_parallel(self, plan):
         sessions = [Session(self, random.Random(self.rng.random()), plan) for _ in range(2 + self.fault.choice % 3)]
@@ -345,6 +351,9 @@ class Session(threading.Thread):
         return {"everything": True}, "select gloss.prune(history => '2 s', results => '0.5 s', dead => '0.5 s')"
 
     def choose_enqueue(self):
+        known = list(self.world.ledger.rows[self.operation.batch].values())
+        if known and self.rng.random() < 0.25:  # once more, in case some were forgotten
+            return self.own, self.world.feeder.insert(self.rng.sample(known, min(4, len(known))))
         rows = self.operation.rows(self.rng, 1 if self.rng.random() < 0.5 else 6)
         if len(rows) > 1:
             return self.own, self.world.feeder.insert(rows), rows
