@@ -259,6 +259,7 @@ end $$;
 -- one at a time, and one that has written something waits for the disk meanwhile. This one writes nothing.
 create function gloss.announce(jobs bigint[]) returns void
 language sql security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off
 as $$
     select pg_notify('gloss_done', case when cardinality(jobs) <= 300 then array_to_string(jobs, ',') else '' end)
     where jobs <> '{}'

@@ -1,4 +1,4 @@
--- The ways into the queue, all on the core of 0010: INSERT or COPY into gloss.inbox, INSERT into gloss.submission, a
+-- The ways into the queue, all on the core of 0011: INSERT or COPY into gloss.inbox, INSERT into gloss.submission, a
 -- function a task, and JSON.
 
 set local role gloss_owner;
