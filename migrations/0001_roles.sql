@@ -82,8 +82,9 @@ begin
         where c.relnamespace = 'gloss'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'S', 'c')
           and c.relowner <> 'gloss_owner'::regrole
           -- The sequence of an identity column goes with its table.
-          and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid
-                          and d.deptype = 'i')
+          and not (c.relkind = 'S' and exists (
+              select from pg_depend d
+              where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'i'))
         union all
         select format('alter routine %s owner to gloss_owner', p.oid::regprocedure) from pg_proc p
         where p.pronamespace = 'gloss'::regnamespace and p.proowner <> 'gloss_owner'::regrole

@@ -14,7 +14,7 @@ create table gloss.batch (
     name       text not null unique,
     paused     boolean not null default false,
     created_at timestamptz not null default now(),
-    idle_since timestamptz,               -- it has had no jobs since; gloss.remove_idle (0015)
+    idle_since timestamptz,               -- it has had no jobs since; gloss.remove_idle (0018)
     idle_xid   xid8
 );
 
@@ -164,6 +164,7 @@ create table gloss.registered_worker (
     rescue_after  interval not null,      -- silent for longer, it is taken for dead
     started_at    timestamptz not null default now(),
     heartbeat_at  timestamptz not null default now(),
+    previous_at   timestamptz not null default now(),  -- the heartbeat before
     beats         bigint not null default 0,
     -- Of one that seems silent: when that was seen first, and its beats then.
     suspected_at    timestamptz,

@@ -122,10 +122,10 @@ begin
         select l.id, l.idle_since into known
         from gloss.lane l where l.kind = lane_of.kind and l.priority = lane_of.priority;
         if not found then
-            -- It begins where the others of its priority are, or its jobs would all be before theirs.
+            -- It begins where others of its priority are, or its jobs would all be before theirs.
             insert into gloss.lane (kind, priority, turn)
-            values (lane_of.kind, lane_of.priority, coalesce(
-                (select max(l.turn) from gloss.lane l where l.priority = lane_of.priority), 0))
+            select lane_of.kind, lane_of.priority, coalesce(max(x.turn), 0)
+            from (select l.turn from gloss.lane l where l.priority = lane_of.priority limit 100) x
             on conflict do nothing returning id into known.id;
         elsif known.idle_since is not null then
             update gloss.lane l set idle_since = null, idle_xid = null where l.id = known.id returning l.id into known.id;
@@ -140,13 +140,14 @@ end $$;
 -- is being served. Nothing is locked, so two transactions may get the same; then the batch is served a little faster.
 create function gloss.next_turn(lane int, batch int) returns bigint
 language plpgsql stable
+set enable_seqscan = off set enable_sort = off
 as $$
 declare
     served constant bigint := (select l.turn from gloss.lane l where l.id = next_turn.lane);
     last constant bigint := coalesce(
         (select b.turn from gloss.batch_turn b where b.batch_id = batch and b.lane = next_turn.lane), 0);
 begin
-    return greatest(served, last + 1, 1 + (
+    return greatest(served, last + 1, 1, 1 + (
         select t.turn from gloss.tally t
         where t.batch_id = batch and t.lane = next_turn.lane and t.turn > greatest(served, last)
         order by t.batch_id desc, t.lane desc, t.turn desc limit 1));
@@ -220,6 +221,57 @@ begin
     left join gloss.lane l on l.kind = j.kind and l.priority = j.priority and l.idle_since is null;
 end $$;
 
+-- Gives turns to jobs that were not tried yet, all of one lane and batch (null: none): at the end of the batch, in their
+-- order. are_new: they are counted as enqueued.
+create function gloss.line_up(jobs bigint[], lane int, batch_id int, are_new boolean) returns void
+language plpgsql
+as $$
+declare
+    batch constant int := coalesce(batch_id, 0);
+    next constant bigint := gloss.next_turn(lane, batch);
+    count constant int := cardinality(jobs);
+    new_count constant int := case when are_new then count else 0 end;
+begin
+    if count = 1 then
+        insert into gloss.ready (lane, attempts, rescues, turn, job_id) values (lane, 0, 0, next, jobs[1]);
+    else
+        insert into gloss.ready (lane, attempts, rescues, turn, job_id)
+        select line_up.lane, 0, 0, next - 1 + j.n, j.id from unnest(jobs) with ordinality j (id, n);
+    end if;
+    insert into gloss.tally (batch_id, lane, turn, enqueued, jobs)
+    values (batch, lane, next - 1 + count, new_count, new_count);
+end $$;
+
+-- The same for jobs of several lanes and batches. (Whatever the planner believes of their number, there may be a hundred
+-- thousand, each of another batch.)
+create function gloss.line_up_all(jobs bigint[], lanes int[], batches int[], are_new boolean) returns void
+language plpgsql
+set enable_nestloop = off set enable_mergejoin = off set enable_seqscan = off set enable_bitmapscan = off
+as $$
+begin
+    with fresh as materialized (
+        select f.id, f.lane, coalesce(f.batch_id, 0) as batch, f.n
+        from unnest(jobs, lanes, batches) with ordinality f (id, lane, batch_id, n)
+    ), line as materialized (
+        -- gloss.next_turn, without a call for each.
+        select x.lane, x.batch, x.count, greatest(
+                   (select l.turn from gloss.lane l where l.id = x.lane),
+                   1 + (select b.turn from gloss.batch_turn b where b.batch_id = x.batch and b.lane = x.lane),
+                   1 + (select t.turn from gloss.tally t where t.batch_id = x.batch and t.lane = x.lane and t.turn > 0
+                        order by t.batch_id desc, t.lane desc, t.turn desc limit 1), 1) as next
+        from (select f.lane, f.batch, count(*)::int as count from fresh f group by f.lane, f.batch) x
+    ), as_ready as (
+        insert into gloss.ready (lane, attempts, rescues, turn, job_id)
+        select f.lane, 0, 0, l.next - 1 + f.place, f.id
+        from (select x.*, row_number() over (partition by x.lane, x.batch order by x.n) as place from fresh x) f
+        join line l on l.lane = f.lane and l.batch = f.batch
+    )
+    insert into gloss.tally (batch_id, lane, turn, enqueued, jobs)
+    select l.batch, l.lane, l.next - 1 + l.count, case when are_new then l.count else 0 end,
+           case when are_new then l.count else 0 end
+    from line l;
+end $$;
+
 -- Puts jobs that are in no state into the table of their target: ready, scheduled, paused, dead; a result (done) is
 -- written by gloss.record itself.
 --
@@ -230,44 +282,37 @@ language plpgsql
 as $$
 declare
     has record;
+    fresh record;
 begin
     select bool_or(m.target = 'ready') as ready, bool_or(m.target = 'scheduled') as scheduled,
            bool_or(m.target = 'paused') as paused, bool_or(m.target = 'dead') as dead,
            bool_or(m.target in ('done', 'dead')) as ended, bool_or(m.outcome is not null) as reported,
-           count(*) as count, min(m.lane) as lane, bool_or(m.source is null) as new,
-           bool_or(m.source is null or m.source in ('done', 'dead') or m.target in ('done', 'dead')) as counted,
+           count(*) as count,
            bool_or(m.target = 'ready' and m.attempts + m.rescues = 0) as fresh,
-           bool_or(m.target = 'ready' and m.attempts + m.rescues > 0) as tried
+           bool_or(m.target = 'ready' and m.attempts + m.rescues > 0) as tried,
+           bool_or(m.source is null or m.source in ('done', 'dead') or m.target in ('done', 'dead')) as counted
     into has from unnest(moves) m;
 
-    if has.fresh or has.counted then
-        with fresh as (
-            select m.job_id, m.lane, coalesce(m.batch_id, 0) as batch, m.source,
-                   row_number() over w as n,
-                   case when row_number() over w = 1 then gloss.next_turn(m.lane, coalesce(m.batch_id, 0)) end as first
-            from unnest(moves) m where m.target = 'ready' and m.attempts + m.rescues = 0
-            window w as (partition by m.lane, m.batch_id order by m.job_id)
-        ), line as materialized (
-            select f.job_id, f.lane, f.batch, f.source, max(f.first) over (partition by f.lane, f.batch) + f.n - 1 as turn
-            from fresh f
-        ), as_ready as (
-            insert into gloss.ready (lane, attempts, rescues, turn, job_id)
-            select l.lane, 0, 0, l.turn, l.job_id from line l
-        )
-        insert into gloss.tally (batch_id, lane, turn, enqueued, jobs, done, dead)
-        select x.batch, x.lane, max(x.turn), count(*) filter (where x.source is null),
-               count(*) filter (where x.source is null),
-               count(*) filter (where x.target = 'done') - count(*) filter (where x.source = 'done'),
-               count(*) filter (where x.target = 'dead') - count(*) filter (where x.source = 'dead')
-        from (
-            select l.batch, l.lane, l.turn, l.source, 'ready' as target from line l
-            union all
-            select coalesce(m.batch_id, 0), m.lane, 0, m.source, m.target
-            from unnest(moves) m
-            where (m.target <> 'ready' or m.attempts + m.rescues > 0)
-              and (m.source is null or m.source in ('done', 'dead') or m.target in ('done', 'dead'))
-        ) x
-        group by x.batch, x.lane;
+    if has.fresh then
+        select array_agg(m.job_id order by m.job_id) as jobs, array_agg(m.lane order by m.job_id) as lanes,
+               array_agg(m.batch_id order by m.job_id) as batches
+        into fresh from unnest(moves) m where m.target = 'ready' and m.attempts + m.rescues = 0;
+        if fresh.lanes = array_fill(fresh.lanes[1], array[cardinality(fresh.lanes)])
+            and fresh.batches is not distinct from array_fill(fresh.batches[1], array[cardinality(fresh.lanes)]) then
+            perform gloss.line_up(fresh.jobs, fresh.lanes[1], fresh.batches[1], false);
+        else
+            perform gloss.line_up_all(fresh.jobs, fresh.lanes, fresh.batches, false);
+        end if;
+    end if;
+    if has.counted then
+        insert into gloss.tally (batch_id, lane, enqueued, jobs, done, dead)
+        select coalesce(m.batch_id, 0), m.lane, count(*) filter (where m.source is null),
+               count(*) filter (where m.source is null),
+               count(*) filter (where m.target = 'done') - count(*) filter (where m.source = 'done'),
+               count(*) filter (where m.target = 'dead') - count(*) filter (where m.source = 'dead')
+        from unnest(moves) m
+        where m.source is null or m.source in ('done', 'dead') or m.target in ('done', 'dead')
+        group by m.batch_id, m.lane;
     end if;
     if has.tried then
         insert into gloss.ready (lane, attempts, rescues, turn, job_id)
@@ -293,8 +338,7 @@ begin
     end if;
     if has.reported then perform gloss.note_attempts(moves); end if;
 
-    -- Of a single job that is new the workers hear only if they may be asleep.
-    if has.ready and not (has.new and has.count = 1 and gloss.is_long(has.lane)) then perform gloss.notify_ready(); end if;
+    if has.ready then perform gloss.notify_ready(); end if;
     if has.dead and not quiet then perform pg_notify('gloss_done', ''); end if;
 end $$;
 

@@ -13,13 +13,16 @@ let package = Package(
     name: "gloss-bench-queue",
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")],
     targets: [
-        .target(name: "Queue", swiftSettings: strict),
+        .target(name: "Annotation", swiftSettings: strict),
+        .target(name: "Queue", dependencies: ["Annotation"], swiftSettings: strict),
         .systemLibrary(name: "CPostgres", path: "Sources/CPostgres", pkgConfig: "libpq"),
-        .target(name: "Storage", dependencies: ["Queue", "CPostgres"], swiftSettings: strict),
+        .target(name: "Storage", dependencies: ["Annotation", "Queue", "CPostgres"], swiftSettings: strict),
         .target(name: "Submissions", swiftSettings: strict),
         .executableTarget(
             name: "bench-queue",
-            dependencies: ["Storage", "Submissions", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "Storage", "Submissions", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             path: "Sources/BenchQueue", swiftSettings: strict),
     ]
 )

@@ -10,11 +10,18 @@ from wire import Connection
 HEARTBEAT, POLL = 3.0, 5.0
 DIGEST = "ab" * 32
 RESULT = {
-    "model": "tiny", "digest": DIGEST, "version": "0.1.0", "prompts": ["caption en"],
+    "model": "tiny", "digest": DIGEST, "precision": "f32", "resize": "bicubic", "version": "0.1.0", "prompts": ["caption en"],
     "settings": {"beams": 1, "max_tokens": 64, "samples": 1, "seed": 0, "temperature": 0, "top_k": 0, "top_p": 1},
     "final_urls": ["https://images.example.org/1.jpg"], "timings": {"extend": 0.5, "fetch": 0.25, "prefill": 1.5, "vision": 0.75},
-    "texts": ["a cat sits on a mat"], "sums": [-1.5], "norms": [-0.75], "tokens": [7], "truncated": [],
+    "texts": ["a cat sits on a mat"], "sums": [-1.5], "norms": [-0.75], "tokens": [7], "finish": ["eos"], "views": 1,
+    "questions": 1, "samples": 1, "score": -0.75, "not_understood": 0, "findings": [],
 }
+
+
+def result(digest):
+    """A caption of an image that no other job has."""
+    image = {"sha256": digest, "width": 640, "height": 480, "orientation": 1, "format": "jpeg", "byte_count": 81234}
+    return {**RESULT, "image_sha256": [digest], "images": [image]}
 
 
 def quoted(text):
@@ -47,8 +54,10 @@ class Daemon:
 
     async def start(self):
         self.work, self.pulse = await self.connect(), await self.connect()
-        self.worker = (await self.work.query(
-            f"select gloss.register_worker('host{self.number}', {self.number}, '0.1.0', array['tiny'])"))[0][0]
+        number = (await self.work.query(
+            f"select gloss.register_worker('host{self.number}', {self.number}, '0.1.0', array['tiny'], array['caption'],"
+            f" '15 s', '{self.identity}')"))[0][0]
+        self.worker = f"{number}, '{self.identity}'"
         if self.listens:
             self.listener = await self.connect()
             self.tasks.append(asyncio.create_task(self.listener.listen("gloss_ready")))
@@ -59,24 +68,28 @@ class Daemon:
         return 3 if self.listens else 2
 
     async def beat(self):
-        """As the daemon does: a heartbeat every three seconds, and with it a rescue."""
+        """As the daemon does: a heartbeat every three seconds, and with it a rescue and what is to be tidied."""
         await asyncio.sleep(random.uniform(0, HEARTBEAT))
         while True:
             await self.latencies.time("heartbeat", self.pulse.query(
                 f"select registered, lost, workers from gloss.heartbeat({self.worker}, '{{}}', '{{}}', null, '{{}}', null)"))
-            await self.latencies.time("rescue", self.pulse.query("select lost_workers from gloss.rescue('15 s')"))
+            await self.latencies.time("rescue", self.pulse.query("select lost_workers, rescued, poisoned from gloss.rescue()"))
+            await self.latencies.time("maintain", self.pulse.query("select * from gloss.maintain()"))
             await asyncio.sleep(HEARTBEAT)
 
     async def claim(self, count):
         """(job, fence) of what was claimed."""
-        rows = await self.latencies.time("claim", self.work.query(f"select gloss.claim({self.worker}, {count})"))
+        rows = await self.latencies.time("claim", self.work.query(
+            f"select to_json(c) from gloss.claim({self.worker}, {count}) c"))
         return [tuple(json.loads(row[0])[name] for name in ("job", "fence")) for row in rows]
 
     async def record(self, claimed):
         reports = [{"job": job, "fence": fence, "outcome": "completed",
-                    "result": {**RESULT, "image_sha256": ["\\x" + f"{random.getrandbits(256):064x}"]}} for job, fence in claimed]
+                    "result": result(f"{random.getrandbits(256):064x}")} for job, fence in claimed]
+        if not reports:
+            return
         await self.latencies.time("record", self.work.query(
-            f"select ended from gloss.record({quoted(json.dumps(reports))}::jsonb)"))
+            f"select ended from gloss.record({self.worker}, {quoted(json.dumps(reports))}::jsonb)"))
         self.jobs += len(claimed)
 
     async def wait_for_work(self):

@@ -161,7 +161,7 @@ struct Glossd: AsyncParsableCommand {
             images: ImageSource(
                 fetcher: fetcher,
                 decoders: DecoderPool(
-                    limits: DecoderPool.Limits(maxPixels: configuration.maxPixels), count: Processors.threadCount()),
+                    limits: DecoderPool.Limits(maxPixels: configuration.maxPixels), count: Processors.threadCount(cpus: configuration.cpus)),
                 size: size, metrics: metrics),
             room: ImageRoom(limit: max(1, decodedBytes / (3 * size * size * MemoryLayout<Float>.stride))),
             annotator: Annotator(model: model, modelName: configuration.modelName), thread: thread,

@@ -11,10 +11,7 @@ extension Administration {
     public func enqueue(submissions: [String], defaults: String = "{}") async throws -> [Enqueued] {
         let answer = try await session.query(
             """
-            select e.job_id, e.outcome
-            from jsonb_array_elements($1::jsonb) with ordinality x (submission, n)
-            cross join lateral gloss.enqueue_json($2::jsonb || x.submission) e
-            order by x.n
+            select job_id, outcome from gloss.enqueue_json_rows($1::jsonb, $2::jsonb)
             """, [SQLValue("[" + submissions.joined(separator: ",") + "]"), SQLValue(defaults)], context: "enqueue")
         guard answer.rows.count == submissions.count else { throw StorageError.unexpected("enqueue") }
         return try answer.rows.map { row in

@@ -67,7 +67,7 @@ extension Administration {
         return total
     }
 
-    /// Deletes what is older than it has to be kept. Keys stay.
+    /// Deletes what is older than it has to be kept, and what is empty afterwards.
     /// - Parameters:
     ///   - most: rows of each kind in one transaction.
     ///   - onProgress: gets what is deleted so far, after each transaction.
@@ -78,16 +78,30 @@ extension Administration {
         var total = Pruned()
         while true {
             let answer = try await session.query(
-                "select * from gloss.prune($1::interval, $2::interval, $3::interval, $4::int)",
-                [SQLValue(keeping.history), SQLValue(keeping.results), SQLValue(keeping.dead), SQLValue(most)],
-                context: "prune")
+                "select * from gloss.prune($1::interval, $2::interval, $3::interval, $4::interval, $5::int)",
+                [
+                    SQLValue(keeping.history), SQLValue(keeping.results), SQLValue(keeping.dead),
+                    SQLValue(keeping.keys), SQLValue(most),
+                ], context: "prune")
             let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
-            guard counts.count == 3 else { throw StorageError.unexpected("prune") }
-            guard counts.contains(where: { $0 > 0 }) else { return total }
+            guard counts.count == 4 else { throw StorageError.unexpected("prune") }
+            guard counts.contains(where: { $0 > 0 }) else { break }
             total.attempts += counts[0]
             total.results += counts[1]
             total.dead += counts[2]
+            total.keys += counts[3]
             onProgress(total)
+        }
+        try await maintain()
+        return total
+    }
+
+    /// Adds up counts and removes what is empty, until nothing is left to do.
+    private func maintain() async throws {
+        while true {
+            let answer = try await session.query("select * from gloss.maintain(true)", context: "maintain")
+            let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
+            guard counts.contains(where: { $0 > 0 }) else { return }
         }
     }
 

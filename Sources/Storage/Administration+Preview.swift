@@ -11,23 +11,21 @@ extension Administration {
             """
             select
                 (select count(*) from (
-                    select from gloss.attempt t
-                    where t.at < now() - $1::interval
-                        and (exists (select from gloss.annotation a where a.job_id = t.job_id)
-                            or exists (select from gloss.died d where d.job_id = t.job_id))
-                    limit $4) x),
+                    select from gloss.attempt where at < now() - $1::interval limit $5) x),
                 (select count(*) from (
-                    select from gloss.annotation where finished_at < now() - $2::interval limit $4) x),
-                (select count(*) from (select from gloss.died where died_at < now() - $3::interval limit $4) x)
+                    select from gloss.annotation where finished_at < now() - $2::interval limit $5) x),
+                (select count(*) from (select from gloss.dead_job where died_at < now() - $3::interval limit $5) x),
+                (select count(*) from (
+                    select from gloss.job where image_urls = '{}' and created_at < now() - $4::interval limit $5) x)
             """,
             [
-                SQLValue(keeping.history), SQLValue(keeping.results), SQLValue(keeping.dead),
+                SQLValue(keeping.history), SQLValue(keeping.results), SQLValue(keeping.dead), SQLValue(keeping.keys),
                 SQLValue(Self.mostCounted),
             ], context: "prune")
         let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
-        guard counts.count == 3 else { throw StorageError.unexpected("prune") }
+        guard counts.count == 4 else { throw StorageError.unexpected("prune") }
         var pruned = Pruned()
-        (pruned.attempts, pruned.results, pruned.dead) = (counts[0], counts[1], counts[2])
+        (pruned.attempts, pruned.results, pruned.dead, pruned.keys) = (counts[0], counts[1], counts[2], counts[3])
         return pruned
     }
 

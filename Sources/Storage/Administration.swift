@@ -65,17 +65,20 @@ public enum JobSelection: Sendable, Equatable {
 
 /// What `prune` deletes: all that is older, as intervals that PostgreSQL reads, such as `90 days`.
 public struct Retention: Sendable, Equatable {
-    /// Attempts of jobs that have ended.
+    /// Attempts; nil keeps them.
     public var history: String?
     /// Results, with their jobs; nil keeps them.
     public var results: String?
     /// Dead jobs; nil keeps them.
     public var dead: String?
+    /// Keys of jobs that were pruned, by the age of the job; nil keeps them.
+    public var keys: String?
 
-    public init(history: String? = nil, results: String? = nil, dead: String? = nil) {
+    public init(history: String? = nil, results: String? = nil, dead: String? = nil, keys: String? = nil) {
         self.history = history
         self.results = results
         self.dead = dead
+        self.keys = keys
     }
 }
 
@@ -87,6 +90,8 @@ public struct Pruned: Sendable, Codable, Equatable {
     public var results = 0
     /// Dead jobs.
     public var dead = 0
+    /// Keys of jobs that were pruned.
+    public var keys = 0
 
     public init() {}
 }

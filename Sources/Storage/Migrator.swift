@@ -36,8 +36,8 @@ public struct Migrator: Sendable {
     /// Where packages install the migrations.
     public static let installedDirectory = "/usr/share/gloss/migrations"
 
-    private let session: Session
-    private let migrations: [Migration]
+    let session: Session
+    let migrations: [Migration]
 
     /// Reads the migrations in `directory`, files named `NNNN_name.sql`.
     /// - Throws: `migration` when there is none, or when a number is missing or taken twice.
@@ -66,7 +66,11 @@ public struct Migrator: Sendable {
             try await session.script(
                 "begin; select pg_advisory_xact_lock(hashtext('gloss.migrate'))", context: "migrate")
             let pending = try await plan().pending
-            for migration in pending { try await run(migration) }
+            for migration in pending {
+                try await session.script(migration.sql, context: "migration \(migration.name)")
+            }
+            // Not before: the ledger is what one of the first migrations makes.
+            for migration in pending { try await note(migration) }
             if !pending.isEmpty { try await session.script("select gloss.note_schema()", context: "migrate") }
             try await defineTasks()
             try await session.script("commit", context: "migrate")
@@ -78,8 +82,7 @@ public struct Migrator: Sendable {
         }
     }
 
-    private func run(_ migration: Migration) async throws {
-        try await session.script(migration.sql, context: "migration \(migration.name)")
+    private func note(_ migration: Migration) async throws {
         _ = try await session.query(
             """
             insert into gloss.schema_migrations (version, name, checksum)
@@ -89,7 +92,7 @@ public struct Migrator: Sendable {
             context: "migration \(migration.name)")
     }
 
-    private func defineTasks() async throws {
+    func defineTasks() async throws {
         try await session.script("set local role gloss_owner", context: "migrate")
         for task in TaskName.all {
             _ = try await session.query(

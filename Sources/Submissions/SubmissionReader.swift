@@ -48,7 +48,7 @@ public enum SubmissionFormat: String, CaseIterable, Sendable {
     }
 }
 
-/// The fields of a submission: the columns of `gloss.inbox`, `image_url` for one image, and `run_in`, seconds from now.
+/// The fields of a submission: the columns of `gloss.inbox`, and `run_in`, seconds from now.
 public enum SubmissionField {
     /// Those that are arrays.
     public static let arrays: Set<String> = ["image_urls", "texts"]
@@ -130,9 +130,7 @@ public struct SubmissionReader {
             }
             var json = JSONObject()
             for (name, text) in zip(header, record.fields) where !text.isEmpty {
-                if name == "image_url" {
-                    json.add("image_urls", texts: [text])
-                } else if SubmissionField.arrays.contains(name) {
+                if SubmissionField.arrays.contains(name) {
                     json.add(name, texts: try array(text, name, record.line))
                 } else {
                     json.add(name, text: text)
@@ -167,10 +165,7 @@ public struct SubmissionReader {
                 throw BadLine(line: line, reason: isJSON ? "not a JSON object: \(start)" : "not JSON: \(start)")
             }
             if let problem = SubmissionField.problem(names) { throw BadLine(line: line, reason: problem) }
-            guard names.contains("image_url") else {
-                return Submission(line: line, json: String(decoding: text, as: UTF8.self))
-            }
-            return Submission(line: line, json: try withArray(text))
+            return Submission(line: line, json: String(decoding: text, as: UTF8.self))
         }
         return nil
     }
@@ -188,13 +183,6 @@ public struct SubmissionReader {
         init(from decoder: any Decoder) throws {
             all = try decoder.container(keyedBy: Name.self).allKeys.map(\.stringValue)
         }
-    }
-
-    /// JSON in which `image_url` has become `image_urls`.
-    private static func withArray(_ json: [UInt8]) throws -> String {
-        guard var object = try JSONSerialization.jsonObject(with: Data(json)) as? [String: Any] else { return "{}" }
-        object["image_urls"] = object.removeValue(forKey: "image_url").map { [$0] }
-        return String(decoding: try JSONSerialization.data(withJSONObject: object), as: UTF8.self)
     }
 }
 

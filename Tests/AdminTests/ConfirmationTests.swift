@@ -70,7 +70,7 @@ import Testing
         let (_, tool) = try await queue()
         #expect(try await tool("cancel", "--all", "--dry-run", "--json").output == "{\"dry_run\":{\"cancelled\":1}}\n")
         let prune = try await tool("prune", "--keep-results", "0 days", "--dry-run", "--json")
-        #expect(prune.output == "{\"dry_run\":{\"attempts\":0,\"dead\":0,\"results\":2}}\n")
+        #expect(prune.output == "{\"dry_run\":{\"attempts\":0,\"dead\":0,\"keys\":0,\"results\":2}}\n")
         #expect(try await tool("prune", "--yes", "--dry-run").status == 64)
     }
 

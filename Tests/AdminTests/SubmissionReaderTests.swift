@@ -34,9 +34,13 @@ import Testing
         #expect(try read.map(object) == [["image_urls": ["http://a"], "texts": ["p?", "q?"]]])
     }
 
-    @Test func oneImageURLBecomesAnArray() throws {
-        #expect(try lines("image_url\nhttp://a\n", .csv).map(object) == [["image_urls": ["http://a"]]])
-        #expect(try lines("{\"image_url\": \"http://a\"}", .jsonl).map(object) == [["image_urls": ["http://a"]]])
+    @Test func fieldsGoOnAsTheyAre() throws {
+        #expect(try lines("image_url\nhttp://a\n", .csv).map(object) == [["image_url": "http://a"]])
+        let line = #"{"image_url": "http://a", "texts": ["\u00e9"], "priority": 1e1}"#
+        #expect(try lines(line, .jsonl).map { try $0.get().json } == [line])
+        let text = "\u{1}\t\"\\é\u{7F}"
+        #expect(
+            try lines("prompt\n\"\(text.replacing("\"", with: "\"\""))\"\n", .csv).map(object) == [["prompt": text]])
     }
 
     @Test func badLinesAreNamedAndSkipped() throws {

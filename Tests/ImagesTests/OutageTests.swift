@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -61,6 +62,40 @@ import Testing
             let error = try #require(await failure(fetcher, "http://\(silent.name)/a"))
             #expect(error.code == .nameServerFailure && error.isHostFailure)
         }
+    }
+
+    /// A host's certificate is bad for good where another's was good; before any was, it may be our clock or our authorities.
+    @Test func onlyATrustedServerShowsThatACertificateIsBad() async throws {
+        let authority = try await PrivateCA()
+        let (good, bad) = (ScriptedName("tls-good", ["127.0.0.1"]), ScriptedName("tls-bad", ["127.0.0.1"]))
+        let (certificate, key) = try await authority.certificate(for: good.name)
+        let port = try LoopbackServer([:]).port  // free: it was just given up
+        let server = try ChildProcess(
+            "/usr/bin/openssl",
+            ["s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-www", "-quiet"],
+            environment: ["PATH": "/usr/bin"])
+        let fetcher = try ImageFetcher(policy: loopbackPolicy { $0.certificateAuthorities = authority.certificate })
+        var early = await failure(fetcher, "https://\(bad.name):\(port)/")
+        while early?.code == .connectFailed { early = await failure(fetcher, "https://\(bad.name):\(port)/") }
+        #expect(
+            early?.code == .badCertificate && early?.disposition == .retry(after: nil), "\(String(describing: early))")
+        #expect(!(try await fetcher.fetch("https://\(good.name):\(port)/")).bytes.isEmpty)
+        let late = await failure(fetcher, "https://\(bad.name):\(port)/")
+        #expect(late?.code == .badCertificate && late?.disposition == .permanent)
+        #expect(late?.blame == .origin && late?.origin == "https://\(bad.name):\(port)")
+        server.signal(SIGKILL)
+    }
+
+    /// TCP has no way to a multicast address, so the kernel answers as it does where there is no route.
+    @Test func noRouteIsOurOwnOutageUnlessOthersAnswer() async throws {
+        let server = try LoopbackServer(["/a": { $0.answer(200, "bytes") }])
+        let networks = ["127.0.0.0/8", "224.0.0.0/4"].compactMap { CIDR($0) }
+        let fetcher = try ImageFetcher(policy: loopbackPolicy { $0.allowedNetworks = networks })
+        let alone = try #require(await failure(fetcher, "http://224.0.0.1/a"))
+        #expect(alone.code == .outage && alone.disposition == .fatal && alone.origin == nil)
+        _ = try await fetcher.fetch(server.url("/a"))
+        let beside = try #require(await failure(fetcher, "http://224.0.0.1/a"))
+        #expect(beside.code == .connectFailed && beside.origin == "http://224.0.0.1")
     }
 
     /// Lookups that hang keep neither the other fetches nor a cancelled one nor the end waiting.

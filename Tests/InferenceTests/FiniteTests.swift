@@ -23,7 +23,7 @@ import Testing
             for (pattern, place) in patterns.flatMap({ p in [0, 1, count / 2, count - 1].map { (p, $0) } }) {
                 var words = [UInt32](repeating: type == .f32 ? 0x3f00_0000 : 0x3f, count: count)
                 words[min(place, count - 1)] = pattern
-                let bytes = words.flatMap { word in withUnsafeBytes(of: word) { $0.prefix(type.byteCount) } }
+                let bytes = words.flatMap { word in withUnsafeBytes(of: word) { Array($0.prefix(type.byteCount)) } }
                 let expected = floats(from: bytes.span.bytes, type: type).count { !$0.isFinite }
                 #expect(countNotFinite(bytes, type.kernelType, count) == expected, "\(pattern) at \(place) of \(count)")
                 var isFinite = false

@@ -13,6 +13,7 @@ struct Migrate: AsyncParsableCommand {
             EXAMPLES
               createdb gloss && glossctl migrate --database dbname=gloss
               glossctl migrate --dry-run --show-sql
+              glossctl migrate --repair          after glossctl doctor found objects or grants changed
 
             \(ExitStatus.help)
             """)
@@ -28,8 +29,16 @@ struct Migrate: AsyncParsableCommand {
     @Flag(help: "Show the SQL of what is pending.")
     var showSql = false
 
+    @Flag(help: "Make again what is missing or was changed: functions, views, indexes, constraints, owners, grants.")
+    var repair = false
+
+    func validate() throws {
+        if repair && showSql { throw ValidationError("--repair and --show-sql exclude each other.") }
+    }
+
     func run() async throws {
         let migrator = try Migrator(database.settings(statementTimeout: nil), directory: try Self.place(migrations))
+        if repair { return try sayRepaired(try await migrator.repair(dryRun: dryRun)) }
         let plan = try await migrator.plan()
         if showSql && !format.json { plan.pending.forEach { Console.say("-- \($0.name)\n\($0.sql)") } }
         let ran = dryRun ? [] : try await migrator.apply()
@@ -57,6 +66,13 @@ struct Migrate: AsyncParsableCommand {
         } else {
             Console.say("\(plan.pending.count) pending; nothing was changed.")
         }
+    }
+
+    private func sayRepaired(_ objects: [String]) throws {
+        if format.json { return try JSONText.say([dryRun ? "would_repair" : "repaired": objects]) }
+        for object in objects { Console.say("\(dryRun ? "to be made again" : "made again")  \(object)") }
+        let done = dryRun ? "Nothing was changed." : "Owners and grants are as the migrations make them."
+        Console.say(objects.isEmpty ? "Nothing is missing. \(done)" : done)
     }
 
     private func sayJSON(_ plan: MigrationPlan, _ ran: [String]) throws {

@@ -65,7 +65,8 @@ struct FetchURL: Hashable, Sendable {
 
     private static func origin(_ scheme: String, _ host: String, port: String?) -> String {
         guard !host.isEmpty else { return "" }
-        let name = host.hasSuffix(".") ? String(host.dropLast()) : host
+        let dots = host.reversed().prefix { $0 == "." }.count
+        let name = dots < host.count ? host.dropLast(dots) : host[...]
         return "\(scheme)://\(name)" + (port.map { ":\($0)" } ?? "")
     }
 

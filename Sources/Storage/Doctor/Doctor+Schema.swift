@@ -95,7 +95,7 @@ extension Doctor {
         let check = isGrant ? "grants" : "objects"
         switch (drift.what, isGrant) {
         case ("missing", true):
-            return Diagnosis(check, .error, "missing: \(drift.name)", advice: "put it back: grant \(drift.name)")
+            return Diagnosis(check, .error, "missing: \(drift.name)", advice: "run: glossctl migrate --repair")
         case ("added", true):
             let advice = "unless you want that: revoke \(drift.name.replacing(" to ", with: " from "))"
             return Diagnosis(check, .warning, "not gloss's own: \(drift.name)", advice: advice)
@@ -103,7 +103,7 @@ extension Doctor {
             let advice = "a later migration may stumble over it; keep what is yours in a schema of its own"
             return Diagnosis(check, .warning, "\(drift.kind) \(drift.name) is not gloss's own", advice: advice)
         default:
-            let advice = "put it back as \(directory ?? Migrator.installedDirectory) has it"
+            let advice = "run: glossctl migrate --repair"
             return Diagnosis(check, .error, "\(drift.kind) \(drift.name) is \(drift.what)", advice: advice)
         }
     }

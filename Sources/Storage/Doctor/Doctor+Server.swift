@@ -83,7 +83,7 @@ extension Doctor {
                 to_char(greatest(s.last_autovacuum, s.last_vacuum), 'YYYY-MM-DD HH24:MI') as vacuumed
             from pg_class c join pg_stat_all_tables s on s.relid = c.oid
             where c.relnamespace = 'gloss'::regnamespace
-              and c.relname in ('ready', 'scheduled', 'leased', 'held', 'tally', 'incarnation', 'checkpoint')
+              and c.relname in ('ready', 'scheduled', 'leased', 'paused_job', 'tally', 'total', 'registered_worker', 'checkpoint')
             """, context: "bloat")
         var findings = tables.filter(\.off).map {
             Diagnosis(

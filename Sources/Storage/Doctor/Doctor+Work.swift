@@ -66,8 +66,8 @@ extension Doctor {
             """
             select d.task, d.model, d.waiting from gloss.depth d
             where d.waiting > 0 and exists (select from gloss.worker where alive) and not exists (
-                select from gloss.incarnation i join gloss.worker w on w.worker = i.id and w.alive
-                where (d.model is null or d.model = any (i.models)) and (i.tasks = '{}' or d.task::gloss.task = any (i.tasks)))
+                select from gloss.registered_worker i join gloss.worker w on w.worker = i.id and w.alive
+                where (d.model is null or d.model = any (i.models)) and d.task = any (i.tasks))
             """, context: "models"
         ).rows.map { row in
             let what =
@@ -104,11 +104,11 @@ extension Doctor {
     func dead() async throws -> [Diagnosis] {
         let row = try await session.query(
             """
-            with d as (select code from gloss.died where died_at > now() - interval '1 hour' and code <> 'cancelled' limit 100000)
+            with d as (select code from gloss.dead_job where died_at > now() - interval '1 hour' and code <> 'cancelled' limit 100000)
             select (select count(*) from d), (select mode() within group (order by code) from d),
                 (select count(*) from (select from gloss.annotation
                     where finished_at > now() - interval '1 hour' limit 100000) x),
-                (select count(*) from gloss.died where died_at > now() - interval '1 day' and code = 'poison')
+                (select count(*) from gloss.dead_job where died_at > now() - interval '1 day' and code = 'poison')
             """, context: "dead"
         ).rows.first
         guard let row, row.count == 4, let dead = row[0].flatMap({ Int($0) }), let done = row[2].flatMap({ Int($0) })

@@ -46,6 +46,8 @@ struct BenchQueue: AsyncParsableCommand {
     var directory = "migrations"
     @Option(help: "Whether results name one image (one), or each its own (each).")
     var images = BenchQueueImages.one
+    @Flag(help: "Say of each job, before it is recorded, that the engine begins it, as daemons do.")
+    var begin = false
 
     func validate() throws {
         for (name, value, range) in [
@@ -111,7 +113,7 @@ struct BenchQueue: AsyncParsableCommand {
     private func measure(
         _ design: BenchQueueDesign, _ settings: ConnectionSettings, _ session: Session
     ) async throws -> [BenchQueueRow] {
-        let load = BenchQueueLoad(design: design, images: images, settings: settings, batch: batch)
+        let load = BenchQueueLoad(design: design, images: images, begins: begin, settings: settings, batch: batch)
         let probe = BenchQueueProbe(session: session, design: design)
         var rows = try await enqueue(load, probe)
         for (index, count) in waiting.enumerated() {

@@ -1,3 +1,4 @@
+import Foundation
 import Storage
 
 /// Which images results name.
@@ -55,14 +56,17 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
         {"max_tokens": 64, "samples": 1, "beams": 1, "temperature": 0, "top_k": 0, "top_p": 1, "seed": 0}}
         """
 
-    /// A caption as a worker records it.
+    /// A caption as a daemon records it.
     private static func result(_ digest: String) -> String {
         """
-        {"model":"tiny","digest":"\(String(repeating: "ab", count: 32))","version":"0.1.0","prompts":["caption en"],\
+        {"model":"tiny","digest":"\(String(repeating: "ab", count: 32))","precision":"f32","resize":"bicubic",\
+        "version":"0.1.0","prompts":["caption en"],\
         "settings":{"beams":1,"max_tokens":64,"samples":1,"seed":0,"temperature":0,"top_k":0,"top_p":1},\
-        "image_sha256":["\\\\x\(digest)"],"final_urls":["https://images.example.org/1.jpg"],\
+        "image_sha256":["\(digest)"],"final_urls":["https://images.example.org/1.jpg"],"images":[{"sha256":"\(digest)",\
+        "width":640,"height":480,"orientation":1,"format":"jpeg","byte_count":81234}],\
         "timings":{"extend":0.5,"fetch":0.25,"prefill":1.5,"vision":0.75},"texts":["a cat sits on a mat"],"sums":[-1.5],\
-        "norms":[-0.75],"tokens":[7],"truncated":[]}
+        "norms":[-0.75],"tokens":[7],"finish":["eos"],"views":1,"questions":1,"samples":1,"score":-0.75,\
+        "not_understood":0,"findings":[]}
         """
     }
 
@@ -103,42 +107,58 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
         }
     }
 
-    /// A worker's number.
-    func register(_ session: Session) async throws -> String {
-        guard self == .gloss else { return "1" }
-        let sql = "select gloss.register_worker('bench', 1, '0.1.0', array['tiny'])"
-        return try await session.query(sql, context: "bench").scalar ?? ""
+    /// A worker's number and identity.
+    func register(_ session: Session) async throws -> [SQLValue] {
+        guard self == .gloss else { return [] }
+        let identity = UUID().uuidString
+        let sql = """
+            select gloss.register_worker('bench', 1, '0.1.0', array['tiny'], array['caption'], '1 hour', $1::uuid)
+            """
+        let number = try await session.query(sql, [SQLValue(identity)], context: "bench").scalar
+        return [SQLValue(number), SQLValue(identity)]
     }
 
-    /// Gives up to `$2` jobs to the worker `$1`: all that it needs.
-    var claim: String {
+    /// Gives up to so many jobs to a worker, with all that it needs: a row a job.
+    func claim(_ count: Int, _ worker: [SQLValue], _ session: Session) async throws -> [[String?]] {
         switch self {
-        case .gloss: "select gloss.claim($1, $2::int)"
+        case .gloss:
+            let sql = "select to_json(c) from gloss.claim($1, $2::uuid, $3) c"
+            return try await session.query(sql, worker + [SQLValue(count)], context: "bench").rows
         case .plain:
-            """
-            with next as materialized (
-                select id from bench_plain.job where status = 'waiting' and run_at <= now()
-                order by priority, run_at, id limit $2::int for update skip locked)
-            update bench_plain.job j set status = 'running', worker = $1, locked_at = now(), attempts = attempts + 1
-            from next where j.id = next.id
-            returning j.id, j.attempts, to_jsonb(j)
-            """
+            let sql = """
+                with next as materialized (
+                    select id from bench_plain.job where status = 'waiting' and run_at <= now()
+                    order by priority, run_at, id limit $1::int for update skip locked)
+                update bench_plain.job j set status = 'running', worker = 1, locked_at = now(), attempts = attempts + 1
+                from next where j.id = next.id
+                returning j.id, j.attempts, to_jsonb(j)
+                """
+            return try await session.query(sql, [SQLValue(count)], context: "bench").rows
         }
     }
 
+    /// Says that the engine begins the claimed jobs.
+    func begin(_ claimed: [[String?]], _ worker: [SQLValue], _ session: Session) async throws {
+        guard self == .gloss else { return }
+        let leases = claimed.map(Self.lease)
+        let sql = "select gloss.begin($1, $2::uuid, $3::bigint[], $4::bigint[])"
+        let parameters = worker + [SQLValue(leases.map(\.job)), SQLValue(leases.map(\.fence))]
+        _ = try await session.query(sql, parameters, context: "bench")
+    }
+
     /// Records a result for each claimed job.
-    func record(_ claimed: [[String?]], _ images: BenchQueueImages, _ session: Session) async throws {
+    func record(
+        _ claimed: [[String?]], _ images: BenchQueueImages, _ worker: [SQLValue], _ session: Session
+    ) async throws {
         let results = claimed.map { _ in Self.result(images.digest()) }
         switch self {
         case .gloss:
-            let reports = zip(claimed, results).map { row, result in
-                // A job's JSON begins with its number and its fence.
-                let numbers = (row[0] ?? "").split(maxSplits: 2) { !$0.isNumber }
-                return #"{"job":\#(numbers[0]),"fence":\#(numbers[1]),"outcome":"completed","result":\#(result)}"#
+            let reports = zip(claimed.map(Self.lease), results).map { lease, result in
+                #"{"job":\#(lease.job),"fence":\#(lease.fence),"outcome":"completed","result":\#(result)}"#
             }
-            let sql = "select ended from gloss.record($1::jsonb)"
+            let sql = "select ended from gloss.record($1, $2::uuid, $3::jsonb)"
             let answer = try await session.query(
-                sql, [SQLValue("[" + reports.joined(separator: ",") + "]")], context: "bench")
+                sql, worker + [SQLValue("[" + reports.joined(separator: ",") + "]")], context: "bench")
             let ended = SQLValue(answer.scalar ?? "{}")
             _ = try await session.query("select gloss.announce($1::bigint[])", [ended], context: "bench")
         case .plain:
@@ -152,20 +172,24 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
         }
     }
 
+    /// A claimed job's JSON begins with its number and its fence.
+    private static func lease(_ row: [String?]) -> (job: Int64, fence: Int64) {
+        let numbers = (row[0] ?? "").split(maxSplits: 2) { !$0.isNumber }.compactMap { Int64($0) }
+        return numbers.count < 2 ? (0, 0) : (numbers[0], numbers[1])
+    }
+
     /// Takes everything away that was enqueued.
     var empty: String {
-        self == .gloss ? "truncate gloss.job, gloss.ready, gloss.tally" : "truncate bench_plain.job"
+        self == .gloss
+            ? "truncate gloss.job, gloss.ready, gloss.tally, gloss.total, gloss.batch_turn" : "truncate bench_plain.job"
     }
 
     /// What every daemon does now and then, beside its work.
-    var pulse: String? {
-        self == .gloss
-            ? "select gloss.heartbeat(i.id, '{}', '{}'), gloss.rescue('1 hour') from gloss.incarnation i limit 1"
-            : nil
-    }
+    var pulse: String? { self == .gloss ? "select gloss.rescue(), gloss.maintain()" : nil }
 
     /// The tables in which jobs wait and move; results and what was asked are apart from them, where they can be.
     var movingTables: String {
-        self == .gloss ? "'gloss.ready', 'gloss.leased', 'gloss.tally', 'gloss.lane'" : "'bench_plain.job'"
+        self == .gloss
+            ? "'gloss.ready', 'gloss.leased', 'gloss.tally', 'gloss.total', 'gloss.lane'" : "'bench_plain.job'"
     }
 }

@@ -38,6 +38,7 @@ struct BenchClaims: Sendable {
 struct BenchQueueLoad: Sendable {
     let design: BenchQueueDesign
     let images: BenchQueueImages
+    let begins: Bool
     let settings: ConnectionSettings
     let batch: Int
 
@@ -119,11 +120,12 @@ struct BenchQueueLoad: Sendable {
         while let start = due(round) {
             if start > clock.now { try await clock.sleep(until: start) }
             let begin = clock.now
-            let jobs = try await session.query(design.claim, [SQLValue(worker), SQLValue(batch)], context: "bench").rows
+            let jobs = try await design.claim(batch, worker, session)
             let middle = clock.now
             done.claims.add(middle - begin)
             if !jobs.isEmpty {
-                try await design.record(jobs, images, session)
+                if begins { try await design.begin(jobs, worker, session) }
+                try await design.record(jobs, images, worker, session)
                 done.records.add(clock.now - middle)
             }
             done.jobCount += jobs.count

@@ -91,11 +91,21 @@ begin
     return cardinality(moves);
 end $$;
 
--- Leases jobs of some lanes, each from a turn on, as far as the budget goes; at least one if needs_one. cut: the budget
--- ended it. seen: rows looked at. aside: jobs that were met and are not to run now.
+-- Lanes from which a worker claims, an array each.
+create type gloss.claim_lanes as (
+    ids           int[],
+    turns         bigint[],   -- from which on
+    priorities    smallint[],
+    tasks         text[],
+    models        text[],
+    token_seconds float8[]    -- of a token of this task
+);
+
+-- Leases jobs of some lanes as far as the budget goes; at least one if needs_one. cut: the budget ended it. seen: rows
+-- looked at. aside: jobs that were met and are not to run now.
 create function gloss.take(
-    worker bigint, lanes int[], turns bigint[], priorities smallint[], token_seconds float8[], prefill_seconds float8,
-    image_seconds float8, room int, max_bytes bigint, max_seconds float8, needs_one boolean,
+    worker bigint, lanes gloss.claim_lanes, prefill_seconds float8, image_seconds float8, room int, max_bytes bigint,
+    max_seconds float8, needs_one boolean,
     out jobs gloss.claimed_job[], out bytes bigint, out seconds float8, out seen int, out cut boolean,
     out aside bigint[])
 language plpgsql
@@ -103,46 +113,48 @@ as $$
 #variable_conflict use_column
 begin
     with first as (
-        select r.place, l.priority, l.token_seconds, r.turn, r.job_id
-        from unnest(lanes, turns, priorities, token_seconds) l (id, turn, priority, token_seconds)
+        select l.n, l.priority, l.token_seconds, r.place, r.turn, r.job_id, r.attempts, r.rescues
+        from unnest(lanes.ids, lanes.turns, lanes.priorities, lanes.token_seconds)
+            with ordinality l (id, turn, priority, token_seconds, n)
         cross join lateral (
-            select r.ctid as place, r.turn, r.job_id from gloss.ready r
+            select r.ctid as place, r.turn, r.job_id, r.attempts, r.rescues from gloss.ready r
             where r.lane = l.id and r.turn >= l.turn
             order by r.lane, r.turn limit room for update skip locked) r
         order by l.priority, r.turn, r.job_id limit room
     ), known as materialized (
-        select f.place, f.turn, j.*, k.task, k.model, b.name as batch,
-               j.images * image_seconds + j.prefills * prefill_seconds + j.tokens * f.token_seconds as cost,
+        -- Narrow rows; what a job asks is read when it is taken.
+        select f.n as lane, f.priority, f.place, f.turn, f.job_id, f.attempts, f.rescues, j.ctid as job_place,
+               j.bytes, j.images * image_seconds + j.prefills * prefill_seconds + j.tokens * f.token_seconds as cost,
+               b.name as batch,
                coalesce(b.paused, false) or case when exists (select from gloss.parked_origin h where h.until > now()) then
                    exists (select from gloss.parked_origin h
                            where h.until > now() and h.origin in (select gloss.origins_of(j.image_urls))) else false end
                as is_aside
-        from first f join gloss.job j on j.id = f.job_id join gloss.kind k on k.id = j.kind
+        from first f join gloss.job j on j.id = f.job_id
         left join gloss.batch b on b.id = j.batch_id
     ), chosen as materialized (
         select x.*, nextval('gloss.fence') as fence
         from (
             select k.*, sum(k.cost) over o as cost_so_far, sum(k.bytes) over o as bytes_so_far, row_number() over o as n
-            from known k where not k.is_aside window o as (order by k.priority, k.turn, k.id)) x
+            from known k where not k.is_aside window o as (order by k.priority, k.turn, k.job_id)) x
         where x.cost_so_far <= max_seconds and x.bytes_so_far <= max_bytes or x.n = 1 and needs_one
     ), taken as (
-        delete from gloss.ready r using chosen c where r.ctid = c.place
-        returning c.*, r.attempts, r.rescues, r.lane as from_lane
+        delete from gloss.ready r where r.ctid = any (array(select c.place from chosen c))
     ), as_leased as (
         insert into gloss.leased (job_id, fence, worker, leased_at, lane, attempts, rescues)
-        select t.id, t.fence, take.worker, now(), abs(t.from_lane), t.attempts, t.rescues from taken t
+        select c.job_id, c.fence, take.worker, now(), abs(lanes.ids[c.lane]), c.attempts, c.rescues from chosen c
     )
-    select array_agg(gloss.claimed_job_of(job => t.id, fence => t.fence, task => t.task, key => t.key, batch => t.batch,
-               attempt => t.attempts + 1, max_attempts => t.max_attempts, rescues => t.rescues, priority => t.priority,
-               image_urls => t.image_urls, model => nullif(t.model, ''), spec => t.spec, images => t.images,
-               prefills => t.prefills, tokens => t.tokens, bytes => t.bytes, checkpoints => (
-                   select jsonb_agg(c.payload order by c.stage, c.view) from gloss.checkpoint c where c.job_id = t.id))
-               order by t.priority, t.turn, t.id),
-           coalesce(sum(t.bytes), 0), coalesce(sum(t.cost), 0), (select count(*) from known)::int,
+    select array_agg(gloss.claimed_job_of(job => c.job_id, fence => c.fence, task => lanes.tasks[c.lane], key => j.key,
+               batch => c.batch, attempt => c.attempts + 1, max_attempts => j.max_attempts, rescues => c.rescues,
+               priority => c.priority, image_urls => j.image_urls, model => nullif(lanes.models[c.lane], ''),
+               spec => j.spec, images => j.images, prefills => j.prefills, tokens => j.tokens, bytes => j.bytes,
+               checkpoints => (select jsonb_agg(p.payload order by p.stage, p.view)
+                               from gloss.checkpoint p where p.job_id = c.job_id)) order by c.n),
+           coalesce(sum(c.bytes), 0), coalesce(sum(c.cost), 0), (select count(*) from known)::int,
            count(*) < (select count(*) from known k where not k.is_aside),
-           (select array_agg(k.id order by k.id) from known k where k.is_aside)
+           (select array_agg(k.job_id order by k.job_id) from known k where k.is_aside)
     into take.jobs, take.bytes, take.seconds, take.seen, take.cut, take.aside
-    from taken t;
+    from chosen c join gloss.job j on j.ctid = c.job_place;
 end $$;
 
 -- Moves the turn of each of these lanes on to that of its first waiting job; that of an empty lane goes along with the
@@ -189,7 +201,9 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
     me registered_worker;
-    line record;
+    lanes claim_lanes;
+    suspects claim_lanes;
+    is_old boolean;
     room int := least(max_jobs, 1000);
     looked int;
     bytes_left bigint := max_bytes;
@@ -207,24 +221,26 @@ begin
         perform promote(room + 100);
     end if;
 
-    select array_agg(l.id) as lanes, array_agg(-l.id) as suspects, array_agg(l.turn) as turns,
-           array_agg(l.priority) as priorities, max(l.moved_at) < clock_timestamp() - interval '1 second' as is_old,
-           array_agg(token_weight * coalesce((weights #>> array['tasks', k.task])::float8, 1)) as token_seconds
-    into line
+    select array_agg(l.id), array_agg(l.turn), array_agg(l.priority), array_agg(k.task), array_agg(k.model),
+           array_agg(token_weight * coalesce((weights #>> array['tasks', k.task])::float8, 1)),
+           max(l.moved_at) < clock_timestamp() - interval '1 second'
+    into lanes.ids, lanes.turns, lanes.priorities, lanes.tasks, lanes.models, lanes.token_seconds, is_old
     from kind k join lane l on l.kind = k.id
     where k.task = any (me.tasks) and k.model = any (array_append(me.models, ''))
       and not exists (select from paused_task p where p.task = k.task);
 
-    if line.lanes is null then return; end if;
+    if lanes.ids is null then return; end if;
 
     -- A suspect runs alone: if its daemon dies a third time, it was that job, and not one beside it. So a worker gets one
     -- when it holds nothing, gets nothing until then, and nothing else beside it.
     if exists (select from leased l where l.worker = claim.worker and l.rescues >= 2) then return; end if;
-    if exists (select from unnest(line.suspects) s cross join lateral (
-                   select from ready r where r.lane = s order by r.lane, r.turn limit 1) r) then
+    if exists (select from unnest(lanes.ids) l cross join lateral (
+                   select from ready r where r.lane = -l order by r.lane, r.turn limit 1) r) then
         if exists (select from leased l where l.worker = claim.worker) then return; end if;
-        got := take(worker, line.suspects, array_fill(0::bigint, array[cardinality(line.lanes)]), line.priorities,
-            line.token_seconds, prefill_seconds, image_seconds, 1, max_bytes, max_seconds, true);
+        suspects := lanes;
+        suspects.ids := array(select -l from unnest(lanes.ids) with ordinality x (l, n) order by x.n);
+        suspects.turns := array_fill(0::bigint, array[cardinality(lanes.ids)]);
+        got := take(worker, suspects, prefill_seconds, image_seconds, 1, max_bytes, max_seconds, true);
         if got.jobs is not null then
             return query select j.* from unnest(got.jobs) j;
             return;
@@ -236,7 +252,7 @@ begin
     if max_seconds < 'infinity' then
         -- Rows that do not fit are locked for nothing. The first jobs tell how many are likely to.
         select min(j.images * image_seconds + j.prefills * prefill_seconds + j.tokens * l.token_seconds) into least_cost
-        from unnest(line.lanes, line.turns, line.token_seconds) l (id, turn, token_seconds)
+        from unnest(lanes.ids, lanes.turns, lanes.token_seconds) l (id, turn, token_seconds)
         cross join lateral (
             select r.job_id from ready r where r.lane = l.id and r.turn >= l.turn order by r.lane, r.turn limit 1) r
         join job j on j.id = r.job_id;
@@ -244,8 +260,8 @@ begin
     end if;
     for round in 1..10 loop
         exit when room < 1;
-        got := take(worker, line.lanes, line.turns, line.priorities, line.token_seconds, prefill_seconds, image_seconds,
-            least(looked, room), bytes_left, seconds_left, bytes_left = max_bytes and seconds_left = max_seconds);
+        got := take(worker, lanes, prefill_seconds, image_seconds, least(looked, room), bytes_left, seconds_left,
+            bytes_left = max_bytes and seconds_left = max_seconds);
         return query select j.* from unnest(got.jobs) j;
         bytes_left := bytes_left - got.bytes;
         seconds_left := seconds_left - got.seconds;
@@ -257,5 +273,5 @@ begin
         end if;
         room := room - coalesce(cardinality(got.jobs), 0);
     end loop;
-    if line.is_old then perform move_turns(line.lanes, false); end if;
+    if is_old then perform move_turns(lanes.ids, false); end if;
 end $$;

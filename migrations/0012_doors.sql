@@ -1,4 +1,4 @@
--- The ways into the queue, all on the core of 0010: INSERT or COPY into gloss.inbox, INSERT into gloss.submission, a
+-- The ways into the queue, all on the core of 0011: INSERT or COPY into gloss.inbox, INSERT into gloss.submission, a
 -- function a task, and JSON.
 
 set local role gloss_owner;
@@ -6,28 +6,30 @@ set local role gloss_owner;
 -- Moves the rows of one INSERT or COPY into the queue.
 create function gloss.take_inbox() returns trigger
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
-set jit = off set enable_mergejoin = off set work_mem = '64MB'
+set jit = off set plan_cache_mode = force_generic_plan set enable_mergejoin = off set work_mem = '64MB'
 as $$
 declare
-    all_rows record;
-    size constant int := 100000;
+    size constant int := 100000;  -- rows at a time, so that memory does not grow with the statement
     chunk inbox[];
+    first_id bigint;
+    last_id bigint;
     first_row int := 1;
 begin
-    select min(i.id) as first, max(i.id) as last, count(*) as count into all_rows from new_rows i;
-    if all_rows.count = 0 then return null; end if;
-    if all_rows.count <= size then
-        select array_agg(i) into chunk from new_rows i;
+    select array_agg(i::inbox), min(i.id), max(i.id) into chunk, first_id, last_id
+    from (select * from new_rows limit size + 1) i;
+    if chunk is null then return null; end if;
+    if cardinality(chunk) <= size then
         perform enqueue_rows(chunk, 1, false);
     else
-        for start in all_rows.first .. all_rows.last by size loop
-            select array_agg(i order by i.id) into chunk from new_rows i where i.id >= start and i.id < start + size;
+        select min(i.id), max(i.id) into first_id, last_id from new_rows i;
+        for start in first_id .. last_id by size loop
+            select array_agg(i::inbox order by i.id) into chunk from new_rows i where i.id >= start and i.id < start + size;
             continue when chunk is null;
             perform enqueue_rows(chunk, first_row, false);
             first_row := first_row + cardinality(chunk);
         end loop;
     end if;
-    delete from inbox i where i.id between all_rows.first and all_rows.last;
+    delete from inbox i where i.id between first_id and last_id;
     return null;
 end $$;
 
@@ -45,6 +47,7 @@ from gloss.inbox i where false;
 
 create function gloss.take_submission() returns trigger
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     i inbox;
@@ -66,7 +69,7 @@ create function gloss.enqueue_json_rows(
     submissions jsonb, defaults jsonb default '{}', out job_id bigint, out outcome text)
 returns setof record
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
-set jit = off set enable_mergejoin = off set work_mem = '64MB'
+set jit = off set plan_cache_mode = force_generic_plan set enable_mergejoin = off set work_mem = '64MB'
 as $$
 declare
     rows inbox[];
@@ -98,6 +101,7 @@ create function gloss.enqueue(
     temperature double precision default null, top_k int default null, top_p double precision default null,
     seed bigint default null, out job_id bigint, out outcome text)
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     i inbox;
@@ -137,13 +141,16 @@ create function gloss.enqueue_caption(
     beams int default null, temperature double precision default null, top_k int default null,
     top_p double precision default null, seed bigint default null, background text default null,
     out job_id bigint, out outcome text)
-language sql security definer set search_path = pg_catalog, gloss, pg_temp
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 as $$
-    select * from gloss.enqueue(task => 'caption', image_urls => array[url], prompt => prompt, key => key,
+#variable_conflict use_variable
+begin
+    select e.job_id, e.outcome into job_id, outcome
+    from enqueue(task => 'caption', image_urls => array[url], prompt => prompt, key => key,
         batch => batch, priority => priority, run_at => run_at, max_attempts => max_attempts, model => model,
         language => language, style => style, background => background, max_tokens => max_tokens, samples => samples,
-        beams => beams, temperature => temperature, top_k => top_k, top_p => top_p, seed => seed)
-$$;
+        beams => beams, temperature => temperature, top_k => top_k, top_p => top_p, seed => seed) e;
+end $$;
 
 create function gloss.enqueue_vqa(
     url text, question text, key text default null, language text default 'en', batch text default null,
@@ -151,13 +158,16 @@ create function gloss.enqueue_vqa(
     style text default null, max_tokens int default null, samples int default null, beams int default null,
     temperature double precision default null, top_k int default null, top_p double precision default null,
     seed bigint default null, background text default null, out job_id bigint, out outcome text)
-language sql security definer set search_path = pg_catalog, gloss, pg_temp
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 as $$
-    select * from gloss.enqueue(task => 'vqa', image_urls => array[url], prompt => question, key => key,
+#variable_conflict use_variable
+begin
+    select e.job_id, e.outcome into job_id, outcome
+    from enqueue(task => 'vqa', image_urls => array[url], prompt => question, key => key,
         batch => batch, priority => priority, run_at => run_at, max_attempts => max_attempts, model => model,
         language => language, style => style, background => background, max_tokens => max_tokens, samples => samples,
-        beams => beams, temperature => temperature, top_k => top_k, top_p => top_p, seed => seed)
-$$;
+        beams => beams, temperature => temperature, top_k => top_k, top_p => top_p, seed => seed) e;
+end $$;
 
 create function gloss.enqueue_detect(
     url text, things text[], key text default null, batch text default null,
@@ -165,13 +175,16 @@ create function gloss.enqueue_detect(
     max_tokens int default null, temperature double precision default null, top_k int default null,
     top_p double precision default null, seed bigint default null, background text default null,
     out job_id bigint, out outcome text)
-language sql security definer set search_path = pg_catalog, gloss, pg_temp
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 as $$
-    select * from gloss.enqueue(task => 'detect', image_urls => array[url], texts => things, key => key,
+#variable_conflict use_variable
+begin
+    select e.job_id, e.outcome into job_id, outcome
+    from enqueue(task => 'detect', image_urls => array[url], texts => things, key => key,
         batch => batch, priority => priority, run_at => run_at, max_attempts => max_attempts, model => model,
         background => background, max_tokens => max_tokens, temperature => temperature, top_k => top_k,
-        top_p => top_p, seed => seed)
-$$;
+        top_p => top_p, seed => seed) e;
+end $$;
 
 create function gloss.enqueue_multiview(
     object text, view_urls text[], questions text[] default null, samples int default 5, key text default null,
@@ -180,14 +193,17 @@ create function gloss.enqueue_multiview(
     max_tokens int default null, temperature double precision default null, top_k int default null,
     top_p double precision default null, seed bigint default null, background text default null,
     out job_id bigint, out outcome text)
-language sql security definer set search_path = pg_catalog, gloss, pg_temp
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 as $$
-    select * from gloss.enqueue(task => 'multiview', image_urls => view_urls, texts => questions,
+#variable_conflict use_variable
+begin
+    select e.job_id, e.outcome into job_id, outcome
+    from enqueue(task => 'multiview', image_urls => view_urls, texts => questions,
         key => coalesce(key, object), batch => batch, priority => priority, run_at => run_at,
         max_attempts => max_attempts, model => model, language => language, style => style, score => score,
         background => background, max_tokens => max_tokens, samples => samples, temperature => temperature,
-        top_k => top_k, top_p => top_p, seed => seed)
-$$;
+        top_k => top_k, top_p => top_p, seed => seed) e;
+end $$;
 
 insert into gloss.privilege (grantee, privilege, object)
 select r, 'execute', f from unnest(array['gloss_producer', 'gloss_admin']) r,

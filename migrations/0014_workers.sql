@@ -6,6 +6,7 @@ create function gloss.register_worker(
     host text, pid int, version text, models text[], tasks text[], rescue_after interval, identity uuid)
 returns bigint
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off
 as $$
 declare
     id bigint;
@@ -30,9 +31,11 @@ begin
 end $$;
 
 -- Says that the engine begins these jobs: should the daemon die from now on, they count as suspects. Returns those of
--- the fences that are no longer held.
-create function gloss.begin(worker bigint, identity uuid, jobs bigint[], fences bigint[]) returns bigint[]
+-- the fences that are no longer held. (A function named begin could not be restored from a dump: psql takes the word for
+-- the start of a body.)
+create function gloss.begin_jobs(worker bigint, identity uuid, jobs bigint[], fences bigint[]) returns bigint[]
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off
 as $$
 declare
     begun bigint[] := '{}';
@@ -41,7 +44,7 @@ begin
         with now_begun as (
             update leased l set begun_at = now()
             from unnest(jobs, fences) h (job, fence)
-            where l.job_id = any (jobs) and l.job_id = h.job and l.fence = h.fence and l.worker = "begin".worker
+            where l.job_id = any (jobs) and l.job_id = h.job and l.fence = h.fence and l.worker = begin_jobs.worker
               and l.begun_at is null
             returning l.fence
         )
@@ -50,27 +53,43 @@ begin
     return array(
         select h.fence from unnest(jobs, fences) h (job, fence)
         where h.fence <> all (begun) and not exists (
-            select from leased l where l.job_id = h.job and l.fence = h.fence and l.worker = "begin".worker));
+            select from leased l where l.job_id = h.job and l.fence = h.fence and l.worker = begin_jobs.worker));
 end $$;
 
 -- Says that a worker lives, what it has done by stage (null: as said before), where its jobs are, and why it claims
 -- none. registered: false if it was taken for dead. lost: of the fences given, those that are no longer held. workers:
 -- how many live.
+--
+-- A lease that the worker does not name goes back, unless it is younger than the heartbeat before the last one, since a
+-- claim may be under way. Such are those of a claim whose answer was lost, and of a record that a failover has undone.
 create function gloss.heartbeat(
     worker bigint, identity uuid, jobs bigint[], fences bigint[], stages jsonb default null, phases jsonb default null,
     holdup text default null, out registered boolean, out lost bigint[], out workers int)
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off
 as $$
+declare
+    before_last timestamptz;
+    unknown bigint[];
 begin
     update registered_worker w
-    set heartbeat_at = clock_timestamp(), beats = w.beats + 1, stages = coalesce(heartbeat.stages, w.stages),
-        phases = heartbeat.phases, holdup = heartbeat.holdup
-    where w.id = worker and w.identity = heartbeat.identity and w.stopped_at is null;
+    set heartbeat_at = clock_timestamp(), previous_at = w.heartbeat_at, beats = w.beats + 1,
+        stages = coalesce(heartbeat.stages, w.stages), phases = heartbeat.phases, holdup = heartbeat.holdup
+    from (select x.previous_at from registered_worker x where x.id = worker) old
+    where w.id = worker and w.identity = heartbeat.identity and w.stopped_at is null
+    returning old.previous_at into before_last;
     registered := found;
     lost := array(
         select h.fence from unnest(jobs, fences) h (job, fence)
         where not registered or not exists (
             select from leased l where l.job_id = h.job and l.fence = h.fence and l.worker = heartbeat.worker));
+    if registered then
+        unknown := array(
+            select l.job_id from leased l
+            where l.worker = heartbeat.worker and l.leased_at < before_last and l.fence <> all (fences)
+            order by l.job_id);
+        if unknown <> '{}' then perform give_back(unknown, 'lost', 'the daemon does not know of its lease'); end if;
+    end if;
     workers := (select count(*) from registered_worker w
                 where not w.is_cleared and w.stopped_at is null
                   and w.heartbeat_at > clock_timestamp() - w.rescue_after);
@@ -80,6 +99,7 @@ end $$;
 create function gloss.checkpoint(
     worker bigint, identity uuid, job bigint, fence bigint, stage int, view int, payload jsonb) returns boolean
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off
 as $$
 begin
     perform from leased l
@@ -89,7 +109,7 @@ begin
     if not found then return false; end if;
     insert into checkpoint as c (job_id, stage, view, payload)
     values (checkpoint.job, checkpoint.stage, checkpoint.view, checkpoint.payload)
-    on conflict (job_id, stage, view) do update set payload = excluded.payload;
+    on conflict on constraint checkpoint_pkey do update set payload = excluded.payload;
     return true;
 end $$;
 
@@ -109,6 +129,7 @@ end $$;
 -- A worker says goodbye; what it still holds goes back.
 create function gloss.deregister_worker(worker bigint, identity uuid) returns void
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off
 as $$
 begin
     update registered_worker w set stopped_at = clock_timestamp()
@@ -122,6 +143,7 @@ end $$;
 -- asks between two claims, with all the fences that it holds.
 create function gloss.release_unheld(worker bigint, identity uuid, held bigint[]) returns int
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off
 as $$
 begin
     if not is_worker(worker, identity) then return 0; end if;
@@ -141,7 +163,7 @@ end $$;
 -- of earlier deaths.
 create function gloss.rescue(out lost_workers int, out rescued int, out released int, out poisoned int)
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $$
 declare
     clock constant timestamptz := clock_timestamp();
@@ -209,9 +231,23 @@ begin
                    order by x.id for update skip locked);
 end $$;
 
+-- Jobs by task and model ('': any), as gloss.depth has them, for a daemon's metrics.
+create function gloss.queue_metrics(
+    out task text, out model text, out waiting bigint, out running bigint, out done bigint, out dead bigint,
+    out oldest_seconds float8)
+returns setof record
+language plpgsql stable security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off
+as $$
+begin
+    return query
+        select d.task, coalesce(d.model, ''), d.waiting, d.running, d.done, d.dead, d.oldest_seconds from depth d;
+end $$;
+
 -- Gives out no job with an image of this origin for a while. Parking again only ever makes it longer.
 create function gloss.park_origin(origin text, pause interval, reason text) returns void
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off
 as $$
 declare
     name constant text := parked_name(origin);
@@ -231,6 +267,6 @@ end $$;
 
 insert into gloss.privilege (grantee, privilege, object)
 select 'gloss_worker', 'execute', f
-from unnest(array['register_worker', 'claim', 'begin', 'heartbeat', 'checkpoint', 'record', 'announce', 'rescue',
-    'deregister_worker', 'release_unheld', 'park_origin', 'maintain']) f;
+from unnest(array['register_worker', 'claim', 'begin_jobs', 'heartbeat', 'checkpoint', 'record', 'announce', 'rescue',
+    'deregister_worker', 'release_unheld', 'park_origin', 'maintain', 'queue_metrics']) f;
 insert into gloss.privilege (grantee, privilege, object) values ('gloss_admin', 'execute', 'park_origin');

@@ -27,7 +27,7 @@ begin
     delete from gloss.attempt t where t.job_id = any (jobs);
     delete from gloss.checkpoint c where c.job_id = any (jobs);
     if images is not null then
-        update gloss.image i set idle_since = now()
+        update gloss.image i set idle_since = now(), idle_xid = null
         where i.sha256 in (
             select o.sha256 from gloss.image o
             where o.sha256 = any (images) and o.idle_since is null
@@ -129,12 +129,13 @@ declare
 begin
     if least(history, results, dead, keys) < '0' then perform refuse('keep nothing for less than no time'); end if;
     perform pg_current_xact_id();
-    jobs := array(select a.job_id from annotation a where a.finished_at < now() - results
+    -- With the jobs themselves, as gloss.forget takes them: so neither waits for the other.
+    jobs := array(select a.job_id from annotation a join job j on j.id = a.job_id where a.finished_at < now() - results
                   order by a.finished_at limit most for update skip locked);
     results_deleted := cardinality(jobs);
     perform prune_jobs(jobs, 'done');
 
-    jobs := array(select d.job_id from dead_job d where d.died_at < now() - dead
+    jobs := array(select d.job_id from dead_job d join job j on j.id = d.job_id where d.died_at < now() - dead
                   order by d.died_at limit most for update skip locked);
     dead_deleted := cardinality(jobs);
     delete from dead_job d where d.job_id = any (jobs);
@@ -202,7 +203,7 @@ begin
 end $$;
 
 -- Jobs that nobody would look at again: paused in a batch that is not, or waiting for a host that nobody has paused. There
--- are none, unless somebody changed tables by hand; this is the net below the locks of 0010, 0012 and 0016.
+-- are none, unless somebody changed tables by hand; this is the net below the locks of 0011, 0013 and 0017.
 create function gloss.requeue_stranded() returns bigint
 language plpgsql
 as $$
@@ -257,8 +258,9 @@ return case place
 -- Removes rows of batch, lane, kind or image that nothing uses, in three steps, so that nobody can be using one:
 --   1. mark: idle_since. Who looks a marked row up unmarks it (batch_of, kind_of, lane_of, note_images). Images are
 --      marked by gloss.erase; of the others `most` are looked at in a call, from where the last one ended.
---   2. after `keep`, note the transactions that are under way (idle_xid): they may have looked before the mark.
---   3. when all of those have ended, and the row is still unused, delete it.
+--   2. after `keep`, in a later transaction, note its number (idle_xid): who looked before the mark has a lower one, since
+--      whoever looks has drawn a number before.
+--   3. when all lower ones have ended, and the row is still unused, delete it.
 -- Returns how many were deleted.
 create function gloss.remove_idle(place text, keep interval, most int) returns bigint
 language plpgsql
@@ -275,17 +277,18 @@ begin
         execute format('select max(id) from (select id from gloss.%I where id > $1 order by id limit $2) x', place)
         into last using start, most;
         execute format($sql$
-            update gloss.%1$I y set idle_since = now()
+            update gloss.%1$I y set idle_since = now(), idle_xid = null
             where y.id in (select x.id from gloss.%1$I x
                            where x.id > $1 and x.id <= $2 and x.idle_since is null and %2$s
                            order by x.id for update skip locked) $sql$, place, condition) using start, last;
         update gloss.chore c set place = coalesce(last, 0) where c.name = 'mark ' || remove_idle.place;
     end if;
     execute format($sql$
-        update gloss.%1$I y set idle_xid = pg_snapshot_xmax(pg_current_snapshot())
+        update gloss.%1$I y set idle_xid = pg_current_xact_id()
         where y.id in (select x.id from gloss.%1$I x
-                       where x.idle_since <= now() - $1
-                         and coalesce(x.idle_xid > pg_snapshot_xmax(pg_current_snapshot()), true)
+                       where x.idle_since < now() - $1
+                         -- One of the future is that of another cluster, from which this one was restored.
+                         and coalesce(x.idle_xid > pg_current_xact_id(), true)
                        order by x.id limit $2 for update skip locked) $sql$, place) using keep, most;
     execute format($sql$
         with gone as (

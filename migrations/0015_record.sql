@@ -1,0 +1,266 @@
+-- The end of a lease. The reports of one call are one transaction: each either finds its lease and is written whole, or
+-- finds none and writes nothing.
+
+set local role gloss_owner;
+
+-- A letter a response.
+create function gloss.finish_letters(finish text[]) returns text
+language sql stable
+as $$ select replace(replace(array_to_string(finish, ''), 'eos', 'e'), 'length', 'l') $$;
+
+-- The number of an engine; it is made known if it is new.
+create function gloss.engine_of(
+    model text, digest text, adapter_digest text, mask_digest text, arithmetic text, filter text, size int, version text)
+returns int
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+    known int;
+begin
+    loop
+        select e.id into known from gloss.engine e
+        where e.model = engine_of.model and e.digest = engine_of.digest
+          and e.adapter_digest = coalesce(engine_of.adapter_digest, '')
+          and e.mask_digest = coalesce(engine_of.mask_digest, '') and e.precision = coalesce(arithmetic, '')
+          and e.resize = coalesce(filter, '') and e.window_size = coalesce(size, 0) and e.version = engine_of.version;
+        if known is not null then return known; end if;
+        insert into gloss.engine (model, digest, adapter_digest, mask_digest, precision, resize, window_size, version)
+        values (engine_of.model, engine_of.digest, coalesce(engine_of.adapter_digest, ''),
+            coalesce(engine_of.mask_digest, ''), coalesce(arithmetic, ''), coalesce(filter, ''), coalesce(size, 0),
+            engine_of.version)
+        on conflict do nothing;
+    end loop;
+end $$;
+
+-- Writes down which images results name, and makes those known that are new, in the order of their digests, so that two
+-- of these cannot wait for each other. One that was about to be removed stays.
+create function gloss.note_images(jobs bigint[], fences bigint[], digests bytea[], reports jsonb) returns void
+language plpgsql
+as $$
+declare
+    ids bigint[];
+begin
+    for attempt in 1..2 loop
+        select array_agg(i.id order by d.n) into ids
+        from unnest(digests) with ordinality d (sha256, n) left join gloss.image i on i.sha256 = d.sha256;
+        exit when attempt = 2 or array_position(ids, null) is null;
+        insert into gloss.image (sha256, width, height, byte_count, orientation, format)
+        select n.digest, n.width, n.height, n.byte_count, n.orientation, n.format
+        from (
+            select distinct on (x.sha256) decode(x.sha256, 'hex') as digest, x.width, x.height, x.byte_count,
+                   x.orientation, x.format
+            from jsonb_array_elements(reports) r
+            cross join lateral jsonb_to_recordset(r #> '{result,images}') x (sha256 text, width int, height int,
+                byte_count int, orientation smallint, format text)
+            order by x.sha256) n
+        where n.digest = any (digests)
+        order by n.digest
+        on conflict do nothing;
+    end loop;
+    if exists (select from gloss.image i where i.idle_since is not null) then
+        update gloss.image i set idle_since = null, idle_xid = null
+        where i.sha256 in (
+            select o.sha256 from gloss.image o where o.idle_since is not null and o.sha256 = any (digests)
+            order by o.sha256 for update);
+    end if;
+    insert into gloss.image_use (image_id, job_id, fence)
+    select distinct u.id, u.job_id, u.fence from unnest(ids, jobs, fences) u (id, job_id, fence) where u.id is not null;
+end $$;
+
+-- Ends leases. Each report is an object:
+--   job, fence, outcome: completed, failed or released
+--   completed: result, an object of columns of gloss.annotation and gloss.engine ("window" is window_size);
+--              finish: ["eos", "length", …], a word a response; image_sha256: hexadecimal;
+--              images: [{sha256, width, height, orientation, format, byte_count}];
+--              findings: [columns of gloss.finding], image counts from 0;
+--              stages: [columns of gloss.annotation_stage], those after the first
+--   failed:    code, reason, permanent, delay (seconds until the next attempt)
+--   released:  cause (shutdown, host, outage, surplus), code, reason, delay
+-- Returns one word a report: recorded, already_recorded (this very report was written before) or stale (the lease is
+-- gone, nothing was written). And the jobs that are done or dead by this call, for gloss.announce.
+create function gloss.record(
+    worker bigint, identity uuid, reports jsonb, out receipts text[], out ended bigint[])
+language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    -- The fields of the reports, an array each.
+    jobs bigint[];
+    fences bigint[];
+    outcomes text[];
+    causes text[];
+    codes text[];
+    reasons text[];
+    delays float8[];
+    finals boolean[];
+    written int[];    -- numbers of those that found their lease
+    -- The images of each that is done.
+    used_by bigint[];
+    used_fences bigint[];
+    used bytea[];
+    first engine;     -- of the first result, and mostly of all
+    moves move[];
+    give_up_after interval;
+begin
+    select array_agg(r.job), array_agg(r.fence), array_agg(r.outcome), array_agg(r.cause), array_agg(r.code),
+           array_agg(r.reason), array_agg(greatest(coalesce(r.delay, 0), 0)), array_agg(coalesce(r.permanent, false))
+    into jobs, fences, outcomes, causes, codes, reasons, delays, finals
+    from jsonb_to_recordset(reports) r (job bigint, fence bigint, outcome text, cause text, code text, reason text,
+        delay float8, permanent boolean);
+    receipts := '{}';
+    ended := '{}';
+    if jobs is null then return; end if;
+    -- From here on gloss.remove_idle waits for this transaction.
+    perform pg_current_xact_id();
+    if not is_worker(worker, identity) then
+        receipts := array_fill('stale'::text, array[cardinality(jobs)]);
+        return;
+    end if;
+    if 'completed' = any (outcomes) then
+        select e.* into first
+        from jsonb_to_record(reports -> array_position(outcomes, 'completed') - 1 -> 'result') x (model text,
+            digest text, adapter_digest text, mask_digest text, "precision" text, resize text, "window" int,
+            version text)
+        join engine e on e.id = engine_of(x.model, x.digest, x.adapter_digest, x.mask_digest, x."precision", x.resize,
+            x."window", x.version);
+    end if;
+    if 'host' = any (causes) then give_up_after := setting_of('give_up_after')::interval; end if;
+
+    with returned as (
+        -- By the job's index, in its order; whatever the planner believes of the worker's.
+        delete from leased l
+        where l.job_id = any (jobs) and jobs[array_position(fences, l.fence)] = l.job_id and l.worker + 0 = record.worker
+        returning l.job_id, l.fence, l.lane, l.attempts, l.rescues, l.begun_at, array_position(fences, l.fence) as n
+    ), fate as materialized (
+        select e.*, j.batch_id, k.task, reports -> e.n - 1 -> 'result' as result,
+               case when outcomes[e.n] = 'completed' then j.spec -> 'settings' end as asked,
+               (e.attempts + (outcomes[e.n] = 'failed')::int)::smallint as failed,
+               case when outcomes[e.n] = 'completed' then 'done'
+                    when outcomes[e.n] = 'failed' and (finals[e.n] or e.attempts + 1 >= j.max_attempts) then 'dead'
+                    when causes[e.n] = 'host' and exists (
+                        select from attempt t
+                        where t.job_id = e.job_id and t.outcome = 'released' and t.cause = 'host'
+                          and t.since < now() - give_up_after) then 'hopeless'
+                    when delays[e.n] > 0 then 'scheduled'
+                    else 'ready' end as state,
+               case when causes[e.n] = 'host' and delays[e.n] > 0 then (
+                   select h.origin from parked_origin h
+                   where h.until > now() and h.origin in (select origins_of(j.image_urls)) limit 1) end as origin
+        from returned e join job j on j.id = e.job_id join kind k on k.id = j.kind
+    ), as_done as (
+        insert into annotation (job_id, fence, worker, finished_at, engine, score, attempts, rescues, not_understood,
+            findings, views, questions, samples, task, finish, texts, responses, sums, norms, tokens, token_scores,
+            answers, probabilities, prompts, settings, image_sha256, final_urls, timings)
+        select f.job_id, f.fence, record.worker, now(),
+            case when a.digest = first.digest and a.model = first.model and a.version = first.version
+                      and coalesce(a.adapter_digest, '') = first.adapter_digest
+                      and coalesce(a.mask_digest, '') = first.mask_digest
+                      and coalesce(a."precision", '') = first.precision and coalesce(a.resize, '') = first.resize
+                      and coalesce(a."window", 0) = first.window_size
+                 then first.id
+                 else engine_of(a.model, a.digest, a.adapter_digest, a.mask_digest, a."precision", a.resize, a."window",
+                     a.version) end,
+            a.score, f.attempts, f.rescues, coalesce(a.not_understood, 0), coalesce(jsonb_array_length(a.findings), 0),
+            coalesce(a.views, 1), coalesce(a.questions, 1), coalesce(a.samples, cardinality(a.sums)), f.task,
+            finish_letters(a.finish), a.texts, a.responses, a.sums, a.norms, a.tokens, a.token_scores, a.answers,
+            a.probabilities, a.prompts, nullif(a.settings, f.asked),
+            case when cardinality(a.image_sha256) = 1 then array[decode(a.image_sha256[1], 'hex')]
+                 else array(select decode(h, 'hex') from unnest(a.image_sha256) with ordinality u (h, n) order by u.n) end,
+            case when a.final_urls[1] ilike 'data:%' or pg_column_size(a.final_urls) > 8192 then shown_urls(a.final_urls)
+                 else a.final_urls end,
+            a.timings
+        from fate f
+        cross join lateral jsonb_to_record(f.result) a (model text, digest text, adapter_digest text,
+            mask_digest text, "precision" text, resize text, "window" int, version text, score real,
+            not_understood smallint, findings jsonb, views smallint, questions smallint, samples smallint, finish text[],
+            texts text[], responses smallint[], sums real[], norms real[], tokens smallint[], token_scores real[],
+            answers text[], probabilities real[], prompts text[], settings jsonb, image_sha256 text[], final_urls text[],
+            timings jsonb)
+        where f.state = 'done'
+        returning job_id, fence, image_sha256
+    ), as_found as (
+        insert into finding (job_id, fence, n, image, score, token_score, y1, x1, y2, x2, label, codes, mask, note)
+        select f.job_id, f.fence, x.n, x.image + 1, x.score, x.token_score, x.y1, x.x1, x.y2, x.x2, x.label, x.codes,
+            x.mask, x.note
+        from fate f
+        cross join lateral jsonb_to_recordset(f.result -> 'findings') x (n smallint, image smallint, score real,
+            token_score real, y1 real, x1 real, y2 real, x2 real, label text, codes smallint[], mask text, note text)
+        where f.state = 'done' and f.result -> 'findings' <> '[]'
+    ), as_stages as (
+        insert into annotation_stage (job_id, fence, stage, views, questions, samples, finish, prompts, texts, responses,
+            sums, norms, tokens, token_scores, answers, probabilities)
+        select f.job_id, f.fence, x.stage, x.views, x.questions, x.samples, finish_letters(x.finish), x.prompts, x.texts,
+            x.responses, x.sums, x.norms, x.tokens, x.token_scores, x.answers, x.probabilities
+        from fate f
+        cross join lateral jsonb_to_recordset(f.result -> 'stages') x (stage smallint, views smallint,
+            questions smallint, samples smallint, finish text[], prompts text[], texts text[], responses smallint[],
+            sums real[], norms real[], tokens smallint[], token_scores real[], answers text[], probabilities real[])
+        where f.state = 'done' and f.result ? 'stages'
+    ), counted as (
+        insert into tally (batch_id, lane, done)
+        select coalesce(f.batch_id, 0), f.lane, count(*) from fate f where f.state = 'done' group by f.batch_id, f.lane
+    ), cleared as (
+        delete from checkpoint c
+        where c.job_id = any (array(select f.job_id from fate f where f.state = 'done'))
+    ), used as materialized (
+        select d.job_id, d.fence, unnest(d.image_sha256) as sha256 from as_done d
+    )
+    select array_agg(move_of(
+               job_id => f.job_id, batch_id => f.batch_id, lane => f.lane, attempts => f.failed, rescues => f.rescues,
+               run_at => case f.state when 'scheduled' then now() + make_interval(secs => delays[f.n]) end,
+               source => 'leased', target => case f.state when 'hopeless' then 'dead' else f.state end,
+               origin => f.origin, fence => f.fence, worker => record.worker, begun_at => f.begun_at,
+               outcome => nullif(outcomes[f.n], 'completed'), cause => causes[f.n],
+               code => case f.state when 'hopeless' then 'host_unavailable' when 'dead' then coalesce(codes[f.n], 'unknown')
+                       else codes[f.n] end,
+               reason => case when f.state = 'dead' then coalesce(reasons[f.n], 'unknown')
+                              || case when finals[f.n] then '' else format(' (attempt %s, the last)', f.failed) end
+                              when f.state = 'hopeless' then format('its host has failed for longer than %s: %s',
+                                  give_up_after, reasons[f.n])
+                              else reasons[f.n] end)) filter (where f.state <> 'done'),
+           coalesce(array_agg(f.job_id) filter (where f.state in ('done', 'dead', 'hopeless')), '{}'),
+           coalesce(array_agg(f.n), '{}'), (select array_agg(u.job_id) from used u),
+           (select array_agg(u.fence) from used u), (select array_agg(u.sha256) from used u)
+    into moves, record.ended, written, used_by, used_fences, used
+    from fate f;
+    if used is not null then perform note_images(used_by, used_fences, used, reports); end if;
+
+    if cardinality(written) = cardinality(jobs) then
+        receipts := array_fill('recorded'::text, array[cardinality(jobs)]);
+    else
+        receipts := array(
+            select case
+                when r.n = any (written) then 'recorded'
+                when exists (select from annotation a
+                             where a.job_id = r.job and a.fence = r.fence and a.worker = record.worker)
+                  or exists (select from attempt t
+                             where t.job_id = r.job and t.fence = r.fence and t.worker = record.worker
+                               and t.outcome in ('failed', 'released')) then 'already_recorded'
+                else 'stale' end
+            from unnest(jobs, fences) with ordinality r (job, fence, n) order by r.n);
+    end if;
+    if moves is not null then perform place(moves, quiet => true); end if;
+    -- An origin that was parked and answers again.
+    if exists (select from parked_origin h where h.until <= now()) then
+        delete from parked_origin h
+        where h.origin in (
+            select o.origin from parked_origin o
+            where o.until <= now() and o.origin in (
+                select origins_of(j.image_urls) from job j
+                where j.id = any (ended) and exists (select from annotation a where a.job_id = j.id))
+            order by o.origin for update skip locked);
+    end if;
+end $$;
+
+-- Tells listeners which jobs have ended: their numbers as far as they fit; an empty payload says: look for yourself.
+-- It is a call of its own, after the one that recorded them, because PostgreSQL lets transactions that notify commit
+-- one at a time, and one that has written something waits for the disk meanwhile. This one writes nothing.
+create function gloss.announce(jobs bigint[]) returns void
+language sql security definer set search_path = pg_catalog, gloss, pg_temp
+set jit = off
+as $$
+    select pg_notify('gloss_done', case when cardinality(jobs) <= 300 then array_to_string(jobs, ',') else '' end)
+    where jobs <> '{}'
+$$;
