@@ -81,8 +81,7 @@ extension StorageError {
     var endsConnection: Bool {
         switch code {
         case .cannotConnect, .connectionLost, .timedOut, .unexpectedAnswer: true
-        // A server that shuts down says so (57P01, 57P02) and hangs up.
-        case .refused(let state): state.hasPrefix("57P") || state.hasPrefix("08")
+        case .refused(let state): SQLStateRule.of(state).endsConnection
         case .badConnectionString, .migration: false
         }
     }
