@@ -237,7 +237,7 @@ begin
                              where a.job_id = r.job and a.fence = r.fence and a.worker = record.worker)
                   or exists (select from attempt t
                              where t.job_id = r.job and t.fence = r.fence and t.worker = record.worker
-                               and t.outcome in ('failed', 'released')) then 'already_recorded'
+                               and t.outcome = reports -> (r.n - 1)::int ->> 'outcome') then 'already_recorded'
                 else 'stale' end
             from unnest(jobs, fences) with ordinality r (job, fence, n) order by r.n);
     end if;

@@ -246,6 +246,7 @@ return case place
         and not exists (select from gloss.total t where t.batch_id = x.id and t.jobs <> 0)
         and not exists (select from gloss.tally t where t.batch_id = x.id) $sql$
     when 'lane' then $sql$ x.moved_at < now() - interval '1 hour'
+        and (x.priority <> 0 or exists (select from gloss.kind k where k.id = x.kind and k.model <> ''))
         and not exists (select from gloss.ready r where r.lane = x.id)
         and not exists (select from gloss.ready r where r.lane = -x.id)
         and not exists (select from gloss.leased r where r.lane = x.id)

@@ -170,8 +170,8 @@ as $$
       and not exists (select from gloss.superseded s where s.job_id = x.job_id and s.fence = x.fence)
     union all
     select format('a result of job %s without its %s', r.job_id, x.place)
-    from (select job_id, fence, image_sha256 from gloss.annotation
-          union all select job_id, fence, image_sha256 from gloss.superseded) r
+    from (select job_id, fence, image_sha256, findings from gloss.annotation
+          union all select job_id, fence, image_sha256, findings from gloss.superseded) r
     cross join lateral (
         select 'finding' as place, exists (select from gloss.finding f where f.job_id = r.job_id and f.fence = r.fence) as is_there
         union all
@@ -179,7 +179,8 @@ as $$
         union all
         select 'image', exists (select from gloss.image i join gloss.image_use u on u.image_id = i.id
                                 where i.sha256 = r.image_sha256[1] and u.job_id = r.job_id and u.fence = r.fence)) x
-    where not x.is_there
+    -- Those of this file have all three.
+    where not x.is_there and (x.place = 'image' or r.findings > 0)
     union all
     select format('an attempt of job %s, which is gone', t.job_id)
     from gloss.attempt t where not exists (select from gloss.job j where j.id = t.job_id)
