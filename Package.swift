@@ -63,6 +63,9 @@ let package = Package(
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(name: "Storage", dependencies: ["Annotation", "Queue", "CPostgres"], swiftSettings: strict),
 
+        // Work: what a daemon decides, as one value without I/O.
+        .target(name: "Work", dependencies: ["Annotation", "Queue"], swiftSettings: strict),
+
         // Submissions: files of jobs, CSV and JSONL.
         .target(name: "Submissions", swiftSettings: strict),
 
@@ -73,7 +76,7 @@ let package = Package(
         .executableTarget(
             name: "Daemon",
             dependencies: [
-                "Annotation", "Images", "Inference", "Queue", "Storage", "CSandbox", "CSystemd", "CThreadSanitizer",
+                "Annotation", "Images", "Inference", "Queue", "Storage", "Work", "CSandbox", "CSystemd", "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
                 .product(name: "Configuration", package: "swift-configuration"),
@@ -106,9 +109,10 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "Annotation", "CSandbox", "Daemon", "Images", "Inference", "Queue", "Storage", "TestSupport",
+                "Annotation", "CSandbox", "Daemon", "Images", "Inference", "Queue", "Storage", "TestSupport", "Work",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
+        .testTarget(name: "WorkTests", dependencies: ["Annotation", "Queue", "Work"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Annotation", "Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "AdminTests",

@@ -264,10 +264,9 @@ begin
     )
     select array_agg(g.origin) into names from gone g;
     loop
-        -- None that was asked for at a later time.
-        jobs := array(select s.job_id from scheduled s join job j on j.id = s.job_id
-                      where s.origin = any (names) and s.job_id > after and coalesce(j.run_at <= now(), true)
-                      order by s.job_id limit 10000);
+        -- What has an origin was due, whatever time it was asked for.
+        jobs := array(select s.job_id from scheduled s
+                      where s.origin = any (names) and s.job_id > after order by s.job_id limit 10000);
         exit when jobs = '{}';
         total := total + requeue(jobs, '{scheduled}');
         after := jobs[cardinality(jobs)];

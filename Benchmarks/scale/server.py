@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -17,6 +18,8 @@ class Server:
     """PostgreSQL with its own defaults, fsync included, but for what is named here; schema gloss in database bench."""
 
     def __init__(self, glossctl, migrations, connections=100):
+        # A program that is told to end stops its server.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         self.bin = max(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[-2]))
         self.folder = tempfile.mkdtemp(prefix="gloss-scale.")
         self.user = {}

@@ -1,3 +1,4 @@
+import Annotation
 import ArgumentParser
 import Dispatch
 import Foundation
@@ -8,6 +9,7 @@ import Queue
 import ServiceLifecycle
 import Storage
 import UnixSignals
+import Work
 
 /// Composition root: reads the configuration, loads the model, and runs the services until told to stop.
 @main
@@ -18,7 +20,7 @@ struct Glossd: AsyncParsableCommand {
         discussion: """
             Settings come from a YAML file and, above it, from environment variables: health.port is GLOSS_HEALTH_PORT.
 
-            SIGTERM and SIGINT stop it: jobs that the model has begun are finished and recorded, within drain_seconds; the
+            SIGTERM, SIGINT and SIGHUP stop it: jobs that the model has begun are finished and recorded, within drain_seconds; the
             rest goes back to the queue at once.
 
             Exit codes: 0 stopped as told, 64 wrong arguments, 69 the database refuses for good (schema, rights),
@@ -81,11 +83,12 @@ struct Glossd: AsyncParsableCommand {
     /// Health and metrics from the first moment; beside them the work, at whose end all ends.
     private static func runAll(_ configuration: DaemonConfiguration, _ logger: Logger) async throws {
         let metrics = Metrics()
+        let queue = QueueGauge()
         try await withThrowingTaskGroup { group in
             if configuration.healthPort != 0 {
                 let server = HealthServer(
                     address: configuration.healthAddress, port: configuration.healthPort, metrics: metrics,
-                    logger: logger)
+                    queue: queue, logger: logger)
                 group.addTask {
                     do { try await server.run() } catch  where !Task.isCancelled { throw stop(error, code: 1) }
                 }
@@ -93,9 +96,8 @@ struct Glossd: AsyncParsableCommand {
             group.addTask {
                 let model = try await load(configuration, metrics, logger)
                 try Task.checkCancellation()
-                do { try await serve(configuration, model, metrics, logger) } catch let error as StorageError {
-                    throw stop(error, code: 69)
-                }
+                do { try await serve(configuration, model, metrics, queue, logger) } catch let error as DatabaseRefusal
+                { throw stop(error, code: 69) }
             }
             try await group.next()
             group.cancelAll()
@@ -139,59 +141,76 @@ struct Glossd: AsyncParsableCommand {
     }
 
     private static func serve(
-        _ configuration: DaemonConfiguration, _ model: PaliGemma, _ metrics: Metrics, _ logger: Logger
+        _ configuration: DaemonConfiguration, _ model: PaliGemma, _ metrics: Metrics, _ queue: QueueGauge,
+        _ logger: Logger
     ) async throws {
+        let identity = EngineIdentity(
+            model: configuration.modelName, digest: model.digest, precision: model.precision.rawValue,
+            version: glossVersion)
+        metrics.knows(identity)
         let store = store(configuration)
-        let description = WorkerDescription(
-            host: ProcessInfo.processInfo.hostName, pid: ProcessInfo.processInfo.processIdentifier,
-            version: glossVersion,
-            models: [configuration.modelName, model.fileDigest, model.digest])
+        queue.use { try await store.queueMetrics() }
         let fetcher = try ImageFetcher(policy: configuration.fetch)
-        metrics.condition.phase = .registering
-        let incarnation = Incarnation(try await register(description, store, metrics, logger))
-        let drain = Drain(timeout: configuration.drainTimeout)
-        let (events, inbox) = AsyncStream.makeStream(of: JobEvent.self)
-        let leases = HeldLeases(onLoss: { inbox.yield(.lost($0)) })
+        let (events, inbox) = AsyncStream.makeStream(of: Event.self)
         let thread = InferenceThread(
             model: model, limits: limits(configuration, logger), metrics: metrics, deliver: { inbox.yield($0) })
-        let watchdog = Watchdog(threads: [("inference", { thread.turns }), ("fetch", { fetcher.turns })])
+        let decoders = decoderCount(configuration)
         let size = model.configuration.vision.imageSize
-        let pipeline = Pipeline(
-            store: store,
-            images: ImageSource(
-                fetcher: fetcher,
-                decoders: DecoderPool(
-                    limits: DecoderPool.Limits(maxPixels: configuration.maxPixels), count: Processors.threadCount()),
-                size: size, metrics: metrics),
-            room: ImageRoom(limit: max(1, decodedBytes / (3 * size * size * MemoryLayout<Float>.stride))),
-            annotator: Annotator(model: model, modelName: configuration.modelName), thread: thread,
-            hosts: HostHealth(), leases: leases, metrics: metrics, watchdog: watchdog, logger: logger)
-        // Told to stop, services end from the last to the first: the heart beats until the work is recorded.
-        let services: [any Service] = [
-            Pulse(
-                store: store, incarnation: incarnation, description: description, leases: leases, fetcher: fetcher,
-                watchdog: watchdog, metrics: metrics, drain: drain, interval: configuration.heartbeatInterval,
-                rescueAfter: configuration.rescueAfter, logger: logger),
-            Worker(
-                pipeline: pipeline, incarnation: incarnation, events: events, inbox: inbox,
-                batchSize: configuration.batchSize, pollInterval: configuration.pollInterval, drain: drain,
-                logger: logger),
-        ]
+        let images = ImageTable(
+            fetcher: fetcher,
+            decoders: DecoderPool(limits: .init(maxPixels: configuration.maxPixels), count: decoders), size: size,
+            metrics: metrics, deliver: { inbox.yield($0) })
+        let watchdog = Watchdog(threads: [("inference", { thread.turns }), ("fetch", { fetcher.turns })])
+        let driver = WorkDriver(
+            state: WorkState(
+                WorkSettings(configuration, imageSize: size, decoders: decoders),
+                engine: EngineDescription(identity: identity, vocabulary: model.vocabulary),
+                originOf: ImageFetcher.origin(of:), seed: .random(in: 0 ... .max), now: .now),
+            events: events, inbox: inbox, store: store, description: description(configuration, model), images: images,
+            engine: thread,
+            fetcher: .init(
+                share: { fetcher.share(among: $0) }, park: { fetcher.park($0, for: $1) },
+                unpark: { fetcher.unpark($0) }),
+            metrics: metrics, journal: Journal(metrics: metrics, logger: logger), watchdog: watchdog)
+        let ping = WatchdogPing(
+            watchdog: watchdog, metrics: metrics, interval: configuration.heartbeatInterval, logger: logger)
+        defer { fetcher.shutdown() }
+        try await run(driver, ping, logger)
+        await close(store)
+        logger.info("stopped", metadata: ["status": "\(metrics.statusLine)"])
+    }
+
+    /// Until the work ends. Told to stop, services end from the last to the first: systemd is pinged to the end.
+    private static func run(_ driver: WorkDriver, _ ping: WatchdogPing, _ logger: Logger) async throws {
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
         let group = ServiceGroup(
-            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
-        metrics.condition.phase = .working
-        Systemd.notify("READY=1", status: metrics.statusLine)
-        logger.info("ready", metadata: ["worker": "\(incarnation.worker)", "version": "\(glossVersion)"])
-        var failure: (any Error)?
-        do { try await group.run() } catch { failure = error }
-        // Also after a failure: what is held goes back at once, and nobody waits for a rescue.
-        fetcher.shutdown()
-        try? await store.deregister(incarnation.worker)
-        await store.close()
-        if let failure { throw failure }
-        logger.info("stopped", metadata: ["status": "\(metrics.statusLine)"])
+            configuration: .init(
+                services: [
+                    .init(service: ping), .init(service: driver, successTerminationBehavior: .gracefullyShutdownGroup),
+                ], gracefulShutdownSignals: [.sigterm, .sigint, .sighup], logger: quiet))
+        try await group.run()
+    }
+
+    private static func description(_ configuration: DaemonConfiguration, _ model: PaliGemma) -> WorkerDescription {
+        WorkerDescription(
+            host: ProcessInfo.processInfo.hostName, pid: ProcessInfo.processInfo.processIdentifier,
+            version: glossVersion, models: [configuration.modelName, model.fileDigest, model.digest],
+            rescueAfter: configuration.rescueAfter)
+    }
+
+    /// Closes the connections. One that waits for a silent database is left to the end of the process.
+    private static func close(_ store: PostgresJobStore) async {
+        let (ends, end) = AsyncStream.makeStream(of: Void.self)
+        Task {
+            await store.close()
+            end.yield()
+        }
+        Task {
+            try? await Task.sleep(for: .seconds(1))
+            end.yield()
+        }
+        for await _ in ends.prefix(1) {}
     }
 
     /// A connection that has gone silent is given up while others still believe in this daemon, or soon after.
@@ -203,8 +222,9 @@ struct Glossd: AsyncParsableCommand {
         return PostgresJobStore(settings, pulseTimeout: min(max(silence / 3, .seconds(1)), .seconds(10)))
     }
 
-    /// Bytes of decoded images that wait for the model.
-    private static let decodedBytes = 256 << 20
+    private static func decoderCount(_ configuration: DaemonConfiguration) -> Int {
+        configuration.threads == 0 ? Processors.threadCount(cpus: configuration.cpus) : configuration.threads
+    }
 
     private static func limits(_ configuration: DaemonConfiguration, _ logger: Logger) -> Scheduler.Limits {
         let automatic = FreeMemory.keyValueBytes()
@@ -212,25 +232,27 @@ struct Glossd: AsyncParsableCommand {
         logger.info("memory for keys and values", metadata: ["MB": "\(bytes >> 20)"])
         return Scheduler.Limits(keyValueBytes: bytes, imageBytes: configuration.imageCacheMB << 20)
     }
+}
 
-    /// Registers, waiting for a database that is away.
-    private static func register(
-        _ description: WorkerDescription, _ store: PostgresJobStore, _ metrics: Metrics, _ logger: Logger
-    ) async throws -> WorkerID {
-        var pause = Duration.milliseconds(500)
-        while true {
-            do {
-                let worker = try await store.register(description)
-                metrics.condition.succeeded(.register)
-                return worker
-            } catch let error as StorageError where error.disposition == .retry {
-                metrics.databaseFailed(.register, error)
-                // systemd may wait as long as we do; two minutes are enough for the next try.
-                Systemd.notify("EXTEND_TIMEOUT_USEC=120000000", status: metrics.statusLine)
-                logger.warning("waiting for the database", metadata: ["error": "\(error)", "in": "\(pause)"])
-                try await Task.sleep(for: pause)
-                pause = min(pause * 2, .seconds(10))
-            }
-        }
+extension WorkSettings {
+    /// What the configuration and this machine allow.
+    fileprivate init(_ configuration: DaemonConfiguration, imageSize: Int, decoders: Int) {
+        self.init()
+        maxJobs = configuration.maxJobs
+        ahead = configuration.claimAhead
+        maxFetches = configuration.fetch.maxConcurrent
+        fetchesPerOrigin = configuration.fetch.perHostConcurrency
+        maxFileBytes = configuration.fetch.maxBytes
+        // An eighth of what is free; files are seldom as large as they may be.
+        fileBytes = min(max(FreeMemory.bytes() / 8, 4 * maxFileBytes), 1 << 30)
+        imageBytes = 3 * imageSize * imageSize
+        pixelBytes = 64 << 20
+        self.decoders = decoders
+        leastMemory = FreeMemory.least
+        engineRows = Scheduler.Limits().rows
+        pollInterval = configuration.pollInterval
+        heartbeatInterval = configuration.heartbeatInterval
+        rescueAfter = configuration.rescueAfter
+        drainTimeout = configuration.drainTimeout
     }
 }

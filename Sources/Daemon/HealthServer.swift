@@ -9,6 +9,7 @@ struct HealthServer {
     let address: String
     let port: Int
     let metrics: Metrics
+    let queue: QueueGauge
     let logger: Logger
 
     /// What `/healthz` says.
@@ -23,9 +24,10 @@ struct HealthServer {
         let server = HTTPServer(address: try .inet(ip4: address, port: UInt16(port)), logger: .disabled)
         await server.appendRoute("GET /healthz") { _ in try health() }
         await server.appendRoute("GET /metrics") { _ in
-            HTTPResponse(
+            let text = metrics.text(await queue.depths())
+            return HTTPResponse(
                 statusCode: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
-                body: Data(metrics.text.utf8))
+                body: Data(text.utf8))
         }
         logger.info("health and metrics", metadata: ["address": "http://\(address):\(port)"])
         do { try await server.run() } catch let error as SocketError {
@@ -35,7 +37,7 @@ struct HealthServer {
     }
 
     private func health() throws -> HTTPResponse {
-        let status = metrics.condition.word
+        let status = metrics.status.word
         let health = Health(
             status: status, detail: metrics.statusLine, computing_seconds: metrics.passTime / .seconds(1))
         let encoder = JSONEncoder()

@@ -1,6 +1,7 @@
 import Foundation
 import Inference
 import Synchronization
+import Work
 
 /// The one thread that computes, with the scheduler on it: blocking, and away from the cooperative pool.
 ///
@@ -21,14 +22,14 @@ final class InferenceThread: Sendable {
     private let model: PaliGemma
     private let limits: Scheduler.Limits
     private let metrics: Metrics
-    private let deliver: @Sendable (JobEvent) -> Void
+    private let deliver: @Sendable (Event) -> Void
     private let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
     private let rounds = Atomic(0)
 
     /// `deliver` gets `answered` and `waiting`, and must not block.
     init(
-        model: PaliGemma, limits: Scheduler.Limits, metrics: Metrics, deliver: @escaping @Sendable (JobEvent) -> Void
+        model: PaliGemma, limits: Scheduler.Limits, metrics: Metrics, deliver: @escaping @Sendable (Event) -> Void
     ) {
         (self.model, self.limits, self.metrics, self.deliver) = (model, limits, metrics, deliver)
     }
@@ -78,7 +79,7 @@ final class InferenceThread: Sendable {
                 metrics.passBegins()
                 let ended = scheduler.step()
                 metrics.computed(scheduler.statistics)
-                for completion in ended { deliver(.answered(completion)) }
+                for completion in ended { deliver(.answered(EngineAnswer(completion))) }
             }
         }
     }
@@ -97,5 +98,30 @@ final class InferenceThread: Sendable {
         case .cancel(let ids): for id in ids { scheduler.cancel(id) }
         case .tellWaiting: deliver(.waiting(Set(scheduler.waitingQueries)))
         }
+    }
+}
+
+extension EngineAnswer {
+    /// What came of a query.
+    fileprivate init(_ completion: Scheduler.Completion) {
+        let cost = EngineCost(
+            visionSeconds: completion.seconds.vision, prefillSeconds: completion.seconds.prefill,
+            decodeSeconds: completion.seconds.extend, images: completion.work.images,
+            prefills: completion.work.prefills, tokens: completion.work.tokens)
+        self.init(query: completion.id, result: completion.result.mapError(EngineFailure.init), cost: cost)
+    }
+}
+
+extension EngineFailure {
+    fileprivate init(_ error: InferenceError) {
+        let code =
+            switch error.code {
+            case .invalidModel: "invalid_model"
+            case .unsupportedModel: "unsupported_model"
+            case .invalidRequest: "invalid_request"
+            case .outOfMemory: "out_of_memory"
+            case .notFinite: "not_finite"
+            }
+        self.init(code: code, message: error.message, isEngineFault: error.disposition != .permanent)
     }
 }

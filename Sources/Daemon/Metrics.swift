@@ -1,7 +1,7 @@
+import Annotation
 import Foundation
 import Inference
 import Queue
-import Storage
 import Synchronization
 
 /// The stations of a job's way, as time is counted.
@@ -19,9 +19,12 @@ final class Metrics: Sendable {
         var passBegan: ContinuousClock.Instant?
     }
 
-    let condition = Condition()
+    let status = DaemonStatus()
     private let state = Mutex(State())
     private let startedAt = Date()
+    private let process = ProcessMetrics()
+    /// The labels of `gloss_build_info`, once the model is known.
+    private let build = Mutex<[(name: String, value: String)]>([("version", glossVersion)])
 
     private static let help: [(name: String, type: String, text: String)] = [
         ("gloss_jobs_claimed_total", "counter", "Jobs leased by this daemon."),
@@ -44,11 +47,31 @@ final class Metrics: Sendable {
         ("gloss_engine_idle_seconds_total", "counter", "Seconds in which the model had nothing to do."),
         ("gloss_jobs_rescued_total", "counter", "Jobs taken back from daemons that died."),
         ("gloss_jobs_poisoned_total", "counter", "Jobs quarantined after three daemons died with them."),
-        ("gloss_database_errors_total", "counter", "Statements that failed because the database was away."),
+        ("gloss_queue_waiting", "gauge", "Jobs of all daemons that wait, by task and model; model is empty for any."),
+        ("gloss_queue_running", "gauge", "Jobs that daemons hold, by task and model."),
+        ("gloss_queue_done", "gauge", "Jobs with a result, by task and model."),
+        ("gloss_queue_dead", "gauge", "Jobs given up or cancelled, by task and model."),
+        ("gloss_queue_oldest_seconds", "gauge", "How long the first job that is due has waited, by task and model."),
+        ("gloss_database_errors_total", "counter", "Statements that failed."),
         ("gloss_database_up", "gauge", "1 while the database answers."),
         ("gloss_held_up", "gauge", "1 while this machine can't fetch or decode, and no jobs are claimed."),
         ("gloss_uptime_seconds", "gauge", "Seconds since the start."),
+        ("gloss_build_info", "gauge", "1, with the version and the model as labels."),
+        ("process_cpu_seconds_total", "counter", "Processor time of this process in seconds, decoders excluded."),
+        ("process_resident_memory_bytes", "gauge", "Memory of this process, the mapped model included."),
+        ("process_open_fds", "gauge", "Open file descriptors."),
+        ("process_start_time_seconds", "gauge", "When this process started, in seconds since 1970."),
     ]
+
+    /// Says what answers.
+    func knows(_ identity: EngineIdentity) {
+        build.withLock {
+            $0 = [
+                ("version", identity.version), ("model", identity.model), ("digest", identity.digest),
+                ("precision", identity.precision),
+            ]
+        }
+    }
 
     func claimed(_ count: Int) { add("gloss_jobs_claimed_total", Double(count)) }
 
@@ -58,10 +81,9 @@ final class Metrics: Sendable {
         spent(.fetch, seconds: seconds)
     }
 
-    func answered(_ answer: Scheduler.Completion) {
+    func answered(tokens: Int) {
         add("gloss_queries_total", 1)
-        let generations = (try? answer.result.get()) ?? []
-        add("gloss_answer_tokens_total", Double(generations.reduce(0) { $0 + $1.tokens.count }))
+        add("gloss_answer_tokens_total", Double(tokens))
     }
 
     /// The inference thread begins a pass.
@@ -113,10 +135,7 @@ final class Metrics: Sendable {
         add("gloss_jobs_poisoned_total", Double(poisoned))
     }
 
-    func databaseFailed(_ statement: Condition.Statement, _ error: StorageError) {
-        add("gloss_database_errors_total", 1)
-        condition.failed(statement, error)
-    }
+    func databaseFailed() { add("gloss_database_errors_total", 1) }
 
     func reported(_ report: JobReport, _ receipt: Receipt) {
         if receipt == .stale { return add("gloss_stale_reports_total", 1) }
@@ -137,11 +156,11 @@ final class Metrics: Sendable {
             Int(counters["gloss_jobs_ended_total{outcome=\"done\"}"] ?? 0),
             Int(counters["gloss_jobs_ended_total{outcome=\"dead\"}"] ?? 0)
         )
-        return [condition.sentence, "\(done) jobs done, \(dead) dead"].compactMap { $0 }.joined(separator: "; ")
+        return [status.sentence, "\(done) jobs done, \(dead) dead"].compactMap { $0 }.joined(separator: "; ")
     }
 
-    /// The Prometheus text format, version 0.0.4.
-    var text: String {
+    /// The Prometheus text format, version 0.0.4. `depths`: the queue, as far as it is known.
+    func text(_ depths: [QueueDepth] = []) -> String {
         var (values, stages) = state.withLock { ($0.counters, $0.stages) }
         values["gloss_engine_idle_seconds_total"] = stages.removeValue(forKey: .idle)?.seconds
         for (stage, totals) in stages {
@@ -149,17 +168,38 @@ final class Metrics: Sendable {
             values["gloss_stage_units_total{stage=\"\(stage)\"}"] = Double(totals.units)
             if totals.rows > 0 { values["gloss_stage_rows_total{stage=\"\(stage)\"}"] = Double(totals.rows) }
         }
-        values["gloss_database_up"] = condition.isDatabaseUp ? 1 : 0
-        values["gloss_held_up"] = condition.holdup == nil ? 0 : 1
+        values["gloss_database_up"] = status.isDatabaseUp ? 1 : 0
+        values["gloss_held_up"] = status.holdup == nil ? 0 : 1
         values["gloss_uptime_seconds"] = Date().timeIntervalSince(startedAt)
+        values["gloss_build_info{\(Self.labels(build.withLock { $0 }))}"] = 1
+        values.merge(process.values) { $1 }
+        for depth in depths { values.merge(Self.values(of: depth)) { $1 } }
         var lines: [String] = []
         for (name, type, help) in Self.help {
             lines += ["# HELP \(name) \(help)", "# TYPE \(name) \(type)"]
             let series = values.filter { $0.key == name || $0.key.hasPrefix(name + "{") }.sorted { $0.key < $1.key }
             lines += series.map { "\($0.key) \($0.value)" }
-            if series.isEmpty { lines.append("\(name) 0") }
+            if series.isEmpty, !name.hasPrefix("gloss_queue_") { lines.append("\(name) 0") }
         }
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func values(of depth: QueueDepth) -> [String: Double] {
+        let labels = labels([("task", depth.task), ("model", depth.model)])
+        var values = [
+            "gloss_queue_waiting{\(labels)}": Double(depth.waiting),
+            "gloss_queue_running{\(labels)}": Double(depth.running),
+            "gloss_queue_done{\(labels)}": Double(depth.done), "gloss_queue_dead{\(labels)}": Double(depth.dead),
+        ]
+        values["gloss_queue_oldest_seconds{\(labels)}"] = depth.oldestSeconds
+        return values
+    }
+
+    private static func labels(_ labels: [(name: String, value: String)]) -> String {
+        labels.map { name, value in
+            let escaped = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+            return "\(name)=\"\(escaped)\""
+        }.joined(separator: ",")
     }
 
     private func add(_ name: String, _ amount: Double) { state.withLock { $0.counters[name, default: 0] += amount } }

@@ -1,3 +1,5 @@
+import Logging
+import ServiceLifecycle
 import Synchronization
 
 /// Whether everything moves: the threads, which turn every second even without work, and the calls under way, which all end.
@@ -37,5 +39,37 @@ final class Watchdog: Sendable {
             if standing.isEmpty { state.seen = now }
             return standing
         }
+    }
+}
+
+/// Pings systemd's watchdog as long as everything moves.
+struct WatchdogPing: Service {
+    let watchdog: Watchdog
+    let metrics: Metrics
+    let interval: Duration
+    let logger: Logger
+
+    /// Standing still for longer is worth a line. One product, statement or image takes seconds at the most.
+    private static let patience = Duration.seconds(30)
+
+    func run() async throws {
+        var movedAt = ContinuousClock.now
+        while !Task.isShuttingDownGracefully && !Task.isCancelled {
+            ping(&movedAt)
+            try? await cancelWhenGracefulShutdown { try await Task.sleep(for: interval) }
+        }
+    }
+
+    /// A ping says that everything has moved since the last one, so that WatchdogSec= is how long something may stand still.
+    private func ping(_ movedAt: inout ContinuousClock.Instant) {
+        let standing = watchdog.standing()
+        if standing.isEmpty {
+            movedAt = .now
+            return Systemd.notify(["WATCHDOG=1"], status: metrics.statusLine)
+        }
+        guard .now - movedAt > Self.patience else { return Systemd.notify(status: metrics.statusLine) }
+        let names = standing.joined(separator: ", ")
+        Systemd.notify(status: "standing still: \(names); \(metrics.statusLine)")
+        logger.error("standing still; systemd's watchdog is not pinged", metadata: ["what": "\(names)"])
     }
 }

@@ -11,10 +11,10 @@ struct Costs {
         /// Nil before anything is measured.
         var value: Double? { count > 0 ? sum / count : nil }
 
-        mutating func add(_ amount: Double, per units: Int) {
+        mutating func add(_ amount: Double, per units: Double) {
             guard units > 0 else { return }
             sum = sum * Costs.memory + amount
-            count = count * Costs.memory + Double(units)
+            count = count * Costs.memory + units
         }
     }
 
@@ -31,10 +31,10 @@ struct Costs {
     var isMeasured: Bool { prefill.value != nil }
 
     mutating func add(_ cost: EngineCost, of task: TaskName, mostTokens: Int) {
-        image.add(cost.visionSeconds, per: cost.work.images)
-        prefill.add(cost.prefillSeconds, per: cost.work.prefills)
-        token.add(cost.decodeSeconds, per: cost.work.tokens)
-        shares[task, default: Average()].add(Double(cost.work.tokens), per: mostTokens)
+        image.add(cost.visionSeconds, per: cost.images)
+        prefill.add(cost.prefillSeconds, per: cost.prefills)
+        token.add(cost.decodeSeconds, per: Double(cost.tokens))
+        shares[task, default: Average()].add(Double(cost.tokens), per: Double(mostTokens))
     }
 
     /// What a claim is weighed with.

@@ -20,20 +20,24 @@ public enum Effect: Sendable {
     case park(origin: String, pause: Duration, reason: String)
     case deregister(WorkerID)
 
-    // Images. `fetch`, `measure` and `decode` are answered by one event each.
+    // Images. `fetch` and `decode` are answered by one event each, which ends them.
 
     /// Fetch a URL.
     case fetch(ImageID, url: String)
     /// Give up a fetch.
     case cancelFetch(ImageID)
-    /// Find out how many bytes decoding a fetched file takes.
-    case measure(ImageID)
-    /// Decode a fetched file, with this colour under transparent pixels.
+    /// Have a decoder read the header of a fetched file, say `imageMeasured`, and wait. The colour is that under transparent pixels.
     case decode(ImageID, background: UInt32?)
+    /// There is memory: the decoder goes on.
+    case proceed(ImageID)
+    /// The image is not wanted any more: the decoder gives it up.
+    case refuse(ImageID)
     /// Forget the file and the pixels.
     case discard(ImageID)
-    /// From now on fetches follow no redirect to these origins.
-    case avoid(Set<String>)
+    /// Fetches follow no redirect to this origin for so long.
+    case avoid(String, for: Duration)
+    /// They do again.
+    case allow(String)
     /// From now on so many daemons share what a host allows.
     case share(among: Int)
 

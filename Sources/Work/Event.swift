@@ -31,8 +31,8 @@ public enum Event: Sendable {
     case registered(WorkerID)
     case claimed([ClaimedJob], by: WorkerID)
     case releasedUnheld(count: Int)
-    /// `waitForWork` has returned.
-    case wokenUp
+    /// `waitForWork` has returned: because of a notification, or after its time.
+    case wokenUp(isNotified: Bool)
     case begun
     /// `holds`: whether the lease still held.
     case checkpointed(Lease, holds: Bool)
@@ -47,13 +47,13 @@ public enum Event: Sendable {
 
     // An image moves on.
 
-    /// The headers of the answer are here; nil: they tell no length.
-    case imageHeaders(ImageID, byteCount: Int?)
+    /// How many bytes the file takes, as far as is known now.
+    case imageSized(ImageID, byteCount: Int)
     case imageFetched(ImageID, FetchedFile)
-    /// How many bytes decoding takes.
+    /// A decoder has read the header, knows how many bytes decoding takes, and waits for `proceed` or `refuse`.
     case imageMeasured(ImageID, decodeBytes: Int)
     case imageDecoded(ImageID, DecodedImage)
-    /// The image's fetch, measurement or decoding ended without it; after a `cancelFetch` too.
+    /// The image's fetch or decoding ended without it; after a `cancelFetch` or a `refuse` too.
     case imageFailed(ImageID, ImageFailure)
 
     // The engine answers.
@@ -164,16 +164,20 @@ public struct EngineFailure: Error, Hashable, Sendable {
 public struct EngineCost: Hashable, Sendable {
     /// Seconds of the vision tower, of prefills and of decoding.
     public var visionSeconds: Double, prefillSeconds: Double, decodeSeconds: Double
-    /// Images, prefixes and tokens that were really computed for it; what it shares with other queries counts once.
-    public var work: JobWork
+    /// Images and prefixes that were really computed for it, its share of what several queries need.
+    public var images: Double, prefills: Double
+    /// Tokens of its responses.
+    public var tokens: Int
 
-    /// A cost; nothing by default.
     public init(
-        visionSeconds: Double = 0, prefillSeconds: Double = 0, decodeSeconds: Double = 0, work: JobWork = JobWork()
+        visionSeconds: Double = 0, prefillSeconds: Double = 0, decodeSeconds: Double = 0, images: Double = 0,
+        prefills: Double = 0, tokens: Int = 0
     ) {
         self.visionSeconds = visionSeconds
         self.prefillSeconds = prefillSeconds
         self.decodeSeconds = decodeSeconds
-        self.work = work
+        self.images = images
+        self.prefills = prefills
+        self.tokens = tokens
     }
 }

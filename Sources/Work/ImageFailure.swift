@@ -24,6 +24,8 @@ public struct ImageFailure: Error, Hashable, Sendable {
         case parkedOrigin
         /// Perhaps this machine's network. `isPermanent`: if it is not, no later attempt fares better.
         case network(NetworkPart, isPermanent: Bool)
+        /// This machine's network, for certain.
+        case ownNetwork
         /// This machine's; nil: it is not for want of memory.
         case machine(wantedBytes: Int?)
         /// This process stood still meanwhile.

@@ -158,8 +158,9 @@ struct Origins {
     /// The origin answered, if only with an error.
     mutating func answered(_ origin: String) { records[origin]?.hasAnswered = true }
 
-    /// The origin answered with a file. `via`: the origin that redirected to it.
-    mutating func succeeded(_ origin: String, via: String) {
+    /// The origin answered with a file. `via`: the origin that redirected to it. Those of the two that were parked.
+    mutating func succeeded(_ origin: String, via: String) -> [String] {
+        let freed = Set([origin, via]).intersection(parkedOrigins).sorted()
         for name in [origin, via] {
             records[name]?.hasAnswered = true
             records[name]?.failureCount = 0
@@ -167,6 +168,8 @@ struct Origins {
             records[name]?.parkedUntil = nil
         }
         records[via]?.detour = nil
+        parkedOrigins.subtract(freed)
+        return freed
     }
 
     /// Counts a failure of `origin` that was asked because of a URL of `via`. For how long it is to be parked now: 15 s, doubling to

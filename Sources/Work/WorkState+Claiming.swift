@@ -7,10 +7,16 @@ struct Claiming {
     var isUnderWay = false
     /// A claim failed: the database may have leased jobs of which this daemon knows nothing.
     var isUncertain = false
+    /// When it was last looked for such leases. A claim may be executed after its connection broke, and a failover may undo a record.
+    var lookedAt: Instant?
     /// The last claim found something, or there was a notification since.
     var mayHaveWork = true
     /// A wait for a notification is under way.
     var isWaiting = false
+    /// There was a notification since the last claim: something urgent may have come.
+    var isNotified = false
+    /// One job more than wanted was claimed because of a notification.
+    var hasExtra = false
     var backoff = Backoff(.milliseconds(200), upTo: .seconds(5))
     /// Bytes of a claim: halved when the database finds an answer too large.
     var bytes: Int
@@ -58,8 +64,9 @@ extension WorkState {
         if count > 0 { emit(.note(.gaveBack(count: count))) }
     }
 
-    mutating func wokenUp() {
+    mutating func wokenUp(isNotified: Bool) {
         claiming.isWaiting = false
+        if isNotified { claiming.isNotified = true }
         claiming.mayHaveWork = true
     }
 
@@ -71,14 +78,20 @@ extension WorkState {
         if problem.kind == .tooLarge { claiming.bytes = max(1, claiming.bytes / 2) }
     }
 
+    /// When it is time to look for leases that nobody works on.
+    var lookDeadline: Instant? { phase == .working ? claiming.lookedAt.map { $0 + settings.rescueAfter } : nil }
+
     mutating func decideClaim() {
-        guard phase == .working, let worker, !claiming.isUnderWay, claiming.backoff.isOver(now) else { return }
-        if claiming.isUncertain {
+        guard phase == .working, let worker else { return }
+        waitForWork()
+        guard !claiming.isUnderWay, claiming.backoff.isOver(now) else { return }
+        if claiming.isUncertain || claiming.lookedAt.map({ now - $0 >= settings.rescueAfter }) ?? false {
             claiming.isUnderWay = true
+            claiming.lookedAt = now
             return emit(.releaseUnheld(holding: jobs.keys.sorted { $0.fence < $1.fence }, by: worker))
         }
-        guard claiming.mayHaveWork else { return waitForWork() }
-        guard var claim = wantedClaim() else { return }
+        guard claiming.mayHaveWork, let (wanted, isExtra) = wantedClaim() else { return }
+        var claim = wanted
         guard hasMemory() else { return }
         if !holdups.isEmpty {
             guard mayProbe else { return }
@@ -87,6 +100,8 @@ extension WorkState {
         }
         claiming.isUnderWay = true
         claiming.mayHaveWork = false
+        claiming.isNotified = false
+        claiming.hasExtra = isExtra
         emit(.claim(claim, by: worker))
     }
 
@@ -96,11 +111,13 @@ extension WorkState {
         emit(.waitForWork(settings.pollInterval))
     }
 
-    /// What to claim now; nil: nothing, the engine has enough.
-    private mutating func wantedClaim() -> ClaimBudget? {
+    /// What to claim now, and whether that is more than the engine needs; nil: nothing.
+    private mutating func wantedClaim() -> (ClaimBudget, isExtra: Bool)? {
         let supply = supply()
         let ahead = settings.ahead / .seconds(1)
-        guard supply.aheadCount == 0 || supply.aheadSeconds < ahead / 2 else { return nil }
+        guard supply.aheadCount == 0 || supply.aheadSeconds < ahead / 2 else {
+            return urgentClaim().map { ($0, true) }
+        }
         if jobs.count >= settings.maxJobs { deferBlockedJobs() }
         // While no image comes, more are asked for.
         if supply.livelyCount == 0, !jobs.isEmpty, queries.isEmpty { claiming.window *= 2 }
@@ -109,9 +126,16 @@ extension WorkState {
         let room = min(settings.maxJobs - jobs.count, window - supply.livelyCount)
         // A few at a time rather than one with each job that leaves.
         guard room > 0, room >= window / 4 || supply.aheadCount == 0 else { return nil }
-        return ClaimBudget(
+        let claim = ClaimBudget(
             jobs: costs.isMeasured || window > 2 ? room : 1, bytes: claiming.bytes, seconds: max(0, ahead - supply.aheadSeconds),
             weights: costs.weights)
+        return (claim, false)
+    }
+
+    /// One job more than the engine needs, once, after a notification: it may come before all that is held.
+    private func urgentClaim() -> ClaimBudget? {
+        guard claiming.isNotified, !claiming.hasExtra, jobs.count < settings.maxJobs else { return nil }
+        return ClaimBudget(jobs: 1, bytes: claiming.bytes, seconds: 0, weights: costs.weights)
     }
 
     private func secondsLeft(_ job: HeldJob, _ weights: WorkWeights) -> Double {

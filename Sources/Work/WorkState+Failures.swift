@@ -50,6 +50,9 @@ extension WorkState {
             releaseForHost(lease, origin, failure)
         case .network(let part, let isPermanent):
             networkFailed(lease, origin, via: image.origin, failure, part, isPermanent: isPermanent)
+        case .ownNetwork:
+            if holdups[.outage] == nil { outagePart = .route }
+            failedInOutage(lease, failure)
         case .machine(let wantedBytes):
             holdUp(wantedBytes == nil ? .machine : .memory, failure.message, wantedBytes: wantedBytes)
             release(lease, outage(failure, delay: Self.firstPause))
@@ -86,6 +89,7 @@ extension WorkState {
     /// Parks an origin for every daemon. A short pause is not worth telling the others.
     private mutating func park(_ origin: String, _ pause: Duration, _ reason: String) {
         emit(.note(.parked(origin: origin, pause: pause, reason: reason)))
+        emit(.avoid(origin, for: pause))
         if pause > Self.shortPause { emit(.park(origin: origin, pause: pause, reason: reason)) }
     }
 
@@ -112,17 +116,19 @@ extension WorkState {
         _ lease: Lease, _ origin: String, via: String, _ failure: ImageFailure, _ part: ImageFailure.NetworkPart,
         isPermanent: Bool
     ) {
-        if holdups[.outage] != nil {
-            // A job that was to find out whether it is over is not tried again before many others were.
-            let pause = holdups[.outage]?.pause ?? Self.firstPause
-            holdUp(.outage, holdups[.outage]?.reason ?? failure.message)
-            return release(lease, outage(failure, delay: pause * 10))
-        }
+        if holdups[.outage] != nil { return failedInOutage(lease, failure) }
         jobs[lease]?.state = .doubtful
         for image in jobs[lease]?.images.values.sorted() ?? [] { abandon(image) }
         origins.doubt(origin, now)
         reachability.add(.init(key: lease, failure: failure, part: part, origin: origin, since: now))
         jobs[lease]?.doubt = HeldJob.Doubt(via: via, isPermanent: isPermanent)
+    }
+
+    private mutating func failedInOutage(_ lease: Lease, _ failure: ImageFailure) {
+        let known = holdups[.outage]
+        // A job that was to find out whether it is over is not tried again before many others were.
+        release(lease, outage(failure, delay: known.map { $0.pause * 10 } ?? .zero))
+        holdUp(.outage, known?.reason ?? failure.message)
     }
 
     /// An origin answered: failures elsewhere are to be believed.
@@ -150,7 +156,10 @@ extension WorkState {
             // Other daemons may see the origin: they are not told.
             let failure = doubt.failure
             let pause = origins.failed(doubt.origin, via: details.via, reason: failure.message, now)
-            if let pause { emit(.note(.parked(origin: doubt.origin, pause: pause, reason: failure.message))) }
+            if let pause {
+                emit(.note(.parked(origin: doubt.origin, pause: pause, reason: failure.message)))
+                emit(.avoid(doubt.origin, for: pause))
+            }
             if origins.pause(of: doubt.origin, now) != nil {
                 releaseForHost(doubt.key, doubt.origin, failure)
             } else {

@@ -56,17 +56,17 @@ extension WorkState {
 
     /// Hands files to the decoders in the order of their jobs, as far as there is memory.
     mutating func startDecoders() {
-        guard decoderCount < settings.decoders, !files.isEmpty else { return }
+        guard !files.isEmpty else { return }
         // What is measured waits for memory in order: small images must not keep a large one waiting for ever.
         var hasMemory = true
-        for id in filesInOrder where decoderCount < settings.decoders {
-            guard let image = images[id] else { continue }
-            if image.state == .fetched {
+        for id in filesInOrder {
+            guard let image = images[id], let job = jobs[image.lease] else { continue }
+            if image.state == .measured {
+                if hasMemory { hasMemory = decodeIfThereIsMemory(id, image.decodeBytes) }
+            } else if decoderCount < settings.decoders {
                 images[id]?.state = .measuring
                 decoderCount += 1
-                emit(.measure(id))
-            } else if hasMemory {
-                hasMemory = decodeIfThereIsMemory(id, image.decodeBytes)
+                emit(.decode(id, background: job.claimed.spec.background))
             }
         }
     }
@@ -77,7 +77,9 @@ extension WorkState {
             return false
         }
         if budget.decoding + bytes <= free {
-            decode(id)
+            images[id]?.state = .decoding
+            budget.decoding += bytes
+            emit(.proceed(id))
             return true
         }
         // Memory that the system can't give would be the end of the daemon.
@@ -94,18 +96,10 @@ extension WorkState {
             .sorted { $0.1.lease == $1.1.lease ? $0.0 < $1.0 : HeldJob.comesFirst($0.1, $1.1) }.map(\.0)
     }
 
-    private mutating func decode(_ id: ImageID) {
-        guard let image = images[id], let job = jobs[image.lease] else { return }
-        images[id]?.state = .decoding
-        decoderCount += 1
-        budget.decoding += image.decodeBytes
-        emit(.decode(id, background: job.claimed.spec.background))
-    }
-
     // MARK: Events
 
-    mutating func headers(_ id: ImageID, _ byteCount: Int?) {
-        guard let image = images[id], image.state == .fetching, let byteCount else { return }
+    mutating func sized(_ id: ImageID, _ byteCount: Int) {
+        guard let image = images[id], image.state == .fetching else { return }
         resizeFile(id, min(max(byteCount, 0), settings.maxFileBytes))
     }
 
@@ -113,7 +107,7 @@ extension WorkState {
         guard let image = images[id], image.state == .fetching else { return }
         origins.ended(id, image.origin, seconds: file.seconds, now)
         if let origin = file.origin {
-            origins.succeeded(origin, via: image.origin)
+            for parked in origins.succeeded(origin, via: image.origin) { emit(.allow(parked)) }
             networkWorks(origin)
         }
         images[id]?.state = .fetched
@@ -126,10 +120,9 @@ extension WorkState {
 
     mutating func measured(_ id: ImageID, _ decodeBytes: Int) {
         guard let image = images[id], image.state == .measuring else { return }
-        decoderCount -= 1
         images[id]?.state = .measured
         images[id]?.decodeBytes = decodeBytes
-        if image.isAbandoned { discard(id) }
+        if image.isAbandoned { refuse(id) }
     }
 
     mutating func decoded(_ id: ImageID, _ decoded: DecodedImage) {
@@ -151,15 +144,14 @@ extension WorkState {
         guard let image = images[id] else { return }
         switch image.state {
         case .fetching: origins.ended(id, image.origin, seconds: nil, now)
-        case .measuring: decoderCount -= 1
-        case .decoding: endDecoding(id)
-        case .queued, .fetched, .measured, .decoded, .submitted: return
+        case .measuring, .measured, .decoding, .refused: endDecoding(id)
+        case .queued, .fetched, .decoded, .submitted: return
         }
         if image.isAbandoned { return discard(id) }
-        if failure.blame == .killedDecoder, image.state == .decoding, image.killedDecoderCount == 0 {
+        if failure.blame == .killedDecoder, image.state != .fetching, image.killedDecoderCount == 0 {
             // Another decoder may have better luck; killing two is the image's doing.
             images[id]?.killedDecoderCount = 1
-            images[id]?.state = .measured
+            images[id]?.state = .fetched
             return files.append(id)
         }
         images[id]?.state = .decoded
@@ -168,7 +160,7 @@ extension WorkState {
 
     private mutating func endDecoding(_ id: ImageID) {
         decoderCount -= 1
-        budget.decoding -= images[id]?.decodeBytes ?? 0
+        if images[id]?.state == .decoding { budget.decoding -= images[id]?.decodeBytes ?? 0 }
         files.removeAll { $0 == id }
     }
 
@@ -190,10 +182,16 @@ extension WorkState {
             origins.withdraw(id, image.origin)
             forget(id)
         case .fetching: emit(.cancelFetch(id))
-        case .measuring, .decoding: break
-        case .fetched, .measured, .decoded: discard(id)
+        case .measured: refuse(id)
+        case .measuring, .decoding, .refused: break
+        case .fetched, .decoded: discard(id)
         case .submitted: forget(id)
         }
+    }
+
+    private mutating func refuse(_ id: ImageID) {
+        images[id]?.state = .refused
+        emit(.refuse(id))
     }
 
     private mutating func discard(_ id: ImageID) {

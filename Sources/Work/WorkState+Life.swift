@@ -50,6 +50,7 @@ extension WorkState {
         life.wasRegistered = true
         life.nextBeat = now
         claiming.mayHaveWork = true
+        claiming.lookedAt = now
     }
 
     // MARK: Heartbeat
@@ -104,7 +105,7 @@ extension WorkState {
             life.isBeating = false
             life.steady.miss()
         case .claim, .releaseUnheld: claimFailed(problem)
-        case .wait: wokenUp()
+        case .wait: wokenUp(isNotified: false)
         case .begin: beginFailed()
         case .checkpoint: checkpointFailed(problem)
         case .record: recordFailed(problem)

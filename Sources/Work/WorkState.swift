@@ -23,10 +23,13 @@ public struct WorkState: Sendable {
             case fetching
             /// The file is here and waits for a decoder.
             case fetched
+            /// A decoder reads the header.
             case measuring
-            /// It is known how much memory decoding takes.
+            /// The decoder waits for memory.
             case measured
             case decoding
+            /// The decoder was told to give up.
+            case refused
             case decoded
             /// The engine has it.
             case submitted
@@ -93,7 +96,6 @@ public struct WorkState: Sendable {
     var isMeasuringMemory = false
     var timer: Instant?
     var lastStatus: WorkStatus?
-    var avoided: Set<String> = []
     var now: Instant
     private var effects: [Effect] = []
 
@@ -138,7 +140,7 @@ public struct WorkState: Sendable {
         case .registered(let worker): registered(worker)
         case .claimed(let jobs, let worker): claimed(jobs, by: worker)
         case .releasedUnheld(let count): releasedUnheld(count)
-        case .wokenUp: wokenUp()
+        case .wokenUp(let isNotified): wokenUp(isNotified: isNotified)
         case .begun: begun()
         case .checkpointed(let lease, let holds): checkpointed(lease, holds: holds)
         case .recorded(let receipts): recorded(receipts)
@@ -147,7 +149,7 @@ public struct WorkState: Sendable {
         case .parked: break
         case .deregistered: if case .leaving(_, let reason) = phase { stop(reason) }
         case .storeFailed(let statement, let problem): storeFailed(statement, problem)
-        case .imageHeaders(let image, let byteCount): headers(image, byteCount)
+        case .imageSized(let image, let byteCount): sized(image, byteCount)
         case .imageFetched(let image, let file): fetched(image, file)
         case .imageMeasured(let image, let decodeBytes): measured(image, decodeBytes)
         case .imageDecoded(let image, let decoded): self.decoded(image, decoded)
@@ -175,7 +177,6 @@ public struct WorkState: Sendable {
         record()
         decideEnd()
         guard phase != .stopped else { return }
-        updateAvoided()
         updateStatus()
         updateTimer()
     }
@@ -184,13 +185,6 @@ public struct WorkState: Sendable {
 
     /// Leases held, and how far their jobs are.
     public var phases: [Lease: JobPhase] { jobs.mapValues(\.phase) }
-
-    private mutating func updateAvoided() {
-        let parked = origins.parked(now)
-        guard parked != avoided else { return }
-        avoided = parked
-        emit(.avoid(parked))
-    }
 
     mutating func updateStatus() {
         var status = WorkStatus()
@@ -212,7 +206,7 @@ public struct WorkState: Sendable {
     private mutating func updateTimer() {
         let times: [Instant?] = [
             lifeDeadline, reachability.nextDeadline, origins.nextStart(now), holdupDeadline, stallDeadline,
-            announceDeadline, keeping.backoff.until, recording.backoff.until, claiming.backoff.until,
+            announceDeadline, lookDeadline, keeping.backoff.until, recording.backoff.until, claiming.backoff.until,
         ]
         guard let next = times.compactMap(\.self).filter({ $0 > now }).min() else { return }
         guard timer.map({ next < $0 || $0 <= now }) ?? true else { return }

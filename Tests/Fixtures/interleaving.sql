@@ -118,6 +118,10 @@ begin
     update gloss.scheduled set run_at = now() - interval '1 s', attempts = 1;
     update gloss.job set run_at = null where key = 'due';
     perform interleaving.add('later', 'b', run_at => now() + interval '1 day');
+    -- Asked for tomorrow, and tried today all the same.
+    perform interleaving.add('sooner', 'b', run_at => now() + interval '1 day');
+    perform gloss.cancel(key => 'sooner');
+    perform gloss.retry(key => 'sooner');
     perform interleaving.add('ready-' || n, case when n < 4 then 'b' end, case n when 3 then 'two' else 'one' end)
     from generate_series(1, 4) n;
     perform interleaving.add('suspect', 'b');
@@ -243,7 +247,7 @@ begin
                    exists (select from gloss.attempt t where t.fence = (r.report ->> 'fence')::bigint
                            and t.outcome in ('failed', 'released')) as has_attempt) y
         where f.name = 'alive' and case r.report ->> 'outcome' when 'completed' then y.has_result else y.has_attempt end
-              <> (x.receipt = 'recorded')
+              <> (x.receipt <> 'stale')
           -- Given back by another way: that attempt has the same fence.
           and not (x.receipt = 'stale' and r.report ->> 'outcome' <> 'completed');
     end if;

@@ -74,6 +74,7 @@ import Testing
             { $0.minimumThroughput = -1 },
             { $0.perHostConcurrency = 0 }, { $0.userAgent = "a\r\nHost: b" }, { $0.localRoots = ["images"] },
             { $0.throughputWindow = .milliseconds(10) }, { $0.totalTimeout = .zero },
+            { $0.certificateAuthorities = "/nowhere/ca.pem" },
         ]
         for mistake in mistakes {
             var policy = FetchPolicy()

@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -63,6 +64,40 @@ import Testing
         }
     }
 
+    /// A host's certificate is bad for good where another's was good; before any was, it may be our clock or our authorities.
+    @Test func onlyATrustedServerShowsThatACertificateIsBad() async throws {
+        let authority = try await PrivateCA()
+        let (good, bad) = (ScriptedName("tls-good", ["127.0.0.1"]), ScriptedName("tls-bad", ["127.0.0.1"]))
+        let (certificate, key) = try await authority.certificate(for: good.name)
+        let port = try LoopbackServer([:]).port  // free: it was just given up
+        let server = try ChildProcess(
+            "/usr/bin/openssl",
+            ["s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-www", "-quiet"],
+            environment: ["PATH": "/usr/bin"])
+        let fetcher = try ImageFetcher(policy: loopbackPolicy { $0.certificateAuthorities = authority.certificate })
+        var early = await failure(fetcher, "https://\(bad.name):\(port)/")
+        while early?.code == .connectFailed { early = await failure(fetcher, "https://\(bad.name):\(port)/") }
+        #expect(
+            early?.code == .badCertificate && early?.disposition == .retry(after: nil), "\(String(describing: early))")
+        #expect(!(try await fetcher.fetch("https://\(good.name):\(port)/")).bytes.isEmpty)
+        let late = await failure(fetcher, "https://\(bad.name):\(port)/")
+        #expect(late?.code == .badCertificate && late?.disposition == .permanent)
+        #expect(late?.blame == .origin && late?.origin == "https://\(bad.name):\(port)")
+        server.signal(SIGKILL)
+    }
+
+    /// TCP has no way to a multicast address, so the kernel answers as it does where there is no route.
+    @Test func noRouteIsOurOwnOutageUnlessOthersAnswer() async throws {
+        let server = try LoopbackServer(["/a": { $0.answer(200, "bytes") }])
+        let networks = ["127.0.0.0/8", "224.0.0.0/4"].compactMap { CIDR($0) }
+        let fetcher = try ImageFetcher(policy: loopbackPolicy { $0.allowedNetworks = networks })
+        let alone = try #require(await failure(fetcher, "http://224.0.0.1/a"))
+        #expect(alone.code == .outage && alone.disposition == .fatal && alone.origin == nil)
+        _ = try await fetcher.fetch(server.url("/a"))
+        let beside = try #require(await failure(fetcher, "http://224.0.0.1/a"))
+        #expect(beside.code == .connectFailed && beside.origin == "http://224.0.0.1")
+    }
+
     /// Lookups that hang keep neither the other fetches nor a cancelled one nor the end waiting.
     @Test func nobodyWaitsForALookup() async throws {
         let server = try LoopbackServer(["/a": { $0.answer(200, "bytes") }])
@@ -83,20 +118,20 @@ import Testing
         _ = await last.result
     }
 
-    /// The name did not resolve, and finding out why hangs: that is given up after the time that connecting may take, and four threads do
-    /// it, whatever the number of names.
+    /// Four threads find out why names do not resolve, whatever their number; and of a name that nobody waits for any more they do not ask.
     @Test func findingOutWhyIsBounded() async throws {
-        let names = (1...12).map { ScriptedName("outage-bounded-\($0)", [], ["127.0.0.1"]) }
+        let wanted = (1...6).map { ScriptedName("outage-wanted-\($0)", ["127.0.0.1"]) }
+        let unwanted = (1...6).map { ScriptedName("outage-unwanted-\($0)", ["127.0.0.1"]) }
         let lookup = NameLookup()
-        for name in names {
+        for name in wanted {
             name.hold(true)
-            lookup.ask(name.name, knownNames: [], by: .now + .milliseconds(300)) { _ in }
+            lookup.ask(name.name, knownNames: [], by: .now + .seconds(600)) { _ in }
         }
-        while names.map(\.lookupCount).reduce(0, +) < 4 { await Task.yield() }
+        while wanted.map(\.lookupCount).reduce(0, +) < 4 { await Task.yield() }
+        for name in unwanted { lookup.ask(name.name, knownNames: [], by: .now) { _ in } }
         #expect(lookup.threadCount == 4)
-        try await Task.sleep(for: .milliseconds(400))
-        names.forEach { $0.hold(false) }
+        wanted.forEach { $0.hold(false) }
         while lookup.threadCount > 0 { await Task.yield() }
-        #expect(names.map(\.lookupCount).reduce(0, +) == 4, "nobody asks any more")
+        #expect(wanted.allSatisfy { $0.lookupCount == 1 } && unwanted.allSatisfy { $0.lookupCount == 0 })
     }
 }

@@ -56,16 +56,27 @@ struct Interleaving: Sendable {
         return try await verdict(meeting == .rollback ? [answers[1]] : answers, both: [one, other])
     }
 
+    /// Whether a call writes to a table in the world as it was built.
+    func writes(_ call: InterleavedCall, to table: String) async throws -> Bool {
+        _ = try await watcher.query("select interleaving.reset()")
+        try await blocker.script("begin; lock table gloss.\(table) in share mode")
+        try await first.script("begin")
+        let statement = Statement(call.sql, in: first)
+        let stops = try await !settles(statement, pids[0])
+        try await blocker.script("rollback")
+        _ = await statement.answer()
+        try await first.script("rollback")
+        return stops
+    }
+
     /// Lets the second call come while the first one stands at its first write to `table`.
-    /// - Returns: what is wrong afterwards; nil if the first call does not write there.
-    func meet(_ one: InterleavedCall, at table: String, _ other: InterleavedCall) async throws -> [String]? {
+    /// - Returns: what is wrong afterwards.
+    func meet(_ one: InterleavedCall, at table: String, _ other: InterleavedCall) async throws -> [String] {
         _ = try await watcher.query("select interleaving.reset()")
         try await blocker.script("begin; lock table gloss.\(table) in share mode")
         let former = Statement(one.sql, in: first)
         guard try await !settles(former, pids[0]) else {
-            try await blocker.script("rollback")
-            _ = await former.answer()
-            return nil
+            throw InterleavingError("\(one) does not write to \(table)")
         }
         let latter = Statement(other.sql, in: second)
         _ = try await settles(latter, pids[1])

@@ -59,6 +59,15 @@ import Testing
         #expect(try await pooler.leaks() == [])
     }
 
+    @Test func theSchemaIsMadeThroughAPooler() async throws {
+        let pooler = try Pooler(await PrivatePostgres.shared.makeDatabase(migrated: false))
+        let migrator = try Migrator(pooler.settings, directory: TestDatabase.migrationsDirectory)
+        let applied = try await migrator.apply()
+        #expect(!applied.isEmpty)
+        #expect(try await migrator.plan().isUpToDate)
+        #expect(try await pooler.leaks() == [])
+    }
+
     @Test func anErrorLeavesNothingBehind() async throws {
         let pooler = try Pooler(await PrivatePostgres.shared.makeDatabase(migrated: false))
         var settings = pooler.settings

@@ -58,6 +58,8 @@ import Testing
 
     /// A database at the first point, with a job in each state; two daemons run.
     private func filled() async throws -> TestDatabase {
+        // The first database of all makes the roles.
+        _ = try await PrivatePostgres.shared.makeDatabase()
         let database = try await PrivatePostgres.shared.makeDatabase(migrated: false)
         let folder = try Folder(Self.firstPoint().map(\.name))
         _ = try await Migrator(database.settings(), directory: folder.path).apply()

@@ -21,6 +21,15 @@ public final class PrivateCA: Sendable {
 
     /// PostgreSQL's settings for TLS with a certificate for a host's name.
     public func serverOptions(for name: String) async throws -> [String] {
+        let (certificate, key) = try await certificate(for: name)
+        // PostgreSQL takes a key that is its own and nobody else's.
+        if getuid() == 0, let postgres = getpwnam("postgres") { chown(key, postgres.pointee.pw_uid, 0) }
+        chmod(key, 0o600)
+        return ["ssl=on", "ssl_cert_file=\(certificate)", "ssl_key_file=\(key)"]
+    }
+
+    /// A certificate for a host's name, and its key: files. A later one takes the place of an earlier one.
+    public func certificate(for name: String) async throws -> (certificate: String, key: String) {
         let (key, request, certificate) = ("\(folder)/server.key", "\(folder)/server.csr", "\(folder)/server.pem")
         try await openssl(
             "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=\(name)",
@@ -30,10 +39,7 @@ public final class PrivateCA: Sendable {
         try await openssl(
             "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", "\(folder)/ca.key", "-CAcreateserial",
             "-days", "2", "-extfile", names, "-out", certificate)
-        // PostgreSQL takes a key that is its own and nobody else's.
-        if getuid() == 0, let postgres = getpwnam("postgres") { chown(key, postgres.pointee.pw_uid, 0) }
-        chmod(key, 0o600)
-        return ["ssl=on", "ssl_cert_file=\(certificate)", "ssl_key_file=\(key)"]
+        return (certificate, key)
     }
 
     private func openssl(_ arguments: String...) async throws {

@@ -23,6 +23,7 @@ final class Checks {
     private var pixels: [ImageID: Lease] = [:]
     private var imageOf: [ImageID: Lease] = [:]
     private var decoding: [ImageID: Int] = [:]
+    private var decoders: Set<ImageID> = []
     private var measured: [ImageID: Int] = [:]
     private var free = Int.max
     // Announcements.
@@ -54,16 +55,17 @@ final class Checks {
             announcement = nil
             didBeginFail = true
         case .memory(let free): self.free = free
-        case .imageHeaders(let image, let byteCount):
-            if let byteCount, files[image] != nil { files[image] = byteCount }
+        case .imageSized(let image, let byteCount): if files[image] != nil { files[image] = byteCount }
         case .imageFetched(let image, let file): files[image] = file.byteCount
         case .imageMeasured(let image, let bytes): measured[image] = bytes
         case .imageDecoded(let image, _):
             decoding[image] = nil
+            decoders.remove(image)
             files[image] = nil
             pixels[image] = imageOf[image]
         case .imageFailed(let image, let failure):
             decoding[image] = nil
+            decoders.remove(image)
             if failure.blame != .killedDecoder { files[image] = nil }
         case .recorded(let receipts): recordedCount += receipts.count
         default: break
@@ -77,8 +79,10 @@ final class Checks {
         switch effect {
         case .fetch(let image, _): files[image] = settings.maxFileBytes
         case .decode(let image, _):
+            decoders.insert(image)
+            isTrue(decoders.count <= settings.decoders, "too many decoders")
+        case .proceed(let image):
             decoding[image] = measured[image] ?? 0
-            isTrue(decoding.count <= settings.decoders, "too many decoders")
             isTrue(decoding.values.reduce(0, +) <= free, "more decoding than memory")
         case .discard(let image):
             files[image] = nil

@@ -32,7 +32,7 @@ import Testing
         #expect(daemons.allSatisfy { $0.checks.violations.isEmpty })
     }
 
-    /// What is urgent starts within one object's time, although objects fill the queue.
+    /// What is urgent starts within seconds, although objects fill the queue and the engines.
     @Test func anUrgentJobOvertakes() throws {
         let world = World()
         for _ in 0..<64 { world.store.enqueue(Specs.object()) }
@@ -42,10 +42,11 @@ import Testing
         let object = world.time / 5
         let (urgent, enqueuedAt) = (world.store.enqueue(Specs.object(), priority: -100), world.time)
         #expect(world.run(until: 20_000) { world.store.jobs[urgent]?.beganAt != nil })
-        #expect(world.time - enqueuedAt <= object, "\(world.time - enqueuedAt) s, an object takes \(object) s")
-        #expect(world.run(until: 20_000) { world.store.jobs[urgent]?.endedAt != nil })
+        #expect(world.time - enqueuedAt <= 5, "\(world.time - enqueuedAt) s, an object takes \(object) s")
         // The engine goes on with the query that it computes, and then takes the urgent ones.
-        #expect(world.time - enqueuedAt <= 2.1 * object)
+        #expect(world.run(until: 20_000) { world.store.jobs[urgent]?.endedAt != nil })
+        #expect(world.time - enqueuedAt <= 1.1 * object, "\(world.time - enqueuedAt) s")
+        #expect(daemons.allSatisfy { world.store.heldCount(by: $0) <= 3 && $0.checks.violations.isEmpty })
     }
 
     /// Before costs are known one job is claimed, and few are held.
@@ -120,8 +121,8 @@ import Testing
         harness.register()
         harness.take(.memory(free: .max))
         harness.take(.claimed([], by: harness.worker))
-        #expect(harness.take(.wokenUp).contains { if case .claim = $0 { true } else { false } })
-        harness.take(.wokenUp)
+        #expect(harness.take(.wokenUp(isNotified: false)).contains { if case .claim = $0 { true } else { false } })
+        harness.take(.wokenUp(isNotified: true))
         let effects = harness.take(.claimed([], by: harness.worker))
         #expect(effects.contains { if case .claim = $0 { true } else { false } })
     }
@@ -135,6 +136,18 @@ import Testing
         daemon.take(.started)
         #expect(world.run(until: 30) { world.store.doneCount == 1 })
         #expect(world.store.claims.prefix(4).map(\.bytes) == [8 << 20, 4 << 20, 2 << 20, 1 << 20])
+        #expect(daemon.checks.violations.isEmpty)
+    }
+
+    /// Leases of which a living daemon knows nothing go back, however they came about.
+    @Test func leasesThatNobodyWorksOnGoBack() throws {
+        let world = World()
+        let daemon = world.addDaemon()
+        daemon.take(.started)
+        world.run(until: 5)
+        for index in 0..<20 { world.store.enqueue(Specs.caption("https://\(index).org/a")) }
+        world.store.leaseUnknown(20, to: try #require(daemon.state.worker), world.now)
+        #expect(world.run(until: 60) { world.store.doneCount == 20 }, "\(world.store.doneCount)")
         #expect(daemon.checks.violations.isEmpty)
     }
 

@@ -35,7 +35,7 @@ import Testing
         let generation = Generation(
             text: text, tokens: ids, logProbabilities: ids.map { _ in -0.5 }, finishReason: .eos, prefixTokenCount: 5)
         let cost = EngineCost(
-            visionSeconds: 1, prefillSeconds: 1, decodeSeconds: 1, work: JobWork(images: 1, prefills: 1, tokens: tokens))
+            visionSeconds: 1, prefillSeconds: 1, decodeSeconds: 1, images: 1, prefills: 1, tokens: tokens)
         return EngineAnswer(query: query, result: .success([generation]), cost: cost)
     }
 

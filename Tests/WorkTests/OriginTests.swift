@@ -151,7 +151,7 @@ import Testing
             now += pause
         }
         #expect(pauses.prefix(3) == [.seconds(15), .seconds(30), .seconds(60)] && pauses.last == .seconds(900))
-        origins.succeeded("a", via: "a")
+        _ = origins.succeeded("a", via: "a")
         #expect(failed() == nil, "all is forgiven")
         #expect(failed(.seconds(3000)) == .seconds(3000))
         #expect(origins.pause(of: "a", now)?.left == .seconds(3000) && origins.parked(now) == ["a"])

@@ -1,4 +1,5 @@
 import Annotation
+import Foundation
 import Queue
 import Testing
 
@@ -6,11 +7,14 @@ import Testing
 
 /// Thousands of random lives of a daemon: whatever the store, the web, the engine and the operator do, the books balance.
 @Suite struct RandomTests {
-    /// Seeds in parallel parts, so that a failing one is named.
+    /// More than the thousand of a short run: as many thousands as GLOSS_RANDOM_LIVES says.
+    private static let thousands = ProcessInfo.processInfo.environment["GLOSS_RANDOM_LIVES"].flatMap { Int($0) } ?? 1
+
     @Test(arguments: 0..<8) func everyLeaseEndsOnce(part: Int) {
-        for seed in 0..<250 {
-            let violations = RandomLife(seed: UInt64(part * 10_000 + seed)).run()
-            #expect(violations.isEmpty, "seed \(part * 10_000 + seed): \(violations.prefix(5))")
+        for number in 0..<Self.thousands * 125 {
+            let seed = UInt64(8 * number + part)
+            let violations = RandomLife(seed: seed).run()
+            #expect(violations.isEmpty, "seed \(seed): \(violations.prefix(5))")
             if !violations.isEmpty { return }
         }
     }
@@ -80,7 +84,7 @@ final class RandomLife {
             .image, .chance(retryAfter: nil), .origin, .busyOrigin(retryAfter: nil), .busyOrigin(retryAfter: .seconds(1)),
             .network(.name, isPermanent: true), .network(.route, isPermanent: false),
             .network(.certificate, isPermanent: true), .machine(wantedBytes: nil), .standstill, .lateDecoder,
-            .parkedOrigin,
+            .parkedOrigin, .ownNetwork,
         ]
         let failureRate = world.chance(0.5) ? world.between(0, 0.4) : 0
         for origin in origins {

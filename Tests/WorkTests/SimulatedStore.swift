@@ -66,6 +66,11 @@ final class SimulatedStore {
 
     func cancel(_ id: Int64) { jobs[id]?.place = .dead("cancelled") }
 
+    /// Leases jobs to a daemon that does not learn of it: a claim is executed after its connection broke, or a failover undoes a record.
+    func leaseUnknown(_ count: Int, to worker: WorkerID, _ now: Instant) {
+        _ = claim(ClaimBudget(jobs: count), worker, now)
+    }
+
     /// Takes every daemon for dead.
     func forgetWorkers(except alive: WorkerID? = nil) {
         for (number, entry) in workers where entry.worker != alive { takeBack(number) }

@@ -63,7 +63,7 @@ final class SimulatedWeb {
     /// Redirects to another origin, which does as it does; unless the daemon avoids it.
     func redirect(to target: String) -> (SimulatedDaemon) -> Answer {
         { [unowned self] daemon in
-            if daemon.avoided.contains(target) { return Self.failure(.parkedOrigin, target, code: "parked") }
+            if daemon.avoids(target) { return Self.failure(.parkedOrigin, target, code: "parked") }
             note(target, daemon.world.time)
             return answers[target]?(daemon) ?? Self.file(target)
         }
@@ -108,10 +108,10 @@ final class SimulatedEngine {
         let query = line.removeFirst()
         current = query
         let tokens = max(1, Int(Double(query.settings.samples * query.settings.maxTokens) * share))
-        let work = JobWork(images: query.images.count, prefills: 1, tokens: tokens)
+        let images = Double(query.images.count)
         let cost = EngineCost(
-            visionSeconds: Double(work.images) * image, prefillSeconds: prefill, decodeSeconds: Double(tokens) * token,
-            work: work)
+            visionSeconds: images * image, prefillSeconds: prefill, decodeSeconds: Double(tokens) * token,
+            images: images, prefills: 1, tokens: tokens)
         let seconds = cost.visionSeconds + cost.prefillSeconds + cost.decodeSeconds
         daemon.world.after(seconds) { [self] in
             guard current?.id == query.id else { return }

@@ -88,7 +88,7 @@ final class SimulatedDaemon {
     private(set) var status = WorkStatus()
     private(set) var notes: [Note] = []
     var freeMemory = 1 << 40
-    private(set) var avoided: Set<String> = []
+    private var avoided: [String: Instant] = [:]
     private var timer = 0
     private var cancelled: Set<ImageID> = []
     /// The statements that are under way.
@@ -105,6 +105,8 @@ final class SimulatedDaemon {
         checks = Checks(settings)
         engine.daemon = self
     }
+
+    func avoids(_ origin: String) -> Bool { avoided[origin].map { $0 > world.now } ?? false }
 
     func kill() { isKilled = true }
 
@@ -127,12 +129,14 @@ final class SimulatedDaemon {
         switch effect {
         case .fetch(let image, let url): fetch(image, url)
         case .cancelFetch(let image): cancelled.insert(image)
-        case .measure(let image):
-            let bytes = world.web.decodeBytes
-            take(.imageMeasured(image, decodeBytes: bytes), after: 0.001)
-        case .decode(let image, _): decode(image)
+        case .decode(let image, _): take(.imageMeasured(image, decodeBytes: world.web.decodeBytes), after: 0.001)
+        case .proceed(let image): decode(image)
+        case .refuse(let image):
+            let failure = ImageFailure(code: "cancelled", message: "refused", blame: .cancelled)
+            take(.imageFailed(image, failure), after: 0.001)
         case .discard: break
-        case .avoid(let origins): avoided = origins
+        case .avoid(let origin, let pause): avoided[origin] = world.now + pause
+        case .allow(let origin): avoided[origin] = nil
         case .share: break
         case .submit(let queries): engine.submit(queries)
         case .cancelQueries(let queries): engine.cancel(queries)
@@ -152,20 +156,20 @@ final class SimulatedDaemon {
 
     private func wait(_ timeout: Duration) {
         var isOver = false
-        let wake = { [self] in
+        let wake = { [self] (isNotified: Bool) in
             if isOver { return }
             isOver = true
-            take(.wokenUp)
+            take(.wokenUp(isNotified: isNotified))
         }
-        world.after(timeout / .seconds(1), wake)
-        world.store.onEnqueue { [self] in world.after(0.002, wake) }
+        world.after(timeout / .seconds(1)) { wake(false) }
+        world.store.onEnqueue { [self] in world.after(0.002) { wake(true) } }
     }
 
     private func fetch(_ image: ImageID, _ url: String) {
         let answer = world.web.answer(url, self)
         let isHeard = { [self] in !cancelled.contains(image) }
         if let headers = answer.headers {
-            world.after(headers) { [self] in if isHeard() { take(.imageHeaders(image, byteCount: answer.byteCount)) } }
+            world.after(headers) { [self] in if isHeard() { take(.imageSized(image, byteCount: answer.byteCount)) } }
         }
         var isOver = false
         world.after(answer.seconds) { [self] in

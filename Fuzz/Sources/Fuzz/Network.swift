@@ -22,7 +22,7 @@ enum Network {
             return
         }
         precondition(again == judged, "\(judged) is read again as \(again)")
-        precondition(judged.isFile || ImageFetcher.host(of: text) == judged.host)
+        precondition(judged.isFile || ImageFetcher.origin(of: judged.origin + "/") == judged.origin, judged.origin)
     }
 
     @Sendable static func dataURL(_ bytes: [UInt8]) {

@@ -29,8 +29,10 @@ enum Pictures {
     private static func decode(_ bytes: [UInt8], beginningWith signature: [UInt8]) {
         let file = signature + bytes.dropFirst(signature.count)
         do throws(ImageError) {
+            let header = try ImageDecoder.header(of: file, limits: limits)
+            precondition(header.isPossible(within: limits), "\(header)")
             let image = try ImageDecoder.decode(file, limits: limits)
-            precondition(image.width * image.height <= limits.maxPixels)
+            precondition(image.width == header.width && image.height == header.height)
         } catch {
             precondition(error.disposition == .permanent, error.message)
         }

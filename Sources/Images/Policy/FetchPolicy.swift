@@ -1,3 +1,5 @@
+import Glibc
+
 /// What may be fetched, from where, and at what cost.
 public struct FetchPolicy: Hashable, Sendable {
     /// URL schemes that may be fetched over the network: `http`, `https` or both. Default: both.
@@ -58,6 +60,10 @@ public struct FetchPolicy: Hashable, Sendable {
             (perHostConcurrency > 0, "perHostConcurrency: at least 1"),
             (perHostDelay >= .zero, "perHostDelay: at least 0"),
             (!userAgent.isEmpty && userAgent.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }, "userAgent: plain ASCII"),
+            (
+                certificateAuthorities.map { access($0, R_OK) == 0 } ?? true,
+                "certificateAuthorities: a file that can be read"
+            ),
             (localRoots.allSatisfy { $0.hasPrefix("/") }, "localRoots: absolute paths"),
         ]
         if let broken = rules.first(where: { !$0.isMet }) {

@@ -1,0 +1,197 @@
+import Annotation
+import Foundation
+import Images
+import Inference
+import Synchronization
+import Work
+
+/// Files and pixels of the images that the work knows by number, and what is being done with them.
+///
+/// It fetches and decodes as it is told, and says what came of it: one `imageFetched` or `imageFailed` for each fetch, one `imageDecoded`
+/// or `imageFailed` for each decoding.
+final class ImageTable: Sendable {
+    /// An image that is ready for the vision tower.
+    private struct Pixels {
+        let values: PixelValues
+        /// Two images with the same key have the same pixels: the file's SHA-256, and the colour under transparent pixels.
+        let key: String
+    }
+
+    private struct Entry {
+        var fetch: Task<Void, Never>?
+        var file: FetchedImage?
+        var pixels: Pixels?
+        /// A decoder that waits for memory.
+        var gate: CheckedContinuation<Bool, Never>?
+    }
+
+    private let fetcher: ImageFetcher
+    private let decoders: DecoderPool
+    /// Side of the model's images, pixels.
+    private let size: Int
+    private let metrics: Metrics
+    private let deliver: @Sendable (Event) -> Void
+    private let entries = Mutex<[ImageID: Entry]>([:])
+
+    /// `deliver` must not block.
+    init(
+        fetcher: ImageFetcher, decoders: DecoderPool, size: Int, metrics: Metrics,
+        deliver: @escaping @Sendable (Event) -> Void
+    ) {
+        self.fetcher = fetcher
+        self.decoders = decoders
+        self.size = size
+        self.metrics = metrics
+        self.deliver = deliver
+    }
+
+    // MARK: Fetching
+
+    func fetch(_ id: ImageID, _ url: String) {
+        // Known before it does anything: what cancels it may come at once.
+        entries.withLock { entries in
+            entries[id] = Entry(fetch: Task { await fetchNow(id, url) })
+        }
+    }
+
+    func cancelFetch(_ id: ImageID) { entries.withLock { $0[id]?.fetch }?.cancel() }
+
+    private func fetchNow(_ id: ImageID, _ url: String) async {
+        do throws(ImageError) {
+            let file = try await fetcher.fetch(url) { [deliver] byteCount in
+                if byteCount > 0 { deliver(.imageSized(id, byteCount: byteCount)) }
+            }
+            metrics.fetched(bytes: file.bytes.count, seconds: file.seconds)
+            entries.withLock { $0[id] = Entry(file: file) }
+            let origin = ImageFetcher.origin(of: file.finalURL)
+            deliver(.imageFetched(id, FetchedFile(byteCount: file.bytes.count, origin: origin, seconds: file.seconds)))
+        } catch {
+            entries.withLock { $0[id] = nil }
+            deliver(.imageFailed(id, ImageFailure(error)))
+        }
+    }
+
+    // MARK: Decoding
+
+    func decode(_ id: ImageID, background: UInt32?) {
+        guard let file = entries.withLock({ $0[id]?.file }) else {
+            let failure = ImageError(.cancelled, "everything was given up")
+            return deliver(.imageFailed(id, ImageFailure(failure)))
+        }
+        Task {
+            do throws(ImageError) { deliver(.imageDecoded(id, try await decodeNow(id, file, background))) } catch {
+                deliver(.imageFailed(id, ImageFailure(error)))
+            }
+        }
+    }
+
+    /// Lets a decoder go on, or has it give up.
+    func proceed(_ id: ImageID, _ isWanted: Bool = true) {
+        let gate = entries.withLock { entries in
+            defer { entries[id]?.gate = nil }
+            return entries[id]?.gate
+        }
+        gate?.resume(returning: isWanted)
+    }
+
+    private func decodeNow(
+        _ id: ImageID, _ file: FetchedImage, _ background: UInt32?
+    ) async throws(ImageError) -> Work.DecodedImage {
+        let colour = background.map { DecodeLimits.Colour(rgb: $0) }
+        let waiting = Mutex(Duration.zero)
+        let start = ContinuousClock.now
+        let decoded = try await decoders.decode(
+            file.bytes, sha256: file.sha256, background: colour, size: size
+        ) { byteCount in
+            let start = ContinuousClock.now
+            defer { waiting.withLock { $0 = .now - start } }
+            return await self.isWanted(id, byteCount) ? nil : ImageError(.cancelled, "decoding was cancelled")
+        }.get()
+        let seconds = (ContinuousClock.now - start - waiting.withLock { $0 }) / .seconds(1)
+        metrics.spent(.decode, seconds: seconds)
+        let pixels = Pixels(
+            values: PixelValues(resized: decoded.pixels, size: size), key: "\(file.sha256)/\(background ?? 0xFFFFFF)")
+        entries.withLock { $0[id] = Entry(pixels: pixels) }
+        let info = ImageInfo(
+            sha256: file.sha256, width: decoded.header.width, height: decoded.header.height,
+            orientation: decoded.header.orientation, format: "\(decoded.header.format)", byteCount: file.bytes.count)
+        return Work.DecodedImage(
+            source: SourceImage(info: info, finalURL: file.finalURL), byteCount: decoded.pixels.count, seconds: seconds)
+    }
+
+    private func isWanted(_ id: ImageID, _ byteCount: Int) async -> Bool {
+        await withCheckedContinuation { gate in
+            entries.withLock { $0[id]?.gate = gate }
+            deliver(.imageMeasured(id, decodeBytes: byteCount))
+        }
+    }
+
+    // MARK: Pixels
+
+    /// An image that was decoded and is not discarded yet.
+    func image(_ id: ImageID) -> Scheduler.Image? {
+        entries.withLock { $0[id]?.pixels }.map { Scheduler.Image($0.values, key: $0.key) }
+    }
+
+    func discard(_ id: ImageID) { entries.withLock { _ = $0.removeValue(forKey: id) } }
+
+    /// Gives everything up.
+    func close() {
+        let all = entries.withLock { entries in
+            defer { entries = [:] }
+            return Array(entries.values)
+        }
+        for entry in all {
+            entry.fetch?.cancel()
+            entry.gate?.resume(returning: false)
+        }
+    }
+}
+
+extension ImageFailure {
+    /// Whose fault an error is, as the work decides by it.
+    init(_ error: ImageError) {
+        self.init(code: error.code.word, message: error.message, blame: Self.blame(error), origin: error.origin)
+    }
+
+    private static func blame(_ error: ImageError) -> Blame {
+        switch error.code {
+        case .cancelled: return .cancelled
+        case .stoodStill: return .standstill
+        case .outage: return .ownNetwork
+        case .originParked: return .parkedOrigin
+        // What seems certain to the fetcher may still be this machine's doing: a success elsewhere decides.
+        case .hostNotFound: return .network(.name, isPermanent: true)
+        case .nameServerFailure: return .network(.name, isPermanent: false)
+        case .badCertificate: return .network(.certificate, isPermanent: true)
+        case .decoderLate where error.disposition != .permanent: return .lateDecoder
+        case .decoderFailed: return decoderBlame(error.disposition)
+        default: break
+        }
+        if error.isThrottled { return .busyOrigin(retryAfter: error.retryAfter) }
+        switch error.disposition {
+        case .permanent: return .image
+        case .fatal: return .machine(wantedBytes: nil)
+        case .retry(let after), .release(let after):
+            return error.blame == .origin ? .origin : .chance(retryAfter: after)
+        }
+    }
+
+    private static func decoderBlame(_ disposition: ImageError.Disposition) -> Blame {
+        switch disposition {
+        case .permanent: .image
+        // Killed by the kernel, most likely: for want of memory.
+        case .release: .lateDecoder
+        case .retry, .fatal: .killedDecoder
+        }
+    }
+}
+
+extension DecodeLimits.Colour {
+    /// 0xRRGGBB.
+    init(rgb: UInt32) {
+        self.init(red: UInt8(rgb >> 16 & 255), green: UInt8(rgb >> 8 & 255), blue: UInt8(rgb & 255))
+    }
+
+    var rgb: UInt32 { UInt32(red) << 16 | UInt32(green) << 8 | UInt32(blue) }
+}
