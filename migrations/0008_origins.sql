@@ -7,7 +7,8 @@ create function gloss.punycode(label text) returns text
 language plpgsql immutable strict
 as $$
 declare
-    points constant int[] := array(select ascii(c) from regexp_split_to_table(label, '') with ordinality x (c, i) order by i);
+    points constant int[] := array(
+        select ascii(c) from regexp_split_to_table(label, '') with ordinality x (c, i) order by i);
     basic constant text := regexp_replace(label, '[^\x01-\x7f]', '', 'g');
     digits constant text := 'abcdefghijklmnopqrstuvwxyz0123456789';
     result text := basic || case when basic = '' then '' else '-' end;

@@ -236,7 +236,8 @@ begin
                              where a.job_id = r.job and a.fence = r.fence and a.worker = record.worker)
                   or exists (select from attempt t
                              where t.job_id = r.job and t.fence = r.fence and t.worker = record.worker
-                               and t.outcome = outcomes[r.n] and t.cause is not distinct from causes[r.n]) then 'already_recorded'
+                               and t.outcome = outcomes[r.n] and t.cause is not distinct from causes[r.n])
+                     then 'already_recorded'
                 else 'stale' end
             from unnest(jobs, fences) with ordinality r (job, fence, n) order by r.n);
     end if;

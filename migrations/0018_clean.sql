@@ -146,7 +146,8 @@ begin
     keys_deleted := delete_jobs(jobs, '{}', '{}', false);
 
     with old as (
-        select t.job_id, t.fence from attempt t where t.at < now() - history order by t.at limit most for update skip locked
+        select t.job_id, t.fence from attempt t where t.at < now() - history
+        order by t.at limit most for update skip locked
     )
     delete from attempt t using old where t.job_id = old.job_id and t.fence = old.fence;
     get diagnostics attempts_deleted = row_count;
