@@ -1,3 +1,4 @@
+import Annotation
 import Queue
 import Storage
 import TestSupport
