@@ -185,7 +185,7 @@ class World:
         settings = {
             "GLOSS_MODEL": str(self.options.model.resolve()), "GLOSS_POLL_SECONDS": "0.5", "GLOSS_THREADS": "1",
             "GLOSS_HEARTBEAT_SECONDS": str(self.rescue / 8), "GLOSS_RESCUE_SECONDS": str(self.rescue),
-            "GLOSS_BATCH_SIZE": "12", "GLOSS_FETCH_NETWORKS": "127.0.0.0/8", "GLOSS_FETCH_PORTS": str(self.web.port),
+            "GLOSS_MAX_JOBS": "12", "GLOSS_FETCH_NETWORKS": "127.0.0.0/8", "GLOSS_FETCH_PORTS": str(self.web.port),
             "GLOSS_FETCH_TIMEOUT_SECONDS": "5", "GLOSS_FETCH_CONNECT_TIMEOUT_SECONDS": "3",
             "GLOSS_FETCH_MAX_BYTES": "1000000", "GLOSS_FETCH_PER_HOST_CONCURRENCY": "16", "GLOSS_KV_CACHE_MB": "64",
             "GLOSS_LOG_LEVEL": "info", "GLOSS_DRAIN_SECONDS": "20",
