@@ -72,7 +72,7 @@ public struct PostgresJobStore: JobStore {
     /// Says that the engine begins jobs.
     public func begin(_ leases: [Lease], by worker: WorkerID) async throws {
         _ = try await work.query(
-            "select gloss.begin($1, $2::uuid, $3::bigint[], $4::bigint[])", worker.parameters + leases.parameters,
+            "select gloss.begin_jobs($1, $2::uuid, $3::bigint[], $4::bigint[])", worker.parameters + leases.parameters,
             context: "begin")
     }
 
