@@ -192,7 +192,7 @@ end $$;
 -- max_seconds of work; at least one, whatever it costs. weights: {image, prefill, token: seconds, tasks: {task: share
 -- of its tokens that is decoded}}.
 create function gloss.claim(
-    worker bigint, identity uuid, max_jobs int, max_bytes int default 8388608, max_seconds float8 default 'infinity',
+    worker bigint, identity uuid, max_jobs int, max_bytes bigint default 8388608, max_seconds float8 default 'infinity',
     weights jsonb default '{}')
 returns setof gloss.claimed_job
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp

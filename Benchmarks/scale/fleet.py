@@ -50,7 +50,7 @@ class Daemon:
         self.number, self.connect, self.listens, self.latencies = number, connect, listens, latencies
         self.identity = str(uuid.uuid4())
         self.tasks, self.listener = [], None
-        self.jobs = 0
+        self.jobs, self.is_stopping = 0, asyncio.Event()
 
     async def start(self):
         self.work, self.pulse = await self.connect(), await self.connect()
@@ -93,21 +93,29 @@ class Daemon:
         self.jobs += len(claimed)
 
     async def wait_for_work(self):
-        """Claims when told, and every five seconds; gives up what it gets as done."""
-        await asyncio.sleep(random.uniform(0, POLL))
-        while True:
+        """Claims when told, and every five seconds, until told to stop; records what it gets as done."""
+        woken = self.listener.notified if self.listener else self.is_stopping
+        await self.pause(self.is_stopping, random.uniform(0, POLL))
+        while not self.is_stopping.is_set():
             claimed = await self.claim(64)
             if claimed:
                 await self.record(claimed)
                 continue
-            if not self.listener:
-                await asyncio.sleep(POLL)
-                continue
-            try:
-                await asyncio.wait_for(self.listener.notified.wait(), POLL)
-            except asyncio.TimeoutError:
-                pass
-            self.listener.notified.clear()
+            await self.pause(woken, POLL)
+            if self.listener:
+                woken.clear()
+
+    def stop_waiting(self):
+        self.is_stopping.set()
+        if self.listener:
+            self.listener.notified.set()
+
+    @staticmethod
+    async def pause(event, seconds):
+        try:
+            await asyncio.wait_for(event.wait(), seconds)
+        except asyncio.TimeoutError:
+            pass
 
     async def work_until(self, end, batch):
         while time.perf_counter() < end:

@@ -17,7 +17,10 @@ struct DaemonConfiguration: Sendable {
     var threads = 0
     /// Where to compute; empty: wherever the process may run.
     var cpus: [Int] = []
-    var batchSize = 64
+    /// The most jobs held at a time.
+    var maxJobs = 64
+    /// How much work is held beyond what runs, by what jobs of its kind have taken.
+    var claimAhead = Duration.seconds(30)
     var kvCacheMB = 0
     var imageCacheMB = 64
     var pollInterval = Duration.seconds(5)
@@ -34,7 +37,8 @@ struct DaemonConfiguration: Sendable {
 
     /// The keys of the file, dotted.
     static let keys: Set<String> = [
-        "database", "model", "model_name", "precision", "threads", "cpus", "batch_size", "kv_cache_mb",
+        "database", "model", "model_name", "precision", "threads", "cpus", "max_jobs", "claim_ahead_seconds",
+        "kv_cache_mb",
         "image_cache_mb",
         "poll_seconds", "heartbeat_seconds", "rescue_seconds", "drain_seconds", "log_level", "health.address",
         "health.port", "images.max_pixels",
@@ -75,7 +79,8 @@ struct DaemonConfiguration: Sendable {
         }
         threads = try await reader.integer("threads", threads, 0...1024)
         cpus = try await reader.cpus("cpus")
-        batchSize = try await reader.integer("batch_size", batchSize, 1...1024)
+        maxJobs = try await reader.integer("max_jobs", maxJobs, 1...1024)
+        claimAhead = try await reader.seconds("claim_ahead_seconds", claimAhead, 0...3600)
         kvCacheMB = try await reader.integer("kv_cache_mb", kvCacheMB, 0...1 << 20)
         imageCacheMB = try await reader.integer("image_cache_mb", imageCacheMB, 0...1 << 20)
         pollInterval = try await reader.seconds("poll_seconds", pollInterval, 0.05...3600)

@@ -161,7 +161,8 @@ struct Glossd: AsyncParsableCommand {
             images: ImageSource(
                 fetcher: fetcher,
                 decoders: DecoderPool(
-                    limits: DecoderPool.Limits(maxPixels: configuration.maxPixels), count: Processors.threadCount(cpus: configuration.cpus)),
+                    limits: DecoderPool.Limits(maxPixels: configuration.maxPixels),
+                    count: Processors.threadCount(cpus: configuration.cpus)),
                 size: size, metrics: metrics),
             room: ImageRoom(limit: max(1, decodedBytes / (3 * size * size * MemoryLayout<Float>.stride))),
             annotator: Annotator(model: model, modelName: configuration.modelName), thread: thread,
@@ -174,7 +175,7 @@ struct Glossd: AsyncParsableCommand {
                 rescueAfter: configuration.rescueAfter, logger: logger),
             Worker(
                 pipeline: pipeline, incarnation: incarnation, events: events, inbox: inbox,
-                batchSize: configuration.batchSize, pollInterval: configuration.pollInterval, drain: drain,
+                batchSize: configuration.maxJobs, pollInterval: configuration.pollInterval, drain: drain,
                 logger: logger),
         ]
         var quiet = logger

@@ -3,30 +3,14 @@ import Glibc
 
 /// One connection to PostgreSQL. It blocks, so it lives in an actor with a thread of its own (`Session`, `Listener`).
 struct Connection: ~Copyable {
-    private let handle: OpaquePointer
-    private let statementTimeout: Duration?
+    let handle: OpaquePointer
+    let statementTimeout: Duration?
+    /// Whether a pooler is between: then each transaction may run in another session of the server, which is others' too.
+    var isPooled = false
 
-    private init(handle: OpaquePointer, statementTimeout: Duration?) {
+    init(handle: OpaquePointer, statementTimeout: Duration?) {
         self.handle = handle
         self.statementTimeout = statementTimeout
-    }
-
-    /// Checks the connection string and connects.
-    /// - Throws: `badConnectionString`, `cannotConnect`.
-    static func open(_ settings: ConnectionSettings) throws(StorageError) -> Connection {
-        try check(settings.conninfo)
-        guard let handle = start(settings) else {
-            throw StorageError(code: .cannotConnect, context: "connect", message: "out of memory")
-        }
-        let connection = Connection(handle: handle, statementTimeout: settings.statementTimeout)
-        PQsetNoticeProcessor(handle, { _, _ in }, nil)
-        try connection.finishConnecting(within: settings.connectTimeout)
-        PQsetnonblocking(handle, 1)
-        let milliseconds = settings.statementTimeout?.milliseconds ?? 0
-        _ = try connection.query(
-            "select set_config('statement_timeout', $1, false), set_config('jit', 'off', false)",
-            [SQLValue("\(milliseconds)")], context: "connect")
-        return connection
     }
 
     deinit { PQfinish(handle) }
@@ -45,10 +29,15 @@ struct Connection: ~Copyable {
     /// Runs one statement and returns its whole answer.
     func query(_ sql: String, _ parameters: [SQLValue] = [], context: String) throws(StorageError) -> ResultSet {
         var answer = ResultSet()
-        try send(sql, parameters, context: context)
-        try forEachResult(context: context) { result in
+        func take(_ result: OpaquePointer) {
             answer.columns = Self.columns(of: result)
             answer.rows.append(contentsOf: Self.rows(of: result))
+        }
+        if isPooled && PQtransactionStatus(handle) == PQTRANS_IDLE {
+            try runAlone(sql, parameters, context: context, take)
+        } else {
+            try send(sql, parameters, context: context)
+            try forEachResult(context: context, take)
         }
         return answer
     }
@@ -56,6 +45,14 @@ struct Connection: ~Copyable {
     /// Runs one statement and hands over its rows one by one, without keeping them.
     /// - Parameter onRow: gets the columns' names and the row's values; what it throws ends the statement.
     func stream(
+        _ sql: String, _ parameters: [SQLValue], context: String, onRow: ([String], [String?]) throws -> Void
+    ) throws {
+        try inTransaction(context: context) {
+            try streamRows(sql, parameters, context: context, onRow: onRow)
+        }
+    }
+
+    private func streamRows(
         _ sql: String, _ parameters: [SQLValue], context: String, onRow: ([String], [String?]) throws -> Void
     ) throws {
         try send(sql, parameters, context: context)
@@ -132,6 +129,12 @@ struct Connection: ~Copyable {
     }
 
     private func send(_ sql: String, _ parameters: [SQLValue], context: String) throws(StorageError) {
+        try queue(sql, parameters, context: context)
+        try flush(context: context)
+    }
+
+    /// Sends a statement as far as that goes without waiting.
+    func queue(_ sql: String, _ parameters: [SQLValue], context: String) throws(StorageError) {
         guard !parameters.contains(where: { $0.text?.utf8.contains(0) ?? false }) else {
             throw StorageError(
                 code: .refused(sqlState: "22021"), context: context,
@@ -143,14 +146,13 @@ struct Connection: ~Copyable {
         guard PQsendQueryParams(handle, sql, Int32(values.count), nil, values, nil, nil, 0) == 1 else {
             throw lost(context)
         }
-        try flush(context: context)
     }
 }
 
 // MARK: - Results
 
 extension Connection {
-    private func forEachResult(context: String, _ take: (OpaquePointer) -> Void) throws(StorageError) {
+    func forEachResult(context: String, _ take: (OpaquePointer) -> Void) throws(StorageError) {
         var failure: StorageError?
         while true {
             try waitForResult(context: context)
@@ -179,7 +181,7 @@ extension Connection {
         }
     }
 
-    private static func error(_ result: OpaquePointer, context: String) -> StorageError {
+    static func error(_ result: OpaquePointer, context: String) -> StorageError {
         func field(_ code: Character) -> String? {
             PQresultErrorField(result, Int32(code.asciiValue ?? 0)).map { String(cString: $0) }
         }
@@ -192,17 +194,17 @@ extension Connection {
         return StorageError(code: .refused(sqlState: state), context: context, message: message, hint: field("H"))
     }
 
-    private func lost(_ context: String) -> StorageError {
+    func lost(_ context: String) -> StorageError {
         StorageError(code: .connectionLost, context: context, message: libpqMessage)
     }
 
-    private var libpqMessage: String { String(cString: PQerrorMessage(handle)).trimmed }
+    var libpqMessage: String { String(cString: PQerrorMessage(handle)).trimmed }
 }
 
 // MARK: - Waiting
 
 extension Connection {
-    private func flush(context: String) throws(StorageError) {
+    func flush(context: String) throws(StorageError) {
         while true {
             let left = PQflush(handle)
             if left == 0 { return }
@@ -211,7 +213,7 @@ extension Connection {
         }
     }
 
-    private func waitForResult(context: String) throws(StorageError) {
+    func waitForResult(context: String) throws(StorageError) {
         while PQisBusy(handle) == 1 {
             try wait(POLLIN, context: context)
         }
@@ -227,7 +229,7 @@ extension Connection {
         guard PQconsumeInput(handle) == 1 else { throw lost(context) }
     }
 
-    private func pollSocket(_ events: Int32, _ patience: Duration?) -> Bool {
+    func pollSocket(_ events: Int32, _ patience: Duration?) -> Bool {
         var descriptor = pollfd(fd: socket, events: Int16(events), revents: 0)
         let end = patience.map { ContinuousClock.now + $0 }
         while true {
@@ -236,50 +238,6 @@ extension Connection {
             if ready >= 0 { return ready > 0 }
             guard errno == EINTR else { return true }
         }
-    }
-}
-
-// MARK: - Connecting
-
-extension Connection {
-    /// libpq's own message about a bad connection string quotes it, password and all: so it is not passed on.
-    private static func check(_ conninfo: String) throws(StorageError) {
-        guard let options = PQconninfoParse(conninfo, nil) else {
-            throw StorageError(
-                code: .badConnectionString, context: "connect",
-                message: "the connection string cannot be read; it should be like \"host=… dbname=… user=…\" or "
-                    + "\"postgresql://…\" (its text is not shown, since it may hold a password)")
-        }
-        PQconninfoFree(options)
-    }
-
-    private static func start(_ settings: ConnectionSettings) -> OpaquePointer? {
-        // Later entries win, so these defaults give way to the connection string, except for the encoding.
-        let options: [(String, String)] = [
-            ("application_name", settings.applicationName), ("tcp_user_timeout", "10000"), ("keepalives_idle", "10"),
-            ("keepalives_interval", "5"), ("keepalives_count", "3"), ("dbname", settings.conninfo),
-            ("client_encoding", "UTF8"),
-        ]
-        let keywords = options.map { strdup($0.0) } + [nil]
-        let values = options.map { strdup($0.1) } + [nil]
-        defer { for text in keywords + values { free(text) } }
-        return PQconnectStartParams(keywords.map { UnsafePointer($0) }, values.map { UnsafePointer($0) }, 1)
-    }
-
-    private func finishConnecting(within patience: Duration) throws(StorageError) {
-        let end = ContinuousClock.now + patience
-        var next = PGRES_POLLING_WRITING
-        while PQstatus(handle) != CONNECTION_BAD {
-            if next == PGRES_POLLING_OK { return }
-            if next == PGRES_POLLING_FAILED { break }
-            let events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT
-            guard pollSocket(events, ContinuousClock.now.duration(to: end)) else {
-                throw StorageError(
-                    code: .cannotConnect, context: "connect", message: "no answer within \(patience.seconds) s")
-            }
-            next = PQconnectPoll(handle)
-        }
-        throw StorageError(code: .cannotConnect, context: "connect", message: libpqMessage)
     }
 }
 

@@ -3,21 +3,27 @@ import Glibc
 /// Waits for a notification on one channel, with a connection and a thread of its own.
 ///
 /// A listening connection can be dead without anybody noticing, so it checks itself, and nothing relies on it: a wait
-/// always ends.
+/// always ends. Through a pooler there is no listening: then a wait is just that.
 public actor Listener {
     private let settings: ConnectionSettings
     private let channel: String
     private let executor: ThreadExecutor
     private let alarm: WakePipe
+    private let onNotice: (@Sendable (String) -> Void)?
     private var held: HeldConnection?
+    private var isPooled = false
     private var lastHeard = ContinuousClock.now
 
     /// How long the connection may be silent before it is checked.
     private let silenceLimit: Duration = .seconds(60)
 
     /// Listens on `channel`, a plain SQL name, from the first wait on.
-    public init(_ settings: ConnectionSettings, channel: String) {
+    /// - Parameter onNotice: hears once that there is no listening.
+    public init(
+        _ settings: ConnectionSettings, channel: String, onNotice: (@Sendable (String) -> Void)? = nil
+    ) {
         self.settings = settings
+        self.onNotice = onNotice
         self.channel = channel
         executor = ThreadExecutor(label: "gloss.listener")
         alarm = WakePipe()
@@ -45,7 +51,10 @@ public actor Listener {
         let end = ContinuousClock.now + timeout
         do {
             let isNew = held == nil
-            let held = try connect()
+            guard let held = try connect() else {
+                _ = alarm.wait(alongside: -1, until: end)
+                return false
+            }
             // What was notified while there was no connection is unknown: look once, as if notified.
             if isNew { return true }
             return try listen(on: held, until: end)
@@ -56,9 +65,18 @@ public actor Listener {
         }
     }
 
-    private func connect() throws(StorageError) -> HeldConnection {
+    /// Nil: the connection goes through a pooler, whose sessions are others' too.
+    private func connect() throws(StorageError) -> HeldConnection? {
         if let held { return held }
+        if isPooled { return nil }
         let fresh = try HeldConnection(settings)
+        guard !fresh.connection.isPooled else {
+            isPooled = true
+            onNotice?(
+                "the database is reached through a connection pooler, which passes no notifications on: new jobs are "
+                    + "seen when gloss looks for them")
+            return nil
+        }
         _ = try fresh.connection.query("listen \(channel)", context: "listen")
         held = fresh
         lastHeard = ContinuousClock.now

@@ -13,17 +13,20 @@ public struct PostgresJobStore: JobStore {
     private let retryPolicy: RetryPolicy
 
     /// A store; connections are made when first needed.
-    /// - Parameter pulseTimeout: the longest wait for the answer to a heartbeat or a rescue; nil: that of the settings. Others
+    /// - Parameters:
+    ///   - pulseTimeout: the longest wait for the answer to a heartbeat or a rescue; nil: that of the settings. Others
     ///   take the worker for dead when it waits too long.
+    ///   - onNotice: hears what an operator should know, once.
     public init(
-        _ settings: ConnectionSettings, retryPolicy: RetryPolicy = RetryPolicy(), pulseTimeout: Duration? = nil
+        _ settings: ConnectionSettings, retryPolicy: RetryPolicy = RetryPolicy(), pulseTimeout: Duration? = nil,
+        onNotice: (@Sendable (String) -> Void)? = nil
     ) {
         work = Session(settings)
         var brisk = settings
         brisk.statementTimeout = pulseTimeout ?? settings.statementTimeout
         brisk.connectTimeout = pulseTimeout ?? settings.connectTimeout
         pulse = Session(brisk)
-        listener = Listener(settings, channel: "gloss_ready")
+        listener = Listener(settings, channel: "gloss_ready", onNotice: onNotice)
         self.retryPolicy = retryPolicy
     }
 
@@ -48,7 +51,19 @@ public struct PostgresJobStore: JobStore {
     }
 
     /// Leases jobs that are due. One that this version cannot read is a failed attempt; another version's may fare better.
+    /// Where the answer is too large for the server, half as many are asked for.
     public func claim(_ budget: ClaimBudget, by worker: WorkerID) async throws -> [ClaimedJob] {
+        do {
+            return try await claimOnce(budget, by: worker)
+        } catch let error as StorageError where error.isTooLarge && budget.jobs > 1 {
+            var less = budget
+            less.jobs /= 2
+            less.bytes /= 2
+            return try await claim(less, by: worker)
+        }
+    }
+
+    private func claimOnce(_ budget: ClaimBudget, by worker: WorkerID) async throws -> [ClaimedJob] {
         let answer = try await work.query(
             "select to_json(c) from gloss.claim($1, $2::uuid, $3, $4, $5, $6::jsonb) c",
             worker.parameters + [
@@ -108,18 +123,20 @@ public struct PostgresJobStore: JobStore {
         return answer.scalar == "t"
     }
 
-    /// Ends leases in one statement. If the database refuses the content of one of several reports, they are written
-    /// one by one, and the one that is refused becomes a dead job with the database's reason.
+    /// Ends leases in one statement. If the database refuses the content of one of several reports, or all of them are too
+    /// much, they are written one by one, and the one that is refused becomes a dead job with the database's reason.
     public func record(_ reports: [JobReport], by worker: WorkerID) async throws -> [Receipt] {
         guard !reports.isEmpty else { return [] }
         do {
             return try await send(reports, by: worker)
-        } catch let error as StorageError where error.disposition == .permanent {
+        } catch let error as StorageError where error.disposition == .permanent || error.isTooLarge {
             guard let only = reports.first, reports.count == 1 else {
                 var receipts: [Receipt] = []
                 for report in reports { receipts += try await record([report], by: worker) }
                 return receipts
             }
+            // The server's want of memory passes.
+            guard error.sqlState != "53200" else { throw error }
             return try await bury(only, because: error, by: worker)
         }
     }
@@ -148,12 +165,14 @@ public struct PostgresJobStore: JobStore {
         _ = try? await work.query("select gloss.announce($1::bigint[])", [SQLValue(ended)], context: "announce")
     }
 
-    /// Takes back the jobs of silent workers.
+    /// Takes back the jobs of silent workers, and does a small chore of the queue's, if one is due. That the chore fails is
+    /// no error: another daemon does it, or this one later.
     public func rescue() async throws -> RescueReport {
         let answer = try await pulse.query(
             "select lost_workers, rescued + released, poisoned from gloss.rescue()", context: "rescue")
         let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
         guard counts.count == 3 else { throw StorageError.unexpected("rescue") }
+        _ = try? await pulse.query("select gloss.maintain()", context: "maintain")
         return RescueReport(lostWorkerCount: counts[0], rescuedCount: counts[1], poisonedCount: counts[2])
     }
 
@@ -179,6 +198,13 @@ public struct PostgresJobStore: JobStore {
             [SQLValue(origin), SQLValue(pause.seconds), SQLValue(reason)], context: "park")
     }
 
+    /// How many jobs of each task and model are in which state; the model `""` is any.
+    public func queueMetrics() async throws -> [QueueDepth] {
+        try await work.rows(
+            WireDepth.self, "select * from gloss.queue_metrics() order by task, model", context: "queue metrics"
+        ).map(\.depth)
+    }
+
     /// Waits for a notification, for `timeout` at most. Without a listening connection it just waits.
     public func waitForWork(timeout: Duration) async throws {
         await listener.wait(timeout: timeout)
@@ -189,6 +215,23 @@ public struct PostgresJobStore: JobStore {
         await work.close()
         await pulse.close()
         await listener.close()
+    }
+}
+
+/// A row of `gloss.queue_metrics`.
+private struct WireDepth: Decodable {
+    var task: String
+    var model: String
+    var waiting: Int
+    var running: Int
+    var done: Int
+    var dead: Int
+    var oldest_seconds: Double?
+
+    var depth: QueueDepth {
+        QueueDepth(
+            task: task, model: model, waiting: waiting, running: running, done: done, dead: dead,
+            oldestSeconds: oldest_seconds)
     }
 }
 

@@ -54,6 +54,9 @@ public actor Session {
         try run { try $0.stream(sql, parameters, context: context, onRow: onRow) }
     }
 
+    /// Whether a connection pooler is between.
+    public func isPooled() throws -> Bool { try run { $0.isPooled } }
+
     /// Closes the connection. The next call opens it again.
     public func close() { held = nil }
 
@@ -81,8 +84,7 @@ extension StorageError {
     var endsConnection: Bool {
         switch code {
         case .cannotConnect, .connectionLost, .timedOut, .unexpectedAnswer: true
-        // A server that shuts down says so (57P01, 57P02) and hangs up.
-        case .refused(let state): state.hasPrefix("57P") || state.hasPrefix("08")
+        case .refused(let state): SQLStateRule.of(state).endsConnection
         case .badConnectionString, .migration: false
         }
     }

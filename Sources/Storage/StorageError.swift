@@ -55,26 +55,17 @@ public struct StorageError: Error, Sendable, Equatable, CustomStringConvertible 
         switch code {
         case .cannotConnect, .connectionLost, .timedOut: .retry
         case .badConnectionString, .unexpectedAnswer, .migration: .fatal
-        case .refused(let state): Self.disposition(ofSQLState: state)
+        case .refused(let state): SQLStateRule.of(state).disposition
         }
     }
+
+    /// Whether the same might succeed with less: the answer, or what was sent, is too large.
+    public var isTooLarge: Bool { sqlState == "53200" || sqlState?.hasPrefix("54") == true }
 
     /// One line for a person.
     public var description: String {
         let state = sqlState.map { " [\($0)]" } ?? ""
         let advice = hint.map { " (\($0))" } ?? ""
         return "\(context): \(message)\(advice)\(state)"
-    }
-
-    private static func disposition(ofSQLState state: String) -> Disposition {
-        switch state.prefix(2) {
-        // Connection, transaction rollback, resources, operator intervention, system error, lock not available.
-        case "08", "40", "53", "57", "58": .retry
-        case "55": state == "55P03" ? .retry : .permanent
-        // Data, constraint, no such row, raised by our own functions.
-        case "22", "23", "P0": .permanent
-        // Authorisation, no such database, schema, function or privilege, internal error.
-        default: .fatal
-        }
     }
 }

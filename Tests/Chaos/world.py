@@ -65,7 +65,7 @@ class World:
         self.steps = collections.Counter()  # of those who steer, and what they were told
         self.leaks = set()
         self.checking = threading.Lock()  # held while nothing may be checked
-        self.web = Web(REPOSITORY / "Tests/Fixtures/images", options.delay, self.poisoned)
+        self.web = Web(REPOSITORY / "Tests/Fixtures/images", options.delay)
         self.web.hosts = HOSTS
         self.cluster = cluster.Cluster(self.root)
         self.pooler = Pooler(self.root, self.cluster.folder, self.children)
@@ -178,13 +178,14 @@ class World:
         for role in ("worker", "producer", "admin"):
             self.ask(f"create role chaos_{role} login in role gloss_{role}")
         self.ask(schema.SCHEMA)
+        self.ask(schema.SETTINGS.format(rescue=self.rescue))
         self.cluster.add_standby()
         if self.pooled:
             self.pooler.start()
         settings = {
             "GLOSS_MODEL": str(self.options.model.resolve()), "GLOSS_POLL_SECONDS": "0.5", "GLOSS_THREADS": "1",
             "GLOSS_HEARTBEAT_SECONDS": str(self.rescue / 8), "GLOSS_RESCUE_SECONDS": str(self.rescue),
-            "GLOSS_BATCH_SIZE": "12", "GLOSS_FETCH_NETWORKS": "127.0.0.0/8", "GLOSS_FETCH_PORTS": str(self.web.port),
+            "GLOSS_MAX_JOBS": "12", "GLOSS_FETCH_NETWORKS": "127.0.0.0/8", "GLOSS_FETCH_PORTS": str(self.web.port),
             "GLOSS_FETCH_TIMEOUT_SECONDS": "5", "GLOSS_FETCH_CONNECT_TIMEOUT_SECONDS": "3",
             "GLOSS_FETCH_MAX_BYTES": "1000000", "GLOSS_FETCH_PER_HOST_CONCURRENCY": "16", "GLOSS_KV_CACHE_MB": "64",
             "GLOSS_LOG_LEVEL": "info", "GLOSS_DRAIN_SECONDS": "20",
@@ -202,9 +203,18 @@ class World:
 
     # Watching
 
-    def poisoned(self, number, key):
-        """A daemon asked for a poisonous image."""
-        self.daemons[number].kill("poison")
+    def begun(self, daemon, call, jobs):
+        """A daemon's engine begins jobs, or keeps a view of one. The poisonous kill it: at once, or, objects, when a view
+        is kept, as long as one is left."""
+        if not self.ledger.has_poison():
+            return
+        try:
+            found = self.ask(schema.POISON.format(jobs=",".join(map(str, jobs))))
+        except self.AWAY:
+            return
+        for template, rescues in found:
+            if template == "poison" or call == "checkpoint" or int(rescues) > 1:
+                return daemon.kill("poison")
 
     def harm_all(self, kind):
         """Notes what may silence every daemon, or take its leases from it."""

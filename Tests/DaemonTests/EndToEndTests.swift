@@ -171,7 +171,7 @@ import Testing
             from generate_series(1, 60) i
             """)
         var settings = GlossdProcess.settings(database, ports: [server.port, slow.port])
-        settings["GLOSS_BATCH_SIZE"] = "8"
+        settings["GLOSS_MAX_JOBS"] = "8"
         let daemon = try GlossdProcess(settings)
         defer { gate.signal() }  // also when it fails: the server's thread waits
         try await eventually("select count(*) = 60 from gloss.result", in: database, [daemon])
@@ -270,7 +270,7 @@ import Testing
         let wrong: [(settings: [String: String], status: Int32, words: [String])] = [
             ([:], 78, ["GLOSS_MODEL", "is missing"]),
             (["GLOSS_MODEL": model, "GLOSS_THREADS": "many"], 78, ["threads", "whole number"]),
-            (["GLOSS_MODEL": model, "GLOSS_BATCH_SIZE": "0"], 78, ["batch_size", "1 to 1024"]),
+            (["GLOSS_MODEL": model, "GLOSS_MAX_JOBS": "0"], 78, ["max_jobs", "1 to 1024"]),
             (["GLOSS_MODEL": model, "GLOSS_BATHC_SIZE": "1"], 78, ["GLOSS_BATHC_SIZE", "not known"]),
             (["GLOSS_MODEL": model, "GLOSS_FETCH_NETWORKS": "10.0.0.0/33"], 78, ["10.0.0.0/33"]),
             (["GLOSS_MODEL": "/nowhere"], 70, ["/nowhere/config.json", "no such file"]),

@@ -214,3 +214,37 @@ begin
           union all select job_id from gloss.paused_job) x
     left join gloss.job j on j.id = x.job_id;
 end $$;
+
+-- All that is wrong after two sessions have done what they do. cancelled: what gloss.cancel said, if nobody has run its
+-- jobs again or forgotten them. receipts: what gloss.record said, if nobody has forgotten its results.
+create function interleaving.verdict(cancelled bigint, receipts text[]) returns setof text
+language plpgsql
+as $$
+begin
+    return query select * from interleaving.faults();
+    if cancelled is not null then
+        return query
+        select format('cancel said %s, and %s are cancelled', cancelled, count(*))
+        from gloss.dead_job d where d.code = 'cancelled' having count(*) <> cancelled
+        union all
+        select format('cancel left %s: %s', s.state, s.key)
+        from gloss.job_state s where s.batch = 'b' and s.state not in ('done', 'dead', 'pruned') and s.key not like 'new-%';
+    end if;
+    if receipts is not null then
+        return query
+        select format('record said %s of job %s, and that is not so', x.receipt, r.report ->> 'job')
+        from interleaving.fact f
+        cross join lateral jsonb_array_elements(f.value) with ordinality r (report, n)
+        join unnest(receipts) with ordinality x (receipt, n) on x.n = r.n
+        cross join lateral (
+            select exists (select from gloss.annotation a where a.fence = (r.report ->> 'fence')::bigint)
+                   or exists (select from gloss.superseded s where s.fence = (r.report ->> 'fence')::bigint) as has_result,
+                   exists (select from gloss.attempt t where t.fence = (r.report ->> 'fence')::bigint
+                           and t.outcome in ('failed', 'released')) as has_attempt) y
+        where f.name = 'alive' and case r.report ->> 'outcome' when 'completed' then y.has_result else y.has_attempt end
+              <> (x.receipt = 'recorded')
+          -- Given back by another way: that attempt has the same fence.
+          and not (x.receipt = 'stale' and r.report ->> 'outcome' <> 'completed');
+    end if;
+    return query select 'nobody looks at ' || u from interleaving.unclaimed() u;
+end $$;

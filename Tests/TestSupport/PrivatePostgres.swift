@@ -71,6 +71,9 @@ public actor PrivatePostgres {
         let settings = TestDatabase(name: "gloss_template", socketDirectory: place.socketDirectory, port: port)
             .settings()
         _ = try await Migrator(settings, directory: TestDatabase.migrationsDirectory).apply()
+        // Rescues need not wait for the server's youth to pass.
+        try await runSQL(
+            "update gloss.setting set value = '0' where name = 'restart_grace'", in: "gloss_template", place)
         for user in TestDatabase.User.allCases where user != .superuser {
             let membership = user.role.map { " in role \($0)" } ?? ""
             try await runSQL("create role \(user.rawValue) login\(membership)", in: "postgres", place)

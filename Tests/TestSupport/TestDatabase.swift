@@ -39,10 +39,9 @@ public struct TestDatabase: Sendable {
     /// Where the server also listens on 127.0.0.1.
     let port: Int?
 
-    /// A libpq connection string. The server counts as up for ever, so that rescues need not wait for its youth to pass.
+    /// A libpq connection string.
     public func conninfo(as user: User = .superuser) -> String {
-        "host=\(socketDirectory)\(port.map { " port=\($0)" } ?? "") dbname=\(name) user=\(user.rawValue) "
-            + "options='-c gloss.up_since=-infinity'"
+        "host=\(socketDirectory)\(port.map { " port=\($0)" } ?? "") dbname=\(name) user=\(user.rawValue)"
     }
 
     /// Connection settings with time-outs fit for tests.
@@ -60,25 +59,36 @@ public struct TestDatabase: Sendable {
     /// Administration, as glossctl has it.
     public func administration(as user: User = .admin) -> Administration { Administration(settings(as: user)) }
 
-    /// Lets time pass: workers have been silent, and delayed jobs have waited, for longer.
+    /// Lets time pass: workers have been silent, and delayed jobs have waited, for longer. A worker that is silent now was
+    /// seen to be so before.
     public func advance(by duration: Duration) async throws {
+        let seconds = SQLValue(Double(duration.components.seconds))
         // A statement of its own: claims lock rows of gloss.scheduled first, and then those of gloss.lane.
+        try await query("update gloss.lane set moved_at = moved_at - make_interval(secs => $1)", [seconds])
+        try await query("update gloss.chore set done_at = done_at - make_interval(secs => $1)", [seconds])
         try await query(
             """
-            update gloss.lane set moved_at = moved_at - make_interval(secs => $1),
-                                  swept_at = swept_at - make_interval(secs => $1)
-            """, [SQLValue(Double(duration.components.seconds))])
-        try await query(
-            """
-            with a as (update gloss.incarnation set heartbeat_at = heartbeat_at - make_interval(secs => $1)),
-                 b as (update gloss.parked_host set until = until - make_interval(secs => $1))
+            with a as (
+                update gloss.registered_worker
+                set heartbeat_at = heartbeat_at - make_interval(secs => $1),
+                    previous_at = previous_at - make_interval(secs => $1),
+                    stopped_at = stopped_at - make_interval(secs => $1),
+                    suspected_at = heartbeat_at - make_interval(secs => $1), suspected_beats = beats
+            ), b as (update gloss.parked_origin set until = until - make_interval(secs => $1))
             update gloss.scheduled set run_at = run_at - make_interval(secs => $1)
-            """, [SQLValue(Double(duration.components.seconds))])
+            """, [seconds])
     }
 
-    /// Jobs that are not in exactly one state: none, always.
+    /// Jobs that are not in exactly one state or where nobody looks for them, and counts that are not those of the tables:
+    /// none, always.
     public func misplacedJobs() async throws -> [[String?]] {
-        try await query("select * from gloss.misplaced_job").rows
+        try await query(
+            """
+            select job_id::text, reason from gloss.misplaced_job
+            union all select concat_ws(' ', batch, task, model), format('%s: counted %s, found %s', what, counted, found)
+            from gloss.miscount
+            """
+        ).rows
     }
 
     /// A session.

@@ -6,7 +6,7 @@ for side in left right; do
     configure "glossd@$side" <<YAML
 threads: 1
 cpus: $([ $side = left ] && echo 0 || echo $last)
-batch_size: 16
+max_jobs: 16
 health: { port: $port }
 YAML
     echo "GLOSS_MODEL_NAME=$side" >"/etc/gloss/glossd@$side.env"

@@ -141,7 +141,7 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
     func begin(_ claimed: [[String?]], _ worker: [SQLValue], _ session: Session) async throws {
         guard self == .gloss else { return }
         let leases = claimed.map(Self.lease)
-        let sql = "select gloss.begin($1, $2::uuid, $3::bigint[], $4::bigint[])"
+        let sql = "select gloss.begin_jobs($1, $2::uuid, $3::bigint[], $4::bigint[])"
         let parameters = worker + [SQLValue(leases.map(\.job)), SQLValue(leases.map(\.fence))]
         _ = try await session.query(sql, parameters, context: "bench")
     }

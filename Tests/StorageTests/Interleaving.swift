@@ -1,0 +1,142 @@
+import Foundation
+import Storage
+import Synchronization
+import TestSupport
+
+/// Two sessions whose statements end in a chosen order, as in PostgreSQL's isolation tester. A statement runs until it
+/// ends or waits for another session, and a third session sees which.
+///
+/// A fourth session may hold a table, so that the first one's call stops within itself, at its first write there.
+struct Interleaving: Sendable {
+    private let first: Session
+    private let second: Session
+    private let watcher: Session
+    private let blocker: Session
+    private let pids: (first: String, second: String)
+
+    /// Connects to `database`, and puts the fixture's functions into it.
+    init(_ database: TestDatabase) async throws {
+        (first, second) = (database.session(), database.session())
+        (watcher, blocker) = (database.session(), database.session())
+        try await watcher.script(Self.fixture())
+        let pids = try await (
+            first.query("select pg_backend_pid()").scalar, second.query("select pg_backend_pid()").scalar
+        )
+        self.pids = (pids.0 ?? "", pids.1 ?? "")
+    }
+
+    /// The SQL of worlds and of what must hold in them.
+    static func fixture() throws -> String {
+        let root = URL(fileURLWithPath: TestDatabase.migrationsDirectory).deletingLastPathComponent()
+        return try String(
+            contentsOf: root.appendingPathComponent("Tests/Fixtures/interleaving.sql"), encoding: .utf8)
+    }
+
+    /// Makes a world, in which each meeting begins from now on.
+    func build(_ world: InterleavingWorld) async throws {
+        _ = try await watcher.query("select interleaving.build($1)", [SQLValue(world.rawValue)])
+    }
+
+    /// Lets two calls meet in the world as it was built.
+    /// - Returns: what is wrong afterwards.
+    func meet(_ one: InterleavedCall, _ other: InterleavedCall, _ meeting: Meeting) async throws -> [String] {
+        _ = try await watcher.query("select interleaving.reset()")
+        if meeting == .secondBeganFirst { try await second.script("begin; select pg_current_xact_id()") }
+        try await first.script("begin")
+        let former = Statement(one.sql, in: first)
+        guard try await settles(former, pids.first) else { throw InterleavingError("\(one) waits for nobody") }
+        if meeting == .bothOpen { try await second.script("begin") }
+        let latter = Statement(other.sql, in: second)
+        _ = try await settles(latter, pids.second)
+        try await first.script(meeting == .rollback ? "rollback" : "commit")
+        let answers = await [(one, former.answer()), (other, latter.answer())]
+        if meeting == .bothOpen || meeting == .secondBeganFirst { try await second.script("commit") }
+        return try await verdict(meeting == .rollback ? [answers[1]] : answers, both: [one, other])
+    }
+
+    /// Lets the second call come while the first one stands at its first write to `table`.
+    /// - Returns: what is wrong afterwards; nil if the first call does not write there.
+    func meet(_ one: InterleavedCall, at table: String, _ other: InterleavedCall) async throws -> [String]? {
+        _ = try await watcher.query("select interleaving.reset()")
+        try await blocker.script("begin; lock table gloss.\(table) in share mode")
+        let former = Statement(one.sql, in: first)
+        guard try await !settles(former, pids.first) else {
+            try await blocker.script("rollback")
+            _ = await former.answer()
+            return nil
+        }
+        let latter = Statement(other.sql, in: second)
+        _ = try await settles(latter, pids.second)
+        try await blocker.script("rollback")
+        return try await verdict([(one, await former.answer()), (other, await latter.answer())], both: [one, other])
+    }
+
+    /// Removes what the meetings left behind.
+    func tidy() async throws { _ = try await watcher.query("vacuum") }
+
+    /// Waits until a statement has ended, or waits for another session.
+    private func settles(_ statement: Statement, _ pid: String) async throws -> Bool {
+        let end = ContinuousClock.now + .seconds(30)
+        while ContinuousClock.now < end {
+            if statement.hasEnded { return true }
+            let waits = try await watcher.query("select pg_blocking_pids($1) <> '{}'", [SQLValue(pid)]).scalar == "t"
+            if waits && !statement.hasEnded { return false }
+        }
+        throw InterleavingError("a statement neither ends nor waits")
+    }
+
+    private func verdict(
+        _ answers: [(InterleavedCall, Result<ResultSet, any Error>)], both calls: [InterleavedCall]
+    ) async throws -> [String] {
+        var faults: [String] = []
+        var (cancelled, receipts): (String?, String?)
+        for (call, answer) in answers {
+            switch answer {
+            case .failure(let error): faults.append("\(call): \(error)")
+            case .success(let result) where call == .enqueue && result.scalar != "0": faults.append("enqueue: no job")
+            case .success(let result) where call.cancels: cancelled = result.scalar
+            case .success(let result) where call == .record: receipts = result.scalar
+            case .success: break
+            }
+        }
+        let forgets = calls.contains(where: \.forgets)
+        if forgets || calls.contains(where: \.revives) || calls.allSatisfy(\.cancels) { cancelled = nil }
+        if forgets || calls == [.record, .record] { receipts = nil }
+        return faults
+            + (try await watcher.query(
+                "select * from interleaving.verdict($1, $2)", [SQLValue(cancelled), SQLValue(receipts)]
+            ).rows.compactMap { $0.first ?? nil })
+    }
+}
+
+/// A statement that runs while the test goes on.
+private final class Statement: Sendable {
+    private let task: Task<Result<ResultSet, any Error>, Never>
+    private let ended: Ended
+
+    private final class Ended: Sendable {
+        let value = Mutex(false)
+    }
+
+    init(_ sql: String, in session: Session) {
+        let ended = Ended()
+        self.ended = ended
+        task = Task {
+            let answer: Result<ResultSet, any Error>
+            do { answer = .success(try await session.query(sql)) } catch { answer = .failure(error) }
+            ended.value.withLock { $0 = true }
+            return answer
+        }
+    }
+
+    var hasEnded: Bool { ended.value.withLock { $0 } }
+
+    func answer() async -> Result<ResultSet, any Error> { await task.value }
+}
+
+/// Two sessions do not do what a meeting needs.
+struct InterleavingError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
