@@ -76,7 +76,8 @@ let package = Package(
         .executableTarget(
             name: "Daemon",
             dependencies: [
-                "Annotation", "Images", "Inference", "Queue", "Storage", "Work", "CSandbox", "CSystemd", "CThreadSanitizer",
+                "Annotation", "Images", "Inference", "Queue", "Storage", "Work", "CSandbox", "CSystemd",
+                "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
                 .product(name: "Configuration", package: "swift-configuration"),

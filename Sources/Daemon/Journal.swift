@@ -24,7 +24,8 @@ struct Journal: Sendable {
                 metadata: ["jobs": "\(leases.map(\.job))"])
         case .checkpointFailed(let job, let view, let error):
             logger.warning(
-                "a finished view could not be kept", metadata: ["job": "\(job)", "view": "\(view)", "error": "\(error)"]
+                "a finished view could not be kept",
+                metadata: ["job": "\(job)", "view": "\(view)", "error": "\(error)"]
             )
         case .storeFailed(let statement, let problem):
             metrics.databaseFailed()

@@ -51,7 +51,11 @@ struct WorkDriver: Service {
         defer { timer?.cancel() }
         inbox.yield(.started)
         for await event in events {
-            for effect in state.handle(event, now: .now) {
+            let start = ContinuousClock.now
+            let effects = state.handle(event, now: start)
+            // Reading answers is what an answer costs here.
+            if case .answered = event { metrics.spent(.parse, since: start) }
+            for effect in effects {
                 switch effect {
                 case .setTimer(let instant):
                     timer?.cancel()

@@ -101,7 +101,8 @@ struct Origins {
     }
 
     private func mayStart(_ origin: String, _ now: Instant) -> Bool {
-        guard let record = records[origin], record.active.count < limit(of: origin, record), pause(of: origin, now) == nil
+        guard let record = records[origin], record.active.count < limit(of: origin, record),
+            pause(of: origin, now) == nil
         else { return false }
         return record.active.isEmpty || activeCount < maxFetches - maxFetches / 4
     }
@@ -111,7 +112,8 @@ struct Origins {
         if origin.isEmpty { return max(1, maxFetches / 2) }
         if let record, record.doubtCount > 0 { return 0 }
         // One fetch finds out whether the origin answers, or whether its pause is over. Those that hang leave places for others.
-        guard let record, record.hasAnswered, record.parkingCount == 0, record.detour?.count ?? 0 < Self.threshold else {
+        guard let record, record.hasAnswered, record.parkingCount == 0, record.detour?.count ?? 0 < Self.threshold
+        else {
             return 1
         }
         return max(1, min(fetchesPerOrigin / max(1, daemonCount), maxFetches - maxFetches / 4))

@@ -26,7 +26,9 @@ struct Reachability<Key: Hashable & Sendable>: Sendable {
 
     mutating func add(_ doubt: Doubt) {
         doubts.append(doubt)
-        if failing[doubt.part, default: []].count < Self.threshold { failing[doubt.part, default: []].insert(doubt.origin) }
+        if failing[doubt.part, default: []].count < Self.threshold {
+            failing[doubt.part, default: []].insert(doubt.origin)
+        }
     }
 
     /// An origin answered. The doubts that are to be believed.

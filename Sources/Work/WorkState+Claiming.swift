@@ -127,7 +127,8 @@ extension WorkState {
         // A few at a time rather than one with each job that leaves.
         guard room > 0, room >= window / 4 || supply.aheadCount == 0 else { return nil }
         let claim = ClaimBudget(
-            jobs: costs.isMeasured || window > 2 ? room : 1, bytes: claiming.bytes, seconds: max(0, ahead - supply.aheadSeconds),
+            jobs: costs.isMeasured || window > 2 ? room : 1, bytes: claiming.bytes,
+            seconds: max(0, ahead - supply.aheadSeconds),
             weights: costs.weights)
         return (claim, false)
     }

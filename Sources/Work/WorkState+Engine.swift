@@ -75,10 +75,11 @@ extension WorkState {
     /// The engine does not wait for a database that is silent.
     mutating func submitOverdue() {
         let isSilent = announcing.sentAt.map { now - $0 >= settings.beginPatience } ?? false
-        submit(line.filter { lease in
-            guard case .announced(let since) = jobs[lease]?.state else { return false }
-            return isSilent || announcing.backoff.isFailing || now - since >= settings.beginPatience
-        })
+        submit(
+            line.filter { lease in
+                guard case .announced(let since) = jobs[lease]?.state else { return false }
+                return isSilent || announcing.backoff.isFailing || now - since >= settings.beginPatience
+            })
     }
 
     var announceDeadline: Instant? {

@@ -168,7 +168,8 @@ extension WorkState {
         case .idle, .stopped: nil
         case .registering: life.registerBackoff.until
         case .working: worker == nil ? life.registerBackoff.until : life.nextBeat
-        case .draining(let until): [until > now ? until : until + settings.farewell, life.nextBeat ?? until].filter { $0 > now }.min()
+        case .draining(let until):
+            [until > now ? until : until + settings.farewell, life.nextBeat ?? until].filter { $0 > now }.min()
         case .leaving(let until, _): until
         }
     }

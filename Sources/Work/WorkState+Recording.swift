@@ -14,7 +14,9 @@ struct Recording {
 
 extension WorkState {
     mutating func record() {
-        guard recording.sent.isEmpty, !recording.outbox.isEmpty, recording.backoff.isOver(now), let worker else { return }
+        guard recording.sent.isEmpty, !recording.outbox.isEmpty, recording.backoff.isOver(now), let worker else {
+            return
+        }
         recording.sent = Array(recording.outbox.prefix(recording.most))
         recording.outbox.removeFirst(recording.sent.count)
         emit(.record(recording.sent, by: worker))

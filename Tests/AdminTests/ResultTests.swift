@@ -78,9 +78,9 @@ import Testing
         #expect(row["caption"] == "a \"red\", cube\n")
         #expect(row["samples"] == "[\"a \\\"red\\\", cube\\n\"]")
         let boxes = try await tool("results", "detection", "--format", "csv").output
-        #expect(boxes.contains("d,m,1,cat,0.75,0.125,0.25,0.5,1,"))
+        #expect(boxes.contains("d,1,cat,0.75,0.125,0.25,0.5,1,"))
         let nothing = try await tool("results", "answer", "--since", "2100-01-01", "--format", "csv").output
-        #expect(nothing.hasPrefix("key,model,question,answer,"))
+        #expect(nothing.hasPrefix("key,question,answer,"))
     }
 
     @Test func limitsAndTimes() async throws {

@@ -31,6 +31,16 @@ import Testing
         return counts.compactMap { $0.flatMap { Int($0) } }.reduce(0, +)
     }
 
+    /// Maintains until it is so: transactions of other tests hold the removal up as long as they last.
+    private func maintain(until isSo: () async throws -> Bool) async throws {
+        for _ in 0..<600 {
+            while try await maintain() > 0 {}
+            if try await isSo() { return }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        Issue.record("it never came to be so")
+    }
+
     /// Rows and lanes are as old as they have to be.
     private func age() async throws {
         try await database.query("update gloss.batch set created_at = created_at - interval '2 days'")
@@ -53,8 +63,7 @@ import Testing
         try await forget("a")
         try await age()
         #expect(try await names() == ["empty,used", "old", "1"])
-        while try await maintain() > 0 {}
-        #expect(try await names() == ["used", nil, "0"])
+        try await maintain { try await names() == ["used", nil, "0"] }
         #expect(try await admin.depth().map(\.waiting) == [1])
     }
 
@@ -70,8 +79,7 @@ import Testing
         try await database.query("update gloss.annotation set finished_at = finished_at - interval '2 days'")
         try await age()
         _ = try await admin.prune(Retention(results: "1 day"))
-        while try await maintain() > 0 {}
-        #expect(try await admin.batches().isEmpty)
+        try await maintain { try await admin.batches().isEmpty }
         #expect(try await admin.depth().map(\.done) == [3])
     }
 
@@ -112,8 +120,7 @@ import Testing
         for _ in 1...4 { _ = try await maintain() }
         #expect(try await names()[0] == "b")
         try await session.script("commit")
-        for _ in 1...2 { _ = try await maintain() }
-        #expect(try await names()[0] == nil)
+        try await maintain { try await names()[0] == nil }
         await session.close()
     }
 
@@ -152,7 +159,9 @@ import Testing
         try await enqueue("a")
         let store = database.store()
         let worker = try await store.register(Samples.worker())
-        for _ in 1...5 { try await release(try #require(try await store.claim(limit: 1, by: worker).first), by: worker) }
+        for _ in 1...5 {
+            try await release(try #require(try await store.claim(limit: 1, by: worker).first), by: worker)
+        }
         let history = try await database.query("select outcome, cause, code, count from gloss.attempt")
         #expect(history.rows == [["released", "host", "http_429", "5"]])
         #expect(try await admin.explain(JobID(rawValue: 1)).last?.contains("released 5 times since ") == true)
@@ -179,7 +188,8 @@ import Testing
         let store = database.store()
         let worker = try await store.register(Samples.worker())
         for number in 1...3 {
-            _ = try await admin.enqueue(Samples.caption("https://gone.example/\(number)"), EnqueueOptions(key: "\(number)"))
+            _ = try await admin.enqueue(
+                Samples.caption("https://gone.example/\(number)"), EnqueueOptions(key: "\(number)"))
         }
         try await store.park(origin: "https://gone.example", for: .seconds(60), reason: "connection refused")
         try await database.query("update gloss.parked_origin set since = since - interval '2 days'")

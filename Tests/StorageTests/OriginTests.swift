@@ -18,7 +18,7 @@ import Testing
 
     @Test func spellsAnOriginAsTheFetcherDoes() async throws {
         #expect(Self.cases.count > 60)
-        let session = try await PrivatePostgres.shared.makeDatabase().session(as: .reader)
+        let session = try await PrivatePostgres.shared.makeDatabase().session()
         for (url, origin) in Self.cases {
             let found = try await session.query("select gloss.origin_of($1)", [SQLValue(url)]).scalar
             #expect(found == origin, "\(url)")

@@ -44,8 +44,18 @@ import Testing
     /// Calls `maintain` until it finds nothing more to do.
     private func tidy() async throws {
         while try await database.query(
-            "select folded + requeued + removed > 0 from gloss.maintain(true)").scalar == "t"
-        {}
+            "select folded + requeued + removed > 0 from gloss.maintain(true)"
+        ).scalar == "t" {}
+    }
+
+    /// Tidies up until it is so: transactions of other tests hold the removal up as long as they last.
+    private func tidy(until isSo: () async throws -> Bool) async throws {
+        for _ in 0..<600 {
+            try await tidy()
+            if try await isSo() { return }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        Issue.record("it never came to be so")
     }
 
     @Test func whatIsFoundIsARow() async throws {
@@ -88,11 +98,9 @@ import Testing
         try await tidy()
         #expect(try await counts("image", "image_use") == ["2", "2"])
         _ = try await database.query("select gloss.forget(key => 'two')")
-        try await tidy()
-        #expect(try await counts("image", "image_use") == ["1", "1"])
+        try await tidy { try await counts("image", "image_use") == ["1", "1"] }
         _ = try await admin.prune(Retention(results: "0"))
-        try await tidy()
-        #expect(try await counts("image", "image_use", "finding") == ["0", "0", "0"])
+        try await tidy { try await counts("image", "image_use", "finding") == ["0", "0", "0"] }
     }
 
     /// An image is about to be removed when another result names it: it stays, whoever is quicker.
@@ -119,8 +127,7 @@ import Testing
             """)
         #expect(old.rows == [["cat"], ["dog"]])
         #expect(try await admin.forget(.batch("b")) == 1)
-        try await tidy()
-        #expect(try await counts("finding", "superseded", "image_use", "image") == ["0", "0", "0", "0"])
+        try await tidy { try await counts("finding", "superseded", "image_use", "image") == ["0", "0", "0", "0"] }
     }
 
     /// Beside the first stage's responses others are kept, with questions and a distribution each.
@@ -199,7 +206,8 @@ import Testing
         provenance.settings = job.spec.settings
         let record = AnnotationRecord(result: Samples.result([Samples.response("a")]), provenance: provenance)
         _ = try await store.record([JobReport(job, .completed(record))], by: worker)
-        let kept = "select a.settings is null, r.settings ->> 'max_tokens' from gloss.annotation a join gloss.result r "
+        let kept =
+            "select a.settings is null, r.settings ->> 'max_tokens' from gloss.annotation a join gloss.result r "
             + "using (job_id)"
         #expect(try await database.query(kept).rows == [["t", "64"]])
         _ = try await admin.rerun(.everything)

@@ -140,7 +140,7 @@ import Testing
         let nothing = Samples.completed(Samples.result([]))
         let reports = [JobReport(jobs[0], Samples.completed()), JobReport(jobs[1], nothing)]
         #expect(try await store.record(reports, by: worker) == [.recorded, .unrecordable])
-        #expect(try await store.record(reports, by: worker) == [.alreadyRecorded, .alreadyRecorded])
+        #expect(try await store.record(reports, by: worker) == [.alreadyRecorded, .stale])
         let dead = try await database.query("select key, code from gloss.dead", as: .reader)
         #expect(dead.rows == [["bad", "unrecordable"]])
         #expect(try await database.misplacedJobs() == [])
@@ -161,7 +161,7 @@ import Testing
         let caption = try #require(ResultView(rawValue: "caption"))
         let reader = database.administration(as: .reader)
         try await reader.exportText(caption, batch: "many") { columns in
-            #expect(columns.starts(with: ["key", "model", "caption"]))
+            #expect(columns.starts(with: ["key", "caption"]))
         } onRow: { row in
             rows.count(row[0] != nil)
         }

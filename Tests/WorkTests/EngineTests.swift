@@ -7,7 +7,9 @@ import Testing
 /// Announcements, answers and checkpoints.
 @Suite struct EngineTests {
     /// A daemon with jobs whose images are here, and all effects since they were claimed.
-    private func ready(_ specs: [JobSpec], _ settings: WorkSettings = WorkSettings()) -> (Harness, [Effect], [ClaimedJob]) {
+    private func ready(_ specs: [JobSpec], _ settings: WorkSettings = WorkSettings()) -> (
+        Harness, [Effect], [ClaimedJob]
+    ) {
         var harness = Harness(settings)
         harness.register()
         harness.take(.memory(free: .max))
@@ -26,7 +28,8 @@ import Testing
     }
 
     private func decoded(_ image: ImageID) -> DecodedImage {
-        let info = ImageInfo(sha256: "s\(image.number)", width: 2, height: 1, orientation: 1, format: "png", byteCount: 10)
+        let info = ImageInfo(
+            sha256: "s\(image.number)", width: 2, height: 1, orientation: 1, format: "png", byteCount: 10)
         return DecodedImage(source: SourceImage(info: info, finalURL: "u"), byteCount: 100, seconds: 0.1)
     }
 

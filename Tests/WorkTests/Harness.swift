@@ -40,9 +40,13 @@ extension [Effect] {
         compactMap { if case .fetch(let image, let url) = $0 { (image, url) } else { nil } }
     }
 
-    var submitted: [EngineQuery] { compactMap { if case .submit(let queries) = $0 { queries } else { nil } }.flatMap(\.self) }
+    var submitted: [EngineQuery] {
+        compactMap { if case .submit(let queries) = $0 { queries } else { nil } }.flatMap(\.self)
+    }
 
-    var records: [JobReport] { compactMap { if case .record(let reports, _) = $0 { reports } else { nil } }.flatMap(\.self) }
+    var records: [JobReport] {
+        compactMap { if case .record(let reports, _) = $0 { reports } else { nil } }.flatMap(\.self)
+    }
 
     var begins: [[Lease]] { compactMap { if case .begin(let leases, _) = $0 { leases } else { nil } } }
 

@@ -26,7 +26,8 @@ import Testing
         #expect(world.run(until: 600) { world.store.openCount == 0 })
         #expect(daemon.checks.violations.isEmpty, "\(daemon.checks.violations.prefix(3))")
         #expect(daemon.checks.mostFileBytes > 128 << 20, "the budget is used: \(daemon.checks.mostFileBytes)")
-        #expect(daemon.state.budget.files.used == 0 && daemon.state.budget.pixels.used == 0 && daemon.state.images.isEmpty)
+        #expect(
+            daemon.state.budget.files.used == 0 && daemon.state.budget.pixels.used == 0 && daemon.state.images.isEmpty)
     }
 
     /// Jobs of many images never wait for room that others like them hold.
@@ -34,7 +35,9 @@ import Testing
         let world = World()
         var settings = WorkSettings()
         settings.pixelBytes = 10 * settings.imageBytes
-        for index in 0..<12 { world.store.enqueue(Specs.object(views: index % 3 == 0 ? 16 : 7, "https://\(index).org")) }
+        for index in 0..<12 {
+            world.store.enqueue(Specs.object(views: index % 3 == 0 ? 16 : 7, "https://\(index).org"))
+        }
         let daemon = world.addDaemon(settings)
         daemon.take(.started)
         #expect(world.run(until: 300) { world.store.doneCount == 12 }, "\(world.store.doneCount)")

@@ -68,7 +68,8 @@ import Testing
         let daemon = world.addDaemon()
         daemon.take(.started)
         #expect(world.run(until: 30) { world.store.jobs[missing]?.endedAt != nil })
-        #expect(world.store.jobs[missing]?.place == .dead("host_not_found") && world.store.jobs[missing]?.attemptCount == 1)
+        #expect(
+            world.store.jobs[missing]?.place == .dead("host_not_found") && world.store.jobs[missing]?.attemptCount == 1)
         #expect(world.run(until: 60) { world.store.doneCount == 20 } && !isHeldUp(daemon))
     }
 

@@ -81,7 +81,8 @@ final class RandomLife {
     /// Answers of all kinds from each origin.
     private func script() {
         let blames: [ImageFailure.Blame] = [
-            .image, .chance(retryAfter: nil), .origin, .busyOrigin(retryAfter: nil), .busyOrigin(retryAfter: .seconds(1)),
+            .image, .chance(retryAfter: nil), .origin, .busyOrigin(retryAfter: nil),
+            .busyOrigin(retryAfter: .seconds(1)),
             .network(.name, isPermanent: true), .network(.route, isPermanent: false),
             .network(.certificate, isPermanent: true), .machine(wantedBytes: nil), .standstill, .lateDecoder,
             .parkedOrigin, .ownNetwork,

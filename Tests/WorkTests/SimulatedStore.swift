@@ -77,11 +77,15 @@ final class SimulatedStore {
     }
 
     var openCount: Int { jobs.values.filter { $0.endedAt == nil && $0.place != .dead("cancelled") }.count }
-    var deadCount: Int { jobs.values.filter { if case .dead = $0.place { $0.place != .dead("cancelled") } else { false } }.count }
+    var deadCount: Int {
+        jobs.values.filter { if case .dead = $0.place { $0.place != .dead("cancelled") } else { false } }.count
+    }
     var doneCount: Int { jobs.values.filter { $0.place == .done }.count }
 
     func heldCount(by daemon: SimulatedDaemon) -> Int {
-        jobs.values.filter { if case .leased(let worker, _) = $0.place { worker == daemon.state.worker } else { false } }.count
+        jobs.values.filter {
+            if case .leased(let worker, _) = $0.place { worker == daemon.state.worker } else { false }
+        }.count
     }
 
     // MARK: Statements
