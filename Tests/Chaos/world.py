@@ -63,7 +63,7 @@ class World:
         self.local, self.lock = threading.local(), threading.Lock()
         self.progress, self.harms_to_all, self.is_over = {}, [], False
         self.steps = collections.Counter()  # of those who steer, and what they were told
-        self.leaks = set()
+        self.leaks, self.under_way = set(), []
         self.checking = threading.Lock()  # held while nothing may be checked
         self.web = Web(REPOSITORY / "Tests/Fixtures/images", options.delay)
         self.web.hosts = HOSTS
