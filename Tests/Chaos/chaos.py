@@ -6,10 +6,12 @@ See docs/chaos.md; scripts/chaos sets up and calls this.
 
 import argparse
 import collections
+import os
 import pathlib
 import queue
 import random
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -63,6 +65,7 @@ class Run:
 
     def run(self, fault):
         world = self.world
+        world.under_way.append(str(fault))
         try:
             since = faults.RUN[fault.kind](world, fault) or time.time()
             targets = (world.daemons if fault.scope == "all"
@@ -72,6 +75,8 @@ class Run:
         except BaseException as error:
             self.errors.put(error)
             world.violation(f"fault {fault} failed: {error!r}")
+        finally:
+            world.under_way.remove(str(fault))
 
 
 def settle(world, patience=180):
@@ -166,8 +171,18 @@ def parse():
     return options
 
 
+def watch_the_time(world, seconds):
+    """Whoever started the short form may be gone: it does not run for ever."""
+    time.sleep(seconds)
+    world.violation(f"the run is not over after {seconds} s; it waits for the faults {world.under_way}")
+    os._exit(1)
+
+
 def main():
     options = parse()
+    # Whoever started this may have blocked signals, and children inherit that.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     count = options.faults or sys.maxsize
     seconds = options.minutes * 60 if options.minutes else sys.maxsize if options.faults else 180
     if options.plan:
@@ -177,6 +192,8 @@ def main():
             print(fault)
     print(f"chaos: seed {options.seed}", flush=True)
     world = World(options)
+    if options.short:
+        threading.Thread(target=watch_the_time, args=(world, 170), daemon=True).start()
     try:
         world.start()
         reference(world)

@@ -105,7 +105,9 @@ class Node:
         """The server's process and its children; only those with this word in their titles."""
         try:
             first = int(pathlib.Path(self.data, "postmaster.pid").read_text().split("\n")[0])
-            os.kill(first, 0)
+            # After a kill the file stays, and the number may go to another process.
+            if self.data not in pathlib.Path(f"/proc/{first}/cmdline").read_text().split("\0"):
+                return []
         except (OSError, ValueError):
             return []
         found = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(first)], capture_output=True, text=True)

@@ -129,8 +129,11 @@ class Operation:
             [{"batch": self.batch}, {"batch": self.batch}, {"task": self.task}, {"host": self.host},
              {"everything": True}])
         self.paused.append(scope)
-        if session.do("pause", scope):
-            session.watch(scope, 0.2 + self.fault.share / 2)
+        try:
+            if session.do("pause", scope):
+                session.watch(scope, 0.2 + self.fault.share / 2)
+        except OSError:
+            self.world.steps["answers lost"] += 1
         session.close()
         self.late = Session(self, random.Random(self.rng.random()),
                             lambda late: late.do("enqueue", *late.choose_enqueue(), seconds=0.3))

@@ -34,9 +34,11 @@ class Children:
         self.folder.mkdir()
         self.lifeline, writer = os.pipe()
         os.set_inheritable(writer, False)
-        script = ('trap "" INT TERM HUP; read line; for p in $(ls "$0/children"); do kill -9 "$p"; done; '
-                  'for n in a b; do kill -9 $(head -n1 "$0/$n/disk/data/postmaster.pid"); done; sleep 0.3; '
-                  'umount -l "$0/a/disk" "$0/b/disk"; rm -rf "$0"')
+        # A number may have gone to another process by then.
+        script = ('trap "" INT TERM HUP; read line; '
+                  'for p in $(ls "$0/children") $(head -qn1 "$0"/?/disk/data/postmaster.pid); do '
+                  'case $(cat "/proc/$p/comm") in glossd*|pgbouncer|postgres) kill -9 "$p";; esac; done; '
+                  'sleep 0.3; umount -l "$0/a/disk" "$0/b/disk"; rm -rf "$0"')
         subprocess.Popen(["/bin/sh", "-c", script, str(root)], stdin=self.lifeline, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL, cwd="/", start_new_session=True)
         os.close(self.lifeline)
@@ -63,7 +65,7 @@ class World:
         self.local, self.lock = threading.local(), threading.Lock()
         self.progress, self.harms_to_all, self.is_over = {}, [], False
         self.steps = collections.Counter()  # of those who steer, and what they were told
-        self.leaks = set()
+        self.leaks, self.under_way = set(), []
         self.checking = threading.Lock()  # held while nothing may be checked
         self.web = Web(REPOSITORY / "Tests/Fixtures/images", options.delay)
         self.web.hosts = HOSTS
