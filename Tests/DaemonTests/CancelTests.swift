@@ -33,7 +33,7 @@ import Testing
         #expect(await hangUps.first { _ in true } == true)
         #expect(ContinuousClock.now - start < .seconds(20), "heartbeats are 0.2 s apart")
         try await eventually(
-            "select phases = '{}' from gloss.incarnation", in: database, [daemon], within: .seconds(30))
+            "select phases = '{}' from gloss.registered_worker", in: database, [daemon], within: .seconds(30))
         #expect(try await explanation(1).contains("cancelled by test_admin"))
         #expect(try await database.query("select string_agg(outcome, ',') from gloss.attempt").scalar == "cancelled")
         daemon.signal(SIGTERM)
@@ -64,7 +64,7 @@ import Testing
         try await eventually(
             """
             select (w.stages -> 'idle' ->> 'units')::int > 2 and i.phases = '{}' and w.running = 0
-            from gloss.worker w join gloss.incarnation i on i.id = w.worker
+            from gloss.worker w join gloss.registered_worker i on i.id = w.worker
             """, in: database, [daemon], within: .seconds(60))
         let end = try await database.query(
             """

@@ -213,7 +213,7 @@ import Testing
         // At once they are tried again, and the host answers: first those who have left, then those who ask anew.
         for _ in 0..<6 { gate.signal() }
         try await eventually("select count(*) = 3 from gloss.result", in: database, [daemon])
-        #expect(try await database.query("select count(*) from gloss.parked_host").scalar == "0")
+        #expect(try await database.query("select count(*) from gloss.parked_origin").scalar == "0")
     }
 
     /// When the time to stop is over, nobody waits for what is being computed: here, minutes of it.
@@ -327,7 +327,7 @@ import Testing
             """)
         let daemon = try GlossdProcess(GlossdProcess.settings(database, ports: [server.port]))
         try await eventually("select count(*) > 5 from gloss.result", in: database, [daemon])
-        try await database.query("revoke execute on function gloss.record(jsonb) from gloss_worker")
+        try await database.query("revoke execute on function gloss.record(bigint, uuid, jsonb) from gloss_worker")
         #expect(await daemon.wait() == 69, "\(daemon.output.suffix(2000))")
         #expect(daemon.output.contains("permission denied"))
         #expect(try await database.query("select count(*) from gloss.leased").scalar == "0", "held jobs went back")

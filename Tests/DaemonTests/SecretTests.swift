@@ -103,9 +103,9 @@ import Testing
         let reasons =
             try await database.query(
                 """
-                select concat_ws(' ', (select string_agg(d::text, ' ') from gloss.died d),
-                    (select string_agg(a::text, ' ') from gloss.attempt a), (select string_agg(p::text, ' ') from gloss.parked_host p),
-                    (select string_agg(e::text, ' ') from gloss.error_frequency e), (select string_agg(i::text, ' ') from gloss.incarnation i))
+                select concat_ws(' ', (select string_agg(d::text, ' ') from gloss.dead_job d),
+                    (select string_agg(a::text, ' ') from gloss.attempt a), (select string_agg(p::text, ' ') from gloss.parked_origin p),
+                    (select string_agg(e::text, ' ') from gloss.error_frequency e), (select string_agg(i::text, ' ') from gloss.registered_worker i))
                 """
             ).scalar ?? ""
         #expect(reasons.contains("http_404") && pages.contains("gloss_failures_total{code=\"http_404\"} 1.0"))

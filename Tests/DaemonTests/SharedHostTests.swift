@@ -23,7 +23,7 @@ import Testing
         policy.perHostConcurrency = 4
         let fetchers = try stores.map { _ in try ImageFetcher(policy: policy) }
         for index in stores.indices {
-            let reply = try await stores[index].heartbeat(workers[index], SignOfLife())
+            let reply = try await stores[index].heartbeat(workers[index], Heartbeat())
             fetchers[index].share(among: reply.workerCount)
         }
         try await withThrowingTaskGroup(of: Void.self) { group in

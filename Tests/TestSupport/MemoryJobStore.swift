@@ -154,6 +154,7 @@ public actor MemoryJobStore: JobStore {
         try failIfAsked()
         return reports.map { report in
             guard var entry = entries[report.lease.job] else { return .stale }
+            if case .leased(let holder, report.lease.fence) = entry.life.state, holder != worker { return .stale }
             let receipt = entry.life.end(
                 report.outcome, fence: report.lease.fence, at: now, policy: policy, jitter: 0)
             if receipt == .recorded, case .completed(let record) = report.outcome { entry.record = record }
@@ -209,8 +210,8 @@ public actor MemoryJobStore: JobStore {
     /// Whether an origin is parked. This store gives out its jobs nevertheless.
     public func isParked(_ origin: String) -> Bool { (parked[origin] ?? .zero) > now }
 
-    /// Returns at once, having let others run.
+    /// Returns soon.
     public func waitForWork(timeout: Duration) async throws {
-        await Task.yield()
+        try await Task.sleep(for: min(timeout, .milliseconds(10)))
     }
 }

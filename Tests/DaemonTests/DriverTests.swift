@@ -1,0 +1,123 @@
+import Annotation
+import Foundation
+import Images
+import Inference
+import Logging
+import Queue
+import TestSupport
+import Testing
+import Work
+
+@testable import Daemon
+
+/// From claimed to recorded with the real engine, real files and decoders, and the queue in memory.
+@Suite(.timeLimit(.minutes(2))) struct DriverTests {
+    private let model: PaliGemma
+    private let store = MemoryJobStore()
+    private let inbox: AsyncStream<Event>.Continuation
+    private let events: AsyncStream<Event>
+    private let metrics = Metrics()
+
+    init() throws {
+        model = try PaliGemma(contentsOf: GlossdProcess.fixtures.appending(path: "tiny/model"), threads: 2)
+        (events, inbox) = AsyncStream.makeStream()
+    }
+
+    private func driver() throws -> WorkDriver {
+        var policy = FetchPolicy()
+        policy.localRoots = [GlossdProcess.fixtures.path]
+        let (fetcher, size) = (try ImageFetcher(policy: policy), model.configuration.vision.imageSize)
+        let deliver: @Sendable (Event) -> Void = { [inbox] in inbox.yield($0) }
+        let identity = EngineIdentity(
+            model: "tiny", digest: model.digest, precision: model.precision.rawValue, version: glossVersion)
+        var settings = WorkSettings()
+        settings.imageBytes = 3 * size * size
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        return WorkDriver(
+            state: WorkState(
+                settings, engine: EngineDescription(identity: identity, vocabulary: model.vocabulary),
+                originOf: ImageFetcher.origin(of:), seed: 1, now: .now),
+            events: events, inbox: inbox, store: store, description: Samples.worker(),
+            images: ImageTable(
+                fetcher: fetcher,
+                decoders: DecoderPool(
+                    executable: GlossdProcess.binary.path, limits: .init(maxPixels: 1_000_000), count: 2),
+                size: size, metrics: metrics, deliver: deliver),
+            engine: InferenceThread(model: model, limits: Scheduler.Limits(), metrics: metrics, deliver: deliver),
+            fetcher: .init(share: { _ in }, park: { _, _ in }, unpark: { _ in }), metrics: metrics,
+            journal: Journal(metrics: metrics, logger: logger), watchdog: Watchdog(threads: []))
+    }
+
+    private func file(_ name: String) -> String {
+        GlossdProcess.fixtures.appending(path: "images/\(name)").absoluteString
+    }
+
+    private func eventually(_ isSo: () async -> Bool) async throws {
+        while await !isSo() { try await Task.sleep(for: .milliseconds(10)) }
+    }
+
+    /// Runs a daemon until the jobs have ended, and drains it.
+    private func run(_ jobs: [JobID]) async throws {
+        let driver = try driver()
+        let work = Task { try await driver.run() }
+        for job in jobs {
+            try await eventually {
+                switch await store.state(of: job) {
+                case .done, .dead: true
+                default: false
+                }
+            }
+        }
+        inbox.yield(.drainBegan)
+        try await work.value
+    }
+
+    @Test func jobsAreRecorded() async throws {
+        let caption = await store.enqueue(Samples.caption(file("rgb.png")))
+        let object = await store.enqueue(
+            JobSpec(task: .multiview, imageURLs: [file("rgb.png"), file("photo.jpg")], texts: ["what?", "which?"]))
+        let missing = await store.enqueue(Samples.caption(file("nothing.png")))
+        try await run([caption, object, missing])
+        let text = try #require(await store.record(of: caption))
+        #expect(text.result.best?.tokenCount ?? 0 > 0 && text.provenance.engine.digest == model.digest)
+        #expect(text.provenance.images.map(\.info.format) == ["png"])
+        #expect(text.provenance.images[0].info.width > 1 && text.provenance.images[0].info.sha256.count == 64)
+        let answer = try #require(await store.record(of: object))
+        #expect(answer.result.stages.first?.views.map(\.view) == [0, 1] && answer.result.answer != nil)
+        #expect(answer.provenance.images.map(\.info.format) == ["png", "jpeg"])
+        #expect(answer.provenance.timings["vision"] ?? 0 > 0 && answer.provenance.timings["decode"] ?? 0 > 0)
+        guard case .dead("file_not_found", _) = await store.state(of: missing) else {
+            Issue.record("\(String(describing: await store.state(of: missing)))")
+            return
+        }
+        #expect(metrics.text().contains("gloss_jobs_ended_total{outcome=\"done\"} 2.0"))
+        #expect(metrics.status.word == "draining" && metrics.status.work?.phase == .stopped)
+    }
+
+    /// The same jobs alone and beside others: the same results, to the bit.
+    @Test func resultsDoNotDependOnTheCompany() async throws {
+        let spec = JobSpec(task: .vqa, imageURLs: [file("photo.jpg")], texts: ["what is this?"])
+        let jobs = await withTaskGroup(of: JobID.self) { group in
+            for index in 0..<40 {
+                group.addTask { [store] in
+                    await store.enqueue(index % 2 == 0 ? spec : Samples.caption(file("rgb.png")))
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        try await run(jobs)
+        var results: Set<AnnotationResult> = []
+        for job in jobs { if let record = await store.record(of: job) { results.insert(record.result) } }
+        #expect(results.count == 2)
+    }
+
+    /// Errors of the store are tried again, and nothing is lost.
+    @Test func theStoreMayFail() async throws {
+        let jobs = [await store.enqueue(Samples.caption(file("rgb.png")))]
+        await store.failNext((0..<6).map { _ in Passing() })
+        try await run(jobs)
+        #expect(await store.record(of: jobs[0]) != nil)
+    }
+
+    private struct Passing: Error {}
+}
