@@ -51,7 +51,7 @@ struct WorkDriver: Service {
         defer { timer?.cancel() }
         inbox.yield(.started)
         for await event in events {
-            for effect in state.handle(event, now: .now) {
+            for effect in metrics.timed(.decide, { state.handle(event, now: .now) }) {
                 switch effect {
                 case .setTimer(let instant):
                     timer?.cancel()
