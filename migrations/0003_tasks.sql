@@ -49,6 +49,8 @@ begin
         defaults = excluded.defaults, default_texts = excluded.default_texts, text_noun = excluded.text_noun,
         limits = excluded.limits, separator = excluded.separator
     where o is distinct from excluded;
+    -- Its first job need not wait for another's transaction that makes these.
+    perform gloss.lane_of(gloss.kind_of(t.name, ''), 0);
 end $$;
 
 -- The codes of failed attempts and dead jobs.

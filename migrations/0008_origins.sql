@@ -7,7 +7,8 @@ create function gloss.punycode(label text) returns text
 language plpgsql immutable strict
 as $$
 declare
-    points constant int[] := array(select ascii(c) from regexp_split_to_table(label, '') with ordinality x (c, i) order by i);
+    points constant int[] := array(
+        select ascii(c) from regexp_split_to_table(label, '') with ordinality x (c, i) order by i);
     basic constant text := regexp_replace(label, '[^\x01-\x7f]', '', 'g');
     digits constant text := 'abcdefghijklmnopqrstuvwxyz0123456789';
     result text := basic || case when basic = '' then '' else '-' end;
@@ -103,7 +104,7 @@ begin
     return format('%s.%s.%s.%s', value >> 24, value >> 16 & 255, value >> 8 & 255, value & 255);
 end $$;
 
--- A host's name in one spelling: ASCII, lower case, no dot at the end.
+-- A host's name in one spelling: ASCII, lower case, no dot at the end. Null: it is none.
 create function gloss.host_spelling(host text) returns text
 language plpgsql immutable strict
 as $$
@@ -114,9 +115,10 @@ begin
         begin
             return '[' || host(btrim(name, '[]')::inet) || ']';
         exception when invalid_text_representation then
-            return lower(name);
+            return null;
         end;
     end if;
+    if name ~ '%(?![0-9a-fA-F]{2})' then return null; end if;
     name := gloss.percent_decoded(name);
     if name ~ '[^\x01-\x7f]' then
         name := lower(normalize(translate(name, U&'\3002\ff0e\ff61', '...'), nfkc));
@@ -125,27 +127,33 @@ begin
                  from string_to_table(name, '.') with ordinality l (label, n));
     end if;
     name := lower(rtrim(name, '.'));
+    if name = '' or name ~ '[^a-z0-9._~-]' then return null; end if;
     return coalesce(gloss.ipv4_of(name), name);
 end $$;
 
 -- scheme://host[:port] of an image's URL: lower case, ASCII, no default port, no dot at the end of the host. Null for a
--- URL that names no host: file:, data:.
+-- URL that names no host, such as file: and data:, and for one that no daemon fetches. (ImageFetcher.origin(of:) in Swift
+-- gives the same: Tests/Fixtures/origins.tsv.)
 create function gloss.origin_of(url text) returns text
-language plpgsql immutable strict
+language plpgsql immutable strict set search_path = pg_catalog, gloss, pg_temp
 as $$
 declare
     parts text[];
     scheme text;
+    host text;
     port text;
 begin
     -- Most URLs are plain.
     parts := regexp_match(url, '^(https?)://([a-z0-9.-]*[a-z][a-z0-9-]*)(?:[/?#]|$)');
     if parts is not null and parts[2] !~ '^0x|\.0x' then return parts[1] || '://' || parts[2]; end if;
-    parts := regexp_match(url, '^([hH][tT][tT][pP][sS]?)://(?:[^/?#]*@)?(\[[^]/?#]*\]|[^/?#:]+)(?::([0-9]*))?(?:[/?#]|$)');
+    parts := regexp_match(url,
+        '^([hH][tT][tT][pP][sS]?):/{1,3}(\[[^]/?#]*\]|[^]/?#:@\\[:space:][]+)(?::([0-9]*))?(?:[/?#]|$)');
     if parts is null then return null; end if;
     scheme := lower(parts[1]);
+    host := gloss.host_spelling(parts[2]);
     port := ltrim(parts[3], '0');
-    return scheme || '://' || gloss.host_spelling(parts[2])
+    if length(port) > 5 or nullif(port, '')::int > 65535 then return null; end if;
+    return scheme || '://' || host
         || case when coalesce(port, '') in ('', case scheme when 'https' then '443' else '80' end) then ''
            else ':' || port end;
 end $$;
@@ -170,7 +178,9 @@ create function gloss.parked_name(written text) returns text
 language plpgsql immutable strict
 as $$
 begin
-    if written ~* '^https?://([^]/:?#@[:space:]]+|\[[0-9a-f:.]+\])(:[0-9]+)?/?$' then return gloss.origin_of(written); end if;
+    if written ~* '^https?://([^]/:?#@[:space:]]+|\[[0-9a-f:.]+\])(:[0-9]+)?/?$' then
+        return gloss.origin_of(written);
+    end if;
     if written ~* '^([^]/:?#@[:space:]]+|\[[0-9a-f:.]+\])$' then return gloss.host_spelling(written); end if;
     return null;
 end $$;

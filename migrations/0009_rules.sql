@@ -74,7 +74,9 @@ begin
         return array(select btrim(x) from unnest(i.texts) with ordinality u (x, n) order by n);
     end if;
     if i.prompt is null then return t.default_texts; end if;
-    if t.separator is null or strpos(gloss.prompt_of(t, i.style), '{texts}') = 0 then return array[btrim(i.prompt)]; end if;
+    if t.separator is null or strpos(gloss.prompt_of(t, i.style), '{texts}') = 0 then
+        return array[btrim(i.prompt)];
+    end if;
     return array(select btrim(x) from string_to_table(i.prompt, t.separator) x where btrim(x) <> '');
 end $$;
 
@@ -141,7 +143,9 @@ begin
     if cardinality(urls) > most then
         return format('%s images are too many: %s takes at most %s', cardinality(urls), t.name, most);
     end if;
-    if octet_length(array_to_string(urls, '')) > 33554432 then return 'the image URLs have more than 32 MiB together'; end if;
+    if octet_length(array_to_string(urls, '')) > 33554432 then
+        return 'the image URLs have more than 32 MiB together';
+    end if;
     foreach url in array urls loop
         problem := gloss.url_problem(url);
         if problem is not null then return problem; end if;

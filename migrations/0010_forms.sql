@@ -143,12 +143,30 @@ begin
     return facts;
 end $$;
 
--- The rows of gloss.job for good submissions, in the order of `ordered`, numbers of rows. ids: of each row.
+-- A row that is to come into gloss.job: a type of its own, since that table may get more columns.
+create type gloss.new_job as (
+    id           bigint,
+    created_at   timestamptz,
+    run_at       timestamptz,
+    batch_id     int,
+    kind         int,
+    prefills     int,
+    tokens       int,
+    bytes        int,
+    images       smallint,
+    priority     smallint,
+    max_attempts smallint,
+    key          text,
+    image_urls   text[],
+    spec         jsonb
+);
+
+-- The rows for good submissions, in the order of `ordered`, numbers of rows. ids: of each row.
 -- numbers: of each row's form; none: all have the first. batches: of each row; one: of all.
 create function gloss.new_jobs(
     rows gloss.inbox[], ordered int[], ids bigint[], numbers int[], batches int[], tasks gloss.task[], kinds int[],
     specs jsonb[], are_views boolean[], are_each boolean[], usual int[], tokens int[])
-returns setof gloss.job
+returns setof gloss.new_job
 language sql stable
 as $$
     select ids[o.row], now(), (r.i).run_at, case cardinality(batches) when 1 then batches[1] else batches[o.row] end,

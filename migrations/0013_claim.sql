@@ -57,7 +57,8 @@ language plpgsql
 as $$
 declare
     paused constant int[] := array(
-        select b.id from gloss.batch b where b.paused and b.id in (select j.batch_id from gloss.job j where j.id = any (jobs))
+        select b.id from gloss.batch b
+        where b.paused and b.id in (select j.batch_id from gloss.job j where j.id = any (jobs))
         for share skip locked);
     parked constant text[] := array(
         select h.origin from gloss.parked_origin h where h.until > now() for share skip locked);
@@ -178,7 +179,8 @@ begin
             order by r.lane, r.turn limit 1) first on true
         where l.id = any (lanes)
     ), goal as (
-        select h.id, h.turn as old, coalesce(h.first, greatest(h.turn, max(h.first) over (partition by h.priority))) as turn
+        select h.id, h.turn as old,
+               coalesce(h.first, greatest(h.turn, max(h.first) over (partition by h.priority))) as turn
         from head h
     ), free as (
         -- Who enqueues holds a lane that he has woken until he commits: it has to wait.

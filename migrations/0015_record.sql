@@ -201,9 +201,6 @@ begin
     ), counted as (
         insert into tally (batch_id, lane, done)
         select coalesce(f.batch_id, 0), f.lane, count(*) from fate f where f.state = 'done' group by f.batch_id, f.lane
-    ), cleared as (
-        delete from checkpoint c
-        where c.job_id = any (array(select f.job_id from fate f where f.state = 'done'))
     ), used as materialized (
         select d.job_id, d.fence, unnest(d.image_sha256) as sha256 from as_done d
     )
@@ -225,6 +222,8 @@ begin
            (select array_agg(u.fence) from used u), (select array_agg(u.sha256) from used u)
     into moves, record.ended, written, used_by, used_fences, used
     from fate f;
+    -- In a statement of its own: one that was being written meanwhile had its lease locked, and is seen only now.
+    if ended <> '{}' then delete from checkpoint c where c.job_id = any (ended); end if;
     if used is not null then perform note_images(used_by, used_fences, used, reports); end if;
 
     if cardinality(written) = cardinality(jobs) then
@@ -237,7 +236,8 @@ begin
                              where a.job_id = r.job and a.fence = r.fence and a.worker = record.worker)
                   or exists (select from attempt t
                              where t.job_id = r.job and t.fence = r.fence and t.worker = record.worker
-                               and t.outcome in ('failed', 'released')) then 'already_recorded'
+                               and t.outcome = outcomes[r.n] and t.cause is not distinct from causes[r.n])
+                     then 'already_recorded'
                 else 'stale' end
             from unnest(jobs, fences) with ordinality r (job, fence, n) order by r.n);
     end if;

@@ -91,7 +91,8 @@ group by k.task, x.code;
 
 create view gloss.dead as
 select j.id as job_id, k.task, nullif(k.model, '') as model, j.key, b.name as batch, d.code, d.reason, d.died_at,
-       d.attempts, d.rescues, case when j.bytes > 200 then gloss.shown_urls(j.image_urls) else j.image_urls end as image_urls
+       d.attempts, d.rescues,
+       case when j.bytes > 200 then gloss.shown_urls(j.image_urls) else j.image_urls end as image_urls
 from gloss.dead_job d join gloss.job j on j.id = d.job_id join gloss.kind k on k.id = j.kind
 left join gloss.batch b on b.id = j.batch_id;
 
@@ -145,7 +146,8 @@ begin
         else format('j.id from job j where exists (select from %I x where x.job_id = j.id)', place) end;
     execute 'select array(select ' || source
         || case when batch is not null then ' and j.batch_id = (select id from batch where name = $1)' else '' end
-        || case when task is not null then ' and j.kind = any (array(select k.id from kind k where k.task = $2))' else '' end
+        || case when task is not null then ' and j.kind = any (array(select k.id from kind k where k.task = $2))'
+           else '' end
         || case when key is not null then ' and j.key = $3' else '' end
         || case when before is not null then ' and j.id < $5' else '' end
         || ' order by 1 desc limit $4)' into chosen using batch, task, key, most, before;

@@ -42,14 +42,16 @@ begin
     if condition ~ '^j\.(id|key|batch_id) = ' then
         select string_agg(format('exists (select from gloss.%I x where x.job_id = j.id)', gloss.table_of(s)), ' or ')
         into places from unnest(states) s;
-        execute format('select array(select j.id from gloss.job j where (%s) and (%s) and j.id > $1 order by j.id limit 10000)',
+        execute format(
+            'select array(select j.id from gloss.job j where (%s) and (%s) and j.id > $1 order by j.id limit 10000)',
             condition, places) into found using after;
     else
         -- Most jobs may be in other states: begin with those that are in these.
         select string_agg(format('(select x.job_id from gloss.%I x where x.job_id > $1)', gloss.table_of(s)), ' union all ')
         into places from unnest(states) s;
         execute format(
-            'select array(select x.job_id from (%s) x join gloss.job j on j.id = x.job_id where %s order by x.job_id limit 10000)',
+            'select array(select x.job_id from (%s) x join gloss.job j on j.id = x.job_id where %s '
+                || 'order by x.job_id limit 10000)',
             places, condition) into found using after;
     end if;
     return found;
@@ -220,8 +222,8 @@ declare
 begin
     if job is not null then perform refuse('a single job cannot be paused or resumed'); end if;
     if host is not null then
-        if not exists (select from parked_origin h where h.until > now() and parked_name(host) in (h.origin, host_of(h.origin)))
-        then
+        if not exists (select from parked_origin h
+                       where h.until > now() and parked_name(host) in (h.origin, host_of(h.origin))) then
             perform refuse(format('the host "%s" is neither paused nor parked', left(host, 200)));
         end if;
         return unpark_origin(host);
@@ -264,10 +266,9 @@ begin
     )
     select array_agg(g.origin) into names from gone g;
     loop
-        -- None that was asked for at a later time.
-        jobs := array(select s.job_id from scheduled s join job j on j.id = s.job_id
-                      where s.origin = any (names) and s.job_id > after and coalesce(j.run_at <= now(), true)
-                      order by s.job_id limit 10000);
+        -- What has an origin was due, whatever time it was asked for.
+        jobs := array(select s.job_id from scheduled s
+                      where s.origin = any (names) and s.job_id > after order by s.job_id limit 10000);
         exit when jobs = '{}';
         total := total + requeue(jobs, '{scheduled}');
         after := jobs[cardinality(jobs)];

@@ -146,7 +146,8 @@ begin
     keys_deleted := delete_jobs(jobs, '{}', '{}', false);
 
     with old as (
-        select t.job_id, t.fence from attempt t where t.at < now() - history order by t.at limit most for update skip locked
+        select t.job_id, t.fence from attempt t where t.at < now() - history
+        order by t.at limit most for update skip locked
     )
     delete from attempt t using old where t.job_id = old.job_id and t.fence = old.fence;
     get diagnostics attempts_deleted = row_count;
@@ -246,6 +247,7 @@ return case place
         and not exists (select from gloss.total t where t.batch_id = x.id and t.jobs <> 0)
         and not exists (select from gloss.tally t where t.batch_id = x.id) $sql$
     when 'lane' then $sql$ x.moved_at < now() - interval '1 hour'
+        and (x.priority <> 0 or exists (select from gloss.kind k where k.id = x.kind and k.model <> ''))
         and not exists (select from gloss.ready r where r.lane = x.id)
         and not exists (select from gloss.ready r where r.lane = -x.id)
         and not exists (select from gloss.leased r where r.lane = x.id)

@@ -18,7 +18,8 @@ extension Connection {
                 let share = min(left / triesLeft, list.connectTimeout ?? left)
                 triesLeft -= 1
                 do throws(StorageError) {
-                    var connection = try open(settings, server, round, within: share, lookup)
+                    var connection = try open(
+                        settings, server, round, isShuffled: list.isShuffled, within: share, lookup)
                     try connection.prepare()
                     return connection
                 } catch {
@@ -31,12 +32,13 @@ extension Connection {
     }
 
     private static func open(
-        _ settings: ConnectionSettings, _ server: ServerList.Server, _ round: String?, within patience: Duration,
-        _ lookup: HostLookup
+        _ settings: ConnectionSettings, _ server: ServerList.Server, _ round: String?, isShuffled: Bool,
+        within patience: Duration, _ lookup: HostLookup
     ) throws(StorageError) -> Connection {
         let end = ContinuousClock.now + patience
         var addresses: [String?] = [nil]
         if let name = server.nameToLookUp { addresses = try lookup.addresses(of: name, within: patience) }
+        if isShuffled { addresses.shuffle() }
         var problems: [String] = []
         for (index, address) in addresses.enumerated() {
             let left = max(ContinuousClock.now.duration(to: end), .milliseconds(1))

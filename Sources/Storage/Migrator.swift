@@ -59,13 +59,16 @@ public struct Migrator: Sendable {
         return try await compare(applied)
     }
 
-    /// Runs what is pending, and writes the tasks that this program knows into `gloss.task`.
+    /// Runs what is pending, and writes the tasks that this program knows into `gloss.task`. Owners and grants that a restore
+    /// has lost are given again first.
     /// - Returns: the names of the migrations that were run.
     public func apply() async throws -> [String] {
         do {
             try await session.script(
                 "begin; select pg_advisory_xact_lock(hashtext('gloss.migrate'))", context: "migrate")
-            let pending = try await plan().pending
+            let plan = try await plan()
+            if !plan.applied.isEmpty, try await hasLostRights() { try await giveRights() }
+            let pending = plan.pending
             for migration in pending {
                 try await session.script(migration.sql, context: "migration \(migration.name)")
             }
@@ -80,6 +83,32 @@ public struct Migrator: Sendable {
             await session.close()
             throw error
         }
+    }
+
+    /// Whether something belongs to another role than gloss_owner, or a grant is missing: the database was restored, perhaps
+    /// into a cluster without the roles.
+    private func hasLostRights() async throws -> Bool {
+        let strangers = """
+            select exists (
+                select from pg_class where relnamespace = 'gloss'::regnamespace and pg_get_userbyid(relowner) <> 'gloss_owner'
+                union all
+                select from pg_proc where pronamespace = 'gloss'::regnamespace and pg_get_userbyid(proowner) <> 'gloss_owner'
+                union all
+                select from pg_namespace where nspname = 'gloss' and pg_get_userbyid(nspowner) <> 'gloss_owner')
+            """
+        if try await session.query(strangers, context: "migrate").scalar == "t" { return true }
+        let missing = """
+            select exists (
+                select name from gloss.schema_object where kind = 'grant'
+                except
+                select name from gloss.schema_objects() where kind = 'grant')
+            """
+        return try await session.query(missing, context: "migrate").scalar == "t"
+    }
+
+    private func giveRights() async throws {
+        try await session.script(migrations[0].sql, context: "migration \(migrations[0].name)")
+        try await session.script("select gloss.grant_rights()", context: "migrate")
     }
 
     private func note(_ migration: Migration) async throws {

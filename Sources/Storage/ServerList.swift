@@ -15,6 +15,8 @@ struct ServerList {
     var servers: [Server]
     /// What the session must be, a value of target_session_attrs a round.
     var rounds: [String?]
+    /// Whether the order of servers and of their addresses is left to chance.
+    var isShuffled: Bool
     /// The longest wait for one server, as the connection string has it.
     var connectTimeout: Duration?
 
@@ -59,7 +61,8 @@ struct ServerList {
             } : [Server()]
         let wanted = options["target_session_attrs"]
         rounds = wanted == "prefer-standby" ? ["standby", "any"] : [wanted]
-        if options["load_balance_hosts"] == "random" { servers.shuffle() }
+        isShuffled = options["load_balance_hosts"] == "random"
+        if isShuffled { servers.shuffle() }
         if let seconds = options["connect_timeout"].flatMap({ Int64($0) }), seconds > 0 {
             connectTimeout = .seconds(max(seconds, 2))
         }

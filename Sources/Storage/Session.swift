@@ -54,6 +54,9 @@ public actor Session {
         try run { try $0.stream(sql, parameters, context: context, onRow: onRow) }
     }
 
+    /// Whether a connection pooler is between.
+    public func isPooled() throws -> Bool { try run { $0.isPooled } }
+
     /// Closes the connection. The next call opens it again.
     public func close() { held = nil }
 

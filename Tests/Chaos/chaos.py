@@ -16,6 +16,7 @@ import time
 
 import faults
 import jobs
+import schema
 from world import REPOSITORY, World
 
 
@@ -64,7 +65,8 @@ class Run:
         world = self.world
         try:
             since = faults.RUN[fault.kind](world, fault) or time.time()
-            targets = {"daemon": [world.daemons[fault.target]], "all": world.daemons}.get(fault.scope, [])
+            targets = (world.daemons if fault.scope == "all"
+                       else [world.daemons[fault.target]] if fault.scope == "daemon" else [])
             took = world.recovered(fault, targets, since) if targets else None
             world.say(f"{fault}" + ("" if took is None else f"  back after {took:.1f} s"))
         except BaseException as error:
@@ -78,7 +80,7 @@ def settle(world, patience=180):
     world.checker.pauses()
     while left := world.checker.sweep():
         # As somebody who runs the queue would: hosts that are well again need not wait, hopeless jobs go.
-        world.ask("select gloss.unpark_host(host) from gloss.parked_host")
+        world.ask(schema.UNPARK_ALL)
         for kind in jobs.HOPELESS:
             for key, batch in world.ask(f"select key, batch from chaos.outcome "
                                         f"where outcome is null and template = 'web-{kind}'"):
@@ -92,7 +94,7 @@ def settle(world, patience=180):
             world.violation(f"{left} jobs have not ended after {patience} s: {rows}")
             break
         time.sleep(0.3)
-    world.checker.glance(is_final=True)
+    world.checker.glance()
 
 
 def reference(world):
@@ -106,7 +108,7 @@ def reference(world):
             break
         if time.monotonic() > end:
             raise SystemExit("chaos: the undisturbed run does not end:\n" + world.daemons[0].tail(4000))
-        world.ask("select gloss.unpark_host(host) from gloss.parked_host")
+        world.ask(schema.UNPARK_ALL)
         time.sleep(0.2)
     world.ask("insert into chaos.expected select template, outcome, attempts, digest from chaos.outcome")
     if world.options.verbose:
@@ -117,8 +119,8 @@ def reference(world):
 
 def summary(world, run, seconds):
     total, options = sum(run.counts.values()), world.options
-    print(f"\nseed {options.seed}, {options.daemons} daemons, {world.pooled} of them through the pooler: "
-          f"{total} faults in {seconds:.0f} s")
+    print(f"\nseed {options.seed}, {options.daemons} daemons: {total} faults in {seconds:.0f} s")
+    print(f"  daemons through the pooler: {world.pooled}")
     print("  " + ", ".join(f"{kind} {count}" for kind, count in sorted(run.counts.items())))
     if world.missed:
         print("  points that did not come up in time, so done at once: "

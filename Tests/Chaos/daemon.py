@@ -29,7 +29,8 @@ class Daemon:
     def __init__(self, world, number, program, settings, is_pooled):
         self.world, self.number, self.program, self.is_pooled = world, number, program, is_pooled
         # A straight one names both servers, as for a failover.
-        self.proxy = Proxy([world.pooler.folder] if is_pooled else [node.folder for node in world.cluster.nodes])
+        self.proxy = Proxy([world.pooler.folder] if is_pooled else [node.folder for node in world.cluster.nodes],
+                           lambda call, jobs: world.begun(self, call, jobs))
         self.log = pathlib.Path(world.root, f"glossd-{number}.log")
         self.clock = Clock(world.root, number)
         self.harms = collections.defaultdict(list)

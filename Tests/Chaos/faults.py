@@ -7,7 +7,7 @@ import time
 import failover
 from operators import MENUS, steer
 
-STATEMENTS = ["claim", "claim", "record", "record", "heartbeat", "checkpoint", "register_worker", "rescue",
+STATEMENTS = ["claim", "claim", "record", "record", "begin_jobs", "heartbeat", "checkpoint", "register_worker", "rescue",
               "release_unheld", "announce"]
 PLACES = ["sent", "answered", "delivered"]
 PIPELINE = ["fetch:asked", "fetch:half", "fetch:answered", "run:decode", "run:vision", "run:prefill", "run:extend",
@@ -292,9 +292,10 @@ def host_dies(world, fault):
 
 
 def poison(world, fault):
-    """Some jobs that kill whatever daemon asks for their image, before all others in the queue, among harmless ones."""
+    """Some jobs that kill whatever daemon's engine begins them, before all others in the queue, among harmless ones."""
     feeder, batch = world.feeder, world.feeder.next_batch("p")
-    rows = [feeder.row("poison", batch, number, -50) for number in range(1 + fault.choice % 3)]
+    names = ["poison", "poison-object", "poison"][fault.choice % 2:][:1 + fault.choice % 3]
+    rows = [feeder.row(name, batch, number, -50) for number, name in enumerate(names)]
     rows += [feeder.row(name, batch, number, -50)
              for number, name in enumerate(feeder.names[fault.choice % 9:][:9])]
     feeder.enqueue(rows)

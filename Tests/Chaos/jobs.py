@@ -40,7 +40,8 @@ def templates():
         add(f"web-{kind}", 0.7, kind=kind, task="caption", max_attempts=2)
     for kind in HOPELESS:
         add(f"web-{kind}", 0.25, kind=kind, task="caption", max_attempts=2)
-    add("poison", 0, kind="poison", task="caption")
+    add("poison", 0, task="caption")
+    add("poison-object", 0, task="multiview", views=IMAGES[:3], texts=QUESTIONS, samples=3, temperature=1)
     return found
 
 
@@ -48,7 +49,7 @@ class Feeder:
     """Enqueues jobs in batches, as a producer, so that there is always something to do."""
 
     COLUMNS = ("task text, image_urls text[], texts text[], key text, batch text, priority int, max_tokens int, "
-               "samples int, temperature real, seed bigint, max_attempts int")
+               "samples int, temperature float8, seed bigint, max_attempts int, run_at timestamptz")
 
     def __init__(self, world, rng):
         self.world, self.rng, self.templates = world, rng, templates()
@@ -69,11 +70,12 @@ class Feeder:
             self.batch_count += 1
             return f"{prefix}{self.batch_count}"
 
-    def insert(self, rows):
+    def insert(self, rows, into="inbox"):
         """One INSERT, as SQL."""
         names = ", ".join(column.split()[0] for column in self.COLUMNS.split(", "))
         text = json.dumps(rows).replace("'", "''")
-        return f"insert into gloss.inbox ({names}) select {names} from jsonb_to_recordset('{text}') x ({self.COLUMNS})"
+        return (f"insert into gloss.{into} ({names}) select {names} "
+                f"from jsonb_to_recordset('{text}') x ({self.COLUMNS})")
 
     def enqueue(self, rows):
         """Repeated until the database has it. The keys make that safe."""

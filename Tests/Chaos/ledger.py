@@ -8,7 +8,7 @@ import re
 import threading
 import time
 
-HOST = re.compile(r"^https?://([^/:?#]+)")
+ORIGIN = re.compile(r"^(http://([^/:]+)[^/]*)")
 # Between this process's clock and the start of a transaction.
 SLACK = 0.1
 
@@ -27,7 +27,7 @@ class Step:
         if "key" in scope:
             return scope["key"] == row["key"]
         if "host" in scope:
-            return any(HOST.match(url).group(1) == scope["host"] for url in row["image_urls"])
+            return any(scope["host"] in ORIGIN.match(url).groups() for url in row["image_urls"])
         return all(row[name] == scope[name] for name in ("batch", "task") if name in scope)
 
     def __str__(self):
@@ -73,6 +73,15 @@ class Ledger:
                 self.closed.popleft()
             oldest = min([began, *self.times.values()])
             self.steps = [step for step in self.steps if step.ended is None or step.ended > oldest - 60]
+
+    def has_poison(self):
+        """Whether there are batches of `faults.poison`."""
+        with self.lock:
+            return any(batch.startswith("p") for batch in self.rows)
+
+    def older_than(self, seconds):
+        with self.lock:
+            return {batch for batch, began in self.times.items() if began < time.time() - seconds}
 
     def reopen(self, since):
         """The database lost what was committed since then; the rows of all batches that it may concern."""

@@ -44,7 +44,7 @@ def condition(scope):
     if scope.get("everything"):
         return "true"
     if "host" in scope:
-        return f"{quoted(scope['host'])} in (select gloss.host_of(u) from unnest(image_urls) u)"
+        return f"{quoted(scope['host'])} in (select chaos.hosts(image_urls))"
     return " and ".join(f"{'id' if name == 'job' else name} = {quoted(value)}" for name, value in scope.items()
                         if not (name == "key" and "job" in scope))
 
@@ -60,7 +60,10 @@ class Operation:
         self.numbers = iter(range(1 << 30))
         self.paused, self.late = [], None
         self.task = self.rng.choice(["caption", "vqa", "detect", "multiview"])
+        # By its name, or as an origin.
         self.host = self.rng.choice([HOSTS["good"], HOSTS["good"], *sorted(set(HOSTS.values()))])
+        if self.rng.random() < 0.5:
+            self.host = f"http://{self.host}:{world.web.port}"
 
     def run(self):
         world = self.world
@@ -83,8 +86,14 @@ class Operation:
             world.ledger.in_use.discard(self.batch)
 
     def rows(self, rng, count):
-        feeder = self.world.feeder
-        return [feeder.row(name, self.batch, next(self.numbers)) for name in feeder.draw(rng, count)]
+        """Jobs of the batch, of several priorities; a few of them are to run later."""
+        feeder, rows = self.world.feeder, []
+        for name in feeder.draw(rng, count):
+            row = feeder.row(name, self.batch, next(self.numbers), rng.choice([-10, 0, 0, 0, 10]))
+            if rng.random() < 0.15:
+                row["run_at"] = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(time.time() + rng.uniform(0, 4)))
+            rows.append(row)
+        return rows
 
     def in_parallel(self, plan):
         sessions = [Session(self, random.Random(self.rng.random()), plan) for _ in range(2 + self.fault.choice % 3)]
@@ -96,6 +105,8 @@ class Operation:
     def rush(self):
         """All do the same to the same jobs at once."""
         what = self.rng.choice(sorted(RUSHES & set(self.menu) or {"resume"}))
+        if what == "pause":
+            self.paused.append({"batch": self.batch})
         if what == "forget":
             self.in_parallel(lambda session: session.step("prune"))
         self.in_parallel(lambda session: session.do(what, session.own, seconds=session.rng.choice([None, 0.2])))
@@ -183,6 +194,8 @@ class Session(threading.Thread):
         except self.world.Refused as refusal:
             code, message = refusal.args
             self.world.steps[f"refused {code}"] += 1
+            if code == "40P01":
+                self.world.say(f"a deadlock ended: {sql}")
             if code == "57014":
                 self.world.violation(f"took longer than {LIMIT} s: {sql}")
             elif code[:2] in ("57", "53", "25", "08"):
@@ -314,10 +327,10 @@ class Session(threading.Thread):
 
     def choose_park(self):
         seconds = round(self.rng.uniform(0.1, 2), 2)
-        return self.host, f"select gloss.park_host('{self.operation.host}', '{seconds} s', 'they asked us to')"
+        return self.host, f"select gloss.park_origin('{self.operation.host}', '{seconds} s', 'they asked us to')"
 
     def choose_unpark(self):
-        return self.host, f"select gloss.unpark_host('{self.operation.host}')"
+        return self.host, f"select gloss.unpark_origin('{self.operation.host}')"
 
     def choose_cancel(self):
         return (self.some(),)
@@ -338,11 +351,17 @@ class Session(threading.Thread):
         return {"everything": True}, "select gloss.prune(history => '2 s', results => '0.5 s', dead => '0.5 s')"
 
     def choose_enqueue(self):
+        known = list(self.world.ledger.rows[self.operation.batch].values())
+        if known and self.rng.random() < 0.25:  # once more, in case some were forgotten
+            return self.own, self.world.feeder.insert(self.rng.sample(known, min(4, len(known))))
         rows = self.operation.rows(self.rng, 1 if self.rng.random() < 0.5 else 6)
         if len(rows) > 1:
             return self.own, self.world.feeder.insert(rows), rows
         text = json.dumps(rows[0]).replace("'", "''")
-        return self.own, f"select gloss.enqueue_json('{text}')", rows
+        sql = self.rng.choice([
+            f"select gloss.enqueue_json('{text}')",
+            self.world.feeder.insert(rows, into="submission") + " returning job_id, outcome"])
+        return self.own, sql, rows
 
 
 def steer(world, fault):

@@ -27,11 +27,44 @@ class Armed:
         self.hit.set()
 
 
+def parameters(data):
+    """The values that libpq sends with the first statement that calls one of gloss's functions."""
+    place, is_called = 0, False
+    while place + 5 <= len(data):
+        kind, length = data[place:place + 1], struct.unpack("!i", data[place + 1:place + 5])[0]
+        is_called |= kind == b"P" and bool(CALL.search(data[place:place + 1 + length]))
+        if kind == b"B" and is_called:
+            break
+        place += 1 + length
+    else:
+        return []
+    place = data.index(b"\0", data.index(b"\0", place + 5) + 1) + 1  # portal and statement have names
+    (formats,) = struct.unpack("!h", data[place:place + 2])
+    place += 2 + 2 * formats
+    (count,), place, values = struct.unpack("!h", data[place:place + 2]), place + 2, []
+    for _ in range(count):
+        (length,) = struct.unpack("!i", data[place:place + 4])
+        values.append(data[place + 4:place + 4 + max(length, 0)])
+        place += 4 + max(length, 0)
+    return values
+
+
+def jobs_of(call, data):
+    """Numbers of the jobs that a call begins, or of which it keeps a view."""
+    if call not in ("begin_jobs", "checkpoint"):
+        return []
+    try:
+        return [int(number) for number in re.findall(rb"[0-9]+", parameters(data)[2])]
+    except (IndexError, ValueError, struct.error):
+        return []
+
+
 class Link:
-    """One connection of the daemon."""
+    """One connection of the daemon. `call`: the function that it calls now; `jobs`: those that it begins or keeps a view
+    of with that."""
 
     def __init__(self, proxy, client, folder):
-        self.proxy, self.client, self.call = proxy, client, None
+        self.proxy, self.client, self.call, self.jobs = proxy, client, None, []
         self.server = socket.socket(socket.AF_UNIX)
         self.server.connect(f"{folder}/.s.PGSQL.5432")
         self.stalled = self.halved = False
@@ -55,6 +88,7 @@ class Link:
     def up(self, data, target):
         if call := CALL.search(data):
             self.call = call.group(1).decode()
+            self.jobs = jobs_of(self.call, data)
             self.reach("sent")
         self.hold()
         target.sendall(data)
@@ -62,6 +96,9 @@ class Link:
     def down(self, data, target):
         call = self.call
         if call:
+            if self.jobs and self.proxy.on_jobs:
+                self.proxy.on_jobs(call, self.jobs)
+                self.jobs = []
             self.reach("answered")
         self.hold()
         if self.halved:
@@ -127,9 +164,11 @@ class Door:
 
 
 class Proxy:
-    """What one daemon connects to: the hosts of its connection string, in their order, are doors."""
+    """What one daemon connects to: the hosts of its connection string, in their order, are doors. `on_jobs` gets what is
+    done with which jobs: begin_jobs or checkpoint, before the daemon has its answer."""
 
-    def __init__(self, folders):
+    def __init__(self, folders, on_jobs=None):
+        self.on_jobs = on_jobs
         self.links, self.armed, self.latency, self.is_mute = set(), None, 0, False
         self.doors = [Door(folder) for folder in folders]
         self.open()

@@ -18,18 +18,18 @@ from proxy import disconnect, shut
 HOSTS = {
     "good": "127.0.0.1", "elsewhere": "127.0.0.1", "reset_first": "127.0.0.2", "busy_first": "127.0.0.3",
     "down_first": "127.0.0.4", "dies": "127.0.0.5", "drip_dead": "127.0.0.6", "mute": "127.0.0.6",
-    "drip": "127.0.0.8", "poison": "127.0.0.9",
+    "drip": "127.0.0.8",
 }
 OTHERS = "127.0.0.7"
 BOMB = gzip.compress(bytes(50 << 20), 9)
 
 
 class Web:
-    """`images`: a folder. `on_poison` gets the daemon's number and the job's key. `armed`: by daemon."""
+    """`images`: a folder. `armed`: by daemon."""
 
-    def __init__(self, images, delay, on_poison):
+    def __init__(self, images, delay):
         self.images = {path.name: path.read_bytes() for path in pathlib.Path(images).iterdir()}
-        self.delay, self.on_poison = delay, on_poison
+        self.delay = delay
         self.armed, self.seen, self.counts = {}, set(), collections.Counter()
         self.listeners, self.port = {}, 0
         for host in sorted(set(HOSTS.values()) | {OTHERS}):
@@ -187,10 +187,6 @@ class Web:
         for number in range(20_000):
             exchange.send(f"X-{number}: {'y' * 60}\r\n".encode())
         exchange.send(b"\r\n")
-
-    def _poison(self, exchange, path):
-        self.on_poison(exchange.daemon, path[0])
-        exchange.waits(30)
 
 
 class Exchange:

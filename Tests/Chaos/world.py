@@ -65,7 +65,7 @@ class World:
         self.steps = collections.Counter()  # of those who steer, and what they were told
         self.leaks = set()
         self.checking = threading.Lock()  # held while nothing may be checked
-        self.web = Web(REPOSITORY / "Tests/Fixtures/images", options.delay, self.poisoned)
+        self.web = Web(REPOSITORY / "Tests/Fixtures/images", options.delay)
         self.web.hosts = HOSTS
         self.cluster = cluster.Cluster(self.root)
         self.pooler = Pooler(self.root, self.cluster.folder, self.children)
@@ -178,6 +178,7 @@ class World:
         for role in ("worker", "producer", "admin"):
             self.ask(f"create role chaos_{role} login in role gloss_{role}")
         self.ask(schema.SCHEMA)
+        self.ask(schema.SETTINGS.format(rescue=self.rescue))
         self.cluster.add_standby()
         if self.pooled:
             self.pooler.start()
@@ -202,9 +203,18 @@ class World:
 
     # Watching
 
-    def poisoned(self, number, key):
-        """A daemon asked for a poisonous image."""
-        self.daemons[number].kill("poison")
+    def begun(self, daemon, call, jobs):
+        """A daemon's engine begins jobs, or keeps a view of one. The poisonous kill it: at once, or, objects, when a view
+        is kept, as long as one is left."""
+        if not self.ledger.has_poison():
+            return
+        try:
+            found = self.ask(schema.POISON.format(jobs=",".join(map(str, jobs))))
+        except self.AWAY:
+            return
+        for template, rescues in found:
+            if template == "poison" or call == "checkpoint" or int(rescues) > 1:
+                return daemon.kill("poison")
 
     def harm_all(self, kind):
         """Notes what may silence every daemon, or take its leases from it."""

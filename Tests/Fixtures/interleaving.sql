@@ -118,6 +118,10 @@ begin
     update gloss.scheduled set run_at = now() - interval '1 s', attempts = 1;
     update gloss.job set run_at = null where key = 'due';
     perform interleaving.add('later', 'b', run_at => now() + interval '1 day');
+    -- Asked for tomorrow, and tried today all the same.
+    perform interleaving.add('sooner', 'b', run_at => now() + interval '1 day');
+    perform gloss.cancel(key => 'sooner');
+    perform gloss.retry(key => 'sooner');
     perform interleaving.add('ready-' || n, case when n < 4 then 'b' end, case n when 3 then 'two' else 'one' end)
     from generate_series(1, 4) n;
     perform interleaving.add('suspect', 'b');
@@ -170,8 +174,8 @@ as $$
       and not exists (select from gloss.superseded s where s.job_id = x.job_id and s.fence = x.fence)
     union all
     select format('a result of job %s without its %s', r.job_id, x.place)
-    from (select job_id, fence, image_sha256 from gloss.annotation
-          union all select job_id, fence, image_sha256 from gloss.superseded) r
+    from (select job_id, fence, image_sha256, findings from gloss.annotation
+          union all select job_id, fence, image_sha256, findings from gloss.superseded) r
     cross join lateral (
         select 'finding' as place, exists (select from gloss.finding f where f.job_id = r.job_id and f.fence = r.fence) as is_there
         union all
@@ -179,7 +183,8 @@ as $$
         union all
         select 'image', exists (select from gloss.image i join gloss.image_use u on u.image_id = i.id
                                 where i.sha256 = r.image_sha256[1] and u.job_id = r.job_id and u.fence = r.fence)) x
-    where not x.is_there
+    -- Those of this file have all three.
+    where not x.is_there and (x.place = 'image' or r.findings > 0)
     union all
     select format('an attempt of job %s, which is gone', t.job_id)
     from gloss.attempt t where not exists (select from gloss.job j where j.id = t.job_id)
@@ -242,7 +247,7 @@ begin
                    exists (select from gloss.attempt t where t.fence = (r.report ->> 'fence')::bigint
                            and t.outcome in ('failed', 'released')) as has_attempt) y
         where f.name = 'alive' and case r.report ->> 'outcome' when 'completed' then y.has_result else y.has_attempt end
-              <> (x.receipt = 'recorded')
+              <> (x.receipt <> 'stale')
           -- Given back by another way: that attempt has the same fence.
           and not (x.receipt = 'stale' and r.report ->> 'outcome' <> 'completed');
     end if;

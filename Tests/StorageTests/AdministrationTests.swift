@@ -84,15 +84,22 @@ import Testing
         let database = try await PrivatePostgres.shared.makeDatabase()
         let admin = database.administration()
         for _ in 0..<5 { _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(batch: "b")) }
-        // Minutes are not folded together; these may have begun in two.
-        try await database.query("update gloss.tally set minute = date_trunc('minute', now())")
-        let before = try await admin.batches()
-        try await database.query("select gloss.fold_tally(0)")
-        #expect(try await database.query("select count(*) from gloss.tally").scalar == "1")
-        #expect(try await admin.batches() == before)
-        try await database.query("update gloss.tally set minute = minute - interval '1 hour'")
-        _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(batch: "b"))
-        try await database.query("select gloss.fold_tally(0)")
+        let store = database.store()
+        let worker = try await store.register(Samples.worker())
+        let jobs = try await store.claim(limit: 3, by: worker)
+        _ = try await store.record(jobs.map { JobReport($0, Samples.completed()) }, by: worker)
+        let before = (try await admin.batches(), try await admin.depth())
+        #expect(before.0.map(\.done) == [3] && (before.0.first?.rate ?? 0) > 0)
+        try await database.query("select gloss.fold_counts(100)")
+        #expect(try await database.query("select count(*) from gloss.tally").scalar == "0")
+        let after = (try await admin.batches(), try await admin.depth())
+        #expect(after.0.map { [$0.total, $0.done, $0.dead, $0.left] } == [[5, 3, 0, 2]])
+        #expect((after.0.first?.rate ?? 0) > 0, "the rate is kept by the minute")
+        #expect(after.1.map { [$0.waiting, $0.done] } == before.1.map { [$0.waiting, $0.done] })
+        // The turns of the batch are kept as well: what comes now is served last.
+        _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(key: "last", batch: "b"))
+        #expect(try await store.claim(limit: 9, by: worker).last?.key == "last")
+        try await database.query("select gloss.fold_counts(100)")
         #expect(try await admin.batches().map(\.total) == [6])
     }
 }

@@ -53,10 +53,12 @@ import Testing
         #expect(try await database.misplacedJobs() == [])
         let counts = try await database.query(
             """
+            with t as (
+                select enqueued, done, dead from gloss.tally union all select enqueued, done, dead from gloss.total)
             select (select count(*) from gloss.job) = 60,
-                   (select sum(enqueued) from gloss.tally) = 60,
-                   (select sum(done) from gloss.tally) = (select count(*) from gloss.annotation),
-                   (select sum(dead) from gloss.tally) = (select count(*) from gloss.died),
+                   (select sum(enqueued) from t) = 60,
+                   (select sum(done) from t) = (select count(*) from gloss.annotation),
+                   (select sum(dead) from t) = (select count(*) from gloss.dead_job),
                    (select count(*) from gloss.checkpoint c where not exists
                        (select from gloss.leased l where l.job_id = c.job_id))
             """)
@@ -112,7 +114,7 @@ import Testing
         let aside = try await database.query("select count(*), max(attempts) from gloss.scheduled")
         #expect(aside.rows == [["20", "0"]])
         let hosts = try await database.administration(as: .reader).hosts()
-        #expect(hosts.map(\.host) == ["host1.org"] && hosts.map(\.reason) == ["connection refused"])
+        #expect(hosts.map(\.host) == ["https://host1.org"] && hosts.map(\.reason) == ["connection refused"])
         try await database.administration().resume(.host("host1.org"))
         #expect(try await store.claim(limit: 40, by: worker).count == 20)
     }

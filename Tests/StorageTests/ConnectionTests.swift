@@ -152,7 +152,10 @@ import Testing
         let reports = leases.map {
             #"{"job": \#($0.job), "fence": \#($0.fence), "outcome": "failed", "permanent": \#($0 == leases[0])}"#
         }
-        let record = "select receipts, ended from gloss.record('[\(reports.joined(separator: ", "))]')"
+        let record = """
+            select receipts, ended
+            from gloss.record(\(worker.number), '\(worker.identity)', '[\(reports.joined(separator: ", "))]')
+            """
         #expect(try await database.query(record).rows == [["{recorded,recorded}", "{\(leases[0].job)}"]])
         #expect(try await database.query(record).rows == [["{already_recorded,already_recorded}", "{}"]])
     }

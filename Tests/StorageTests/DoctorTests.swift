@@ -32,12 +32,12 @@ import Testing
     @Test func aWellQueueHasNothingToComplainOf() async throws {
         _ = try await register()
         // So that a slow machine is not told that it is silent.
-        try await database.query("update gloss.incarnation set heartbeat_at = now() + interval '1 hour'")
+        try await database.query("update gloss.registered_worker set heartbeat_at = now() + interval '1 hour'")
         let findings = await examine()
         #expect(findings.filter { $0.level > .unseen } == [])
         #expect(
             Set(findings.map(\.check)) == [
-                "server", "migrations", "objects", "roles", "daemons", "models", "misplaced", "dead", "horizon",
+                "server", "migrations", "objects", "tasks", "roles", "daemons", "models", "misplaced", "dead", "horizon",
                 "bloat", "notify", "clock", "connections", "disk",
             ])
         #expect(findings.first { $0.check == "server" }?.message.hasSuffix("seen as test_admin") == true)
@@ -82,8 +82,8 @@ import Testing
         #expect(
             await finding()
                 == Diagnosis("migrations", .error, "not applied yet: \(name)", advice: "run: glossctl migrate"))
-        try Data("select 1;".utf8).write(to: URL(fileURLWithPath: "\(copy)/0003_results.sql"))
-        #expect(await finding()?.message == "migration 0003_results was changed after it was applied")
+        try Data("select 1;".utf8).write(to: URL(fileURLWithPath: "\(copy)/0003_tasks.sql"))
+        #expect(await finding()?.message == "migration 0003_tasks was changed after it was applied")
         #expect(await finding()?.level == .error)
         let nowhere = await examine(migrations: nil).first { $0.check == "migrations" }
         #expect(nowhere?.level == .unseen)
@@ -96,11 +96,11 @@ import Testing
             "index job_batch is changed"
         ),
         (
-            "create or replace function gloss.host_of(url text) returns text language sql immutable as 'select url'",
+            "create or replace function gloss.host_of(origin text) returns text language sql immutable as 'select origin'",
             "function host_of(text) is changed"
         ),
-        ("alter function gloss.claim(bigint, int) reset all", "function claim(bigint,integer) is changed"),
-        ("alter function gloss.claim(bigint, int) owner to postgres", "function claim(bigint,integer) is changed"),
+        ("alter function gloss.prune reset all", "function prune(interval,interval,interval,interval,integer) is changed"),
+        ("alter function gloss.prune owner to postgres", "function prune(interval,interval,interval,interval,integer) is changed"),
         ("drop function gloss.explain(bigint)", "function explain(bigint) is missing"),
         ("alter table gloss.job add column extra int", "table job is changed"),
         ("alter table gloss.annotation disable trigger all", nil),
@@ -111,7 +111,7 @@ import Testing
             "alter table gloss.attempt drop constraint attempt_outcome_check",
             "constraint attempt_outcome_check of attempt is missing"
         ),
-        ("alter type gloss.task add value 'segment'", "type task is changed"),
+        ("alter type gloss.move add attribute extra int", "type move is changed"),
     ])
     func anObjectThatWasChangedByHand(sql: String, complaint: String?) async throws {
         guard (try? await database.query(sql)) != nil else {
@@ -131,7 +131,7 @@ import Testing
     }
 
     @Test func grantsThatAreGoneOrTooMany() async throws {
-        try await database.query("revoke execute on function gloss.record(jsonb) from gloss_worker")
+        try await database.query("revoke execute on function gloss.record(bigint, uuid, jsonb) from gloss_worker")
         try await database.query("grant select on gloss.job to gloss_producer")
         try await database.query("grant execute on function gloss.forget to public")
         let found = await complaints("grants")
@@ -141,13 +141,14 @@ import Testing
         #expect(
             found[1]
                 == Diagnosis(
-                    "grants", .error, "missing: execute on function gloss.record(jsonb) to gloss_worker",
-                    advice: "put it back: grant execute on function gloss.record(jsonb) to gloss_worker"))
+                    "grants", .error, "missing: execute on function gloss.record(bigint,uuid,jsonb) to gloss_worker",
+                    advice: "run: glossctl migrate --repair"))
         #expect(found[2].advice == "unless you want that: revoke select on gloss.job from gloss_producer")
-        for finding in found {
+        for finding in [found[0], found[2]] {
             let statement = try #require(finding.advice?.split(separator: ": ", maxSplits: 1).last)
             try await database.query(String(statement))
         }
+        _ = try await Migrator(database.settings(), directory: TestDatabase.migrationsDirectory).repair()
         #expect(await complaints("grants") == [], "the advice helps")
     }
 
@@ -235,7 +236,30 @@ import Testing
         try await database.query("delete from gloss.ready")
         let found = await complaints("misplaced")
         #expect(found.map(\.level) == [.error])
-        #expect(found[0].message == "1 jobs are not in exactly one state, job 1 first")
+        #expect(found[0].message == "1 jobs are misplaced, job 1 first: not in exactly one state (pruned: in none)")
+    }
+
+    @Test func jobsThatNobodyWouldLookAtAgain() async throws {
+        let admin = database.administration()
+        let (mine, other) = (
+            try await admin.enqueue(Samples.caption(), EnqueueOptions(batch: "b")).job,
+            try await admin.enqueue(Samples.caption("https://slow.example/1")).job
+        )
+        try await admin.pause(.batch("b"))
+        try await admin.pause(.host("slow.example"))
+        _ = try await database.store().claim(limit: 9, by: register())
+        #expect(await complaints("misplaced") == [])
+        try await database.query("update gloss.batch set paused = false")
+        try await database.query("delete from gloss.parked_origin")
+        #expect(
+            await complaints("misplaced").map(\.message) == [
+                "1 jobs are misplaced, job \(mine) first: its batch is not paused",
+                "1 jobs are misplaced, job \(other) first: its host is not paused",
+            ])
+        try await database.advance(by: .seconds(60))
+        _ = try await database.store().rescue()
+        #expect(await complaints("misplaced") == [], "daemons look for them, too")
+        #expect(try await database.query("select count(*) from gloss.ready").scalar == "2")
     }
 
     @Test func manyDeadJobs() async throws {
@@ -252,10 +276,10 @@ import Testing
         #expect(
             found[0].message == "of the jobs that ended within an hour 10 are dead and 10 are done: 50 %, most of them "
                 + "http_404")
-        try await database.query("update gloss.died set code = 'poison' where job_id = 20")
+        try await database.query("update gloss.dead_job set code = 'poison' where job_id = 20")
         #expect(
             await complaints("dead").last?.message == "1 jobs were quarantined within a day: daemons died with them")
-        try await database.query("update gloss.died set code = 'cancelled'")
+        try await database.query("update gloss.dead_job set code = 'cancelled'")
         #expect(await complaints("dead") == [], "who cancels knows")
     }
 

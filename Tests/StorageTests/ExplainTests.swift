@@ -29,6 +29,14 @@ import Testing
         try #require(try await store.claim(limit: 1, by: worker).first)
     }
 
+    /// A daemon begins jobs and is heard of no more.
+    private func die(holding count: Int) async throws {
+        let worker = try await store.register(Samples.worker())
+        try await store.begin(store.claim(limit: count, by: worker).map(\.lease), by: worker)
+        try await database.advance(by: .seconds(3600))
+        _ = try await store.rescue()
+    }
+
     @Test func aJobThatRunsNextSaysHowManyAreBeforeIt() async throws {
         let second = try await enqueue()
         let third = try await enqueue()
@@ -75,12 +83,12 @@ import Testing
         let worker = try await store.register(Samples.worker())
         try await store.park(origin: "https://example.org", for: .seconds(600), reason: "3 time-outs in a row")
         let ready = try await reasons(job)
-        #expect(ready[0].hasPrefix("the host example.org is parked until 20"))
+        #expect(ready[0].hasPrefix("the host https://example.org is parked until 20"))
         #expect(ready[0].hasSuffix(", in 10 min: 3 time-outs in a row"))
         #expect(try await store.claim(limit: 1, by: worker).isEmpty)
         let aside = try await admin.explain(job)
         #expect(aside[0] == "job 1 (caption) is scheduled")
-        #expect(aside[1].hasPrefix("the host example.org is parked until 20"))
+        #expect(aside[1].hasPrefix("the host https://example.org is parked until 20"))
         #expect(aside[2].hasPrefix("it was put aside, and is due again at 20"))
         #expect(aside.count == 3, "no attempt was burnt: \(aside)")
     }
@@ -156,15 +164,11 @@ import Testing
 
     @Test func aSuspectRunsAlone() async throws {
         let (first, second) = (try await enqueue(), try await enqueue())
-        for _ in 1...2 {
-            _ = try await store.claim(limit: 2, by: store.register(Samples.worker()))
-            try await database.advance(by: .seconds(3600))
-            _ = try await store.rescue()
-        }
+        for _ in 1...2 { try await die(holding: 2) }
         _ = try await store.register(Samples.worker())
-        #expect(try await reasons(first)[0].hasPrefix("two daemons died while they held it, so a daemon takes it only"))
+        #expect(try await reasons(first)[0].hasPrefix("two daemons died while they worked on it, so a daemon takes it only"))
         #expect(try await reasons(second)[0].hasSuffix("a third death makes it dead. Such jobs ahead of it: 1"))
-        #expect(try await reasons(second)[1].hasSuffix(": the daemon that held it died"))
+        #expect(try await reasons(second)[1].hasSuffix(": the daemon died while it worked on this job"))
     }
 
     @Test func whoHoldsItAndWhatForAndWhetherItLives() async throws {
@@ -199,12 +203,8 @@ import Testing
         _ = try await admin.cancel(.job(ids[1]))
         #expect(try await reasons(ids[1])[0].hasSuffix("after 0 failed attempts: cancelled by test_admin"))
         #expect(try await reasons(ids[1])[1] == "to run it after all: select gloss.retry(job => 2)")
-        for _ in 1...3 {
-            _ = try await store.claim(limit: 1, by: store.register(Samples.worker()))
-            try await database.advance(by: .seconds(3600))
-            _ = try await store.rescue()
-        }
-        #expect(try await reasons(ids[2])[0].hasSuffix("poison: 3 daemons died while they held this job"))
+        for _ in 1...3 { try await die(holding: 1) }
+        #expect(try await reasons(ids[2])[0].hasSuffix("poison: 3 daemons died while they worked on this job"))
         #expect(try await reasons(ids[2])[1].hasPrefix("the logs of these daemons may tell what it does to them"))
     }
 

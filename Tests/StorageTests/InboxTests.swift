@@ -72,7 +72,7 @@ import Testing
         }
         #expect(error?.sqlState == "22023")
         #expect(
-            error?.message.hasPrefix("row 2: task must be caption, vqa, detect or multiview, not \"captoin\"") == true)
+            error?.message.hasPrefix("row 2: task must be caption, detect, multiview, vqa, not \"captoin\"") == true)
         #expect(try await database.query("select count(*) from gloss.job").scalar == "0")
     }
 

@@ -1,6 +1,7 @@
 /// A call that one of two interleaved sessions makes. What they find is made by Tests/Fixtures/interleaving.sql.
 enum InterleavedCall: String, CaseIterable, CustomStringConvertible {
-    case enqueue, bulk, claim, claimOther, record, rescue, release, deregister, pause, resume, pauseHost, park, unpark
+    case enqueue, bulk, claim, claimOther, begin, checkpoint, record, rescue, release, deregister, pause, resume,
+        pauseHost, park, unpark
     case cancel, cancelAll, retry, rerun, forget, prune, maintain
 
     var description: String { rawValue }
@@ -28,6 +29,19 @@ enum InterleavedCall: String, CaseIterable, CustomStringConvertible {
             """
         case .claim: "select count(*) from gloss.claim(\(Self.worker("alive")), 100)"
         case .claimOther: "select count(*) from gloss.claim(\(Self.worker("other")), 100)"
+        case .begin:
+            """
+            select gloss.begin_jobs(f.number, f.identity, array_agg((r ->> 'job')::bigint order by n),
+                array_agg((r ->> 'fence')::bigint order by n))
+            from interleaving.fact f, jsonb_array_elements(f.value) with ordinality r (r, n)
+            where f.name = 'alive' group by f.name
+            """
+        case .checkpoint:
+            """
+            select gloss.checkpoint(f.number, f.identity, (f.value #>> '{0,job}')::bigint,
+                (f.value #>> '{0,fence}')::bigint, 1, 1, '{}')
+            from interleaving.fact f where f.name = 'alive'
+            """
         case .record:
             """
             select receipts from gloss.record(\(Self.worker("alive")),

@@ -12,17 +12,19 @@ struct Interleaving: Sendable {
     private let second: Session
     private let watcher: Session
     private let blocker: Session
-    private let pids: (first: String, second: String)
+    /// Of the first, the second and the blocker.
+    private let pids: [String]
 
     /// Connects to `database`, and puts the fixture's functions into it.
     init(_ database: TestDatabase) async throws {
         (first, second) = (database.session(), database.session())
         (watcher, blocker) = (database.session(), database.session())
         try await watcher.script(Self.fixture())
-        let pids = try await (
-            first.query("select pg_backend_pid()").scalar, second.query("select pg_backend_pid()").scalar
-        )
-        self.pids = (pids.0 ?? "", pids.1 ?? "")
+        var pids: [String] = []
+        for session in [first, second, blocker] {
+            pids.append(try await session.query("select pg_backend_pid()").scalar ?? "")
+        }
+        self.pids = pids
     }
 
     /// The SQL of worlds and of what must hold in them.
@@ -44,29 +46,40 @@ struct Interleaving: Sendable {
         if meeting == .secondBeganFirst { try await second.script("begin; select pg_current_xact_id()") }
         try await first.script("begin")
         let former = Statement(one.sql, in: first)
-        guard try await settles(former, pids.first) else { throw InterleavingError("\(one) waits for nobody") }
+        guard try await settles(former, pids[0]) else { throw InterleavingError("\(one) waits for nobody") }
         if meeting == .bothOpen { try await second.script("begin") }
         let latter = Statement(other.sql, in: second)
-        _ = try await settles(latter, pids.second)
+        _ = try await settles(latter, pids[1])
         try await first.script(meeting == .rollback ? "rollback" : "commit")
         let answers = await [(one, former.answer()), (other, latter.answer())]
         if meeting == .bothOpen || meeting == .secondBeganFirst { try await second.script("commit") }
         return try await verdict(meeting == .rollback ? [answers[1]] : answers, both: [one, other])
     }
 
+    /// Whether a call writes to a table in the world as it was built.
+    func writes(_ call: InterleavedCall, to table: String) async throws -> Bool {
+        _ = try await watcher.query("select interleaving.reset()")
+        try await blocker.script("begin; lock table gloss.\(table) in share mode")
+        try await first.script("begin")
+        let statement = Statement(call.sql, in: first)
+        let stops = try await !settles(statement, pids[0])
+        try await blocker.script("rollback")
+        _ = await statement.answer()
+        try await first.script("rollback")
+        return stops
+    }
+
     /// Lets the second call come while the first one stands at its first write to `table`.
-    /// - Returns: what is wrong afterwards; nil if the first call does not write there.
-    func meet(_ one: InterleavedCall, at table: String, _ other: InterleavedCall) async throws -> [String]? {
+    /// - Returns: what is wrong afterwards.
+    func meet(_ one: InterleavedCall, at table: String, _ other: InterleavedCall) async throws -> [String] {
         _ = try await watcher.query("select interleaving.reset()")
         try await blocker.script("begin; lock table gloss.\(table) in share mode")
         let former = Statement(one.sql, in: first)
-        guard try await !settles(former, pids.first) else {
-            try await blocker.script("rollback")
-            _ = await former.answer()
-            return nil
+        guard try await !settles(former, pids[0]) else {
+            throw InterleavingError("\(one) does not write to \(table)")
         }
         let latter = Statement(other.sql, in: second)
-        _ = try await settles(latter, pids.second)
+        _ = try await settles(latter, pids[1])
         try await blocker.script("rollback")
         return try await verdict([(one, await former.answer()), (other, await latter.answer())], both: [one, other])
     }
@@ -79,8 +92,12 @@ struct Interleaving: Sendable {
         let end = ContinuousClock.now + .seconds(30)
         while ContinuousClock.now < end {
             if statement.hasEnded { return true }
-            let waits = try await watcher.query("select pg_blocking_pids($1) <> '{}'", [SQLValue(pid)]).scalar == "t"
-            if waits && !statement.hasEnded { return false }
+            // Others, such as a vacuum, end by themselves.
+            let waits = try await watcher.query(
+                "select pg_blocking_pids($1) && $2::int[]",
+                [SQLValue(pid), SQLValue("{\(pids.joined(separator: ","))}")]
+            ).scalar
+            if waits == "t" && !statement.hasEnded { return false }
         }
         throw InterleavingError("a statement neither ends nor waits")
     }

@@ -41,13 +41,13 @@ import Testing
         let database = try await PrivatePostgres.shared.makeDatabase()
         let copy = try copyOfMigrations()
         defer { try? FileManager.default.removeItem(atPath: copy) }
-        let file = copy + "/0003_results.sql"
+        let file = copy + "/0003_tasks.sql"
         try (String(contentsOfFile: file, encoding: .utf8) + "\n").write(
             toFile: file, atomically: true, encoding: .utf8)
         let error = await #expect(throws: StorageError.self) {
             try await Migrator(database.settings(), directory: copy).plan()
         }
-        #expect(error?.message == "migration 0003_results was changed after it was applied")
+        #expect(error?.message == "migration 0003_tasks was changed after it was applied")
     }
 
     @Test func noticesAMigrationItDoesNotKnow() async throws {
@@ -76,9 +76,9 @@ import Testing
     @Test func refusesADirectoryWithGaps() throws {
         let copy = try copyOfMigrations()
         defer { try? FileManager.default.removeItem(atPath: copy) }
-        try FileManager.default.removeItem(atPath: copy + "/0002_queue.sql")
+        try FileManager.default.removeItem(atPath: copy + "/0002_ledger.sql")
         let error = #expect(throws: StorageError.self) { try Migrator(ConnectionSettings(), directory: copy) }
-        #expect(error?.message == "\(copy): expected migration number 2, found 0003_results")
+        #expect(error?.message == "\(copy): expected migration number 2, found 0003_tasks")
         #expect(throws: StorageError.self) { try Migrator(ConnectionSettings(), directory: "/nonexistent") }
     }
 

@@ -27,6 +27,8 @@ import Testing
         #expect(notices.withLock { $0 } == 1, "that there is no listening is said once")
         _ = try await store.rescue()
         let session = Session(pooler.settings)
+        #expect(try await session.isPooled())
+        #expect(try await !pooler.direct.isPooled())
         let rows = Mutex(0)
         try await session.stream("select * from gloss.result") { _, _ in rows.withLock { $0 += 1 } }
         #expect(rows.withLock { $0 } == 4)
@@ -54,6 +56,15 @@ import Testing
         try await session.script("begin")
         #expect(try await session.query("select now() = transaction_timestamp()").scalar == "t")
         try await session.script("rollback")
+        #expect(try await pooler.leaks() == [])
+    }
+
+    @Test func theSchemaIsMadeThroughAPooler() async throws {
+        let pooler = try Pooler(await PrivatePostgres.shared.makeDatabase(migrated: false))
+        let migrator = try Migrator(pooler.settings, directory: TestDatabase.migrationsDirectory)
+        let applied = try await migrator.apply()
+        #expect(!applied.isEmpty)
+        #expect(try await migrator.plan().isUpToDate)
         #expect(try await pooler.leaks() == [])
     }
 

@@ -13,17 +13,18 @@ import Testing
     /// Functions that somebody may execute.
     static let functions: [String: Set<User>] = [
         "schema_version": [.producer, .worker, .reader, .admin],
-        "enqueue_json": [.producer, .admin],
-        "register_worker": [.worker], "claim": [.worker], "heartbeat": [.worker], "checkpoint": [.worker],
-        "record": [.worker], "announce": [.worker], "rescue": [.worker], "deregister_worker": [.worker],
-        "release_unheld": [.worker],
-        "park_host": [.worker, .admin],
-        "unpark_host": [.admin], "cancel": [.admin], "retry": [.admin], "rerun": [.admin], "pause": [.admin],
-        "resume": [.admin],
-        "forget": [.admin], "prune": [.admin],
+        "enqueue": [.producer, .admin], "enqueue_caption": [.producer, .admin], "enqueue_vqa": [.producer, .admin],
+        "enqueue_detect": [.producer, .admin], "enqueue_multiview": [.producer, .admin],
+        "enqueue_json": [.producer, .admin], "enqueue_json_rows": [.producer, .admin],
+        "register_worker": [.worker], "claim": [.worker], "begin_jobs": [.worker], "heartbeat": [.worker],
+        "checkpoint": [.worker], "record": [.worker], "announce": [.worker], "rescue": [.worker],
+        "deregister_worker": [.worker], "release_unheld": [.worker], "queue_metrics": [.worker],
+        "park_origin": [.worker, .admin], "maintain": [.worker, .admin],
+        "unpark_origin": [.admin], "cancel": [.admin], "retry": [.admin], "rerun": [.admin], "pause": [.admin],
+        "resume": [.admin], "forget": [.admin], "prune": [.admin], "change_setting": [.admin],
         "jobs": [.reader, .admin], "explain": [.reader, .admin], "finish_reason": [.reader, .admin],
-        "host_of": [.reader, .admin], "schema_objects": [.reader, .admin],
-    ].merging(TaskName.allCases.map { ("enqueue_\($0)", [.producer, .admin]) }) { old, _ in old }
+        "shown_urls": [.reader, .admin], "origin_of": [.reader, .admin], "schema_objects": [.reader, .admin],
+    ]
 
     private func rows(_ sql: String) async throws -> [[String?]] {
         try await PrivatePostgres.shared.makeDatabase().query(sql).rows
@@ -59,7 +60,8 @@ import Testing
         #expect(different == [])
     }
 
-    /// Readers and administrators read everything, producers write into the inbox, and nobody else has a right to any table.
+    /// Readers and administrators read everything, producers write into the inbox and into gloss.submission, which is always
+    /// empty, and nobody else has a right to any table.
     @Test func tablesAreForReaders() async throws {
         let granted = try await rows(
             """
@@ -73,8 +75,8 @@ import Testing
             let (name, user, right) = (row[1] ?? "", row[2].flatMap { User(rawValue: $0) }, row[3] ?? "")
             let isAllowed =
                 right == "select"
-                ? user == .reader || user == .admin
-                : right == "insert" && name == "inbox" && (user == .producer || user == .admin)
+                ? user == .reader || user == .admin || name == "submission" && user == .producer
+                : right == "insert" && ["inbox", "submission"].contains(name) && (user == .producer || user == .admin)
             #expect(isAllowed, "\(user?.rawValue ?? "") may \(right) \(name)")
         }
         let readable = Set(granted.filter { $0[2] == User.reader.rawValue }.compactMap { $0[1] })
@@ -114,8 +116,8 @@ import Testing
 
     @Test(arguments: [
         "select gloss.schema_version()", "select * from gloss.job", "insert into gloss.inbox (task) values ('caption')",
-        "select gloss.enqueue_caption('https://e.org/a')", "select gloss.claim(1, 1)", "create table gloss.x ()",
-        "select null::gloss.task", "listen gloss_ready; select * from gloss.depth",
+        "select gloss.enqueue_caption('https://e.org/a')", "select gloss.rescue()", "create table gloss.x ()",
+        "select null::gloss.move", "listen gloss_ready; select * from gloss.depth",
     ])
     func aStrangerIsStrange(sql: String) async throws {
         let session = try await PrivatePostgres.shared.makeDatabase().session(as: .stranger)
@@ -168,25 +170,30 @@ import Testing
         create operator evil.|| (leftarg = text, rightarg = text, function = evil.cat);
         create function evil.selection(bigint, text, text, text, bool) returns text language plpgsql as
             $$ begin perform evil.spring('selection'); return 'true'; end $$;
-        create function evil.host_of(text) returns text language plpgsql as
-            $$ begin perform evil.spring('host_of'); return ''; end $$;
+        create function evil.origin_of(text) returns text language plpgsql as
+            $$ begin perform evil.spring('origin_of'); return ''; end $$;
         create table evil.job (like gloss.job);
         create table evil.batch (like gloss.batch);
         create table evil.ready (like gloss.ready);
-        create table evil.pause (like gloss.pause);
+        create table evil.paused_task (like gloss.paused_task);
+        create table evil.kind (like gloss.kind);
+        create table evil.setting (like gloss.setting);
         create table evil.leased (like gloss.leased);
         grant all on all tables in schema evil to public;
         reset role;
         """
 
+    private static let identity = "'00000000-0000-0000-0000-000000000001'"
+
     private static let search = """
         set search_path = evil, pg_catalog, gloss;
         create temp table job (like evil.job);
         create temp table batch (like evil.batch);
-        create temp table lane (id smallint, task text, model text);
+        create temp table lane (id smallint, kind int);
+        create temp table kind (like evil.kind);
         create temp table ready (like evil.ready);
         create temp table tally (batch_id int);
-        grant all on table job, batch, lane, ready, tally to public;
+        grant all on table job, batch, lane, kind, ready, tally to public;
         """
 
     @Test func trapsOfAHostileProducerCatchNobody() async throws {
@@ -201,17 +208,22 @@ import Testing
             "select gloss.enqueue_detect('https://e.org/a', array['cat'], model => 'm')",
             "select gloss.enqueue_json('{\"task\": \"vqa\", \"image_urls\": [\"https://e.org/a\"], \"prompt\": \"why?\"}')",
             "insert into gloss.inbox (task, image_urls, key) values ('caption', '{https://e.org/b}', 'x')",
+            "insert into gloss.submission (task, image_url) values ('caption', 'https://e.org/c') returning job_id",
         ] { _ = try await producer.query(sql) }
         let worker = database.session(as: .worker)
         try await worker.script(Self.search)
         for sql in [
-            "select gloss.register_worker('h', 1, 'v', '{m}')", "select gloss.claim(1, 10)",
-            "select gloss.heartbeat(1, '{1}', '{1}')", "select gloss.checkpoint(1, 1, 0, '{}')",
-            "select gloss.rescue()",
-            "select gloss.record('[{\"job\": 1, \"fence\": 1, \"outcome\": \"failed\", \"permanent\": true}]')",
-            "select gloss.announce('{1}')",
-            "select gloss.park_host('e.org', '1 hour', 'r')", "select gloss.release_unheld(1, '{}')",
-            "select gloss.deregister_worker(1)",
+            "select gloss.register_worker('h', 1, 'v', '{m}', '{caption,detect,vqa}', '15 seconds', \(Self.identity))",
+            "select gloss.claim(1, \(Self.identity), 10)", "select gloss.begin_jobs(1, \(Self.identity), '{1}', '{1}')",
+            "select gloss.heartbeat(1, \(Self.identity), '{1,2,3,4,5}', '{1,2,3,4,5}')",
+            "select gloss.checkpoint(1, \(Self.identity), 1, 1, 1, 0, '{}')", "select gloss.rescue()", "select gloss.maintain()",
+            """
+            select gloss.record(1, \(Self.identity), '[{"job": 1, "fence": 1, "outcome": "failed", "permanent": true},
+                {"job": 2, "fence": 2, "outcome": "released", "cause": "host", "delay": 1}]')
+            """,
+            "select gloss.announce('{1}')", "select gloss.queue_metrics()",
+            "select gloss.park_origin('e.org', '1 hour', 'r')", "select gloss.claim(1, \(Self.identity), 10)",
+            "select gloss.release_unheld(1, \(Self.identity), '{}')", "select gloss.deregister_worker(1, \(Self.identity))",
         ] { _ = try await worker.query(sql) }
         let admin = database.session(as: .admin)
         try await admin.script(Self.search)
@@ -220,14 +232,15 @@ import Testing
             "select gloss.retry(key => 'k')", "select gloss.rerun(key => 'k')", "select gloss.pause(host => 'e.org')",
             "select gloss.pause(batch => 'b')", "select gloss.resume(batch => 'b')",
             "select gloss.cancel(batch => 'b')", "select gloss.forget(key => 'k')", "select gloss.prune()",
-            "select gloss.unpark_host('e.org')", "select * from gloss.job_state", "select * from gloss.depth",
+            "select gloss.unpark_origin('e.org')", "select gloss.maintain(true)",
+            "select gloss.change_setting('give_up_after', null)", "select * from gloss.job_state", "select * from gloss.depth",
             "select * from gloss.detection", "select * from gloss.multiview_response", "select * from gloss.caption",
             "select * from gloss.error_frequency", "select * from gloss.misplaced_job", "select * from gloss.worker",
             "select count(*) from gloss.schema_objects()",
         ] { _ = try await admin.query(sql) }
         #expect(try await database.query("select distinct who, trap from evil.loot").rows == [])
         #expect(try await database.query("select count(*) from evil.job").scalar == "0")
-        #expect(try await database.query("select count(*) from gloss.job").scalar == "3", "and one was forgotten")
+        #expect(try await database.query("select count(*) from gloss.job").scalar == "4", "and one was forgotten")
         _ = try await admin.query("select now()")
         #expect(
             try await database.query("select who, trap from evil.loot").rows == [["test_admin", "now"]], "traps work")

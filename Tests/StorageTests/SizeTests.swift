@@ -31,25 +31,25 @@ import Testing
             "background must be like #ffffff"
         ),
         ("select gloss.enqueue_caption('\(url)' || repeat('u', 10000000))", "is longer than 8192 characters"),
-        ("select gloss.enqueue_caption('data:,' || repeat('u', 17000000))", "a data: URL is longer than 16 MiB"),
+        ("select gloss.enqueue_caption('data:,' || repeat('u', 17000000))", "a data: URL has 17000006 bytes, and 1048576 are taken at most"),
         (
             "select gloss.enqueue_multiview('o', array(select '\(url)' from generate_series(1, 1000000)))",
             "1000000 images are too many: multiview takes at most 64"
         ),
         (
-            "select gloss.enqueue_multiview('o', array(select 'data:,' || repeat('u', 12000000 + i) from generate_series(1, 3) i))",
+            "select gloss.enqueue_multiview('o', array(select 'data:,' || repeat('u', 1000000 + i) from generate_series(1, 40) i))",
             "the image URLs have more than 32 MiB together"
         ),
         (
             "select gloss.enqueue_detect('\(url)', array(select 'cat' from generate_series(1, 1000000)))",
-            "detect needs 1 to 32 things to look for, not 1000000"
+            "detect needs 1 to 32 things, not 1000000"
         ),
         ("select gloss.enqueue_multiview('o', array[['\(url)'], ['\(url)']])", "image_urls must be a plain list"),
         ("select gloss.enqueue_multiview('o', '[0:0]={\(url)}')", "image_urls must be a plain list"),
         ("select gloss.enqueue_multiview('o', array['\(url)'], array[['a', 'b']])", "texts must be a plain list"),
         (
             "select gloss.enqueue_json(jsonb_build_object('task', repeat('t', 10000000)))",
-            "task must be caption, vqa, detect or multiview"
+            "task must be caption, detect, multiview, vqa, not "
         ),
         (
             """

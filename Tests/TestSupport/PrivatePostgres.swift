@@ -47,6 +47,30 @@ public actor PrivatePostgres {
         return TestDatabase(name: name, socketDirectory: place.socketDirectory, port: port)
     }
 
+    /// A new database of an encoding, with nothing in it.
+    public func makeDatabase(encoding: String) async throws -> TestDatabase {
+        let place = try runningPlace()
+        databaseCount += 1
+        let name = "test\(databaseCount)"
+        try await runSQL(
+            "create database \(name) template template0 encoding '\(encoding)' locale 'C'", in: "postgres", place)
+        return TestDatabase(name: name, socketDirectory: place.socketDirectory, port: port)
+    }
+
+    /// Writes all of a database into a file, as pg_dump does.
+    public func dump(_ database: TestDatabase, to file: String) throws {
+        let place = try runningPlace()
+        try place.run("pg_dump", ["-h", place.socketDirectory, "-U", "postgres", "-f", file, database.name])
+    }
+
+    /// A new database with what a file of `dump` holds. What it refuses is passed over, as psql does.
+    public func restore(_ file: String) async throws -> TestDatabase {
+        let database = try await makeDatabase(migrated: false)
+        let place = try runningPlace()
+        try place.run("psql", ["-q", "-h", place.socketDirectory, "-U", "postgres", "-d", database.name, "-f", file])
+        return database
+    }
+
     /// Starts the server.
     public func start() throws {
         _ = try runningPlace()

@@ -35,7 +35,7 @@ struct FetchURL: Hashable, Sendable {
         host = try url.part(CURLUPART_HOST) ?? ""
         port = try url.part(CURLUPART_PORT, CURLU_DEFAULT_PORT).flatMap { Int($0) } ?? 0
         path = try url.part(CURLUPART_PATH, CURLU_URLDECODE) ?? ""
-        self.origin = Self.origin(scheme, host, port: try url.part(CURLUPART_PORT, CURLU_NO_DEFAULT_PORT))
+        self.origin = try Self.origin(scheme, host, port: try url.part(CURLUPART_PORT, CURLU_NO_DEFAULT_PORT))
         let (user, password) = (try url.part(CURLUPART_USER), try url.part(CURLUPART_PASSWORD))
         self.text = try url.part(CURLUPART_URL) ?? text
 
@@ -63,11 +63,15 @@ struct FetchURL: Hashable, Sendable {
     /// Whether it names a local file.
     var isFile: Bool { scheme == "file" }
 
-    private static func origin(_ scheme: String, _ host: String, port: String?) -> String {
+    private static func origin(_ scheme: String, _ host: String, port: String?) throws(ImageError) -> String {
         guard !host.isEmpty else { return "" }
+        let end = port.map { ":\($0)" } ?? ""
         let dots = host.reversed().prefix { $0 == "." }.count
-        let name = dots < host.count ? host.dropLast(dots) : host[...]
-        return "\(scheme)://\(name)" + (port.map { ":\($0)" } ?? "")
+        guard dots > 0, dots < host.count else { return "\(scheme)://\(host)\(end)" }
+        // With a dot behind, 0x7f.1 is a name; without it, it is an address, and spelt as one.
+        let name = String(host.dropLast(dots))
+        let settled = try URLHandle.settled("\(scheme)://\(name)\(end)/", "").part(CURLUPART_HOST) ?? name
+        return "\(scheme)://\(settled)\(end)"
     }
 
     private static func checkForm(_ text: String, _ context: String) throws(ImageError) {

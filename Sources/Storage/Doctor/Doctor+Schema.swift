@@ -57,34 +57,26 @@ extension Doctor {
         var kind: String
         var name: String
         var what: String
-        var is_comparable: Bool
     }
 
-    /// Differences between what the last migration left and what is there now.
+    /// Differences between what the last migration left and what is there now. PostgreSQL writes some definitions anew in each
+    /// major version: they are compared within one.
     func objects() async throws -> [Diagnosis] {
         let drifts = try await session.rows(
             Drift.self,
             """
-            with was as (
-                select *, server = current_setting('server_version_num')::int / 10000 as is_comparable
-                from gloss.schema_object)
-            select kind, name, coalesce(w.is_comparable, true) as is_comparable,
+            select kind, name,
                 case when n.name is null then 'missing' when w.name is null then 'added' else 'changed' end as what
-            from was w full join gloss.schema_objects() n using (kind, name)
+            from gloss.schema_object w full join gloss.schema_objects() n using (kind, name)
             where w.name is null or n.name is null or w.digest <> n.digest
+                or w.definition <> n.definition and w.server = current_setting('server_version_num')::int / 10000
             order by kind, name
             """, context: "objects")
         let count = try await session.query("select count(*) from gloss.schema_object", context: "objects").scalar
         guard count != "0" else {
             return [Diagnosis("objects", .unseen, "the database does not know what the migrations made")]
         }
-        var findings = drifts.filter { $0.is_comparable || $0.what != "changed" }.map(finding)
-        if drifts.contains(where: { !$0.is_comparable }) {
-            findings.append(
-                Diagnosis(
-                    "objects", .unseen, "definitions that another major version of PostgreSQL wrote cannot be compared")
-            )
-        }
+        let findings = drifts.map(finding)
         let whole = Diagnosis(
             "objects", .ok, "all \(count ?? "") functions, tables, indexes and grants are as they were made")
         return findings.isEmpty ? [whole] : findings

@@ -113,13 +113,21 @@ extension Doctor {
 
     /// A real round trip: what daemons wait for must arrive.
     func notify() async throws -> [Diagnosis] {
+        guard try await !session.isPooled() else {
+            return [
+                Diagnosis(
+                    "notify", .warning,
+                    "a connection pooler is between, which passes no notifications on: daemons see new jobs when they poll",
+                    advice: "connect daemons directly if a job is to start at once")
+            ]
+        }
         let channel = "gloss_doctor_\(getpid())"
         let listener = Listener(settings, channel: channel)
         guard await listener.wait(timeout: .seconds(5)) else {
             return [
                 Diagnosis(
                     "notify", .error, "LISTEN fails",
-                    advice: "a connection pooler in transaction mode? Daemons need a direct connection")
+                    advice: "see the server's log: daemons see new jobs when they poll")
             ]
         }
         let start = ContinuousClock.now
@@ -140,7 +148,7 @@ extension Doctor {
                 Diagnosis(
                     "notify", .error,
                     "a notification did not arrive within 5 s: daemons see new jobs only when they poll",
-                    advice: "a connection pooler in transaction mode? Daemons need a direct connection")
+                    advice: "see the server's log, and what is between it and this machine")
             ]
         }
         let usage = try await session.query("select round(100 * pg_notification_queue_usage())", context: "notify")

@@ -90,15 +90,18 @@ extension Doctor {
     }
 
     func misplaced() async throws -> [Diagnosis] {
-        let row = try await session.query("select count(*), min(job_id) from gloss.misplaced_job", context: "misplaced")
-        guard let count = row.scalar, count != "0" else {
+        let reasons = try await session.query(
+            "select count(*), min(job_id), reason from gloss.misplaced_job group by reason order by reason",
+            context: "misplaced")
+        guard !reasons.rows.isEmpty else {
             return [Diagnosis("misplaced", .ok, "every job is in exactly one state")]
         }
-        return [
+        return reasons.rows.map { row in
             Diagnosis(
-                "misplaced", .error, "\(count) jobs are not in exactly one state, job \(row.rows[0][1] ?? "") first",
+                "misplaced", .error,
+                "\(row[0] ?? "") jobs are misplaced, job \(row[1] ?? "") first: \(row[2] ?? "")",
                 advice: "somebody changed tables by hand, or it is a bug to report: select * from gloss.misplaced_job")
-        ]
+        }
     }
 
     func dead() async throws -> [Diagnosis] {

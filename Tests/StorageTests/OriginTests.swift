@@ -1,0 +1,53 @@
+import Foundation
+import Queue
+import Storage
+import TestSupport
+import Testing
+
+/// One spelling of an origin: the same cases as the fetcher's.
+@Suite struct OriginTests {
+    static let cases: [(url: String, origin: String?)] = {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Fixtures/origins.tsv")
+        let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { line in
+            let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+            return (fields[0], fields.count > 1 && !fields[1].isEmpty ? fields[1] : nil)
+        }
+    }()
+
+    @Test func spellsAnOriginAsTheFetcherDoes() async throws {
+        #expect(Self.cases.count > 60)
+        let session = try await PrivatePostgres.shared.makeDatabase().session(as: .reader)
+        for (url, origin) in Self.cases {
+            let found = try await session.query("select gloss.origin_of($1)", [SQLValue(url)]).scalar
+            #expect(found == origin, "\(url)")
+        }
+        await session.close()
+    }
+
+    /// A refused connection on one port leaves the others alone, and each spelling of a host is the same.
+    @Test func anOriginIsParkedWithItsPort() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let (admin, store) = (database.administration(), database.store())
+        let worker = try await store.register(Samples.worker())
+        let urls = [
+            "https://Bücher.example/1", "https://xn--bcher-kva.example./2", "https://B%C3%BCCHER.example:443/3",
+            "https://bücher.example:8443/4", "http://bücher.example/5",
+        ]
+        for (index, url) in urls.enumerated() {
+            _ = try await admin.enqueue(Samples.caption(url), EnqueueOptions(key: "\(index + 1)"))
+        }
+        try await store.park(origin: "https://xn--bcher-kva.example", for: .seconds(60), reason: "refused")
+        let free = try await store.claim(limit: 9, by: worker)
+        #expect(free.map(\.key) == ["4", "5"])
+        _ = try await store.record(free.map { JobReport($0, .released(reason: "test")) }, by: worker)
+        // A host's name stands for all its origins.
+        try await admin.pause(.host("BÜCHER.example"))
+        #expect(try await store.claim(limit: 9, by: worker) == [])
+        try await admin.resume(.host("bücher.example"))
+        #expect(Set(try await store.claim(limit: 9, by: worker).map(\.key)) == ["1", "2", "3", "4", "5"])
+        #expect(try await admin.hosts().isEmpty)
+        #expect(try await database.misplacedJobs() == [])
+    }
+}
