@@ -6,7 +6,7 @@ import Synchronization
 
 /// The stations of a job's way, as time is counted.
 enum Stage: String, CaseIterable {
-    case claim, fetch, decode, vision, prefill, extend, parse, record
+    case claim, fetch, decode, vision, prefill, extend, decide, record
     /// The inference thread had nothing to do.
     case idle
 }

@@ -51,11 +51,7 @@ struct WorkDriver: Service {
         defer { timer?.cancel() }
         inbox.yield(.started)
         for await event in events {
-            let start = ContinuousClock.now
-            let effects = state.handle(event, now: start)
-            // Reading answers is what an answer costs here.
-            if case .answered = event { metrics.spent(.parse, since: start) }
-            for effect in effects {
+            for effect in metrics.timed(.decide, { state.handle(event, now: .now) }) {
                 switch effect {
                 case .setTimer(let instant):
                     timer?.cancel()

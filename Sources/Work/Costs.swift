@@ -27,6 +27,9 @@ struct Costs {
     /// Tokens that are decoded, as a share of the most that could be.
     private var shares: [TaskName: Average] = [:]
 
+    /// What a claim is weighed with.
+    private(set) var weights = WorkWeights()
+
     /// Whether anything is measured.
     var isMeasured: Bool { prefill.value != nil }
 
@@ -35,13 +38,7 @@ struct Costs {
         prefill.add(cost.prefillSeconds, per: cost.prefills)
         token.add(cost.decodeSeconds, per: Double(cost.tokens))
         shares[task, default: Average()].add(Double(cost.tokens), per: Double(mostTokens))
-    }
-
-    /// What a claim is weighed with.
-    var weights: WorkWeights {
-        let shares = shares.compactMapValues(\.value).map { ($0.key.rawValue, min(1, $0.value)) }
-        return WorkWeights(
-            image: image.value ?? 0, prefill: prefill.value ?? 0, token: token.value ?? 0,
-            tasks: Dictionary(uniqueKeysWithValues: shares))
+        (weights.image, weights.prefill, weights.token) = (image.value ?? 0, prefill.value ?? 0, token.value ?? 0)
+        weights.tasks[task.rawValue] = shares[task]?.value.map { min(1, $0) }
     }
 }

@@ -41,6 +41,8 @@ extension WorkState {
     /// After so long without progress a job's images are not counted on.
     private static let stallTime = Duration.seconds(2)
     private static let deferral = Duration.seconds(1)
+    /// So many jobs beyond those that fill the engine are kept, whatever they cost.
+    private static let fewJobs = 3
 
     mutating func claimed(_ claimed: [ClaimedJob], by claimer: WorkerID) {
         claiming.isUnderWay = false
@@ -204,12 +206,12 @@ extension WorkState {
     /// Gives back what others may do sooner: work that turned out to cost several times what was thought, or that came all at once from
     /// a slow origin.
     mutating func releaseSurplus() {
-        guard phase == .working, costs.isMeasured else { return }
+        guard phase == .working, costs.isMeasured, jobs.count > Self.fewJobs else { return }
         let most = 4 * (settings.ahead / .seconds(1))
         var supply = supply()
-        guard supply.aheadSeconds > most, supply.aheadCount > 1 else { return }
+        guard supply.aheadSeconds > most, supply.aheadCount > Self.fewJobs else { return }
         let weights = costs.weights
-        for job in jobsInOrder.reversed() where supply.aheadCount > 1 && supply.aheadSeconds > most / 4 {
+        for job in jobsInOrder.reversed() where supply.aheadCount > Self.fewJobs && supply.aheadSeconds > most / 4 {
             guard job.state == .waiting && !isBlocked(job) || job.state == .ready else { continue }
             supply.aheadCount -= 1
             supply.aheadSeconds -= secondsLeft(job, weights)

@@ -17,7 +17,7 @@ import Testing
         try await database.query("select string_agg(e, ' ') from gloss.explain(\(job)) e").scalar ?? ""
     }
 
-    /// The connection to the image's host is closed with the next heartbeat, not at the fetch's time-out a minute later.
+    /// The connection to the image's host is closed with the next heartbeat, not at the fetch's time-out a minute later: the server waits for less than that.
     @Test func theFetchEnds() async throws {
         let (hangUps, hangUp) = AsyncStream.makeStream(of: Bool.self)
         let server = try LoopbackServer(["/slow.png": { hangUp.yield($0.waitForHangUp(milliseconds: 50_000)) }])
@@ -27,11 +27,9 @@ import Testing
             "select string_agg(e, ' ') like '%and is fetching its images%' from gloss.explain(1) e", in: database,
             [daemon])
         while server.requests.isEmpty { try await Task.sleep(for: .milliseconds(10)) }
-        let start = ContinuousClock.now
         try await database.query("select gloss.cancel(key => 'k')", as: .admin)
         #expect(try await database.query("select count(*) from gloss.leased").scalar == "0")
         #expect(await hangUps.first { _ in true } == true)
-        #expect(ContinuousClock.now - start < .seconds(20), "heartbeats are 0.2 s apart")
         try await eventually(
             "select phases = '{}' from gloss.registered_worker", in: database, [daemon], within: .seconds(30))
         #expect(try await explanation(1).contains("cancelled by test_admin"))

@@ -4,6 +4,7 @@ import Images
 import Inference
 import Logging
 import Queue
+import Synchronization
 import TestSupport
 import Testing
 import Work
@@ -23,7 +24,7 @@ import Work
         (events, inbox) = AsyncStream.makeStream()
     }
 
-    private func driver() throws -> WorkDriver {
+    private func driver(_ store: any JobStore, _ change: (inout WorkSettings) -> Void = { _ in }) throws -> WorkDriver {
         var policy = FetchPolicy()
         policy.localRoots = [GlossdProcess.fixtures.path]
         let (fetcher, size) = (try ImageFetcher(policy: policy), model.configuration.vision.imageSize)
@@ -32,6 +33,7 @@ import Work
             model: "tiny", digest: model.digest, precision: model.precision.rawValue, version: glossVersion)
         var settings = WorkSettings()
         settings.imageBytes = 3 * size * size
+        change(&settings)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         return WorkDriver(
             state: WorkState(
@@ -58,7 +60,7 @@ import Work
 
     /// Runs a daemon until the jobs have ended, and drains it.
     private func run(_ jobs: [JobID]) async throws {
-        let driver = try driver()
+        let driver = try driver(store)
         let work = Task { try await driver.run() }
         for job in jobs {
             try await eventually {
@@ -114,10 +116,71 @@ import Work
     /// Errors of the store are tried again, and nothing is lost.
     @Test func theStoreMayFail() async throws {
         let jobs = [await store.enqueue(Samples.caption(file("rgb.png")))]
-        await store.failNext((0..<6).map { _ in Passing() })
+        await store.failNext((0..<2).map { _ in Passing() })
         try await run(jobs)
         #expect(await store.record(of: jobs[0]) != nil)
     }
 
     private struct Passing: Error {}
+
+    /// A store that answers nothing any more does not delay the end: neither statements under way nor results hold it up.
+    @Test func aSilentStoreDoesNotDelayTheEnd() async throws {
+        for index in 0..<50 { await store.enqueue(Samples.caption(file(index % 2 == 0 ? "rgb.png" : "photo.jpg"))) }
+        let silent = SilentStore(store)
+        let driver = try driver(silent) { settings in
+            (settings.drainTimeout, settings.farewell) = (.milliseconds(300), .milliseconds(300))
+        }
+        let work = Task { try await driver.run() }
+        try await eventually { await store.record(of: JobID(rawValue: 1)) != nil }
+        silent.fallSilent()
+        let start = ContinuousClock.now
+        inbox.yield(.drainBegan)
+        try await work.value
+        #expect(ContinuousClock.now - start < .seconds(30), "its statements never end")
+        #expect(metrics.status.work?.phase == .stopped)
+    }
+}
+
+/// A store that falls silent: from then on no statement ends.
+private final class SilentStore: JobStore {
+    private let store: MemoryJobStore
+    private let isSilent = Mutex(false)
+
+    init(_ store: MemoryJobStore) { self.store = store }
+
+    func fallSilent() { isSilent.withLock { $0 = true } }
+
+    private func answer<Answer: Sendable>(
+        _ body: @Sendable (MemoryJobStore) async throws -> Answer
+    ) async throws -> Answer {
+        // Not even a cancelled task ends: as a thread that waits for a socket.
+        while isSilent.withLock({ $0 }) { await Task.detached { try? await Task.sleep(for: .seconds(1)) }.value }
+        return try await body(store)
+    }
+
+    func register(_ worker: WorkerDescription) async throws -> WorkerID { try await answer { try await $0.register(worker) } }
+    func claim(_ budget: ClaimBudget, by worker: WorkerID) async throws -> [ClaimedJob] {
+        try await answer { try await $0.claim(budget, by: worker) }
+    }
+    func begin(_ leases: [Lease], by worker: WorkerID) async throws {
+        try await answer { try await $0.begin(leases, by: worker) }
+    }
+    func heartbeat(_ worker: WorkerID, _ heartbeat: Heartbeat) async throws -> HeartbeatReply {
+        try await answer { try await $0.heartbeat(worker, heartbeat) }
+    }
+    func checkpoint(_ view: ViewResponses, under lease: Lease, by worker: WorkerID) async throws -> Bool {
+        try await answer { try await $0.checkpoint(view, under: lease, by: worker) }
+    }
+    func record(_ reports: [JobReport], by worker: WorkerID) async throws -> [Receipt] {
+        try await answer { try await $0.record(reports, by: worker) }
+    }
+    func rescue() async throws -> RescueReport { try await answer { try await $0.rescue() } }
+    func releaseUnheld(_ worker: WorkerID, holding leases: [Lease]) async throws -> Int {
+        try await answer { try await $0.releaseUnheld(worker, holding: leases) }
+    }
+    func deregister(_ worker: WorkerID) async throws { try await answer { try await $0.deregister(worker) } }
+    func park(origin: String, for pause: Duration, reason: String) async throws {
+        try await answer { try await $0.park(origin: origin, for: pause, reason: reason) }
+    }
+    func waitForWork(timeout: Duration) async throws { try await answer { try await $0.waitForWork(timeout: timeout) } }
 }

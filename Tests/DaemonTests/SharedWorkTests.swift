@@ -1,0 +1,101 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// Several daemons and one queue.
+@Suite struct SharedWorkTests {
+    private func scalar(_ database: TestDatabase, _ sql: String) async throws -> Double {
+        Double(try await database.query("select (\(sql))").scalar ?? "") ?? .nan
+    }
+
+    /// 64 objects of 8 views are work for two daemons to the end, and what is urgent overtakes them.
+    @Test(.timeLimit(.minutes(4))) func twoDaemonsShareObjects() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let (gate, image) = (Gate(), try Data(contentsOf: GlossdProcess.fixtures.appending(path: "images/rgb.png")))
+        let server = try LoopbackServer([
+            "/rgb.png": {
+                gate.pass()
+                $0.answer(200, image)
+            }
+        ])
+        let views = "array_fill('\(server.url("/rgb.png"))'::text, array[8])"
+        try await database.query(
+            """
+            select count(gloss.enqueue_multiview(i::text, \(views), batch => 'objects', max_tokens => 60,
+                temperature => 2)) from generate_series(1, 64) i
+            """)
+        var settings = GlossdProcess.settings(database, ports: [server.port])
+        settings["GLOSS_THREADS"] = "1"
+        settings["GLOSS_CLAIM_AHEAD_SECONDS"] = "0"
+        let daemons = [try GlossdProcess(settings), try GlossdProcess(settings)]
+        // Both hold something before anything can be computed.
+        try await eventually("select count(distinct worker) = 2 from gloss.leased", in: database, daemons)
+        let start = try await scalar(database, "extract(epoch from clock_timestamp())")
+        gate.open()
+        try await eventually("select count(*) >= 20 from gloss.result", in: database, daemons)
+        let before = try await scalar(database, "extract(epoch from clock_timestamp())")
+        try await database.query(
+            "select gloss.enqueue_multiview('urgent', \(views), priority => -100, max_tokens => 60, temperature => 2)")
+        try await eventually(
+            "select count(*) = 1 from gloss.multiview where key = 'urgent'", in: database, daemons, within: .seconds(200))
+        // Each daemon finishes what it computes, and at most one more that it had begun beside it.
+        let overtaken = try await scalar(
+            database,
+            """
+            select count(*) from gloss.annotation a join gloss.job j on j.id = a.job_id
+            where j.key <> 'urgent' and a.finished_at > to_timestamp(\(before))
+                and a.finished_at < (select u.finished_at from gloss.annotation u join gloss.job k on k.id = u.job_id
+                                     where k.key = 'urgent')
+            """)
+        #expect(overtaken <= 5, "\(overtaken) objects were done before the urgent one")
+        try await eventually(
+            "select \"left\" = 0 from gloss.batch_progress where batch = 'objects'", in: database, daemons,
+            within: .seconds(200))
+        let ends = try await database.query(
+            "select extract(epoch from max(finished_at)) - \(start), count(*) from gloss.annotation group by worker"
+        ).rows.map { $0.compactMap { $0.flatMap { Double($0) } } }
+        #expect(ends.count == 2 && ends.reduce(0) { $0 + $1[1] } == 65, "\(ends)")
+        let fairShare = ends.reduce(0) { $0 + $1[0] } / 2
+        #expect(ends.allSatisfy { $0[0] <= 1.2 * fairShare }, "both work to the end: \(ends)")
+        for daemon in daemons { daemon.signal(SIGTERM) }
+        for daemon in daemons { #expect(await daemon.wait() == 0) }
+        #expect(try await scalar(database, "select count(*) from gloss.attempt") == 0, "and nothing was given back")
+    }
+
+    /// Two daemons are killed in the middle, one after the other: only jobs that their engines had begun count a rescue.
+    @Test(.timeLimit(.minutes(3))) func aKillIsHeldAgainstBegunJobsAlone() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let (gate, image) = (Gate(), try Data(contentsOf: GlossdProcess.fixtures.appending(path: "images/rgb.png")))
+        let server = try LoopbackServer([
+            "/rgb.png": { $0.answer(200, image) },
+            "/held.png": {
+                gate.pass()
+                $0.answer(200, image)
+            },
+        ])
+        // A long one that the engine begins, and some whose images are on the way.
+        try await database.query(
+            """
+            select gloss.enqueue_caption('\(server.url("/rgb.png"))', key => 'long', max_tokens => 200, samples => 64,
+                temperature => 2, priority => -1)
+            """)
+        try await database.query(
+            "select count(gloss.enqueue_caption('\(server.url("/held.png"))', key => i::text, max_tokens => 3)) from generate_series(1, 5) i"
+        )
+        let settings = GlossdProcess.settings(database, ports: [server.port])
+        let victim = try GlossdProcess(settings)
+        try await eventually(
+            "select count(*) filter (where begun_at is not null) > 0 and count(*) filter (where begun_at is null) > 0 from gloss.leased",
+            in: database, [victim])
+        victim.signal(SIGKILL)
+        _ = await victim.wait()
+        let begun = try await scalar(database, "select count(*) from gloss.leased where begun_at is not null")
+        gate.open()
+        let heir = try GlossdProcess(settings)
+        try await eventually("select count(*) = 6 from gloss.result", in: database, [heir], within: .seconds(100))
+        #expect(try await scalar(database, "select count(*) from gloss.annotation where rescues > 0") == begun)
+        heir.signal(SIGTERM)
+        #expect(await heir.wait() == 0)
+    }
+}
