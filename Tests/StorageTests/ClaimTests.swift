@@ -79,7 +79,8 @@ import Testing
         #expect(rows.rows == [["1", "1", "64", "25"], ["3", "6", "720", "87"]])
         let worker = try await store.register(Samples.worker())
         let claimed = try await store.claim(limit: 2, by: worker).map(\.work)
-        #expect(claimed.map { ["\($0.images)", "\($0.prefills)", "\($0.tokens)"] } == rows.rows.map { Array($0.prefix(3)) })
+        #expect(
+            claimed.map { ["\($0.images)", "\($0.prefills)", "\($0.tokens)"] } == rows.rows.map { Array($0.prefix(3)) })
     }
 
     /// An old daemon beside a newer schema is given what it knows.

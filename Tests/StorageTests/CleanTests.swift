@@ -26,11 +26,6 @@ import Testing
         _ = try await database.query("select gloss.forget(key => $1)", [SQLValue(key)])
     }
 
-    private func maintain() async throws -> Int {
-        let counts = try await database.query("select * from gloss.maintain(true)").rows[0]
-        return counts.compactMap { $0.flatMap { Int($0) } }.reduce(0, +)
-    }
-
     /// Rows and lanes are as old as they have to be.
     private func age() async throws {
         try await database.query("update gloss.batch set created_at = created_at - interval '2 days'")
@@ -53,7 +48,7 @@ import Testing
         try await forget("a")
         try await age()
         #expect(try await names() == ["empty,used", "old", "1"])
-        while try await maintain() > 0 {}
+        try await database.tidy()
         #expect(try await names() == ["used", nil, "0"])
         #expect(try await admin.depth().map(\.waiting) == [1])
     }
@@ -70,7 +65,7 @@ import Testing
         try await database.query("update gloss.annotation set finished_at = finished_at - interval '2 days'")
         try await age()
         _ = try await admin.prune(Retention(results: "1 day"))
-        while try await maintain() > 0 {}
+        try await database.tidy()
         #expect(try await admin.batches().isEmpty)
         #expect(try await admin.depth().map(\.done) == [3])
     }
@@ -83,10 +78,10 @@ import Testing
         try await age()
         let session = database.session(as: .producer)
         try await session.script("begin isolation level \(isolation); select gloss.schema_version()")
-        _ = try await maintain()
+        try await database.maintain()
         let call = "select outcome from gloss.enqueue_caption('https://e.org/x', key => 'x', batch => 'b')"
         let answer = try await Result { try await session.query(call).scalar }
-        for _ in 1...3 { _ = try await maintain() }
+        for _ in 1...3 { try await database.maintain() }
         switch answer {
         case .success(let outcome):
             #expect(outcome == "inserted")
@@ -97,7 +92,7 @@ import Testing
             #expect(isolation != "read committed" && error.sqlState == "40001", "\(error)")
             try await session.script("rollback")
         }
-        for _ in 1...3 { _ = try await maintain() }
+        try await database.tidy()
         #expect(try await names()[0] == (answer.isSuccess ? "b" : nil))
         await session.close()
     }
@@ -109,10 +104,10 @@ import Testing
         try await age()
         let session = database.session()
         try await session.script("begin; select pg_current_xact_id()")
-        for _ in 1...4 { _ = try await maintain() }
+        for _ in 1...4 { try await database.maintain() }
         #expect(try await names()[0] == "b")
         try await session.script("commit")
-        for _ in 1...2 { _ = try await maintain() }
+        try await database.tidy()
         #expect(try await names()[0] == nil)
         await session.close()
     }
@@ -122,10 +117,10 @@ import Testing
         try await store.deregister(store.register(Samples.worker()))
         try await database.advance(by: .seconds(120))
         _ = try await store.rescue()
-        while try await maintain() > 0 {}
+        try await database.maintain()
         #expect(try await admin.workers(all: true).count == 1)
         try await database.advance(by: .seconds(8 * 86_400))
-        while try await maintain() > 0 {}
+        try await database.maintain()
         #expect(try await admin.workers(all: true).isEmpty)
     }
 
@@ -152,7 +147,9 @@ import Testing
         try await enqueue("a")
         let store = database.store()
         let worker = try await store.register(Samples.worker())
-        for _ in 1...5 { try await release(try #require(try await store.claim(limit: 1, by: worker).first), by: worker) }
+        for _ in 1...5 {
+            try await release(try #require(try await store.claim(limit: 1, by: worker).first), by: worker)
+        }
         let history = try await database.query("select outcome, cause, code, count from gloss.attempt")
         #expect(history.rows == [["released", "host", "http_429", "5"]])
         #expect(try await admin.explain(JobID(rawValue: 1)).last?.contains("released 5 times since ") == true)
@@ -179,7 +176,8 @@ import Testing
         let store = database.store()
         let worker = try await store.register(Samples.worker())
         for number in 1...3 {
-            _ = try await admin.enqueue(Samples.caption("https://gone.example/\(number)"), EnqueueOptions(key: "\(number)"))
+            _ = try await admin.enqueue(
+                Samples.caption("https://gone.example/\(number)"), EnqueueOptions(key: "\(number)"))
         }
         try await store.park(origin: "https://gone.example", for: .seconds(60), reason: "connection refused")
         try await database.query("update gloss.parked_origin set since = since - interval '2 days'")

@@ -37,7 +37,8 @@ import Testing
         #expect(findings.filter { $0.level > .unseen } == [])
         #expect(
             Set(findings.map(\.check)) == [
-                "server", "migrations", "objects", "tasks", "roles", "daemons", "models", "misplaced", "dead", "horizon",
+                "server", "migrations", "objects", "tasks", "roles", "daemons", "models", "misplaced", "dead",
+                "horizon",
                 "bloat", "notify", "clock", "connections", "disk",
             ])
         #expect(findings.first { $0.check == "server" }?.message.hasSuffix("seen as test_admin") == true)
@@ -99,8 +100,14 @@ import Testing
             "create or replace function gloss.host_of(origin text) returns text language sql immutable as 'select origin'",
             "function host_of(text) is changed"
         ),
-        ("alter function gloss.prune reset all", "function prune(interval,interval,interval,interval,integer) is changed"),
-        ("alter function gloss.prune owner to postgres", "function prune(interval,interval,interval,interval,integer) is changed"),
+        (
+            "alter function gloss.prune reset all",
+            "function prune(interval,interval,interval,interval,integer) is changed"
+        ),
+        (
+            "alter function gloss.prune owner to postgres",
+            "function prune(interval,interval,interval,interval,integer) is changed"
+        ),
         ("drop function gloss.explain(bigint)", "function explain(bigint) is missing"),
         ("alter table gloss.job add column extra int", "table job is changed"),
         ("alter table gloss.annotation disable trigger all", nil),

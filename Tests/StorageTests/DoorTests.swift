@@ -58,12 +58,14 @@ import Testing
             #"{"image_url": "https://e.org/\#($0 % 40)", "key": "k\#(50 - $0 % 40)"}"#
         }
         let answers = try await admin.enqueue(submissions: lines, defaults: #"{"task": "caption", "batch": "b"}"#)
-        #expect(answers.map(\.outcome) == Array(repeating: .inserted, count: 40) + Array(repeating: .duplicate, count: 10))
+        #expect(
+            answers.map(\.outcome) == Array(repeating: .inserted, count: 40) + Array(repeating: .duplicate, count: 10))
         #expect(answers.suffix(10).map(\.job) == answers.prefix(10).map(\.job))
         let keys = try await database.query("select key from gloss.job order by id limit 2")
         #expect(keys.rows == [["k49"], ["k48"]], "jobs are numbered in the order of the submissions")
         let bad = await #expect(throws: StorageError.self) {
-            try await admin.enqueue(submissions: lines + [#"{"image_url": "ftp://e.org"}"#], defaults: #"{"task": "caption"}"#)
+            try await admin.enqueue(
+                submissions: lines + [#"{"image_url": "ftp://e.org"}"#], defaults: #"{"task": "caption"}"#)
         }
         #expect(bad?.message.hasPrefix("row 51: the image URL \"ftp://e.org\" must begin with") == true)
         #expect(try await database.misplacedJobs() == [])
@@ -121,7 +123,8 @@ import Testing
         #expect(kept == text.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed().map(String.init).joined())
     }
 
-    /// Somebody with a batch a request, and models by the thousand: bulks and status stay quick. Times are those of the server.
+    /// Somebody with a batch a request, and models by the thousand: time grows with them, and not with their square. (On a machine
+    /// with nothing else to do, bulks and views take a tenth of what is allowed here.)
     @Test func manyBatchesAndModelsAreNoBurden() async throws {
         let session = database.session()
         let bulks = [
@@ -135,14 +138,14 @@ import Testing
                 """)
             let time = try await session.query("select $1::json -> 0 ->> 'Execution Time'", [SQLValue(plan.scalar)])
             let seconds = (Double(time.scalar ?? "") ?? .infinity) / 1000
-            #expect(seconds < Double(count) / 2000, "\(count) rows of \(column) took \(seconds) s")
+            #expect(seconds < Double(count) / 400, "\(count) rows of \(column) took \(seconds) s")
         }
         for fold in [false, true] {
             if fold { _ = try await session.query("select gloss.fold_counts(100000)") }
             for view in ["depth", "batch_progress", "worker", "host"] {
                 let plan = try await session.query("explain (analyze, format json) select * from gloss.\(view)")
                 let time = try await session.query("select $1::json -> 0 ->> 'Execution Time'", [SQLValue(plan.scalar)])
-                #expect((Double(time.scalar ?? "") ?? .infinity) < 1000, "\(view)")
+                #expect((Double(time.scalar ?? "") ?? .infinity) < 3000, "\(view)")
             }
         }
         let totals = try await session.query("select count(*), sum(total) from gloss.batch_progress")

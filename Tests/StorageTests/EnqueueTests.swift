@@ -18,7 +18,8 @@ import Testing
         #expect(try await row(call + "'de')", database) == ["1", "conflict"])
         #expect(try await row(call + "'en', priority => 3)", database) == ["1", "duplicate"])
         #expect(
-            try await row(call + "'de', model => 'large')", database).last == "inserted", "a key is a name within its model")
+            try await row(call + "'de', model => 'large')", database).last == "inserted",
+            "a key is a name within its model")
         let other = "select outcome from gloss.enqueue_vqa('https://example.org/a.jpg', 'Why?', key => 'row-17')"
         #expect(try await row(other, database) == ["inserted"], "a key is a name within its task")
         let count = try await database.query("select count(*) from gloss.job")

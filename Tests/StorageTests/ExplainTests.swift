@@ -166,7 +166,9 @@ import Testing
         let (first, second) = (try await enqueue(), try await enqueue())
         for _ in 1...2 { try await die(holding: 2) }
         _ = try await store.register(Samples.worker())
-        #expect(try await reasons(first)[0].hasPrefix("two daemons died while they worked on it, so a daemon takes it only"))
+        #expect(
+            try await reasons(first)[0].hasPrefix("two daemons died while they worked on it, so a daemon takes it only")
+        )
         #expect(try await reasons(second)[0].hasSuffix("a third death makes it dead. Such jobs ahead of it: 1"))
         #expect(try await reasons(second)[1].hasSuffix(": the daemon died while it worked on this job"))
     }

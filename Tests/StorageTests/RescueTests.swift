@@ -44,7 +44,9 @@ import Testing
         let report = try await database.query("select * from gloss.rescue()")
         #expect(report.rows == [["1", "2", "3", "0"]])
         #expect(
-            try await ready() == [["1", "0", "1"], ["2", "0", "1"], ["3", "0", "0"], ["4", "0", "0"], ["5", "0", "0"]])
+            try await ready() == [
+                ["1", "0", "1"], ["2", "0", "1"], ["3", "0", "0"], ["4", "0", "0"], ["5", "0", "0"],
+            ])
         let history = try await database.query(
             "select job_id, outcome, cause from gloss.attempt order by job_id")
         #expect(history.rows.map { $0[1] } == ["rescued", "rescued", "released", "released", "released"])

@@ -42,12 +42,6 @@ import Testing
     }
 
     /// Calls `maintain` until it finds nothing more to do.
-    private func tidy() async throws {
-        while try await database.query(
-            "select folded + requeued + removed > 0 from gloss.maintain(true)").scalar == "t"
-        {}
-    }
-
     @Test func whatIsFoundIsARow() async throws {
         try await finish("k", sha: sha("a"), labels: ["cat", "dog"])
         let rows = try await database.query(
@@ -85,13 +79,13 @@ import Testing
         try await finish("three", sha: sha("b"))
         #expect(try await counts("image", "image_use") == ["2", "3"])
         _ = try await database.query("select gloss.forget(key => 'one')")
-        try await tidy()
+        try await database.tidy()
         #expect(try await counts("image", "image_use") == ["2", "2"])
         _ = try await database.query("select gloss.forget(key => 'two')")
-        try await tidy()
+        try await database.tidy()
         #expect(try await counts("image", "image_use") == ["1", "1"])
         _ = try await admin.prune(Retention(results: "0"))
-        try await tidy()
+        try await database.tidy()
         #expect(try await counts("image", "image_use", "finding") == ["0", "0", "0"])
     }
 
@@ -102,7 +96,7 @@ import Testing
         let id = try await database.query("select id from gloss.image where idle_since is not null").scalar
         #expect(id != nil)
         try await finish("two", sha: sha("a"))
-        try await tidy()
+        try await database.tidy()
         #expect(try await database.query("select id from gloss.image where idle_since is null").scalar == id)
     }
 
@@ -119,7 +113,7 @@ import Testing
             """)
         #expect(old.rows == [["cat"], ["dog"]])
         #expect(try await admin.forget(.batch("b")) == 1)
-        try await tidy()
+        try await database.tidy()
         #expect(try await counts("finding", "superseded", "image_use", "image") == ["0", "0", "0", "0"])
     }
 
@@ -199,7 +193,8 @@ import Testing
         provenance.settings = job.spec.settings
         let record = AnnotationRecord(result: Samples.result([Samples.response("a")]), provenance: provenance)
         _ = try await store.record([JobReport(job, .completed(record))], by: worker)
-        let kept = "select a.settings is null, r.settings ->> 'max_tokens' from gloss.annotation a join gloss.result r "
+        let kept =
+            "select a.settings is null, r.settings ->> 'max_tokens' from gloss.annotation a join gloss.result r "
             + "using (job_id)"
         #expect(try await database.query(kept).rows == [["t", "64"]])
         _ = try await admin.rerun(.everything)

@@ -23,7 +23,10 @@ import Testing
         "unpark_origin": [.admin], "cancel": [.admin], "retry": [.admin], "rerun": [.admin], "pause": [.admin],
         "resume": [.admin], "forget": [.admin], "prune": [.admin], "change_setting": [.admin],
         "jobs": [.reader, .admin], "explain": [.reader, .admin], "finish_reason": [.reader, .admin],
-        "shown_urls": [.reader, .admin], "origin_of": [.reader, .admin], "schema_objects": [.reader, .admin],
+        "shown_urls": [.reader, .admin], "schema_objects": [.reader, .admin],
+        // An origin's spelling, and of what it is made.
+        "origin_of": [.reader, .admin], "host_spelling": [.reader, .admin], "ipv4_of": [.reader, .admin],
+        "percent_decoded": [.reader, .admin], "punycode": [.reader, .admin],
     ]
 
     private func rows(_ sql: String) async throws -> [[String?]] {
@@ -216,14 +219,16 @@ import Testing
             "select gloss.register_worker('h', 1, 'v', '{m}', '{caption,detect,vqa}', '15 seconds', \(Self.identity))",
             "select gloss.claim(1, \(Self.identity), 10)", "select gloss.begin_jobs(1, \(Self.identity), '{1}', '{1}')",
             "select gloss.heartbeat(1, \(Self.identity), '{1,2,3,4,5}', '{1,2,3,4,5}')",
-            "select gloss.checkpoint(1, \(Self.identity), 1, 1, 1, 0, '{}')", "select gloss.rescue()", "select gloss.maintain()",
+            "select gloss.checkpoint(1, \(Self.identity), 1, 1, 1, 0, '{}')", "select gloss.rescue()",
+            "select gloss.maintain()",
             """
             select gloss.record(1, \(Self.identity), '[{"job": 1, "fence": 1, "outcome": "failed", "permanent": true},
                 {"job": 2, "fence": 2, "outcome": "released", "cause": "host", "delay": 1}]')
             """,
             "select gloss.announce('{1}')", "select gloss.queue_metrics()",
             "select gloss.park_origin('e.org', '1 hour', 'r')", "select gloss.claim(1, \(Self.identity), 10)",
-            "select gloss.release_unheld(1, \(Self.identity), '{}')", "select gloss.deregister_worker(1, \(Self.identity))",
+            "select gloss.release_unheld(1, \(Self.identity), '{}')",
+            "select gloss.deregister_worker(1, \(Self.identity))",
         ] { _ = try await worker.query(sql) }
         let admin = database.session(as: .admin)
         try await admin.script(Self.search)
@@ -233,7 +238,8 @@ import Testing
             "select gloss.pause(batch => 'b')", "select gloss.resume(batch => 'b')",
             "select gloss.cancel(batch => 'b')", "select gloss.forget(key => 'k')", "select gloss.prune()",
             "select gloss.unpark_origin('e.org')", "select gloss.maintain(true)",
-            "select gloss.change_setting('give_up_after', null)", "select * from gloss.job_state", "select * from gloss.depth",
+            "select gloss.change_setting('give_up_after', null)", "select * from gloss.job_state",
+            "select * from gloss.depth",
             "select * from gloss.detection", "select * from gloss.multiview_response", "select * from gloss.caption",
             "select * from gloss.error_frequency", "select * from gloss.misplaced_job", "select * from gloss.worker",
             "select count(*) from gloss.schema_objects()",

@@ -168,7 +168,9 @@ import Testing
             "select code from gloss.failure_code where meaning = '' or advice = '' or code !~ '^[a-z0-9_*]+$'",
             as: .reader)
         #expect(codes.rows == [])
-        for code in ["poison", "cancelled", "unreadable", "unrecordable", "host_unavailable", "invalid_url", "http_404"] {
+        for code in [
+            "poison", "cancelled", "unreadable", "unrecordable", "host_unavailable", "invalid_url", "http_404",
+        ] {
             let known = try await database.query(
                 "select count(*) from gloss.failure_code where code = $1", [SQLValue(code)])
             #expect(known.scalar == "1", "\(code)")

@@ -31,7 +31,10 @@ import Testing
             "background must be like #ffffff"
         ),
         ("select gloss.enqueue_caption('\(url)' || repeat('u', 10000000))", "is longer than 8192 characters"),
-        ("select gloss.enqueue_caption('data:,' || repeat('u', 17000000))", "a data: URL has 17000006 bytes, and 1048576 are taken at most"),
+        (
+            "select gloss.enqueue_caption('data:,' || repeat('u', 17000000))",
+            "a data: URL has 17000006 bytes, and 1048576 are taken at most"
+        ),
         (
             "select gloss.enqueue_multiview('o', array(select '\(url)' from generate_series(1, 1000000)))",
             "1000000 images are too many: multiview takes at most 64"
