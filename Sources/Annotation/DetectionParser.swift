@@ -8,8 +8,8 @@ public struct DetectionParser: Sendable {
 
     /// What was read.
     public struct Parsed: Hashable, Sendable {
-        /// Boxes in the order of the response. Coordinates are `<loc>` value / 1023, as the training data encodes them; the score is
-        /// √(geometric mean of the four location tokens' probabilities × geometric mean of the label's).
+        /// Boxes in the order of the response. Coordinates are `<loc>` value / 1023, as the training data encodes them;
+        /// the score is √(geometric mean of the four location tokens' probabilities × geometric mean of the label's).
         public var findings: [Finding] = []
         /// Groups of locations without a label or an area. The raw text stands beside the boxes in every result.
         public var notUnderstoodCount = 0

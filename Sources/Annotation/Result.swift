@@ -115,8 +115,8 @@ public struct AnnotationResult: Hashable, Sendable {
     public var stages: [StageResult]
     /// What was found in the images, in the model's order.
     public var findings: [Finding]
-    /// One number to sort results of a task by, larger is surer: a text's length-normalised log-probability, the score of the best
-    /// finding, the probability of the best answer. Nil: nothing was found.
+    /// One number to sort results of a task by, larger is surer: a text's length-normalised log-probability, the score
+    /// of the best finding, the probability of the best answer. Nil: nothing was found.
     public var score: Float?
     /// Parts of the responses that could not be read.
     public var notUnderstoodCount: Int
@@ -177,7 +177,8 @@ public struct Provenance: Hashable, Sendable {
     public var settings: DecodeSettings
     /// The job's images, in the order of its image URLs.
     public var images: [SourceImage]
-    /// Seconds per stage of the pipeline: `fetch`, `decode`, and `vision`, `prefill`, `extend`, its share of the passes it was part of.
+    /// Seconds per stage of the pipeline: `fetch`, `decode`, and `vision`, `prefill`, `extend`, its share of the passes
+    /// it was part of.
     public var timings: [String: Double]
 
     public init(

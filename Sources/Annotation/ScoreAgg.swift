@@ -1,6 +1,7 @@
 import Foundation
 
-/// Aggregates the scored answers of many views and questions into one distribution (PaliGemma, appendix G; Kabra et al. 2024).
+/// Aggregates the scored answers of many views and questions into one distribution (PaliGemma, appendix G; Kabra et al.
+/// 2024).
 ///
 ///     s_i(r)   = max { s_ij : f(r_ij) = r }       the best score of answer r within one query i = (view, question)
 ///     s_agg(r) = log Σ_i exp s_i(r)               one flat sum over all queries
@@ -19,7 +20,8 @@ public enum ScoreAgg {
         }
     }
 
-    /// Aggregates the responses of each query: the most probable answer first, ties by text. Empty responses count for nothing.
+    /// Aggregates the responses of each query: the most probable answer first, ties by text. Empty responses count for
+    /// nothing.
     public static func aggregate(_ queries: [[Response]]) -> [AggregatedAnswer] {
         var perQuery: [String: [Double]] = [:]
         for query in queries {
@@ -37,8 +39,8 @@ public enum ScoreAgg {
             .map { AggregatedAnswer(answer: $0.key, probability: exp($0.value - total)) }
     }
 
-    /// f: lower case, without punctuation, articles and filler: "Banana." and "a banana" are one answer. What is part of a word
-    /// stays: "3.5", "-5", "C++", "50%". A response of which nothing would be left is its own canonical form.
+    /// f: lower case, without punctuation, articles and filler: "Banana." and "a banana" are one answer. What is part
+    /// of a word stays: "3.5", "-5", "C++", "50%". A response of which nothing would be left is its own canonical form.
     public static func canonical(_ text: String) -> String {
         let lowered = text.lowercased().precomposedStringWithCanonicalMapping
         var words = words(of: lowered)

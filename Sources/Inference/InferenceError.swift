@@ -10,7 +10,7 @@ public struct InferenceError: Error, Sendable, CustomStringConvertible {
         case invalidRequest
         /// There is no memory for the model, or for what a request needs.
         case outOfMemory
-        /// The model computed an answer that is not finite. Its weights are: they were checked when it was loaded.
+        /// The model computed a response that is not finite. Its weights are: they were checked when it was loaded.
         case notFinite
     }
 

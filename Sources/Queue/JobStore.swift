@@ -4,7 +4,8 @@ import Annotation
 public struct WorkerID: Hashable, Sendable, Codable, CustomStringConvertible {
     /// The number as PostgreSQL stores it.
     public let number: Int64
-    /// A random UUID that the daemon chose. After a restore the database may give a number out again; the identity tells who is who.
+    /// A random UUID that the daemon chose. After a restore the database may give a number out again; the identity
+    /// tells who is who.
     public let identity: String
 
     public init(number: Int64, identity: String) {
@@ -157,8 +158,8 @@ public protocol JobStore: Sendable {
     /// Makes this daemon known; the worker goes with all further calls.
     func register(_ worker: WorkerDescription) async throws -> WorkerID
 
-    /// Leases jobs that are due, in order of priority and age, as far as the budget goes. Empty when there is nothing to do, when
-    /// the queue is paused, or when the worker is not registered any more (the next heartbeat says so).
+    /// Leases jobs that are due, in order of priority and age, as far as the budget goes. Empty when there is nothing
+    /// to do, when the queue is paused, or when the worker is not registered any more (the next heartbeat says so).
     func claim(_ budget: ClaimBudget, by worker: WorkerID) async throws -> [ClaimedJob]
 
     /// Says that the engine begins these jobs: should the daemon die from now on, they are suspects.
@@ -178,8 +179,8 @@ public protocol JobStore: Sendable {
     /// Takes back the jobs of workers that have been silent for longer than they said when they registered.
     func rescue() async throws -> RescueReport
 
-    /// Gives back the leases of this worker that are not among `leases`. After a claim that failed, they may be those of an answer
-    /// that never arrived; no other claim of this worker may be under way.
+    /// Gives back the leases of this worker that are not among `leases`. After a claim that failed, they may be those
+    /// of an answer that never arrived; no other claim of this worker may be under way.
     /// - Returns: how many.
     func releaseUnheld(_ worker: WorkerID, holding leases: [Lease]) async throws -> Int
 

@@ -29,7 +29,8 @@ struct SQLStateRule: Sendable, Equatable {
         .init("08", .retry, endsConnection: true),
         // Statements that no version of gloss sends to a schema that fits.
         .init("09", .fatal), .init("0A", .fatal), .init("0B", .fatal), .init("0F", .fatal), .init("0L", .fatal),
-        .init("0P", .fatal), .init("0Z", .fatal), .init("20", .fatal), .init("24", .fatal), .init("27", .fatal),
+        .init("0P", .fatal), .init("0Z", .fatal), .init("10", .fatal), .init("20", .fatal), .init("24", .fatal),
+        .init("27", .fatal),
         .init("2B", .fatal), .init("2D", .fatal), .init("2F", .fatal), .init("34", .fatal), .init("38", .fatal),
         .init("39", .fatal), .init("3B", .fatal), .init("42", .fatal), .init("HV", .fatal),
         // Values that are refused: cardinality, data, constraints, the check of a view, our own functions.

@@ -28,11 +28,12 @@ class Armed:
 
 
 def parameters(data):
-    """The values of the first Bind message in what libpq sends for one statement."""
-    place = 0
+    """The values that libpq sends with the first statement that calls one of gloss's functions."""
+    place, is_called = 0, False
     while place + 5 <= len(data):
         kind, length = data[place:place + 1], struct.unpack("!i", data[place + 1:place + 5])[0]
-        if kind == b"B":
+        is_called |= kind == b"P" and bool(CALL.search(data[place:place + 1 + length]))
+        if kind == b"B" and is_called:
             break
         place += 1 + length
     else:

@@ -161,7 +161,7 @@ import Testing
         let caption = try #require(ResultView(rawValue: "caption"))
         let reader = database.administration(as: .reader)
         try await reader.exportText(caption, batch: "many") { columns in
-            #expect(columns.starts(with: ["key", "caption"]))
+            #expect(columns.starts(with: ["key", "model", "caption"]))
         } onRow: { row in
             rows.count(row[0] != nil)
         }

@@ -18,9 +18,13 @@ import Testing
 
     @Test func everyClassOfPostgreSQLIsDecided() throws {
         let versions = try FileManager.default.contentsOfDirectory(atPath: "/usr/share/postgresql")
-        let files = versions.map { "/usr/share/postgresql/\($0)/errcodes.txt" }.filter {
-            FileManager.default.fileExists(atPath: $0)
+        var files = versions.map { "/usr/share/postgresql/\($0)/errcodes.txt" }
+        // Beside the server of scripts/test --postgres, wherever that really lies.
+        if let named = ProcessInfo.processInfo.environment["GLOSS_TEST_POSTGRES"] {
+            let folder = URL(fileURLWithPath: named + "/bin").resolvingSymlinksInPath().deletingLastPathComponent().path
+            files += ["share", "share/postgresql"].map { "\(folder)/\($0)/errcodes.txt" }
         }
+        files = files.filter { FileManager.default.fileExists(atPath: $0) }
         try #require(!files.isEmpty)
         let decided = Set(SQLStateRule.all.map(\.prefix))
         for file in files {
@@ -29,7 +33,8 @@ import Testing
             let undecided = Set(states.map { String($0.prefix(2)) }).subtracting(decided)
             #expect(undecided == [], "\(file)")
             let known = Set(states + states.map { String($0.prefix(2)) })
-            #expect(decided.subtracting(known) == [], "rules that hold for nothing")
+            // Class 10 is new in version 18.
+            #expect(decided.subtracting(known).subtracting(["10"]) == [], "rules that hold for nothing")
         }
     }
 

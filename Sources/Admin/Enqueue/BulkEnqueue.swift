@@ -87,8 +87,8 @@ struct BulkEnqueue {
         pending = (submissions, Task { [enqueue] in try await enqueue(submissions) })
     }
 
-    /// One bad line refuses its whole statement. PostgreSQL says which it was: those before it are good, and those behind it
-    /// are tried anew, few at first. Where it does not say, halves are tried until the line stands alone.
+    /// One bad line refuses its whole statement. PostgreSQL says which it was: those before it are good, and those
+    /// behind it are tried anew, few at first. Where it does not say, halves are tried until the line stands alone.
     private mutating func divide(_ submissions: [Submission], _ refusal: StorageError) async throws {
         var (rest, size, error) = (submissions[...], submissions.count, refusal)
         while true {

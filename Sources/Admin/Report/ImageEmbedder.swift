@@ -56,9 +56,9 @@ struct EmbedOptions: ParsableArguments {
 
 /// Fetches images and makes data: URLs of them, so that a page needs nothing but itself.
 ///
-/// The URLs are the producers', so it fetches under the daemon's policy: what a producer writes into a job must not make an
-/// operator's machine ask private networks or read local files. An image comes into the page only if its bytes are those
-/// that were annotated, by their SHA-256.
+/// The URLs are the producers', so it fetches under the daemon's policy: what a producer writes into a job must not
+/// make an operator's machine ask private networks or read local files. An image comes into the page only if its bytes
+/// are those that were annotated, by their SHA-256.
 final class ImageEmbedder: Sendable {
     /// What became of the URLs of one call.
     struct Embedded {
@@ -134,8 +134,8 @@ final class ImageEmbedder: Sendable {
         case missing
     }
 
-    /// From where it was found before, and else from the URL that was enqueued: a redirect may have led to an address that
-    /// has expired, and the digest tells whether it is the same file.
+    /// From where it was found before, and else from the URL that was enqueued: a redirect may have led to an address
+    /// that has expired, and the digest tells whether it is the same file.
     private func fetch(_ url: String) async -> Outcome {
         let origin = origins.withLock { $0[url] } ?? Origin()
         var outcome = Outcome.missing

@@ -2,7 +2,8 @@
 public struct PromptStyle: Hashable, Sendable {
     /// Its name: what a user writes.
     public let name: String
-    /// The prompt: `{language}` stands for the language, `{text}` for a text (one prompt a text), `{texts}` for all texts, joined.
+    /// The prompt: `{language}` stands for the language, `{text}` for a text (one prompt a text), `{texts}` for all
+    /// texts, joined.
     public let template: String
     /// How many texts it takes.
     public let textCount: ClosedRange<Int>
@@ -94,8 +95,8 @@ public struct NoResult: Error, Hashable, Sendable {
     }
 }
 
-/// A task: what a job asks of the model and what becomes of the responses. Each is one file of this folder and one line in
-/// `TaskName.all`; `gloss.task` gets its row from here.
+/// A task: what a job asks of the model and what becomes of the responses. Each is one file of this folder and one line
+/// in `TaskName.all`; `gloss.task` gets its row from here.
 public protocol AnnotationTask: Sendable {
     /// A task has no state: all of one type are the same.
     init()
@@ -172,8 +173,8 @@ extension AnnotationTask {
 
     /// What a job asks, in order: each prompt of each view.
     ///
-    /// Queries draw from random streams of their own, seed + 1000 · view + question, so that `glossctl infer --seed` repeats any of
-    /// them.
+    /// Queries draw from random streams of their own, seed + 1000 · view + question, so that `glossctl infer --seed`
+    /// repeats any of them.
     public func queries(_ spec: JobSpec) -> [TaskQuery] {
         (0..<spec.viewCount).flatMap { view in
             spec.prompts.enumerated().map { question, prompt in

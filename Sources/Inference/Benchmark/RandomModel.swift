@@ -1,7 +1,7 @@
 import Annotation
 import Foundation
 
-/// A PaliGemma of random weights, to measure what each stage costs: no file is needed. Its answers mean nothing; its
+/// A PaliGemma of random weights, to measure what each stage costs: no file is needed. Its responses mean nothing; its
 /// work is a real model's.
 public final class RandomModel {
     /// What was measured.
@@ -111,8 +111,8 @@ public final class RandomModel {
             })
     }
 
-    /// One token for each of `samples` answers of each prefix, `steps` times; the next tokens are drawn at temperature
-    /// 1. The cost of one step.
+    /// One token for each of `samples` responses of each prefix, `steps` times; the next tokens are drawn at
+    /// temperature 1. The cost of one step.
     public func extend(_ prefilled: Prefilled, samples: Int, steps: Int) -> Cost {
         let rows = prefilled.caches.count * samples
         let own = (0..<rows).map { _ in cache(capacity: steps) }

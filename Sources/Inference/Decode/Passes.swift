@@ -1,7 +1,7 @@
 import Annotation
 import Synchronization
 
-/// Tokens before an answer: image tokens first, then ids.
+/// Tokens before a response: image tokens first, then ids.
 struct Prefix {
     let images: [ImageTokens]
     let ids: [Int]
@@ -9,12 +9,12 @@ struct Prefix {
     var count: Int { images.reduce(ids.count) { $0 + $1.count } }
 }
 
-/// One answer in the making.
+/// One response in the making.
 struct LiveSequence {
     /// The query that it answers, and which of its samples it is.
     let query: Int
     let sample: Int
-    /// Shared by all answers of one prefill.
+    /// Shared by all responses of one prefill.
     let prefix: KeyValueCache
     let own: KeyValueCache
     let sampler: Sampler
@@ -27,7 +27,7 @@ struct LiveSequence {
     }
 }
 
-/// An answer before it is text.
+/// A response before it is text.
 struct ScoredTokens {
     let tokens: [Int]
     let logProbabilities: [Double]
@@ -88,7 +88,7 @@ extension LanguageModel {
 }
 
 extension LanguageModel {
-    /// Bytes of the keys and values of a prefix and of all its answers at their full length.
+    /// Bytes of the keys and values of a prefix and of all its responses at their full length.
     func cacheBytes(of prefix: WaitingPrefix) -> Int {
         prefix.queries.reduce(heads.cache.byteCount(capacity: prefix.count)) { bytes, query in
             bytes + query.settings.samples * heads.cache.byteCount(capacity: query.settings.maxTokens)

@@ -33,7 +33,7 @@ extension Scheduler {
         public let images: [Image]
         /// The task's prompt, without newline.
         public let prompt: String
-        /// How to answer.
+        /// How tokens are chosen.
         public let settings: DecodeSettings
         /// Lower is earlier: it begins before all that wait with a higher one.
         public let priority: Int
@@ -52,7 +52,7 @@ extension Scheduler {
     public struct Completion: Sendable {
         /// The query's.
         public let id: Int
-        /// An answer for each sample.
+        /// A response for each sample.
         public let result: Result<[Generation], InferenceError>
         /// Its share of the passes that it was part of.
         public let seconds: StageSeconds
@@ -74,7 +74,7 @@ extension Scheduler {
         public var images = 0.0
         /// Prefixes through the language model, and their tokens.
         public var prefills = 0.0, prefixTokens = 0.0
-        /// Tokens of its answers that were decoded: a prefill draws the first of each, an extension every other.
+        /// Tokens of its responses that were decoded: a prefill draws the first of each, an extension every other.
         public var tokens = 0
 
         /// Nothing yet.
@@ -104,7 +104,7 @@ extension Scheduler {
         public var keyValueBytes: Int
         /// Bytes of image tokens kept for queries about the same images.
         public var imageBytes: Int
-        /// No prefill begins while so many answers are being extended, or after so many were begun between two
+        /// No prefill begins while so many responses are being extended, or after so many were begun between two
         /// extensions.
         public var rows: Int
 
@@ -129,7 +129,7 @@ extension Scheduler {
         public var prefillCount = 0, prefillTokenCount = 0
         /// Queries that used the prefill of another.
         public var sharedPrefillCount = 0
-        /// Steps, and their rows: one token of one answer each.
+        /// Steps, and their rows: one token of one response each.
         public var extendCount = 0, extendRowCount = 0
     }
 }

@@ -77,7 +77,7 @@ extension Scheduler {
         return sequences
     }
 
-    /// The next token of every live answer.
+    /// The next token of every live response.
     mutating func extend() {
         let start = ContinuousClock.now
         begunCount = 0
@@ -111,12 +111,12 @@ extension Scheduler {
         }
     }
 
-    /// Takes out the answers that have ended, and the queries whose last answer has.
+    /// Takes out the responses that have ended, and the queries whose last response has.
     private mutating func handOver() {
         let endToken = model.configuration.endToken
         for sequence in live {
             guard let reason = sequence.finished(endToken: endToken) else { continue }
-            pending[sequence.query]?.answers[sequence.sample] = ScoredTokens(
+            pending[sequence.query]?.responses[sequence.sample] = ScoredTokens(
                 tokens: sequence.tokens, logProbabilities: sequence.logProbabilities, finishReason: reason)
             complete(sequence.query)
         }
@@ -124,12 +124,12 @@ extension Scheduler {
     }
 
     private mutating func complete(_ id: Int) {
-        guard let query = pending[id], case let answers = query.answers.compactMap(\.self),
-            answers.count == query.answers.count
+        guard let query = pending[id], case let responses = query.responses.compactMap(\.self),
+            responses.count == query.responses.count
         else { return }
         pending[id] = nil
         let result = Result { () throws(InferenceError) in
-            try answers.map { answer throws(InferenceError) in try model.generation(answer, query.prefixCount) }
+            try responses.map { response throws(InferenceError) in try model.generation(response, query.prefixCount) }
         }
         ended.append(Completion(id: id, result: result, seconds: query.seconds, work: query.work))
     }

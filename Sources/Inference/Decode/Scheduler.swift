@@ -1,22 +1,22 @@
 import Annotation
 
-/// Decides what the model computes next, and computes it: queries in, answers out, a pass at a time.
+/// Decides what the model computes next, and computes it: queries in, responses out, a pass at a time.
 ///
 /// It holds queries of any number of jobs at once. Each distinct image goes through the vision tower once; queries with
-/// the same images and prompt that wait together share a prefill; and all answers are extended together, whatever their
-/// lengths and settings: they leave when they end, and others join. What a query is answered does not depend on the
-/// others, nor on the limits.
+/// the same images and prompt that wait together share a prefill; and all responses are extended together, whatever
+/// their lengths and settings: they leave when they end, and others join. What a query is answered does not depend on
+/// the others, nor on the limits.
 ///
-/// Prefixes are admitted by priority, then in the order of their arrival, as memory allows, and live answers get their
-/// turn however many short ones keep coming: none waits for ever but for better ones. A pass of images or prefills is
-/// of one priority, so what comes with a better one waits for no more than the pass under way, if there is room beside
-/// the live answers; these go on. It belongs to one thread, which it blocks while it computes.
+/// Prefixes are admitted by priority, then in the order of their arrival, as memory allows, and live responses get
+/// their turn however many short ones keep coming: none waits for ever but for better ones. A pass of images or
+/// prefills is of one priority, so what comes with a better one waits for no more than the pass under way, if there is
+/// room beside the live responses; these go on. It belongs to one thread, which it blocks while it computes.
 public struct Scheduler: ~Copyable {
     /// A query that has not ended.
     struct Pending {
         let settings: DecodeSettings
         let prefixCount: Int
-        var answers: [ScoredTokens?]
+        var responses: [ScoredTokens?]
         var seconds = StageSeconds()
         var work = Work()
         /// A pass computed for it: an image, or its prefix.
@@ -40,7 +40,7 @@ public struct Scheduler: ~Copyable {
     var images: ImageCache
     var waiting = WaitingLine()
     var live: [LiveSequence] = []
-    /// Answers begun since live ones had their turn; those that ended with their first token too.
+    /// Responses begun since live ones had their turn; those that ended with their first token too.
     var begunCount = 0
     var pending: [Int: Pending] = [:]
     var ended: [Completion] = []
@@ -57,16 +57,16 @@ public struct Scheduler: ~Copyable {
     /// Whether there is nothing to do and nothing to hand over.
     public var isIdle: Bool { waiting.isEmpty && live.isEmpty && ended.isEmpty }
 
-    /// Answers being extended.
+    /// Responses being extended.
     public var liveCount: Int { live.count }
 
-    /// Bytes of keys and values that the live answers may need at worst.
+    /// Bytes of keys and values that the live responses may need at worst.
     public var reservedBytes: Int {
         var bytes = 0
         var prefix: KeyValueCache?
         for sequence in live {
             bytes += sequence.own.byteCount
-            // Answers of one prefill stand side by side.
+            // Responses of one prefill stand side by side.
             if sequence.prefix !== prefix { bytes += sequence.prefix.byteCount }
             prefix = sequence.prefix
         }
@@ -101,12 +101,12 @@ public struct Scheduler: ~Copyable {
             ended.append(Completion(id: query.id, result: .failure(error)))
             return
         }
-        let answers = [ScoredTokens?](repeating: nil, count: query.settings.samples)
-        pending[query.id] = Pending(settings: query.settings, prefixCount: prefix.count, answers: answers)
+        let responses = [ScoredTokens?](repeating: nil, count: query.settings.samples)
+        pending[query.id] = Pending(settings: query.settings, prefixCount: prefix.count, responses: responses)
         for image in query.images where images.retain(image) { statistics.imageHitCount += 1 }
         let (language, limits) = (model.language, limits)
         let shares = waiting.add(prefix) {
-            $0.answerCount <= limits.rows && language.cacheBytes(of: $0) <= limits.keyValueBytes
+            $0.responseCount <= limits.rows && language.cacheBytes(of: $0) <= limits.keyValueBytes
         }
         if shares { statistics.sharedPrefillCount += 1 }
     }
@@ -123,10 +123,10 @@ public struct Scheduler: ~Copyable {
         if let key = waiting.remove(query: id) { key.images.forEach { images.release($0) } }
     }
 
-    /// Does one pass, if there is something to do: images, prefills, or the next token of every live answer. What ended
-    /// by it.
+    /// Does one pass, if there is something to do: images, prefills, or the next token of every live response. What
+    /// ended by it.
     ///
-    /// Prefills come first, until enough answers are live: a step costs little more for many than for few.
+    /// Prefills come first, until enough responses are live: a step costs little more for many than for few.
     public mutating func step() -> [Completion] {
         switch nextPass() {
         case .images(let keys): embed(keys)
@@ -152,16 +152,16 @@ public struct Scheduler: ~Copyable {
     /// The first prefixes in line, of one priority, that one pass may prefill now.
     private func admitted() -> ArraySlice<WaitingPrefix> {
         var (rows, bytes) = (0, reservedBytes)
-        var answers = live.isEmpty ? 0 : max(live.count, begunCount)
+        var responses = live.isEmpty ? 0 : max(live.count, begunCount)
         return waiting.prefixes.prefix { prefix in
             let need = model.language.cacheBytes(of: prefix)
-            let isAlone = answers == 0
-            guard prefix.priority == waiting.prefixes[0].priority, answers < limits.rows,
+            let isAlone = responses == 0
+            guard prefix.priority == waiting.prefixes[0].priority, responses < limits.rows,
                 rows == 0 || rows + prefix.count <= Self.passRows,
                 isAlone || bytes + need <= limits.keyValueBytes
             else { return false }
             rows += prefix.count
-            answers += prefix.answerCount
+            responses += prefix.responseCount
             bytes += need
             return true
         }

@@ -37,7 +37,7 @@ struct WaitingPrefix {
     }
 
     var priority: Int { place.priority }
-    var answerCount: Int { queries.reduce(0) { $0 + $1.settings.samples } }
+    var responseCount: Int { queries.reduce(0) { $0 + $1.settings.samples } }
 
     private static func best(_ queries: [Query]) -> Place { queries.lazy.map(\.place).min()! }
 }

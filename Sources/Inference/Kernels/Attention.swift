@@ -242,7 +242,7 @@ private struct AttentionBlock {
     struct Query {
         /// [head dimension].
         let source: UnsafePointer<Float>
-        /// Where the answer goes.
+        /// Where the result goes.
         let row: Int
         let column: Int
         /// Tokens of its part that it sees.

@@ -16,7 +16,7 @@ public struct GenerationRequest: Sendable {
     public let images: [ImageTokens]
     /// The task's prompt, without newline.
     public let prompt: String
-    /// How to answer.
+    /// How tokens are chosen.
     public let settings: DecodeSettings
 
     /// A request; nothing is checked yet.
@@ -48,7 +48,7 @@ public final class PaliGemma: Sendable {
     public let vocabulary: ModelVocabulary
     /// Identity of the model's files: sha256, hexadecimal.
     public let fileDigest: String
-    /// What computes: the files and the arithmetic. Answers of models with the same digest are the same.
+    /// What computes: the files and the arithmetic. Responses of models with the same digest are the same.
     public var digest: String { "\(fileDigest)-\(precision.rawValue)" }
     /// The arithmetic of the matrix products.
     public let precision: Precision
@@ -178,7 +178,7 @@ public final class PaliGemma: Sendable {
         return embedded
     }
 
-    /// Answers to each request, computed together: [request][sample]. One that can't be served does not touch the
+    /// Responses to each request, computed together: [request][sample]. One that can't be served does not touch the
     /// others.
     public func generate(_ requests: [GenerationRequest]) -> [Result<[Generation], InferenceError>] {
         var scheduler = Scheduler(model: self)
@@ -244,11 +244,11 @@ public final class PaliGemma: Sendable {
             logits: (0..<prefix.count).map { logits.values(rows: $0..<$0 + 1) })
     }
 
-    /// The slow twin of `generate`: no cache, the whole sequence again for each token, one answer at a time.
+    /// The slow twin of `generate`: no cache, the whole sequence again for each token, one response at a time.
     func generateUncached(_ request: GenerationRequest) throws(InferenceError) -> [Generation] {
         let prefix = try prefix(request.images, request.prompt)
         let sampler = Sampler(settings: request.settings)
-        var answers: [Generation] = []
+        var responses: [Generation] = []
         for sample in 0..<request.settings.samples {
             var (tokens, scores): ([Int], [Double]) = ([], [])
             while tokens.last != configuration.endToken, tokens.count < request.settings.maxTokens {
@@ -259,10 +259,10 @@ public final class PaliGemma: Sendable {
                 scores.append(compute.logProbability(of: tokens.last!, logits, row: 0))
             }
             let reason: FinishReason = tokens.last == configuration.endToken ? .eos : .length
-            let answer = ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: reason)
-            answers.append(try generation(answer, prefix.count))
+            let response = ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: reason)
+            responses.append(try generation(response, prefix.count))
         }
-        return answers
+        return responses
     }
 
     private func prefix(_ images: [ImageTokens], _ prompt: String) throws(InferenceError) -> Prefix {
@@ -277,17 +277,18 @@ public final class PaliGemma: Sendable {
         guard count <= configuration.text.maxPositions else {
             throw InferenceError(
                 .invalidRequest,
-                "prefix and answer need \(count) tokens, the model has \(configuration.text.maxPositions) positions")
+                "prefix and response need \(count) tokens, the model has \(configuration.text.maxPositions) positions")
         }
     }
 
-    func generation(_ answer: ScoredTokens, _ prefixCount: Int) throws(InferenceError) -> Generation {
-        guard answer.logProbabilities.allSatisfy(\.isFinite) else {
+    func generation(_ response: ScoredTokens, _ prefixCount: Int) throws(InferenceError) -> Generation {
+        guard response.logProbabilities.allSatisfy(\.isFinite) else {
             throw InferenceError(.notFinite, "the model computed a log-probability that is not finite")
         }
-        let ended = answer.tokens.last == configuration.endToken
+        let ended = response.tokens.last == configuration.endToken
         return Generation(
-            text: tokenizer.decode(ended ? answer.tokens.dropLast() : answer.tokens), tokens: answer.tokens,
-            logProbabilities: answer.logProbabilities, finishReason: answer.finishReason, prefixTokenCount: prefixCount)
+            text: tokenizer.decode(ended ? response.tokens.dropLast() : response.tokens), tokens: response.tokens,
+            logProbabilities: response.logProbabilities, finishReason: response.finishReason,
+            prefixTokenCount: prefixCount)
     }
 }
