@@ -130,12 +130,13 @@ begin
         return;
     end if;
     if 'completed' = any (outcomes) then
-        select e.* into first
+        select engine_of(x.model, x.digest, x.adapter_digest, x.mask_digest, x."precision", x.resize, x."window", x.version)
+        into first.id
         from jsonb_to_record(reports -> array_position(outcomes, 'completed') - 1 -> 'result') x (model text,
             digest text, adapter_digest text, mask_digest text, "precision" text, resize text, "window" int,
-            version text)
-        join engine e on e.id = engine_of(x.model, x.digest, x.adapter_digest, x.mask_digest, x."precision", x.resize,
-            x."window", x.version);
+            version text);
+        -- In a statement of its own, which sees it if it is new.
+        select e.* into first from engine e where e.id = first.id;
     end if;
     if 'host' = any (causes) then give_up_after := setting_of('give_up_after')::interval; end if;
 

@@ -41,7 +41,31 @@ import Testing
         return try await database.query("select \(list)").rows[0]
     }
 
-    /// Calls `maintain` until it finds nothing more to do.
+    /// A call names an engine once, also one that nobody has recorded with before.
+    @Test func resultsOfACallHaveTheEnginesThatMadeThem() async throws {
+        let digests = ["aa", "aa", "bb", "aa", "bb"]
+        for number in digests.indices {
+            _ = try await admin.enqueue(Samples.caption("https://e.org/\(number)"), EnqueueOptions(key: "\(number)"))
+        }
+        let jobs = try await store.claim(limit: 9, by: worker)
+        let reports = zip(jobs, digests).map { job, digest in
+            var provenance = Samples.provenance()
+            provenance.engine.digest = String(repeating: digest, count: 32)
+            let response = Samples.response(digest, finish: job.key == "3" ? .length : .eos)
+            return JobReport(
+                job, .completed(AnnotationRecord(result: Samples.result([response]), provenance: provenance)))
+        }
+        #expect(try await store.record(reports, by: worker) == Array(repeating: .recorded, count: 5))
+        let rows = try await database.query(
+            "select text, left(model_digest, 2), finish_reason from gloss.result order by key", as: .reader)
+        #expect(
+            rows.rows == [
+                ["aa", "aa", "eos"], ["aa", "aa", "eos"], ["bb", "bb", "eos"], ["aa", "aa", "length"],
+                ["bb", "bb", "eos"],
+            ])
+        #expect(try await counts("engine") == ["2"])
+    }
+
     @Test func whatIsFoundIsARow() async throws {
         try await finish("k", sha: sha("a"), labels: ["cat", "dog"])
         let rows = try await database.query(
