@@ -25,13 +25,15 @@ create table gloss.image (
     byte_count  int not null check (byte_count >= 0),
     orientation smallint not null check (orientation between 1 and 8),  -- EXIF, which decoding applied
     format      text not null,            -- jpeg, png, webp, …
+    job_id      bigint not null,          -- the result that named it first, and may be gone
+    fence       bigint not null,
     idle_since  timestamptz,              -- no result names it since; gloss.remove_idle
     idle_xid    xid8
 );
 create index image_idle on gloss.image (id) where idle_since is not null;
 
--- Which results name an image, those of superseded ones too. It goes with its result.
-create table gloss.image_use (
+-- Which results name an image beside the first one. A row goes with its result.
+create table gloss.image_link (
     image_id bigint not null,             -- gloss.image.id
     job_id   bigint not null,
     fence    bigint not null,
@@ -136,3 +138,11 @@ create table gloss.superseded (
     superseded_by text not null default session_user,
     primary key (job_id, fence)
 );
+
+-- Which results name an image, superseded ones too.
+create view gloss.image_use as
+select i.id as image_id, i.job_id, i.fence from gloss.image i
+where exists (select from gloss.annotation a where a.job_id = i.job_id and a.fence = i.fence)
+   or exists (select from gloss.superseded s where s.job_id = i.job_id and s.fence = i.fence)
+union all
+select l.image_id, l.job_id, l.fence from gloss.image_link l;

@@ -4,7 +4,7 @@ set local role gloss_owner;
 
 -- RFC 3492: a label of a host's name in ASCII, without the prefix xn--.
 create function gloss.punycode(label text) returns text
-language plpgsql immutable strict
+language plpgsql immutable strict set search_path = pg_catalog, gloss, pg_temp
 as $$
 declare
     points constant int[] := array(
@@ -58,7 +58,7 @@ end $$;
 
 -- Bytes written as %XX.
 create function gloss.percent_decoded(t text) returns text
-language plpgsql immutable strict
+language plpgsql immutable strict set search_path = pg_catalog, gloss, pg_temp
 as $$
 declare
     bytes bytea := '';
@@ -76,7 +76,7 @@ end $$;
 
 -- An IPv4 address of one to four numbers, decimal, octal or hexadecimal, as four decimal ones; null: it is none.
 create function gloss.ipv4_of(host text) returns text
-language plpgsql immutable strict
+language plpgsql immutable strict set search_path = pg_catalog, gloss, pg_temp
 as $$
 declare
     parts constant text[] := string_to_array(host, '.');
@@ -106,7 +106,7 @@ end $$;
 
 -- A host's name in one spelling: ASCII, lower case, no dot at the end. Null: it is none.
 create function gloss.host_spelling(host text) returns text
-language plpgsql immutable strict
+language plpgsql immutable strict set search_path = pg_catalog, gloss, pg_temp
 as $$
 declare
     name text := host;
@@ -186,4 +186,6 @@ begin
 end $$;
 
 insert into gloss.privilege (grantee, privilege, object)
-select r, 'execute', 'origin_of' from unnest(array['gloss_reader', 'gloss_admin']) r;
+select r, 'execute', f
+from unnest(array['gloss_reader', 'gloss_admin']) r,
+    unnest(array['origin_of', 'host_spelling', 'ipv4_of', 'percent_decoded', 'punycode']) f;

@@ -34,44 +34,52 @@ begin
 end $$;
 
 -- Writes down which images results name, and makes those known that are new, in the order of their digests, so that two
--- of these cannot wait for each other. One that was about to be removed stays.
-create function gloss.note_images(jobs bigint[], fences bigint[], digests bytea[], reports jsonb) returns void
+-- of these cannot wait for each other. One that was about to be removed stays. jobs, fences, digests: an entry a use;
+-- done_jobs, done_fences, images: an entry a result.
+create function gloss.note_images(
+    jobs bigint[], fences bigint[], digests bytea[], done_jobs bigint[], done_fences bigint[], images jsonb[])
+returns void
 language plpgsql
 as $$
 declare
-    ids bigint[];
+    is_known boolean;
+    new_count int;
 begin
-    for attempt in 1..2 loop
-        select array_agg(i.id order by d.n) into ids
-        from unnest(digests) with ordinality d (sha256, n) left join gloss.image i on i.sha256 = d.sha256;
-        exit when attempt = 2 or array_position(ids, null) is null;
-        insert into gloss.image (sha256, width, height, byte_count, orientation, format)
-        select n.digest, n.width, n.height, n.byte_count, n.orientation, n.format
+    select bool_and(i.id is not null) into is_known
+    from unnest(digests) d (sha256) left join gloss.image i on i.sha256 = d.sha256;
+    if not is_known then
+        insert into gloss.image (sha256, width, height, byte_count, orientation, format, job_id, fence)
+        select n.digest, n.width, n.height, n.byte_count, n.orientation, n.format, n.job_id, n.fence
         from (
             select distinct on (x.sha256) decode(x.sha256, 'hex') as digest, x.width, x.height, x.byte_count,
-                   x.orientation, x.format
-            from jsonb_array_elements(reports) r
-            cross join lateral jsonb_to_recordset(r #> '{result,images}') x (sha256 text, width int, height int,
+                   x.orientation, x.format, r.job_id, r.fence
+            from unnest(done_jobs, done_fences, images) r (job_id, fence, images)
+            cross join lateral jsonb_to_recordset(r.images) x (sha256 text, width int, height int,
                 byte_count int, orientation smallint, format text)
             order by x.sha256) n
         where n.digest = any (digests)
-        order by n.digest
         on conflict do nothing;
-    end loop;
+        get diagnostics new_count = row_count;
+    end if;
+    if new_count = cardinality(digests) then return; end if;
     if exists (select from gloss.image i where i.idle_since is not null) then
         update gloss.image i set idle_since = null, idle_xid = null
         where i.sha256 in (
             select o.sha256 from gloss.image o where o.idle_since is not null and o.sha256 = any (digests)
             order by o.sha256 for update);
     end if;
-    insert into gloss.image_use (image_id, job_id, fence)
-    select distinct u.id, u.job_id, u.fence from unnest(ids, jobs, fences) u (id, job_id, fence) where u.id is not null;
+    insert into gloss.image_link (image_id, job_id, fence)
+    select distinct i.id, u.job_id, u.fence
+    from unnest(digests, jobs, fences) u (sha256, job_id, fence) join gloss.image i on i.sha256 = u.sha256
+    where (i.job_id, i.fence) <> (u.job_id, u.fence);
 end $$;
 
 -- Ends leases. Each report is an object:
 --   job, fence, outcome: completed, failed or released
 --   completed: result, an object of columns of gloss.annotation and gloss.engine ("window" is window_size);
---              finish: ["eos", "length", …], a word a response; image_sha256: hexadecimal;
+--              without digest: of the same engine as the first result; views and questions may be left out if they are 1,
+--              samples then; finish: ["eos", "length", …], a word a response, left out if all are eos;
+--              image_sha256: hexadecimal;
 --              images: [{sha256, width, height, orientation, format, byte_count}];
 --              findings: [columns of gloss.finding], image counts from 0;
 --              stages: [columns of gloss.annotation_stage], those after the first
@@ -100,6 +108,9 @@ declare
     used_by bigint[];
     used_fences bigint[];
     used bytea[];
+    done_jobs bigint[];
+    done_fences bigint[];
+    images jsonb[];
     first engine;     -- of the first result, and mostly of all
     moves move[];
     give_up_after interval;
@@ -119,12 +130,13 @@ begin
         return;
     end if;
     if 'completed' = any (outcomes) then
-        select e.* into first
+        select engine_of(x.model, x.digest, x.adapter_digest, x.mask_digest, x."precision", x.resize, x."window", x.version)
+        into first.id
         from jsonb_to_record(reports -> array_position(outcomes, 'completed') - 1 -> 'result') x (model text,
             digest text, adapter_digest text, mask_digest text, "precision" text, resize text, "window" int,
-            version text)
-        join engine e on e.id = engine_of(x.model, x.digest, x.adapter_digest, x.mask_digest, x."precision", x.resize,
-            x."window", x.version);
+            version text);
+        -- In a statement of its own, which sees it if it is new.
+        select e.* into first from engine e where e.id = first.id;
     end if;
     if 'host' = any (causes) then give_up_after := setting_of('give_up_after')::interval; end if;
 
@@ -154,7 +166,7 @@ begin
             findings, views, questions, samples, task, finish, texts, responses, sums, norms, tokens, token_scores,
             answers, probabilities, prompts, settings, image_sha256, final_urls, timings)
         select f.job_id, f.fence, record.worker, now(),
-            case when a.digest = first.digest and a.model = first.model and a.version = first.version
+            case when a.digest is null or a.digest = first.digest and a.model = first.model and a.version = first.version
                       and coalesce(a.adapter_digest, '') = first.adapter_digest
                       and coalesce(a.mask_digest, '') = first.mask_digest
                       and coalesce(a."precision", '') = first.precision and coalesce(a.resize, '') = first.resize
@@ -164,7 +176,7 @@ begin
                      a.version) end,
             a.score, f.attempts, f.rescues, coalesce(a.not_understood, 0), coalesce(jsonb_array_length(a.findings), 0),
             coalesce(a.views, 1), coalesce(a.questions, 1), coalesce(a.samples, cardinality(a.sums)), f.task,
-            finish_letters(a.finish), a.texts, a.responses, a.sums, a.norms, a.tokens, a.token_scores, a.answers,
+            coalesce(finish_letters(a.finish), repeat('e', cardinality(a.sums))), a.texts, a.responses, a.sums, a.norms, a.tokens, a.token_scores, a.answers,
             a.probabilities, a.prompts, nullif(a.settings, f.asked),
             case when cardinality(a.image_sha256) = 1 then array[decode(a.image_sha256[1], 'hex')]
                  else array(select decode(h, 'hex') from unnest(a.image_sha256) with ordinality u (h, n) order by u.n) end,
@@ -191,7 +203,9 @@ begin
     ), as_stages as (
         insert into annotation_stage (job_id, fence, stage, views, questions, samples, finish, prompts, texts, responses,
             sums, norms, tokens, token_scores, answers, probabilities)
-        select f.job_id, f.fence, x.stage, x.views, x.questions, x.samples, finish_letters(x.finish), x.prompts, x.texts,
+        select f.job_id, f.fence, x.stage, coalesce(x.views, 1), coalesce(x.questions, 1),
+            coalesce(x.samples, cardinality(x.sums)),
+            coalesce(finish_letters(x.finish), repeat('e', cardinality(x.sums))), x.prompts, x.texts,
             x.responses, x.sums, x.norms, x.tokens, x.token_scores, x.answers, x.probabilities
         from fate f
         cross join lateral jsonb_to_recordset(f.result -> 'stages') x (stage smallint, views smallint,
@@ -219,12 +233,14 @@ begin
                               else reasons[f.n] end)) filter (where f.state <> 'done'),
            coalesce(array_agg(f.job_id) filter (where f.state in ('done', 'dead', 'hopeless')), '{}'),
            coalesce(array_agg(f.n), '{}'), (select array_agg(u.job_id) from used u),
-           (select array_agg(u.fence) from used u), (select array_agg(u.sha256) from used u)
-    into moves, record.ended, written, used_by, used_fences, used
+           (select array_agg(u.fence) from used u), (select array_agg(u.sha256) from used u),
+           array_agg(f.job_id) filter (where f.state = 'done'), array_agg(f.fence) filter (where f.state = 'done'),
+           array_agg(f.result -> 'images') filter (where f.state = 'done')
+    into moves, record.ended, written, used_by, used_fences, used, done_jobs, done_fences, images
     from fate f;
     -- In a statement of its own: one that was being written meanwhile had its lease locked, and is seen only now.
     if ended <> '{}' then delete from checkpoint c where c.job_id = any (ended); end if;
-    if used is not null then perform note_images(used_by, used_fences, used, reports); end if;
+    if used is not null then perform note_images(used_by, used_fences, used, done_jobs, done_fences, images); end if;
 
     if cardinality(written) = cardinality(jobs) then
         receipts := array_fill('recorded'::text, array[cardinality(jobs)]);
@@ -236,7 +252,8 @@ begin
                              where a.job_id = r.job and a.fence = r.fence and a.worker = record.worker)
                   or exists (select from attempt t
                              where t.job_id = r.job and t.fence = r.fence and t.worker = record.worker
-                               and t.outcome = outcomes[r.n] and t.cause is not distinct from causes[r.n])
+                               and (t.outcome = outcomes[r.n] and t.cause is not distinct from causes[r.n]
+                                    or outcomes[r.n] = 'completed' and t.code = 'unrecordable'))
                      then 'already_recorded'
                 else 'stale' end
             from unnest(jobs, fences) with ordinality r (job, fence, n) order by r.n);

@@ -11,15 +11,17 @@ as $$
 declare
     images bytea[];
 begin
-    with named as (
-        select a.job_id, unnest(a.image_sha256) as sha256 from gloss.annotation a where a.job_id = any (jobs)
-        union
-        select s.job_id, unnest(s.image_sha256) from gloss.superseded s where s.job_id = any (jobs)
-    ), gone as (
-        delete from gloss.image_use u using named n, gloss.image i
-        where i.sha256 = n.sha256 and u.image_id = i.id and u.job_id = n.job_id
-    )
-    select array_agg(distinct n.sha256) into images from named n;
+    select array_agg(distinct n.sha256) into images
+    from (
+        select unnest(a.image_sha256) as sha256 from gloss.annotation a where a.job_id = any (jobs)
+        union all
+        select unnest(s.image_sha256) from gloss.superseded s where s.job_id = any (jobs)) n;
+    if images is not null then
+        -- Of two that erase the last two results of an image, the later one sees that neither is left.
+        perform from gloss.image i where i.sha256 = any (images) order by i.sha256 for update;
+        delete from gloss.image_link u using gloss.image i
+        where i.sha256 = any (images) and u.image_id = i.id and u.job_id = any (jobs);
+    end if;
     delete from gloss.annotation a where a.job_id = any (jobs);
     delete from gloss.superseded s where s.job_id = any (jobs);
     delete from gloss.finding f where f.job_id = any (jobs);
@@ -31,8 +33,10 @@ begin
         where i.sha256 in (
             select o.sha256 from gloss.image o
             where o.sha256 = any (images) and o.idle_since is null
-              and not exists (select from gloss.image_use u where u.image_id = o.id)
-            order by o.sha256 for update skip locked);
+              and not exists (select from gloss.image_link u where u.image_id = o.id)
+              and not exists (select from gloss.annotation a where a.job_id = o.job_id and a.fence = o.fence)
+              and not exists (select from gloss.superseded s where s.job_id = o.job_id and s.fence = o.fence)
+            order by o.sha256 for update);
     end if;
 end $$;
 
@@ -100,12 +104,11 @@ begin
     return delete_jobs(done || dead || pruned, done, dead, true);
 end $$;
 
--- Takes all of ended jobs that is not needed to know their keys again. One without a key is gone.
+-- Keeps of ended jobs, which are erased, what is needed to know their keys again. One without a key is gone.
 create function gloss.prune_jobs(jobs bigint[], was text) returns void
 language plpgsql
 as $$
 begin
-    perform gloss.erase(jobs);
     perform gloss.delete_jobs(array(select j.id from gloss.job j where j.id = any (jobs) and j.key is null), '{}', '{}',
         false);
     update gloss.job j
@@ -126,6 +129,7 @@ as $$
 #variable_conflict use_variable
 declare
     jobs bigint[];
+    dead_jobs bigint[];
 begin
     if least(history, results, dead, keys) < '0' then perform refuse('keep nothing for less than no time'); end if;
     perform pg_current_xact_id();
@@ -133,13 +137,13 @@ begin
     jobs := array(select a.job_id from annotation a join job j on j.id = a.job_id where a.finished_at < now() - results
                   order by a.finished_at limit most for update skip locked);
     results_deleted := cardinality(jobs);
+    dead_jobs := array(select d.job_id from dead_job d join job j on j.id = d.job_id where d.died_at < now() - dead
+                       order by d.died_at limit most for update skip locked);
+    dead_deleted := cardinality(dead_jobs);
+    perform erase(jobs || dead_jobs);
+    delete from dead_job d where d.job_id = any (dead_jobs);
     perform prune_jobs(jobs, 'done');
-
-    jobs := array(select d.job_id from dead_job d join job j on j.id = d.job_id where d.died_at < now() - dead
-                  order by d.died_at limit most for update skip locked);
-    dead_deleted := cardinality(jobs);
-    delete from dead_job d where d.job_id = any (jobs);
-    perform prune_jobs(jobs, 'dead');
+    perform prune_jobs(dead_jobs, 'dead');
 
     jobs := array(select j.id from job j where j.image_urls = '{}' and j.created_at < now() - keys
                   order by j.created_at limit most for update skip locked);
@@ -255,7 +259,9 @@ return case place
     when 'kind' then $sql$ x.model <> ''
         and not exists (select from gloss.lane l where l.kind = x.id)
         and not exists (select from gloss.total t where t.kind = x.id and t.jobs <> 0) $sql$
-    when 'image' then $sql$ not exists (select from gloss.image_use u where u.image_id = x.id) $sql$ end;
+    when 'image' then $sql$ not exists (select from gloss.image_link u where u.image_id = x.id)
+        and not exists (select from gloss.annotation a where a.job_id = x.job_id and a.fence = x.fence)
+        and not exists (select from gloss.superseded s where s.job_id = x.job_id and s.fence = x.fence) $sql$ end;
 
 -- Removes rows of batch, lane, kind or image that nothing uses, in three steps, so that nobody can be using one:
 --   1. mark: idle_since. Who looks a marked row up unmarks it (batch_of, kind_of, lane_of, note_images). Images are
@@ -301,6 +307,12 @@ begin
             returning y.id
         )
         select coalesce(array_agg(g.id), '{}') from gone g $sql$, place, condition) into removed using most;
+    -- Somebody took it up before he could see the mark.
+    execute format($sql$
+        update gloss.%1$I y set idle_since = null, idle_xid = null
+        where y.id in (select x.id from gloss.%1$I x
+                       where x.idle_xid <= pg_snapshot_xmin(pg_current_snapshot()) and not (%2$s)
+                       order by x.id limit $1 for update skip locked) $sql$, place, condition) using most;
 
     -- What counted for them counts on for the task.
     if place = 'batch' and removed <> '{}' then

@@ -48,7 +48,7 @@ public struct BatchRow: Sendable, Codable, Equatable {
 
 /// A row of `gloss.worker`.
 public struct WorkerRow: Sendable, Codable, Equatable {
-    /// The incarnation's number.
+    /// The worker's number.
     public var worker: Int64
     /// The machine.
     public var host: String

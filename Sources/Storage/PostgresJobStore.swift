@@ -149,7 +149,7 @@ public struct PostgresJobStore: JobStore {
     }
 
     private func send(_ reports: [JobReport], by worker: WorkerID) async throws -> [Receipt] {
-        let wire = reports.map { WireReport($0, retryPolicy: retryPolicy, jitter: .random(in: 0..<1)) }
+        let wire = WireReport.all(reports, retryPolicy: retryPolicy)
         let answer = try await work.query(
             "select array_to_json(receipts), ended from gloss.record($1, $2::uuid, $3::jsonb)",
             worker.parameters + [try JSON.encode(wire, context: "record")], context: "record")

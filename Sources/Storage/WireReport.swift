@@ -43,8 +43,20 @@ struct WireReport: Encodable {
     }
 }
 
-/// A result of any task. The names are those of the columns of `gloss.annotation`; the first stage's stand among them.
-struct WireResult: Encodable {
+extension WireReport {
+    /// Reports of one call, as short as can be: an engine is named by the first result, and by those of another one.
+    static func all(_ reports: [JobReport], retryPolicy: RetryPolicy) -> [WireReport] {
+        var wire = reports.map { WireReport($0, retryPolicy: retryPolicy, jitter: .random(in: 0..<1)) }
+        guard let first = wire.firstIndex(where: { $0.result != nil }) else { return wire }
+        for index in wire.indices where index > first && wire[index].result?.engine == wire[first].result?.engine {
+            wire[index].result?.engine = nil
+        }
+        return wire
+    }
+}
+
+/// What makes an answer. The names are those of the columns of `gloss.engine`.
+struct WireEngine: Encodable, Equatable {
     var model: String
     var digest: String
     var adapter_digest: String?
@@ -53,6 +65,19 @@ struct WireResult: Encodable {
     var resize: String
     var window: Int?
     var version: String
+
+    init(_ engine: EngineIdentity) {
+        (model, digest, version) = (engine.model, engine.digest, engine.version)
+        (adapter_digest, mask_digest) = (engine.adapterDigest, engine.maskDecoderDigest)
+        (precision, resize, window) = (engine.precision, engine.resize, engine.window)
+    }
+}
+
+/// A result of any task. The names are those of the columns of `gloss.annotation`; the engine's and the first stage's stand
+/// among them.
+struct WireResult: Encodable {
+    /// Nil: that of the call's first result.
+    var engine: WireEngine?
     var settings: DecodeSettings
     var timings: [String: Double]
     /// 64 hexadecimal digits an image, in the order of the job's image URLs.
@@ -60,52 +85,46 @@ struct WireResult: Encodable {
     var final_urls: [String]
     var images: [ImageInfo]
     var score: Float?
-    var not_understood: Int
-    var findings: [WireFinding]
+    /// Nil: 0.
+    var not_understood: Int?
+    /// Nil: none.
+    var findings: [WireFinding]?
     /// The stages after the first.
     var stages: [WireStage]?
     private let first: WireStage
 
     init(_ record: AnnotationRecord) {
-        let (engine, provenance, result) = (record.provenance.engine, record.provenance, record.result)
-        (model, digest, version) = (engine.model, engine.digest, engine.version)
-        (adapter_digest, mask_digest) = (engine.adapterDigest, engine.maskDecoderDigest)
-        (precision, resize, window) = (engine.precision, engine.resize, engine.window)
+        let (provenance, result) = (record.provenance, record.result)
+        engine = WireEngine(provenance.engine)
         (settings, timings) = (provenance.settings, provenance.timings)
         image_sha256 = provenance.images.map(\.info.sha256)
         final_urls = provenance.images.map(\.finalURL)
         images = provenance.images.map(\.info)
-        (score, not_understood) = (result.score, result.notUnderstoodCount)
-        findings = result.findings.enumerated().map { WireFinding($1, number: $0 + 1) }
+        score = result.score
+        not_understood = result.notUnderstoodCount == 0 ? nil : result.notUnderstoodCount
+        findings = result.findings.isEmpty ? nil : result.findings.enumerated().map { WireFinding($1, number: $0 + 1) }
         let all = result.stages.enumerated().map { WireStage($1, number: $0 + 1) }
         first = all.first ?? WireStage(StageResult(prompts: [], views: []), number: 1)
         stages = all.count > 1 ? Array(all.dropFirst()) : nil
     }
 
     enum CodingKeys: CodingKey {
-        case model, digest, adapter_digest, mask_digest, precision, resize, window, version, settings, timings
+        case settings, timings
         case image_sha256, final_urls, images, score, not_understood, findings, stages
     }
 
     func encode(to encoder: any Encoder) throws {
+        try engine?.encode(to: encoder)
         try first.encode(to: encoder)
         var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(model, forKey: .model)
-        try container.encode(digest, forKey: .digest)
-        try container.encodeIfPresent(adapter_digest, forKey: .adapter_digest)
-        try container.encodeIfPresent(mask_digest, forKey: .mask_digest)
-        try container.encode(precision, forKey: .precision)
-        try container.encode(resize, forKey: .resize)
-        try container.encodeIfPresent(window, forKey: .window)
-        try container.encode(version, forKey: .version)
         try container.encode(settings, forKey: .settings)
         try container.encode(timings, forKey: .timings)
         try container.encode(image_sha256, forKey: .image_sha256)
         try container.encode(final_urls, forKey: .final_urls)
         try container.encode(images, forKey: .images)
         try container.encodeIfPresent(score, forKey: .score)
-        try container.encode(not_understood, forKey: .not_understood)
-        try container.encode(findings, forKey: .findings)
+        try container.encodeIfPresent(not_understood, forKey: .not_understood)
+        try container.encodeIfPresent(findings, forKey: .findings)
         try container.encodeIfPresent(stages, forKey: .stages)
     }
 }

@@ -13,10 +13,12 @@ struct WireStage: Encodable {
     var sums: [Float]
     var norms: [Float]
     var tokens: [Int]
-    var finish: [FinishReason]
-    var views: Int
-    var questions: Int
-    var samples: Int
+    /// Nil: all ended by themselves.
+    var finish: [FinishReason]?
+    /// Nil: one view, one question, and as many samples as responses.
+    var views: Int?
+    var questions: Int?
+    var samples: Int?
     var answers: [String]?
     var probabilities: [Float]?
 
@@ -27,11 +29,13 @@ struct WireStage: Encodable {
         sums = flat.map(\.sumLogprob)
         norms = flat.map(\.normLogprob)
         tokens = flat.map(\.tokenCount)
-        finish = flat.map(\.finishReason)
-        views = result.views.count
-        questions = result.views.first?.responses.count ?? 0
-        samples = result.views.first?.responses.first?.count ?? 0
-        if views * questions > 1 {
+        if flat.contains(where: { $0.finishReason != .eos }) { finish = flat.map(\.finishReason) }
+        let (viewCount, questionCount) = (result.views.count, result.views.first?.responses.count ?? 0)
+        if viewCount * questionCount != 1 {
+            (views, questions) = (viewCount, questionCount)
+            samples = result.views.first?.responses.first?.count ?? 0
+        }
+        if viewCount * questionCount > 1 {
             let distinct = DistinctTexts(flat.map(\.text))
             (texts, responses) = (distinct.texts, distinct.indices)
         } else {

@@ -123,7 +123,8 @@ import Testing
         #expect(kept == text.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed().map(String.init).joined())
     }
 
-    /// Somebody with a batch a request, and models by the thousand: bulks and status stay quick. Times are those of the server.
+    /// Somebody with a batch a request, and models by the thousand: time grows with them, and not with their square. (On a machine
+    /// with nothing else to do, bulks and views take a tenth of what is allowed here.)
     @Test func manyBatchesAndModelsAreNoBurden() async throws {
         let session = database.session()
         let bulks = [
@@ -137,14 +138,14 @@ import Testing
                 """)
             let time = try await session.query("select $1::json -> 0 ->> 'Execution Time'", [SQLValue(plan.scalar)])
             let seconds = (Double(time.scalar ?? "") ?? .infinity) / 1000
-            #expect(seconds.isFinite, "\(count) rows of \(column)")
+            #expect(seconds < Double(count) / 400, "\(count) rows of \(column) took \(seconds) s")
         }
         for fold in [false, true] {
             if fold { _ = try await session.query("select gloss.fold_counts(100000)") }
             for view in ["depth", "batch_progress", "worker", "host"] {
                 let plan = try await session.query("explain (analyze, format json) select * from gloss.\(view)")
                 let time = try await session.query("select $1::json -> 0 ->> 'Execution Time'", [SQLValue(plan.scalar)])
-                #expect((Double(time.scalar ?? "") ?? .infinity).isFinite, "\(view)")
+                #expect((Double(time.scalar ?? "") ?? .infinity) < 3000, "\(view)")
             }
         }
         let totals = try await session.query("select count(*), sum(total) from gloss.batch_progress")

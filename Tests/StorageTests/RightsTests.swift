@@ -23,7 +23,10 @@ import Testing
         "unpark_origin": [.admin], "cancel": [.admin], "retry": [.admin], "rerun": [.admin], "pause": [.admin],
         "resume": [.admin], "forget": [.admin], "prune": [.admin], "change_setting": [.admin],
         "jobs": [.reader, .admin], "explain": [.reader, .admin], "finish_reason": [.reader, .admin],
-        "shown_urls": [.reader, .admin], "origin_of": [.reader, .admin], "schema_objects": [.reader, .admin],
+        "shown_urls": [.reader, .admin], "schema_objects": [.reader, .admin],
+        // An origin's spelling, and of what it is made.
+        "origin_of": [.reader, .admin], "host_spelling": [.reader, .admin], "ipv4_of": [.reader, .admin],
+        "percent_decoded": [.reader, .admin], "punycode": [.reader, .admin],
     ]
 
     private func rows(_ sql: String) async throws -> [[String?]] {

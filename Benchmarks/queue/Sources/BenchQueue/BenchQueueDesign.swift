@@ -56,17 +56,21 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
         {"max_tokens": 64, "samples": 1, "beams": 1, "temperature": 0, "top_k": 0, "top_p": 1, "seed": 0}}
         """
 
-    /// A caption as a daemon records it.
-    private static func result(_ digest: String) -> String {
+    /// What a daemon says of its engine, once a call.
+    private static let engine = """
+        "model":"tiny","digest":"\(String(repeating: "ab", count: 32))","precision":"f32","resize":"bicubic",\
+        "version":"0.1.0",
         """
-        {"model":"tiny","digest":"\(String(repeating: "ab", count: 32))","precision":"f32","resize":"bicubic",\
-        "version":"0.1.0","prompts":["caption en"],\
+
+    /// A caption as a daemon records it.
+    private static func result(_ digest: String, _ engine: String) -> String {
+        """
+        {\(engine)"prompts":["caption en"],\
         "settings":{"beams":1,"max_tokens":64,"samples":1,"seed":0,"temperature":0,"top_k":0,"top_p":1},\
         "image_sha256":["\(digest)"],"final_urls":["https://images.example.org/1.jpg"],"images":[{"sha256":"\(digest)",\
         "width":640,"height":480,"orientation":1,"format":"jpeg","byte_count":81234}],\
         "timings":{"extend":0.5,"fetch":0.25,"prefill":1.5,"vision":0.75},"texts":["a cat sits on a mat"],"sums":[-1.5],\
-        "norms":[-0.75],"tokens":[7],"finish":["eos"],"views":1,"questions":1,"samples":1,"score":-0.75,\
-        "not_understood":0,"findings":[]}
+        "norms":[-0.75],"tokens":[7],"score":-0.75}
         """
     }
 
@@ -150,7 +154,9 @@ enum BenchQueueDesign: String, CaseIterable, Encodable, Sendable {
     func record(
         _ claimed: [[String?]], _ images: BenchQueueImages, _ worker: [SQLValue], _ session: Session
     ) async throws {
-        let results = claimed.map { _ in Self.result(images.digest()) }
+        let results = claimed.indices.map { index in
+            Self.result(images.digest(), index == 0 || self == .plain ? Self.engine : "")
+        }
         switch self {
         case .gloss:
             let reports = zip(claimed.map(Self.lease), results).map { lease, result in
