@@ -41,13 +41,15 @@ import Work
             ImageFailure(ImageError(code, "", disposition: disposition)).blame
         }
         #expect(blame(.decoderFailed, nil) == .killedDecoder && blame(.decoderFailed, .permanent) == .image)
-        #expect(blame(.decoderFailed, .release(after: .seconds(30))) == .lateDecoder, "by the kernel, for want of memory")
+        #expect(
+            blame(.decoderFailed, .release(after: .seconds(30))) == .lateDecoder, "by the kernel, for want of memory")
         #expect(blame(.decoderLate, nil) == .lateDecoder && blame(.decoderLate, .permanent) == .image)
     }
 
     @Test func theOriginIsTold() {
         let error = ImageError(.connectFailed, "refused", origin: "http://a.org:8080", host: "a.org")
         let failure = ImageFailure(error)
-        #expect(failure.origin == "http://a.org:8080" && failure.code == "connect_failed" && failure.message == "refused")
+        #expect(
+            failure.origin == "http://a.org:8080" && failure.code == "connect_failed" && failure.message == "refused")
     }
 }

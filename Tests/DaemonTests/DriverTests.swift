@@ -158,7 +158,9 @@ private final class SilentStore: JobStore {
         return try await body(store)
     }
 
-    func register(_ worker: WorkerDescription) async throws -> WorkerID { try await answer { try await $0.register(worker) } }
+    func register(_ worker: WorkerDescription) async throws -> WorkerID {
+        try await answer { try await $0.register(worker) }
+    }
     func claim(_ budget: ClaimBudget, by worker: WorkerID) async throws -> [ClaimedJob] {
         try await answer { try await $0.claim(budget, by: worker) }
     }

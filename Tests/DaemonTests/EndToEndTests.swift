@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import Synchronization
 import TestSupport
 import Testing
 
@@ -11,13 +12,16 @@ import Testing
 
     private static let names = ["rgb.png", "photo.jpg", "lossless.webp", "grey.png", "alpha.webp", "exif6.jpg"]
 
-    /// `gate`: the last image is served only when it is open.
-    private static func imageServer(host: String = "127.0.0.1", gate: Gate? = nil) throws -> LoopbackServer {
+    /// `gate`: so many requests are answered before it opens.
+    private static func imageServer(host: String = "127.0.0.1", gate: (Gate, after: Int)? = nil) throws
+        -> LoopbackServer
+    {
         var scripts: [String: LoopbackServer.Script] = [:]
+        let count = Atomic(0)
         for name in names {
             let bytes = fixture(name)
             scripts["/\(name)"] = { exchange in
-                if name == names.last { gate?.pass() }
+                if let gate, count.add(1, ordering: .relaxed).oldValue >= gate.after { gate.0.pass() }
                 exchange.answer(200, bytes)
             }
         }
@@ -28,9 +32,9 @@ import Testing
     @Test(.timeLimit(.minutes(4))) func nothingIsLostAndNothingDoubled() async throws {
         let postgres = PrivatePostgres()
         let database = try await postgres.makeDatabase()
-        // Until it opens, jobs of one image in six are not done: the first daemon is killed before it is.
+        // Until the gate opens some jobs are not done: the first daemon is killed before it is.
         let gate = Gate()
-        let server = try Self.imageServer(gate: gate)
+        let server = try Self.imageServer(gate: (gate, after: 400))
         try await database.query(
             """
             insert into gloss.inbox (task, image_urls, texts, key, batch, max_tokens, samples, temperature, seed)

@@ -50,7 +50,8 @@ import Testing
             lease: Lease(job: JobID(rawValue: 1), fence: 1), attempt: 2, maxAttempts: 2, spec: Samples.caption())
         metrics.reported(JobReport(last, .failed(failure)), .recorded)
         metrics.reported(JobReport(last, Samples.failed(.retry(after: nil))), .recorded)
-        #expect(metrics.text().contains("gloss_jobs_ended_total{outcome=\"dead\"} 2.0"), "the last attempt ends the job")
+        #expect(
+            metrics.text().contains("gloss_jobs_ended_total{outcome=\"dead\"} 2.0"), "the last attempt ends the job")
         var statistics = Scheduler.Statistics()
         (statistics.seconds.extend, statistics.extendCount, statistics.extendRowCount) = (2, 10, 300)
         metrics.computed(statistics)

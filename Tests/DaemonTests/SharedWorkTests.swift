@@ -38,7 +38,8 @@ import Testing
         try await database.query(
             "select gloss.enqueue_multiview('urgent', \(views), priority => -100, max_tokens => 60, temperature => 2)")
         try await eventually(
-            "select count(*) = 1 from gloss.multiview where key = 'urgent'", in: database, daemons, within: .seconds(200))
+            "select count(*) = 1 from gloss.multiview where key = 'urgent'", in: database, daemons,
+            within: .seconds(200))
         // Each daemon finishes what it computes, and at most one more that it had begun beside it.
         let overtaken = try await scalar(
             database,

@@ -140,7 +140,7 @@ import Testing
         let nothing = Samples.completed(Samples.result([]))
         let reports = [JobReport(jobs[0], Samples.completed()), JobReport(jobs[1], nothing)]
         #expect(try await store.record(reports, by: worker) == [.recorded, .unrecordable])
-        #expect(try await store.record(reports, by: worker) == [.alreadyRecorded, .stale])
+        #expect(try await store.record(reports, by: worker) == [.alreadyRecorded, .alreadyRecorded])
         let dead = try await database.query("select key, code from gloss.dead", as: .reader)
         #expect(dead.rows == [["bad", "unrecordable"]])
         #expect(try await database.misplacedJobs() == [])
