@@ -78,7 +78,7 @@ import Testing
         Damage(
             testDescription: "PaliGemma 2", file: "config.json",
             change: { $0.swap("\"model_type\": \"gemma\"", "\"model_type\": \"gemma2\"") },
-            words: ["gemma2", "not supported"]),
+            words: ["gemma2", "not computed"]),
         Damage(
             testDescription: "negative layers", file: "config.json",
             change: { $0.swap("\"num_hidden_layers\": 2", "\"num_hidden_layers\": -3") },

@@ -33,7 +33,7 @@ struct LanguageModel: Sendable {
         heads = HeadLayout(
             queryHeads: c.heads,
             cache: KeyValueLayout(
-                layers: c.layers, heads: c.kvHeads, headDimension: c.headDimension,
+                layers: c.layers, heads: c.kvHeads, headDimension: c.headSize,
                 type: weights.precision.attentionType))
         embedding = Linear(
             weights: try weights.matrix([(TensorName.tokenEmbedding, c.vocabulary)], inputs: c.width), bias: nil)
@@ -41,7 +41,7 @@ struct LanguageModel: Sendable {
         for index in 0..<c.layers { layers.append(try Self.layer(index, c, from: &weights, heads: heads)) }
         self.layers = layers
         finalNorm = try weights.vector(TensorName.finalNorm, shape: [c.width])
-        rotary = RotaryTable(headDimension: c.headDimension, base: c.ropeBase, positions: c.maxPositions + 1)
+        rotary = RotaryTable(headDimension: c.headSize, base: c.ropeBase, positions: c.maxPositions + 1)
     }
 
     private static func layer(
@@ -168,7 +168,7 @@ struct LanguageModel: Sendable {
         let layer = layers[index]
         compute.attention(
             buffers.projections, sequences, heads: heads, layer: index,
-            scale: 1 / Float(configuration.headDimension).squareRoot(), into: &buffers.attended)
+            scale: configuration.queryScale, into: &buffers.attended)
         if precision == .int8 {
             var attended = try Operand(rows: hidden.rows, columns: heads.queryWidth, type: GLOSS_INT8)
             compute.convert(buffers.attended, into: &attended)
