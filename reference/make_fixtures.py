@@ -11,8 +11,11 @@ model has
   layers.safetensors   hidden states of one case: vision/0…, vision/post_layernorm, text/0… (the last one normed)
   cases.json           prompts and ids; greedy ids, log-probabilities and margins; a scored suffix
   tokenizer.json       strings, their ids, and ids decoded back to text
+
+The folder `tokenizer` has a tokenizer.json of many scripts, and in cases.json texts, ids and the text that they become.
 """
 import argparse
+import json
 import os
 import random
 import shutil
@@ -30,8 +33,9 @@ from safetensors.torch import save_file
 from fixture_images import MAIN, make_images, make_resizes, on_white
 from fixture_model import DIMS, make_model, save_model, sentences, tokenizer_bytes, write_json
 from shapes.tokenizer import save_processor
+from tokenizer_texts import Texts, expected, tokenizer_json
 
-SEEDS = {"images": 11, "tiny": 21, "tiny2": 22}
+SEEDS = {"images": 11, "tiny": 21, "tiny2": 22, "tokenizer": 23}
 NEW_TOKENS = 12
 BOX = "<loc0100><loc0200><loc0700><loc0899>"
 PROMPTS = [("caption en", "a red cube"), ("answer en what is this?", "cat"),
@@ -134,6 +138,22 @@ def tokenizer_cases(tokenizer, seed, text):
     return dict(encode=encode, decode=[dict(ids=ids, text=text(ids)) for ids in broken])
 
 
+def write_tokenizer(folder):
+    """A tokenizer.json with merges of many scripts, and what Hugging Face's tokenizers makes of texts with it."""
+    from tokenizers import Tokenizer
+
+    os.makedirs(folder, exist_ok=True)
+    spec = tokenizer_json(SEEDS["tokenizer"], 2000)
+    with open(f"{folder}/tokenizer.json", "w") as f:
+        json.dump(spec, f, ensure_ascii=False, separators=(",", ":"))
+    tokenizer = Tokenizer.from_str(json.dumps(spec))
+    tokenizer.encode_special_tokens = True
+    texts = Texts(SEEDS["tokenizer"])
+    cases = [expected(tokenizer, t) for t in STRINGS + [texts.text() for _ in range(150)]]
+    with open(f"{folder}/cases.json", "w") as f:
+        json.dump(cases, f, separators=(",", ":"))
+
+
 def write_model(folder, name, pictures, layout):
     dims, seed = DIMS[name], SEEDS[name]
     os.makedirs(f"{folder}/model"), os.makedirs(f"{folder}/golden")
@@ -194,11 +214,12 @@ def main():
     parser.add_argument("--out", default=os.path.join(os.path.dirname(__file__), "..", "Tests", "Fixtures"))
     out = parser.parse_args().out
     torch.set_num_threads(1)
-    for part in ("images", "tiny", "tiny2"):
+    for part in ("images", "tiny", "tiny2", "tokenizer"):
         shutil.rmtree(f"{out}/{part}", ignore_errors=True)
     pictures = write_images(f"{out}/images")
     write_model(f"{out}/tiny", "tiny", pictures, "published")
     write_model(f"{out}/tiny2", "tiny2", pictures, "memory of 5")
+    write_tokenizer(f"{out}/tokenizer")
 
 
 if __name__ == "__main__":
