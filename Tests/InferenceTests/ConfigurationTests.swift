@@ -18,7 +18,10 @@ import Testing
         #expect(text.attentionSoftCap == nil && text.logitSoftCap == nil && text.slidingWindow == nil)
         #expect(text.slidingLayers == [Bool](repeating: false, count: 18))
         let same = try read(
-            #"{"model_type": "gemma", "num_key_value_heads": 1, "attn_logit_softcapping": 50, "sliding_window": 8}"#)
+            """
+            {"model_type": "gemma", "hidden_size": 2048, "intermediate_size": 16384, "num_hidden_layers": 18,
+             "num_attention_heads": 8, "num_key_value_heads": 1, "vocab_size": 257216, "attn_logit_softcapping": 50}
+            """)
         #expect(same == text, "Gemma has no such fields")
     }
 

@@ -1,6 +1,6 @@
 import CKernels
 
-/// Gemma's decoder: embeddings to hidden states to logits. The head is the embedding, transposed.
+/// Gemma's decoder: embeddings to hidden states to logits.
 struct LanguageModel: Sendable {
     private struct Layer: Sendable {
         let inputNorm: [Float]
@@ -23,6 +23,8 @@ struct LanguageModel: Sendable {
     let heads: HeadLayout
     private let precision: Precision
     private let embedding: Linear
+    /// The embedding, unless the checkpoint has another.
+    private let head: Linear
     private let layers: [Layer]
     private let finalNorm: [Float]
     private let rotary: RotaryTable
@@ -37,6 +39,10 @@ struct LanguageModel: Sendable {
                 type: weights.precision.attentionType))
         embedding = Linear(
             weights: try weights.matrix([(TensorName.tokenEmbedding, c.vocabulary)], inputs: c.width), bias: nil)
+        head =
+            weights.contains(TensorName.head)
+            ? Linear(weights: try weights.matrix([(TensorName.head, c.vocabulary)], inputs: c.width), bias: nil)
+            : embedding
         var layers: [Layer] = []
         for index in 0..<c.layers { layers.append(try Self.layer(index, c, from: &weights, heads: heads)) }
         self.layers = layers
@@ -208,7 +214,7 @@ struct LanguageModel: Sendable {
         var normed = try Operand(rows: rows.count, columns: hidden.columns, type: precision.operandType)
         compute.rmsNorm(chosen, weight: finalNorm, epsilon: configuration.epsilon, into: &normed)
         var logits = try Matrix(rows: rows.count, columns: configuration.vocabulary)
-        compute.linear(normed, embedding, into: &logits)
+        compute.linear(normed, head, into: &logits)
         return logits
     }
 
@@ -217,7 +223,7 @@ struct LanguageModel: Sendable {
 
     /// Inputs and outputs of a layer's matrices and of the head.
     var products: [(name: String, inputs: Int, outputs: Int)] {
-        zip(["q, k, v", "o", "gate, up", "down", "logits"], layers[0].matrices + [embedding.weights]).map {
+        zip(["q, k, v", "o", "gate, up", "down", "logits"], layers[0].matrices + [head.weights]).map {
             ($0, $1.inputs, $1.outputs)
         }
     }

@@ -15,6 +15,8 @@ struct BytePairTokenizer: Sendable {
     /// Looked for in the text with its blanks replaced.
     private var normalized = AddedTokens()
     private var pieces: [Int: Piece] = [:]
+    /// Ids of the added tokens, and of what else the vocabulary has between < and >.
+    private var ids: [[UInt8]: Int] = [:]
 
     private enum Piece {
         case text([UInt8])
@@ -27,7 +29,9 @@ struct BytePairTokenizer: Sendable {
         for (text, id) in pairs.vocabulary {
             pieces[Int(id)] = BytePiece.byte(text).map(Piece.byte) ?? .text(Self.denormalize(text))
         }
+        for (text, id) in pairs.vocabulary where text.first == UInt8(ascii: "<") { ids[Array(text)] = Int(id) }
         for token in added {
+            ids[token.content] = token.id
             pieces[token.id] = token.isSpecial ? .special : .text(Self.denormalize(token.content[...]))
             if token.isNormalized {
                 normalized.add(Self.normalize(token.content[...]), id: token.id, isSpecial: token.isSpecial)
@@ -74,6 +78,8 @@ extension BytePairTokenizer: TokenPieces {
         }
         return ids
     }
+
+    func id(of piece: String) -> Int? { ids[Array(piece.utf8)] }
 
     func kind(of id: Int) -> TokenKind {
         switch pieces[id] {

@@ -35,6 +35,11 @@ extension SentencePieceModel: TokenPieces {
         return UnsafeBufferPointer(start: ids, count: Int(count)).map(Int.init)
     }
 
+    func id(of piece: String) -> Int? {
+        let id = Int(gloss_sp_id(handle, piece))
+        return id < 0 ? nil : id
+    }
+
     func kind(of id: Int) -> TokenKind {
         guard (0..<pieceCount).contains(id) else { return .none }
         let byte = Int(gloss_sp_byte(handle, Int32(id)))

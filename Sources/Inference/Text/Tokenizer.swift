@@ -27,6 +27,24 @@ public final class Tokenizer: Sendable {
         return ids
     }
 
+    /// The id of a piece; nil where there is none.
+    public func id(of piece: String) -> Int? { pieces.id(of: piece) }
+
+    /// Whether there are pieces for locations, without which nothing can be detected.
+    public var hasLocations: Bool { [Marks.locations.first!, Marks.locations.last!].allSatisfy { id(of: $0) != nil } }
+
+    /// Whether every id stands for what it stands for in `other`, and no other piece is there.
+    func hasPieces(of other: Tokenizer) -> Bool {
+        guard pieceCount == other.pieceCount else { return false }
+        return (0..<pieceCount).allSatisfy { id in
+            let (kind, expected) = (pieces.kind(of: id), other.pieces.kind(of: id))
+            if case .text = kind, case .text = expected {
+                return pieces.text(of: [id]).utf8.elementsEqual(other.pieces.text(of: [id]).utf8)
+            }
+            return kind == expected
+        }
+    }
+
     /// Text of `ids`, as Hugging Face decodes it. Control pieces decode to nothing; an id that no piece has (a padding
     /// row of the vocabulary) to U+FFFD; of a run of byte pieces that is not UTF-8, each byte to U+FFFD.
     public func decode(_ ids: [Int]) -> String {
@@ -63,6 +81,8 @@ public final class Tokenizer: Sendable {
 protocol TokenPieces: Sendable {
     /// One more than the highest id of a piece that text can become.
     var pieceCount: Int { get }
+    /// The id of a piece; nil where there is none.
+    func id(of piece: String) -> Int?
     /// Ids of `text`; nil where it can't be encoded.
     func encode(_ text: String) -> [Int]?
     /// What an id stands for.
@@ -72,7 +92,7 @@ protocol TokenPieces: Sendable {
 }
 
 /// What an id stands for.
-enum TokenKind {
+enum TokenKind: Equatable {
     /// A piece of text.
     case text
     /// One byte of a character.
