@@ -130,6 +130,26 @@ struct Compute: Sendable {
         }
     }
 
+    /// y += Gemma's RMSNorm of each row of x.
+    func addRMSNorm(_ x: borrowing Matrix, weight: [Float], epsilon: Float, to y: inout Matrix) {
+        precondition(x.columns == weight.count && y.columns == x.columns && y.rows == x.rows)
+        let (input, output, d) = (x.base, y.base, x.columns)
+        split(x.rows, cost: 8 * d) { rows in
+            let first = rows.lowerBound * d
+            gloss_add_rms_norm(
+                instructionSet, input + first, weight, epsilon, output + first, Int64(rows.count), Int64(d))
+        }
+    }
+
+    /// x = cap · tanh(x / cap).
+    func softCap(_ x: inout Matrix, _ cap: Float) {
+        let (base, count, part) = (x.base, x.rows * x.columns, 4096)
+        split((count + part - 1) / part, cost: 32 * part) { parts in
+            let range = parts.lowerBound * part..<min(parts.upperBound * part, count)
+            gloss_soft_cap(instructionSet, base + range.lowerBound, Int64(range.count), 1, cap)
+        }
+    }
+
     /// log Σ exp of row `row`.
     func logSumExp(_ logits: borrowing Matrix, row: Int) -> Double {
         gloss_log_sum_exp(instructionSet, logits.base + row * logits.columns, Int64(logits.columns))

@@ -129,10 +129,6 @@ public final class PaliGemma: Sendable {
         _ tokenizer: Tokenizer, _ configuration: ModelConfiguration, _ precision: Precision, path: String
     ) throws(InferenceError) {
         try configuration.check(precision, path: path)
-        guard configuration.text.family == .gemma else {
-            throw InferenceError(
-                .unsupportedModel, "\(path): PaliGemma 2 (text_config.model_type gemma2) is not computed")
-        }
         guard tokenizer.pieceCount <= configuration.text.vocabulary else {
             throw InferenceError(
                 .invalidModel,
