@@ -32,13 +32,15 @@ struct Compute: Sendable {
         pool.run(chunks: chunks) { body(count * $0 / chunks..<count * ($0 + 1) / chunks) }
     }
 
-    /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]; `panels`: some of the outputs, by
-    /// 64.
+    /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]. `columns`: the outputs that are
+    /// wanted; others that share a panel with these are computed, too.
     func linear(
         _ x: borrowing Operand, _ layer: Linear, into y: inout Matrix, _ form: gloss_form = GLOSS_STORE,
-        panels: Range<Int>? = nil
+        columns: Range<Int>? = nil
     ) {
         precondition(y.columns == layer.weights.outputs && y.rows == x.rows)
+        let panel = Int(GLOSS_PANEL)
+        let panels = columns.map { $0.lowerBound / panel..<($0.upperBound + panel - 1) / panel }
         multiply(x, layer, y.output(form), panels: panels)
     }
 

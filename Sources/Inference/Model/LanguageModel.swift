@@ -151,7 +151,7 @@ struct LanguageModel: Sendable {
         compute.rotateQueries(&buffers.projections, sequences, heads: heads, rotary: rotary)
     }
 
-    /// The same without queries (but for those that share a panel with a key).
+    /// The same without queries.
     private func storeKeys(
         _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], into buffers: inout Buffers,
         _ compute: Compute
@@ -160,7 +160,7 @@ struct LanguageModel: Sendable {
         compute.rmsNorm(hidden, weight: layer.inputNorm, epsilon: configuration.epsilon, into: &buffers.normed)
         compute.linear(
             buffers.normed, layer.projections, into: &buffers.projections,
-            panels: heads.queryWidth / Int(GLOSS_PANEL)..<layer.projections.weights.shape.panelCount)
+            columns: heads.queryWidth..<heads.rowWidth)
         compute.rotateAndStoreKeys(&buffers.projections, sequences, heads: heads, rotary: rotary, layer: index)
     }
 
@@ -168,11 +168,11 @@ struct LanguageModel: Sendable {
         _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], into buffers: inout Buffers,
         _ compute: Compute
     ) {
-        let (layer, panel) = (layers[index], Int(GLOSS_PANEL))
+        let layer = layers[index]
         compute.rmsNorm(hidden, weight: layer.inputNorm, epsilon: configuration.epsilon, into: &buffers.normed)
         compute.linear(
             buffers.normed, layer.projections, into: &buffers.projections,
-            panels: 0..<(heads.queryWidth + panel - 1) / panel)
+            columns: 0..<heads.queryWidth)
         compute.rotateQueries(&buffers.projections, sequences, heads: heads, rotary: rotary)
     }
 
