@@ -109,7 +109,7 @@ struct Glossd: AsyncParsableCommand {
     ) async throws -> PaliGemma {
         Systemd.notify(status: metrics.statusLine)
         let folder = URL(filePath: configuration.model)
-        let precision = configuration.precision
+        let (precision, options) = (configuration.precision, configuration.options)
         let cpus = configuration.cpus
         let threads = configuration.threads == 0 ? Processors.threadCount(cpus: cpus) : configuration.threads
         let start = ContinuousClock.now
@@ -117,7 +117,8 @@ struct Glossd: AsyncParsableCommand {
             DispatchQueue.global().async {
                 continuation.resume(
                     returning: Result { () throws(InferenceError) in
-                        try PaliGemma(contentsOf: folder, precision: precision, threads: threads, cpus: cpus)
+                        try PaliGemma(
+                            contentsOf: folder, precision: precision, options: options, threads: threads, cpus: cpus)
                     })
             }
         }
@@ -129,6 +130,7 @@ struct Glossd: AsyncParsableCommand {
                     "model": "\(configuration.modelName)", "digest": "\(model.digest)", "threads": "\(threads)",
                     "seconds": "\((ContinuousClock.now - start) / .seconds(1))",
                 ])
+            for warning in model.warnings { logger.warning("\(warning)") }
             if model.precision == .bf16 && Processors.hasAMX {
                 logger.notice(
                     "this processor has AMX: precision bf16-amx is several times as fast as bf16, with other last bits; int8 uses it by itself"
@@ -146,7 +148,7 @@ struct Glossd: AsyncParsableCommand {
     ) async throws {
         let identity = EngineIdentity(
             model: configuration.modelName, digest: model.digest, precision: model.precision.rawValue,
-            version: glossVersion)
+            resize: model.resize.rawValue, version: glossVersion)
         metrics.knows(identity)
         let store = store(configuration)
         queue.use { try await store.queueMetrics() }
@@ -159,7 +161,7 @@ struct Glossd: AsyncParsableCommand {
         let images = ImageTable(
             fetcher: fetcher,
             decoders: DecoderPool(limits: .init(maxPixels: configuration.maxPixels), count: decoders), size: size,
-            metrics: metrics, deliver: { inbox.yield($0) })
+            resize: model.resize, metrics: metrics, deliver: { inbox.yield($0) })
         let watchdog = Watchdog(threads: [("inference", { thread.turns }), ("fetch", { fetcher.turns })])
         let driver = WorkDriver(
             state: WorkState(

@@ -66,4 +66,29 @@ import Testing
         var first = ModelConfiguration.paliGemma3B(imageSize: 224)
         #expect(LoadOptions(window: .none).apply(to: &first) == [])
     }
+
+    /// The files of PaliGemma 3B and of PaliGemma 2 have so many numbers.
+    @Test func parametersOfThePublishedModels() {
+        #expect(ModelConfiguration.paliGemma3B(imageSize: 224).parameterCount == 2_923_466_480)
+        let counts = ModelConfiguration.PaliGemma2.allCases.map {
+            Double(ModelConfiguration.paliGemma2($0, imageSize: 224).parameterCount) / 1e9
+        }
+        for (count, billions) in zip(counts, [3.032, 9.663, 27.650]) { #expect(abs(count - billions) < 0.001) }
+        let large = ModelConfiguration.paliGemma2(.large, imageSize: 896).text
+        #expect(large.queryScale == 1 / 12 && large.heads * large.headSize == 4096 && large.width == 4608)
+    }
+
+    /// What docs/operating.md says that a token costs.
+    @Test func keysAndValuesOfAToken() {
+        let kibibytes =
+            ([.paliGemma3B(imageSize: 224)]
+            + ModelConfiguration.PaliGemma2.allCases.map { .paliGemma2($0, imageSize: 224) }).map {
+                (configuration: ModelConfiguration) in
+                let both = [1, 0].map {
+                    RandomModel.byteCount(configuration, precision: .bf16, tokens: $0)
+                }
+                return (both[0] - both[1]) / 1024
+            }
+        #expect(kibibytes == [18, 104, 336, 368])
+    }
 }

@@ -37,7 +37,7 @@ import Testing
     }
 
     private func need(_ query: Scheduler.Query) throws -> Int {
-        model.language.cacheBytes(of: try model.waitingPrefix(of: query))
+        model.keyValues.byteCount(of: try model.waitingPrefix(of: query))
     }
 
     @Test(arguments: 0..<12) func anyScheduleGivesTheSameBits(seed: UInt64) throws {

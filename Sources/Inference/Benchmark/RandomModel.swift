@@ -62,6 +62,13 @@ public final class RandomModel {
         language = try LanguageModel(configuration.text, from: &weights)
     }
 
+    /// Bytes of a model's weights, about, with the keys and values of `tokens` tokens.
+    public static func byteCount(_ configuration: ModelConfiguration, precision: Precision, tokens: Int) -> Int {
+        let text = configuration.text
+        let token = 2 * text.layers * text.kvHeads * text.headSize * precision.attentionType.byteCount
+        return configuration.parameterCount * precision.weightType(.bf16).byteCount + tokens * token
+    }
+
     /// Sizes of the language model's products, and those of the vision tower: name, inputs and outputs.
     public var products: [(name: String, inputs: Int, outputs: Int)] { language.products + vision.products }
 

@@ -88,13 +88,6 @@ extension LanguageModel {
 }
 
 extension LanguageModel {
-    /// Bytes of the keys and values of a prefix and of all its responses at their full length.
-    func cacheBytes(of prefix: WaitingPrefix) -> Int {
-        prefix.queries.reduce(heads.cache.byteCount(capacity: prefix.count)) { bytes, query in
-            bytes + query.settings.samples * heads.cache.byteCount(capacity: query.settings.maxTokens)
-        }
-    }
-
     /// Most rows of logits at once: 66 MB at a vocabulary of 257,216, and enough for the speed of a product.
     private static let logitRows = 64
 

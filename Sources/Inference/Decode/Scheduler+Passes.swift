@@ -5,7 +5,7 @@ extension Scheduler {
     mutating func embed(_ keys: [String]) {
         let start = ContinuousClock.now
         let embedded = Result { () throws(InferenceError) in
-            try model.embedImages(keys.map { images.pixels($0)! })
+            try engine.embedImages(keys.map { images.pixels($0)! })
         }
         let seconds = start.secondsAgo
         statistics.seconds.vision += seconds
@@ -58,7 +58,7 @@ extension Scheduler {
     private func begin(_ waiting: [WaitingPrefix]) throws(InferenceError) -> [LiveSequence] {
         let prefixes = waiting.map { Prefix(images: $0.key.images.map { images.tokens($0)! }, ids: $0.key.ids) }
         var caches: [KeyValueCache] = []
-        for prefix in waiting { caches.append(try model.language.makeCache(capacity: prefix.count)) }
+        for prefix in waiting { caches.append(try KeyValueCache(layout: engine.keyValues, capacity: prefix.count)) }
         var (sequences, rows): ([LiveSequence], [Int]) = ([], [])
         for (row, prefix) in waiting.enumerated() {
             for query in prefix.queries {
@@ -66,14 +66,13 @@ extension Scheduler {
                     sequences.append(
                         LiveSequence(
                             query: query.id, sample: sample, prefix: caches[row],
-                            own: try model.language.makeCache(capacity: query.settings.maxTokens),
+                            own: try KeyValueCache(layout: engine.keyValues, capacity: query.settings.maxTokens),
                             sampler: Sampler(settings: query.settings)))
                     rows.append(row)
                 }
             }
         }
-        let hidden = try model.language.prefill(prefixes, caches, model.compute)
-        try model.language.draw(hidden, rows: rows, for: &sequences[...], model.compute)
+        try engine.prefill(prefixes, caches, for: &sequences, rows: rows)
         return sequences
     }
 
@@ -81,10 +80,7 @@ extension Scheduler {
     mutating func extend() {
         let start = ContinuousClock.now
         begunCount = 0
-        let extended = Result { () throws(InferenceError) in
-            let hidden = try model.language.extend(live, model.compute)
-            try model.language.draw(hidden, rows: Array(live.indices), for: &live[...], model.compute)
-        }
+        let extended = Result { () throws(InferenceError) in try engine.extend(&live) }
         let seconds = start.secondsAgo
         statistics.seconds.extend += seconds
         for sequence in live { pending[sequence.query]?.seconds.extend += seconds / Double(live.count) }
@@ -113,7 +109,7 @@ extension Scheduler {
 
     /// Takes out the responses that have ended, and the queries whose last response has.
     private mutating func handOver() {
-        let endTokens = model.configuration.endTokens
+        let endTokens = engine.configuration.endTokens
         for sequence in live {
             guard let reason = sequence.finished(endTokens: endTokens) else { continue }
             pending[sequence.query]?.responses[sequence.sample] = ScoredTokens(
@@ -129,7 +125,7 @@ extension Scheduler {
         else { return }
         pending[id] = nil
         let result = Result { () throws(InferenceError) in
-            try responses.map { response throws(InferenceError) in try model.generation(response, query.prefixCount) }
+            try responses.map { response throws(InferenceError) in try engine.generation(response, query.prefixCount) }
         }
         ended.append(Completion(id: id, result: result, seconds: query.seconds, work: query.work))
     }

@@ -33,6 +33,16 @@ struct SequenceRows {
     /// Tokens of `own` that the token at `index` of `own` sees.
     func visible(at index: Int) -> Int { max(index + 1, bidirectional) }
 
+    /// What the token at `index` of `own` sees of `shared` and of `own`, where a suffix sees its last `window` tokens.
+    func seen(at index: Int, window: Int?) -> (shared: gloss_range, own: gloss_range) {
+        let before = shared?.count ?? 0
+        let first = index < bidirectional ? 0 : max(0, before + index + 1 - (window ?? .max))
+        return (
+            gloss_range(first: Int64(min(first, before)), end: Int64(before)),
+            gloss_range(first: Int64(max(first - before, 0)), end: Int64(visible(at: index)))
+        )
+    }
+
     /// 1-based position of the token at `index` of `own`, as Hugging Face counts.
     func position(at index: Int) -> Int { (shared?.count ?? 0) + index + 1 }
 }
@@ -118,8 +128,8 @@ extension Compute {
 
     /// Attention of every row over what its sequence sees: output [rows, H·D].
     func attention(
-        _ projections: borrowing Matrix, _ sequences: [SequenceRows], heads: HeadLayout, layer: Int, scale: Float,
-        into output: inout Operand
+        _ projections: borrowing Matrix, _ sequences: [SequenceRows], heads: HeadLayout, layer: Int,
+        _ specification: LayerSpecification.Attention, into output: inout Operand
     ) {
         let tasks = AttentionTask.tasks(of: sequences, heads: heads)
         let (input, result) = (projections.base, output.target())
@@ -127,7 +137,7 @@ extension Compute {
         let cost = tasks.reduce(0) { $0 + $1.cost(heads) } / max(tasks.count, 1)
         split(tasks.count, cost: cost) { range in
             for task in tasks[range] {
-                task.run(self, heads: heads, layer: layer, scale: scale, input: input, ldq, output: result)
+                task.run(self, heads: heads, layer: layer, specification, input: input, ldq, output: result)
             }
         }
     }
@@ -142,7 +152,9 @@ extension Compute {
         let layout = KeyValueLayout(layers: 1, heads: 1, headDimension: d, type: output.type)
         split(images * heads, cost: 4 * count * count * d) { range in
             let cache = Matrix.temporary(rows: 1, columns: layout.byteCount(capacity: count) / 4, zeroed: true)
-            let block = AttentionBlock(compute: self, headDimension: d, type: output.type, scale: scale)
+            let block = AttentionBlock(
+                compute: self, headDimension: d, type: output.type,
+                specification: LayerSpecification.Attention(scale: scale))
             for item in range {
                 let first = input + item / heads * count * ldq + item % heads * d
                 for i in 0..<count {
@@ -157,7 +169,8 @@ extension Compute {
                 for start in stride(from: 0, to: count, by: size) {
                     let queries = (start..<min(start + size, count)).map {
                         AttentionBlock.Query(
-                            source: first + $0 * ldq, row: row + $0, column: item % heads * d, visible: count)
+                            source: first + $0 * ldq, row: row + $0, column: item % heads * d,
+                            shared: gloss_range(), own: gloss_range(first: 0, end: Int64(count)))
                     }
                     block.run(shared: nil, parts: [(keys, values, queries)], into: result)
                 }
@@ -201,11 +214,12 @@ private struct AttentionTask {
     }
 
     func run(
-        _ compute: Compute, heads: HeadLayout, layer: Int, scale: Float, input: UnsafePointer<Float>, _ ldq: Int,
-        output: gloss_target
+        _ compute: Compute, heads: HeadLayout, layer: Int, _ specification: LayerSpecification.Attention,
+        input: UnsafePointer<Float>, _ ldq: Int, output: gloss_target
     ) {
         let (d, group) = (heads.cache.headDimension, heads.groupSize)
-        let block = AttentionBlock(compute: compute, headDimension: d, type: heads.cache.type, scale: scale)
+        let block = AttentionBlock(
+            compute: compute, headDimension: d, type: heads.cache.type, specification: specification)
         let shared = parts[0].sequence.shared.map {
             (
                 keys: $0.keys(layer: layer, head: head, tokens: $0.count),
@@ -215,12 +229,13 @@ private struct AttentionTask {
         let own = parts.map { sequence, tokens in
             let seen = sequence.visible(at: tokens.upperBound - 1)
             let queries = tokens.flatMap { token in
-                (0..<group).map { member in
+                let sees = sequence.seen(at: token, window: specification.window)
+                return (0..<group).map { member in
                     let row = sequence.rows.lowerBound + token - sequence.start
                     let column = (head * group + member) * d
                     return AttentionBlock.Query(
-                        source: input + row * ldq + column, row: row, column: column,
-                        visible: sequence.visible(at: token))
+                        source: input + row * ldq + column, row: row, column: column, shared: sees.shared,
+                        own: sees.own)
                 }
             }
             return (
@@ -237,7 +252,7 @@ private struct AttentionBlock {
     let compute: Compute
     let headDimension: Int
     let type: gloss_dtype
-    let scale: Float
+    let specification: LayerSpecification.Attention
 
     struct Query {
         /// [head dimension].
@@ -245,15 +260,16 @@ private struct AttentionBlock {
         /// Where the result goes.
         let row: Int
         let column: Int
-        /// Tokens of its part that it sees.
-        let visible: Int
+        /// Tokens that it sees: of what all share, and of its part.
+        let shared: gloss_range
+        let own: gloss_range
     }
     typealias Part = (keys: gloss_weights, values: gloss_weights, queries: [Query])
 
     /// Queries whose scores stay in the second cache.
     static func rows(seeing tokens: Int) -> Int { min(max(65536 / max(tokens, 1), 8), 256) }
 
-    /// All queries see all of `shared`, and what is visible of their part.
+    /// Queries see `shared`, and their part.
     func run(shared: (keys: gloss_weights, values: gloss_weights)?, parts: [Part], into output: gloss_target) {
         let panel = Int(GLOSS_PANEL)
         let before = Int(shared?.keys.outputs ?? 0)
@@ -272,12 +288,11 @@ private struct AttentionBlock {
         forEachPart(parts) { part, rows in
             multiply(operand.operand, part.keys, scores.output(GLOSS_STORE, column: second), rows)
         }
-        var inverses: [Float] = []
-        for (index, query) in queries.enumerated() {
-            inverses.append(
-                gloss_softmax(
-                    compute.instructionSet, scores.base + index * width, Int64(before), Int64(second),
-                    Int64(query.visible), scale, weights.base + index * weights.stride, type, Int64(width)))
+        let inverses = queries.enumerated().map { index, query in
+            let own = gloss_range(first: Int64(second) + query.own.first, end: Int64(second) + query.own.end)
+            return softmax(
+                scores.base + index * width, query.shared, own, into: weights.base + index * weights.stride,
+                width: width)
         }
         if let shared { multiply(weights.operand, shared.values, sums.output(GLOSS_STORE), 0..<queries.count) }
         forEachPart(parts) { part, rows in
@@ -293,6 +308,19 @@ private struct AttentionBlock {
                 compute.instructionSet, sums.base + index * headDimension, 0, GLOSS_F32, inverses[index], &target, 1,
                 Int64(headDimension), nil)
         }
+    }
+
+    /// Weights of one query's scores, not yet divided by their sum. 1 / that sum.
+    private func softmax(
+        _ scores: UnsafeMutablePointer<Float>, _ a: gloss_range, _ b: gloss_range,
+        into weights: UnsafeMutableRawPointer, width: Int
+    ) -> Float {
+        let (isa, scale) = (compute.instructionSet, specification.scale)
+        guard let cap = specification.softCap else {
+            return gloss_softmax(isa, scores, a, b, scale, weights, type, Int64(width))
+        }
+        for range in [a, b] { gloss_soft_cap(isa, scores + Int(range.first), range.end - range.first, scale, cap) }
+        return gloss_softmax(isa, scores, a, b, 1, weights, type, Int64(width))
     }
 
     private func forEachPart(_ parts: [Part], _ body: (Part, Range<Int>) -> Void) {

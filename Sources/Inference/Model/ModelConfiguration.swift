@@ -98,15 +98,67 @@ public struct ModelConfiguration: Sendable, Equatable {
 
     /// PaliGemma 3B for images of 224, 448 or 896 pixels a side.
     public static func paliGemma3B(imageSize: Int) -> ModelConfiguration {
+        named(
+            "paligemma-3b", imageSize: imageSize,
+            text: """
+                "hidden_size": 2048, "num_hidden_layers": 18, "intermediate_size": 16384, "num_attention_heads": 8,
+                "num_key_value_heads": 1, "vocab_size": 257216
+                """)
+    }
+
+    /// The sizes of PaliGemma 2.
+    public enum PaliGemma2: String, CaseIterable, Sendable {
+        /// 3.03, 9.66 and 27.65 billion parameters, vision tower included.
+        case small = "3b"
+        case medium = "10b"
+        case large = "28b"
+
+        /// Where they are not Gemma 2's defaults.
+        fileprivate var sizes: String {
+            switch self {
+            case .small: ""
+            case .medium:
+                """
+                , "hidden_size": 3584, "num_hidden_layers": 42, "intermediate_size": 14336, "num_attention_heads": 16,
+                "num_key_value_heads": 8
+                """
+            case .large:
+                """
+                , "hidden_size": 4608, "num_hidden_layers": 46, "intermediate_size": 36864, "num_attention_heads": 32,
+                "num_key_value_heads": 16, "head_dim": 128, "query_pre_attn_scalar": 144
+                """
+            }
+        }
+    }
+
+    /// PaliGemma 2 for images of 224, 448 or 896 pixels a side.
+    public static func paliGemma2(_ size: PaliGemma2, imageSize: Int) -> ModelConfiguration {
+        named(
+            "paligemma2-\(size.rawValue)", imageSize: imageSize,
+            text: #""model_type": "gemma2", "vocab_size": 257216\#(size.sizes)"#)
+    }
+
+    private static func named(_ name: String, imageSize: Int, text: String) -> ModelConfiguration {
         let json = """
-            {"model_type": "paligemma", "text_config": {"hidden_size": 2048, "intermediate_size": 16384,
-             "num_hidden_layers": 18, "num_attention_heads": 8, "num_key_value_heads": 1, "vocab_size": 257216},
+            {"model_type": "paligemma", "text_config": {\(text)},
              "vision_config": {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
              "num_attention_heads": 16, "patch_size": 14, "image_size": \(imageSize)}}
             """
-        do { return try ModelConfiguration(Data(json.utf8), path: "paligemma-3b-\(imageSize)") } catch {
+        do { return try ModelConfiguration(Data(json.utf8), path: "\(name)-\(imageSize)") } catch {
             preconditionFailure("\(error)")
         }
+    }
+
+    /// Numbers in the model's files: of both towers, the projector and the embedding, which is the head, too.
+    public var parameterCount: Int {
+        let (v, t) = (vision, text)
+        let visionLayer = 4 * v.width * (v.width + 1) + 2 * v.width * v.mlp + v.mlp + v.width + 4 * v.width
+        let patches = (3 * v.patchSize * v.patchSize + 1 + imageTokenCount) * v.width
+        let projector = (v.width + 1) * t.width
+        let heads = 2 * (t.heads + t.kvHeads) * t.headSize
+        let textLayer = t.width * (heads + 3 * t.mlp + (t.hasPostNorms ? 4 : 2))
+        return v.layers * visionLayer + patches + 2 * v.width + projector + t.layers * textLayer
+            + (t.vocabulary + 1) * t.width
     }
 
     private init(_ file: ConfigFile, path: String) throws(InferenceError) {

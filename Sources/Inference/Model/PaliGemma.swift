@@ -28,13 +28,13 @@ public struct GenerationRequest: Sendable {
 }
 
 /// Everything that a reference can be compared with.
-public struct Stages: Sendable {
+struct Stages: Sendable {
     /// As read by the vision tower, one an image.
-    public let pixelValues: [PixelValues]
+    let pixelValues: [PixelValues]
     /// After the projector, one an image.
-    public let imageFeatures: [ImageTokens]
+    let imageFeatures: [ImageTokens]
     /// Logits of every position of the prefix: [positions][vocabulary].
-    public let logits: [[Float]]
+    let logits: [[Float]]
 }
 
 /// A loaded PaliGemma: SigLIP, projector, Gemma and tokenizer. Immutable; calls compute on the caller's thread and
@@ -52,6 +52,8 @@ public final class PaliGemma: Sendable {
     /// digest are the same.
     public var digest: String { ([fileDigest, precision.rawValue] + digestOptions).joined(separator: "-") }
     private let digestOptions: [String]
+    /// How images are resized.
+    public let resize: Resize
     /// What the model's owner should know, though it loads.
     public let warnings: [String]
     /// The arithmetic of the matrix products.
@@ -120,19 +122,13 @@ public final class PaliGemma: Sendable {
         vocabulary = ModelVocabulary(tokenizer)
         self.fileDigest = fileDigest
         self.warnings = warnings + description.warnings
-        try Self.check(configuration, self.precision, path: path)
+        if let what = description.images.unsupportedResize, options.resize == nil {
+            throw InferenceError(.unsupportedModel, what)
+        }
+        resize = options.resize ?? .bicubic
+        try configuration.check(self.precision, path: path)
         vision = try VisionTower(configuration, from: &weights)
         language = try LanguageModel(configuration.text, from: &weights)
-    }
-
-    private static func check(
-        _ configuration: ModelConfiguration, _ precision: Precision, path: String
-    ) throws(InferenceError) {
-        try configuration.check(precision, path: path)
-        guard configuration.text.family == .gemma else {
-            throw InferenceError(
-                .unsupportedModel, "\(path): PaliGemma 2 (text_config.model_type gemma2) is not computed")
-        }
     }
 
     /// Packs the model in `folder` into one file, which loads in a moment and whose pages all daemons of a machine
@@ -149,7 +145,7 @@ public final class PaliGemma: Sendable {
         let configuration = description.configuration
         var checkpoint = try Checkpoint(files, precision: precision)
         try checkpoint.settleHead(isTied: configuration.tiesHead)
-        try check(configuration, checkpoint.precision, path: folder.path)
+        try configuration.check(checkpoint.precision, path: folder.path)
         let partial = url.deletingLastPathComponent().appending(path: ".\(url.lastPathComponent).partial")
         var writer = try PackedFileWriter(checkpoint, to: partial, isCancelled: isCancelled)
         do {
@@ -171,7 +167,7 @@ public final class PaliGemma: Sendable {
 
     /// Resizes and normalises an RGB image [height, width, 3] for this model.
     public func pixelValues(rgb: [UInt8], width: Int, height: Int) -> PixelValues {
-        PixelValues(rgb: rgb, width: width, height: height, size: configuration.vision.imageSize)
+        PixelValues(rgb: rgb, width: width, height: height, size: configuration.vision.imageSize, by: resize)
     }
 
     /// The vision tower and the projector, some images together.
@@ -243,11 +239,17 @@ public final class PaliGemma: Sendable {
             ScoredTokens(tokens: suffix, logProbabilities: scores, finishReason: .eos), prefix.count)
     }
 
-    /// The stages of one prefill.
-    public func stages(images: [PixelValues], prompt: String) throws(InferenceError) -> Stages {
-        let features = try embedImages(images)
-        let prefix = try prefix(features, prompt)
+    /// The ids and images that stand before a response, checked to fit.
+    func prefixOf(_ images: [ImageTokens], _ prompt: String) throws(InferenceError) -> Prefix {
+        let prefix = try prefix(images, prompt)
         try checkLength(prefix.count)
+        return prefix
+    }
+
+    /// The stages of one prefill, in memory.
+    func stages(images: [PixelValues], prompt: String) throws(InferenceError) -> Stages {
+        let features = try embedImages(images)
+        let prefix = try prefixOf(features, prompt)
         let hidden = try language.forward(prefix, bidirectional: prefix.count, compute)
         let logits = try language.logits(hidden, rows: Array(0..<prefix.count), compute)
         return Stages(

@@ -129,38 +129,3 @@ func mapFile(_ url: URL) throws(InferenceError) -> Data {
     try ForeignFormat.refusePointer(data, path: url.path)
     return data
 }
-
-/// A tensor to be written.
-public struct NamedTensor: Sendable {
-    /// Its name in the file.
-    public let name: String
-    /// Extents, outermost first.
-    public let shape: [Int]
-    /// Row-major values.
-    public let values: [Float]
-
-    /// A tensor; `values.count` is the product of the extents.
-    public init(name: String, shape: [Int], values: [Float]) {
-        self.name = name
-        self.shape = shape
-        self.values = values
-    }
-}
-
-/// Writes f32 tensors as a safetensors file.
-public func writeSafeTensors(_ tensors: [NamedTensor], to url: URL) throws {
-    var (header, offset): ([String], Int) = ([], 0)
-    for tensor in tensors {
-        let end = offset + tensor.values.count * 4
-        header.append(
-            "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":\(tensor.shape),\"data_offsets\":[\(offset),\(end)]}")
-        offset = end
-    }
-    var json = Data("{\(header.joined(separator: ","))}".utf8)
-    json.append(Data(repeating: 0x20, count: (8 - json.count % 8) % 8))
-    var data = Data()
-    withUnsafeBytes(of: UInt64(json.count).littleEndian) { data.append(contentsOf: $0) }
-    data.append(json)
-    for tensor in tensors { tensor.values.withUnsafeBytes { data.append(contentsOf: $0) } }
-    try data.write(to: url, options: .atomic)
-}
