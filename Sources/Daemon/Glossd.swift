@@ -148,7 +148,7 @@ struct Glossd: AsyncParsableCommand {
             model: configuration.modelName, digest: model.digest, precision: model.precision.rawValue,
             version: glossVersion)
         metrics.knows(identity)
-        let store = store(configuration)
+        let store = store(configuration, logger)
         queue.use { try await store.queueMetrics() }
         let fetcher = try ImageFetcher(policy: configuration.fetch)
         let (events, inbox) = AsyncStream.makeStream(of: Event.self)
@@ -214,12 +214,14 @@ struct Glossd: AsyncParsableCommand {
     }
 
     /// A connection that has gone silent is given up while others still believe in this daemon, or soon after.
-    private static func store(_ configuration: DaemonConfiguration) -> PostgresJobStore {
+    private static func store(_ configuration: DaemonConfiguration, _ logger: Logger) -> PostgresJobStore {
         let silence = configuration.rescueAfter
         let settings = ConnectionSettings(
             conninfo: configuration.database, applicationName: "glossd",
             statementTimeout: min(max(silence, .seconds(5)), .seconds(30)))
-        return PostgresJobStore(settings, pulseTimeout: min(max(silence / 3, .seconds(1)), .seconds(10)))
+        return PostgresJobStore(settings, pulseTimeout: min(max(silence / 3, .seconds(1)), .seconds(10))) {
+            logger.notice("\($0)")
+        }
     }
 
     private static func decoderCount(_ configuration: DaemonConfiguration) -> Int {
