@@ -167,7 +167,8 @@ public struct SubmissionReader {
             if let problem = SubmissionField.problem(names) { throw BadLine(line: line, reason: problem) }
             if let byte = controlCharacter(in: text) {
                 throw BadLine(
-                    line: line, reason: "not JSON: a text has the byte \(byte) in it; write a line feed as \\n, a tab as \\t")
+                    line: line,
+                    reason: "not JSON: a text has the byte \(byte) in it; write a line feed as \\n, a tab as \\t")
             }
             return Submission(line: line, json: String(decoding: text, as: UTF8.self))
         }
