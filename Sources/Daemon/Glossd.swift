@@ -24,7 +24,7 @@ struct Glossd: AsyncParsableCommand {
             rest goes back to the queue at once.
 
             Exit codes: 0 stopped as told, 64 wrong arguments, 69 the database refuses for good (schema, rights),
-            70 the model can't be loaded, 78 wrong configuration.
+            70 the model can't be loaded, 75 the health port is taken, 78 wrong configuration.
             """,
         version: glossVersion)
 
@@ -90,7 +90,7 @@ struct Glossd: AsyncParsableCommand {
                     address: configuration.healthAddress, port: configuration.healthPort, metrics: metrics,
                     queue: queue, logger: logger)
                 group.addTask {
-                    do { try await server.run() } catch  where !Task.isCancelled { throw stop(error, code: 1) }
+                    do { try await server.run() } catch  where !Task.isCancelled { throw stop(error, code: 75) }
                 }
             }
             group.addTask {
