@@ -114,6 +114,16 @@ declare
     kind int;
     k int := 0;
 begin
+    -- Two bulks make new kinds and lanes in the same order, so that they cannot wait for each other.
+    if cardinality(forms) > 1 then
+        perform gloss.lane_of(gloss.kind_of(x.task, x.model), x.priority)
+        from (
+            select u.task, u.model, coalesce(u.priority, 0) as priority
+            from unnest(forms) u join gloss.task x on x.name = u.task
+            where gloss.form_problem(u, x) is null
+            group by u.task, u.model, coalesce(u.priority, 0)
+            order by u.task collate "C", u.model collate "C", coalesce(u.priority, 0) offset 0) x;
+    end if;
     foreach f in array forms loop
         k := k + 1;
         if t.name is distinct from f.task or k = 1 then select * into t from gloss.task x where x.name = f.task; end if;

@@ -45,8 +45,9 @@ declare
     is_known boolean;
     new_count int;
 begin
-    select bool_and(i.id is not null) into is_known
-    from unnest(digests) d (sha256) left join gloss.image i on i.sha256 = d.sha256;
+    -- Each is looked up by its digest, also by a plan that was made when the table was empty.
+    select bool_and((select i.id from gloss.image i where i.sha256 = d.sha256) is not null) into is_known
+    from unnest(digests) d (sha256);
     if not is_known then
         insert into gloss.image (sha256, width, height, byte_count, orientation, format, job_id, fence)
         select n.digest, n.width, n.height, n.byte_count, n.orientation, n.format, n.job_id, n.fence
@@ -70,7 +71,9 @@ begin
     end if;
     insert into gloss.image_link (image_id, job_id, fence)
     select distinct i.id, u.job_id, u.fence
-    from unnest(digests, jobs, fences) u (sha256, job_id, fence) join gloss.image i on i.sha256 = u.sha256
+    from unnest(digests, jobs, fences) u (sha256, job_id, fence)
+    cross join lateral (
+        select o.id, o.job_id, o.fence from gloss.image o where o.sha256 = u.sha256 offset 0) i
     where (i.job_id, i.fence) <> (u.job_id, u.fence);
 end $$;
 

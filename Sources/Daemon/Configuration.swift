@@ -2,6 +2,7 @@ import Configuration
 import Foundation
 import Images
 import Inference
+import Storage
 import SystemPackage
 import Yams
 
@@ -158,9 +159,18 @@ struct DaemonConfiguration: Sendable {
             guard let text = FileManager.default.contents(atPath: file) else {
                 throw ConfigurationError("fetch.certificate_authorities: \(file) cannot be read")
             }
-            guard text.range(of: Data("-----BEGIN ".utf8)) != nil else {
+            guard FetchPolicy.hasCertificate(text) else {
                 throw ConfigurationError("fetch.certificate_authorities: \(file) has no certificate in PEM form")
             }
+        }
+        for folder in fetch.localRoots {
+            var isFolder: ObjCBool = false
+            guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
+                throw ConfigurationError("fetch.local_roots: there is no folder \(folder)")
+            }
+        }
+        do { try ConnectionSettings(conninfo: database).check() } catch {
+            throw ConfigurationError("database: \(error.message)")
         }
         do { try fetch.validate() } catch { throw ConfigurationError("fetch: \(error.message)") }
     }

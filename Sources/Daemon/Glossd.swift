@@ -24,7 +24,7 @@ struct Glossd: AsyncParsableCommand {
             rest goes back to the queue at once.
 
             Exit codes: 0 stopped as told, 64 wrong arguments, 69 the database refuses for good (schema, rights),
-            70 the model can't be loaded, 78 wrong configuration.
+            70 the model can't be loaded, 75 the health port is taken, 78 wrong configuration.
             """,
         version: glossVersion)
 
@@ -90,7 +90,7 @@ struct Glossd: AsyncParsableCommand {
                     address: configuration.healthAddress, port: configuration.healthPort, metrics: metrics,
                     queue: queue, logger: logger)
                 group.addTask {
-                    do { try await server.run() } catch  where !Task.isCancelled { throw stop(error, code: 1) }
+                    do { try await server.run() } catch  where !Task.isCancelled { throw stop(error, code: 75) }
                 }
             }
             group.addTask {
@@ -150,7 +150,7 @@ struct Glossd: AsyncParsableCommand {
             model: configuration.modelName, digest: model.digest, precision: model.precision.rawValue,
             resize: model.resize.rawValue, version: glossVersion)
         metrics.knows(identity)
-        let store = store(configuration)
+        let store = store(configuration, logger)
         queue.use { try await store.queueMetrics() }
         let fetcher = try ImageFetcher(policy: configuration.fetch)
         let (events, inbox) = AsyncStream.makeStream(of: Event.self)
@@ -216,12 +216,14 @@ struct Glossd: AsyncParsableCommand {
     }
 
     /// A connection that has gone silent is given up while others still believe in this daemon, or soon after.
-    private static func store(_ configuration: DaemonConfiguration) -> PostgresJobStore {
+    private static func store(_ configuration: DaemonConfiguration, _ logger: Logger) -> PostgresJobStore {
         let silence = configuration.rescueAfter
         let settings = ConnectionSettings(
             conninfo: configuration.database, applicationName: "glossd",
             statementTimeout: min(max(silence, .seconds(5)), .seconds(30)))
-        return PostgresJobStore(settings, pulseTimeout: min(max(silence / 3, .seconds(1)), .seconds(10)))
+        return PostgresJobStore(settings, pulseTimeout: min(max(silence / 3, .seconds(1)), .seconds(10))) {
+            logger.notice("\($0)")
+        }
     }
 
     private static func decoderCount(_ configuration: DaemonConfiguration) -> Int {

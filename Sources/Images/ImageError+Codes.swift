@@ -116,7 +116,10 @@ extension ImageError.Code {
         case .outOfMemory: Explanation("out_of_memory", "This machine has no memory for the image.", "Add memory.")
         case .stoodStill:
             Explanation("stood_still", "The daemon itself stood still meanwhile.", "Nothing: Gloss tries again.")
-        case .cancelled: Explanation("cancelled", "The daemon gave the image up, to stop for example.", "Nothing.")
+        case .cancelled:
+            Explanation(
+                "cancelled", "Somebody cancelled the job, or the daemon gave the image up, to stop for example.",
+                "To run a cancelled job after all: `glossctl retry`.")
         case .localFailure:
             Explanation(
                 "local_failure", "This machine cannot fetch or decode now: it has no sockets, for example.",

@@ -75,8 +75,6 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The origin that failed, as ``ImageFetcher/origin(of:)`` spells it: after a redirect not the URL's own. Nil where no server was
     /// asked, and where it is our own fault.
     public internal(set) var origin: String?
-    /// The host of `origin`, in lower case.
-    public internal(set) var host: String?
     /// What to do where the code alone does not say it.
     private let exception: Disposition?
 
@@ -84,14 +82,13 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
     ///
     /// - Parameter disposition: what to do, where it is not what the code says.
     public init(
-        _ code: Code, _ message: String, retryAfter: Duration? = nil, origin: String? = nil, host: String? = nil,
+        _ code: Code, _ message: String, retryAfter: Duration? = nil, origin: String? = nil,
         disposition: Disposition? = nil
     ) {
         self.code = code
         self.message = message
         self.retryAfter = retryAfter
         self.origin = origin
-        self.host = host
         exception = disposition
     }
 

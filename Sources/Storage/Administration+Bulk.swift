@@ -9,7 +9,7 @@ extension Administration {
     /// - Returns: one answer a submission, in the same order.
     /// - Throws: `refused`, as `enqueue` does, for the first submission that is no good.
     public func enqueue(submissions: [String], defaults: String = "{}") async throws -> [Enqueued] {
-        let answer = try await session.query(
+        let answer = try await session.transact(
             """
             select job_id, outcome from gloss.enqueue_json_rows($1::jsonb, $2::jsonb)
             """, [SQLValue("[" + submissions.joined(separator: ",") + "]"), SQLValue(defaults)], context: "enqueue")

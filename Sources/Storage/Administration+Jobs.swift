@@ -77,7 +77,7 @@ extension Administration {
     ) async throws -> Pruned {
         var total = Pruned()
         while true {
-            let answer = try await session.query(
+            let answer = try await session.transact(
                 "select * from gloss.prune($1::interval, $2::interval, $3::interval, $4::interval, $5::int)",
                 [
                     SQLValue(keeping.history), SQLValue(keeping.results), SQLValue(keeping.dead),
@@ -99,7 +99,7 @@ extension Administration {
     /// Adds up counts and removes what is empty, until nothing is left to do.
     private func maintain() async throws {
         while true {
-            let answer = try await session.query("select * from gloss.maintain(true)", context: "maintain")
+            let answer = try await session.transact("select * from gloss.maintain(true)", context: "maintain")
             let counts = answer.rows.first?.compactMap { $0.flatMap { Int($0) } } ?? []
             guard counts.contains(where: { $0 > 0 }) else { return }
         }
@@ -120,7 +120,7 @@ extension Administration {
             case .host(let name): ("host => $1::text", SQLValue(name))
             case .everything: ("everything => $1::bool", SQLValue(true))
             }
-        let answer = try await session.query("select gloss.\(verb)(\(argument))", [value], context: verb)
+        let answer = try await session.transact("select gloss.\(verb)(\(argument))", [value], context: verb)
         return answer.scalar.flatMap { Int($0) } ?? 0
     }
 }

@@ -147,7 +147,7 @@ public struct Administration: Sendable {
     /// Enqueues one job.
     /// - Throws: `refused` with SQLSTATE 22023 when the spec or the options are no good; the message says why.
     public func enqueue(_ spec: JobSpec, _ options: EnqueueOptions = EnqueueOptions()) async throws -> Enqueued {
-        let answer = try await session.query(
+        let answer = try await session.transact(
             "select job_id, outcome from gloss.enqueue_json($1::jsonb)",
             [try JSON.encode(WireSubmission(spec, options), replacingNull: false, context: "enqueue")],
             context: "enqueue")
@@ -183,7 +183,7 @@ public struct Administration: Sendable {
             StageRow.self,
             """
             select * from gloss.stage order by array_position(array['claim', 'fetch', 'decode', 'vision', 'prefill', \
-            'extend', 'parse', 'record', 'idle'], stage)
+            'extend', 'decide', 'record', 'idle'], stage)
             """, context: "stages")
     }
 

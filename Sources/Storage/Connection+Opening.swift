@@ -75,7 +75,7 @@ extension Connection {
     }
 
     /// libpq's own message about a bad connection string quotes it, password and all: so it is not passed on.
-    private static func check(_ conninfo: String) throws(StorageError) {
+    fileprivate static func check(_ conninfo: String) throws(StorageError) {
         guard let options = PQconninfoParse(conninfo, nil) else {
             throw StorageError(
                 code: .badConnectionString, context: "connect",
@@ -84,6 +84,12 @@ extension Connection {
         }
         PQconninfoFree(options)
     }
+}
+
+extension ConnectionSettings {
+    /// Looks whether the connection string can be read; connects nowhere.
+    /// - Throws: `badConnectionString`.
+    public func check() throws(StorageError) { try Connection.check(conninfo) }
 }
 
 // MARK: - The session's settings

@@ -35,6 +35,21 @@ public actor Session {
         try run { try $0.query(sql, parameters, context: context) }
     }
 
+    /// Runs one statement that is a transaction of its own. After a deadlock or a serialisation failure nothing of it has
+    /// happened, so it runs again, twice at most.
+    public func transact(
+        _ sql: String, _ parameters: [SQLValue] = [], context: String = "query"
+    ) throws -> ResultSet {
+        for _ in 0..<2 {
+            do { return try query(sql, parameters, context: context) } catch let error as StorageError
+                where error.sqlState?.hasPrefix("40") == true
+            {
+                continue
+            }
+        }
+        return try query(sql, parameters, context: context)
+    }
+
     /// Runs several statements without parameters.
     public func script(_ sql: String, context: String = "script") throws {
         try run { try $0.script(sql, context: context) }

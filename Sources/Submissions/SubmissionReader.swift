@@ -165,7 +165,28 @@ public struct SubmissionReader {
                 throw BadLine(line: line, reason: isJSON ? "not a JSON object: \(start)" : "not JSON: \(start)")
             }
             if let problem = SubmissionField.problem(names) { throw BadLine(line: line, reason: problem) }
+            if let byte = controlCharacter(in: text) {
+                throw BadLine(
+                    line: line,
+                    reason: "not JSON: a text has the byte \(byte) in it; write a line feed as \\n, a tab as \\t")
+            }
             return Submission(line: line, json: String(decoding: text, as: UTF8.self))
+        }
+        return nil
+    }
+
+    /// A control character within a text, which Foundation's decoder lets through and PostgreSQL does not.
+    private static func controlCharacter(in json: some Sequence<UInt8>) -> UInt8? {
+        var (isText, isEscaped) = (false, false)
+        for byte in json {
+            if isText && byte < 0x20 { return byte }
+            if isEscaped {
+                isEscaped = false
+            } else if byte == UInt8(ascii: "\"") {
+                isText.toggle()
+            } else {
+                isEscaped = isText && byte == UInt8(ascii: "\\")
+            }
         }
         return nil
     }

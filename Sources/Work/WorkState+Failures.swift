@@ -106,7 +106,7 @@ extension WorkState {
             let pauses = job.origins.compactMap { origins.pause(of: $0, now) }
             guard let longest = pauses.max(by: { $0.left < $1.left }), longest.left > Self.shortPause else { continue }
             release(
-                job.lease, Release(.host, reason: longest.reason, code: "parked_origin", delay: longest.left))
+                job.lease, Release(.host, reason: longest.reason, code: "origin_parked", delay: longest.left))
         }
     }
 

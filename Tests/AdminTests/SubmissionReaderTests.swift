@@ -55,6 +55,15 @@ import Testing
         #expect(try read[4].get() == Submission(line: 6, json: "{\"seed\":9007199254740993}"))
     }
 
+    /// JSON's texts hold no control characters, and PostgreSQL takes none; TABs between tokens are blanks.
+    @Test(arguments: ["\u{1F}", "\t", "\u{0}"]) func aRawControlCharacterIsBad(character: String) throws {
+        let good = "{\t\"key\":\"\\\\\",\t\"prompt\":\"\\t\\\"\"}"
+        let read = try lines("{\"key\":\"\\\"a\(character)b\"}\n\(good)\n", .jsonl)
+        let error = #expect(throws: BadLine.self) { try read[0].get() }
+        #expect(error?.reason.contains("the byte \(character.utf8.first!) in it") == true)
+        #expect(try read[1].get().json == good)
+    }
+
     @Test func aRowOfAnotherLengthIsBad() throws {
         let read = try lines("task,key\ncaption\ncaption,a\n", .csv)
         #expect(throws: BadLine(line: 2, reason: "1 fields, but the header has 2")) { try read[0].get() }

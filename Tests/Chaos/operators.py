@@ -197,6 +197,10 @@ class Session(threading.Thread):
         except self.world.Refused as refusal:
             code, message = refusal.args
             self.world.steps[f"refused {code}"] += 1
+            if code[:3] == "57P":
+                # The server goes away: perhaps it had committed.
+                self.close()
+                raise ConnectionResetError(message) from refusal
             if code == "40P01":
                 self.world.say(f"a deadlock ended: {sql}")
             if code == "57014":

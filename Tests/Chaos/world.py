@@ -6,6 +6,7 @@ import pathlib
 import random
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -210,13 +211,19 @@ class World:
         is kept, as long as one is left."""
         if not self.ledger.has_poison():
             return
+        # It computes nothing while we ask.
+        began = time.monotonic()
+        daemon.signal(signal.SIGSTOP)
         try:
             found = self.ask(schema.POISON.format(jobs=",".join(map(str, jobs))))
         except self.AWAY:
-            return
+            found = []
         for template, rescues in found:
             if template == "poison" or call == "checkpoint" or int(rescues) > 1:
                 return daemon.kill("poison")
+        daemon.signal(signal.SIGCONT)
+        if time.monotonic() - began > 0.5:
+            daemon.harm("stop")
 
     def harm_all(self, kind):
         """Notes what may silence every daemon, or take its leases from it."""

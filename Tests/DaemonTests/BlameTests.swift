@@ -47,7 +47,7 @@ import Work
     }
 
     @Test func theOriginIsTold() {
-        let error = ImageError(.connectFailed, "refused", origin: "http://a.org:8080", host: "a.org")
+        let error = ImageError(.connectFailed, "refused", origin: "http://a.org:8080")
         let failure = ImageFailure(error)
         #expect(
             failure.origin == "http://a.org:8080" && failure.code == "connect_failed" && failure.message == "refused")

@@ -8,7 +8,7 @@ import Testing
 @testable import Daemon
 
 /// Decoding in a process of its own: the same pixels and errors as here, whatever becomes of that process.
-@Suite(.timeLimit(.minutes(1))) struct DecoderTests {
+@Suite(.timeLimit(.minutes(3))) struct DecoderTests {
     private static let folder = GlossdProcess.fixtures.appending(path: "images")
     private let size = 56
 
@@ -234,7 +234,7 @@ import Testing
         try Data("#!/bin/sh\n\(script)\n".utf8).write(to: program)
         defer { try? FileManager.default.removeItem(at: program) }
         chmod(program.path, 0o755)
-        let patience: Duration = code == .decoderCPULimit ? .seconds(8) : .seconds(1)
+        let patience: Duration = code == .decoderCPULimit ? .seconds(15) : .seconds(1)
         let pool = pool(patience: patience, processorTime: 1, executable: program.path)
         let file = try file("rgb.png")
         for disposition in [first, second] {

@@ -74,7 +74,8 @@ import Testing
         ["GLOSS_FETCH_LOCAL_ROOTS": "images"], ["GLOSS_FETCH_USER_AGENT": "Gloß"], ["GLOSS_FETCH_USER_AGENT": ""],
         ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/nonexistent.pem"],
         ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/etc/hostname"], ["GLOSS_THREAD": "2"], ["GLOSS_HEALTH_PORT": "x"],
-        ["GLOSS_MODEL": ""],
+        ["GLOSS_MODEL": ""], ["GLOSS_DATABASE": "hst=/tmp"], ["GLOSS_DATABASE": "postgresql://[::1"],
+        ["GLOSS_FETCH_LOCAL_ROOTS": "/nonexistent"],
     ])
     func theCheckAndTheStartAgree(settings: [String: String]) async throws {
         let settings = ["GLOSS_MODEL": "/m", "GLOSS_DATABASE": "host=/nonexistent"].merging(settings) { $1 }
@@ -83,6 +84,15 @@ import Testing
         #expect(await start.wait() == 78)
         #expect(await check.wait() == 78)
         #expect(start.output == check.output && start.output.hasPrefix("glossd: "), "\(start.output)\(check.output)")
+    }
+
+    /// A file of certificates that holds none, although it looks like one.
+    @Test func aBrokenCertificateIsTheSameForBoth() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).pem").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        try "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n"
+            .write(toFile: file, atomically: true, encoding: .utf8)
+        try await theCheckAndTheStartAgree(settings: ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": file])
     }
 
     @Test func aMissingModelIsTheSameForBoth() async throws {

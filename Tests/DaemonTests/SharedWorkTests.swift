@@ -28,6 +28,8 @@ import Testing
         var settings = GlossdProcess.settings(database, ports: [server.port])
         settings["GLOSS_THREADS"] = "1"
         settings["GLOSS_CLAIM_AHEAD_SECONDS"] = "0"
+        // On a busy machine nobody is taken for dead.
+        settings["GLOSS_RESCUE_SECONDS"] = "120"
         let daemons = [try GlossdProcess(settings), try GlossdProcess(settings)]
         // Both hold something before anything can be computed.
         try await eventually("select count(distinct worker) = 2 from gloss.leased", in: database, daemons)

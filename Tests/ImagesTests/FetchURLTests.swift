@@ -61,13 +61,6 @@ import Testing
         #expect(imageError { try FetchURL("http://example.org/", policy: policy) }?.code == .schemeNotAllowed)
     }
 
-    @Test(
-        arguments: [
-            ("https://Example.org:8080/a?b", "example.org"), ("http://[::1]/", "[::1]"), ("example.org", nil),
-            ("data:,x", nil),
-        ] as [(String, String?)])
-    func namesTheHost(_ url: String, _ host: String?) { #expect(ImageFetcher.host(of: url) == host) }
-
     @Test func refusesPoliciesThatMakeNoSense() {
         let mistakes: [(inout FetchPolicy) -> Void] = [
             { $0.maxBytes = 0 }, { $0.allowedPorts = [0] }, { $0.allowedSchemes = ["ftp"] },

@@ -193,6 +193,25 @@ import Testing
         #expect(try await database.misplacedJobs() == [])
     }
 
+    /// An origin that was parked is remembered for a while; one that somebody paused stays paused.
+    @Test func parkedOriginsHaveAnEnd() async throws {
+        let store = database.store()
+        for host in ["a", "b"] {
+            try await store.park(origin: "https://\(host).org", for: .seconds(60), reason: "connection refused")
+        }
+        try await admin.pause(.host("b.org"))
+        try await database.query("update gloss.setting set value = '1 hour' where name = 'keep_parked'")
+        let origins = "select string_agg(origin, ' ' order by origin) from gloss.parked_origin"
+        try await database.advance(by: .seconds(1800))
+        try await database.tidy()
+        let remembered = try await database.query(origins).scalar
+        #expect(remembered == "b.org https://a.org https://b.org")
+        try await database.advance(by: .seconds(3600))
+        try await database.tidy()
+        let paused = try await database.query(origins).scalar
+        #expect(paused == "b.org")
+    }
+
     /// A host that answers again has not failed since.
     @Test func aSuccessForgetsThatAHostHasFailed() async throws {
         let store = database.store()

@@ -41,6 +41,28 @@ import Testing
         #expect(depth.map(\.done) == [400] && depth.map(\.waiting) == [0])
     }
 
+    /// Bulks of the same new rows in opposite orders wait for each other, never both.
+    @Test(.timeLimit(.minutes(2)), arguments: ["key", "batch", "model", "priority"])
+    func bulksInOppositeOrders(column: String) async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let value = column == "priority" ? "i - 41" : "'\(column)-' || i"
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for order in ["asc", "desc", "asc", "desc"] {
+                group.addTask {
+                    try await database.query(
+                        """
+                        insert into gloss.inbox (task, image_urls, \(column == "key" ? "" : "key, ")\(column))
+                        select 'caption', array['https://example.org/' || i], \(column == "key" ? "" : "i::text, ")\(value)
+                        from generate_series(1, 80) i order by i \(order)
+                        """, as: .producer)
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await database.query("select count(*) from gloss.job").scalar == "80", "a key names one job")
+        #expect(try await database.misplacedJobs() == [])
+    }
+
     @Test func chaosLosesNothing() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         try await fill(database, count: 60)
@@ -66,7 +88,7 @@ import Testing
     }
 
     /// A worker that completes, fails, releases, disappears and repeats itself, while an administrator cancels,
-    /// retries, pauses and rescues.
+    /// retries, pauses, resumes and rescues.
     private func misbehave(_ seed: UInt64, _ database: TestDatabase) async throws {
         var random = SplitMix(state: seed)
         let store = database.store(retryPolicy: RetryPolicy(base: .zero, cap: .zero))
@@ -86,6 +108,12 @@ import Testing
                 try await store.deregister(worker)
                 worker = try await store.register(Samples.worker())
             case 4: _ = try await store.record(reports + reports, by: worker)
+            case 5:
+                try await admin.pause(.host("host1.org"))
+                // Another one may have resumed it.
+                do { try await admin.resume(.host("host1.org")) } catch let error as StorageError
+                    where error.sqlState == "22023"
+                {}
             default: _ = try await store.record(reports, by: worker)
             }
         }

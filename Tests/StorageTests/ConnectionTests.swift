@@ -36,6 +36,28 @@ import Testing
         #expect(try await session.query("select 1").scalar == "1")
     }
 
+    /// Two wait for each other, and the one that PostgreSQL ends runs again.
+    @Test(.timeLimit(.minutes(1))) func aDeadlockIsRepeated() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        try await database.query("create table pair (id int primary key, n int not null)")
+        try await database.query("insert into pair values (1, 0), (2, 0)")
+        let (patient, victim) = (database.session(), database.session())
+        // Who waits for longer than a second looks for a deadlock, and ends.
+        try await patient.script("set deadlock_timeout = '1 min'; begin; update pair set n = n + 1 where id = 2")
+        let pid = try await victim.query("select pg_backend_pid()").scalar
+        async let repeated = victim.transact(
+            """
+            with first as (update pair set n = n + 10 where id = 1 returning id)
+            update pair p set n = n + 10 from first f where p.id = f.id + 1
+            """)
+        while try await patient.query("select pg_blocking_pids($1) = '{}'", [SQLValue(pid)]).scalar == "t" {
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        try await patient.script("update pair set n = n + 1 where id = 1; commit")
+        _ = try await repeated
+        #expect(try await database.query("select string_agg(n::text, ' ') from pair").scalar == "11 11")
+    }
+
     /// The server is stopped in the middle of it all: it holds the connection, and says nothing.
     @Test(.timeLimit(.minutes(1))) func aFrozenServerIsGivenUp() async throws {
         let server = PrivatePostgres()

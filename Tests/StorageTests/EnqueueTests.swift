@@ -26,6 +26,29 @@ import Testing
         #expect(count.scalar == "3")
     }
 
+    /// Blanks around a text are no part of it, through whichever door it comes.
+    @Test func oneRuleForBlanks() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let (url, urls) = ("'https://example.org/a.jpg'", "array['https://example.org/a.jpg']")
+        let doors = [
+            "select outcome from gloss.enqueue_detect(\(url), array['cat', 'red dog'], key => 'd')",
+            "select outcome from gloss.enqueue_detect(\(url), array[' cat', 'red dog '], key => 'd')",
+            "select outcome from gloss.enqueue(task => 'detect', image_urls => \(urls), prompt => ' cat ; red dog ', key => 'd')",
+            "select outcome from gloss.enqueue(task => 'detect', image_urls => \(urls), texts => array['cat ', ' red dog'], key => 'd')",
+            """
+            select outcome from gloss.enqueue_json('{"task": "detect", "image_url": "https://example.org/a.jpg", \
+            "texts": ["  cat", "red dog "], "key": "d"}')
+            """,
+        ]
+        for (index, door) in doors.enumerated() {
+            #expect(try await row(door, database) == [index == 0 ? "inserted" : "duplicate"], "\(door)")
+        }
+        let into =
+            "insert into gloss.inbox (task, image_url, texts, key) values ('detect', \(url), array['cat', ' red dog '], 'd')"
+        try await database.query(into, as: .producer)
+        #expect(try await database.query("select count(*) from gloss.job").scalar == "1")
+    }
+
     @Test func eachTaskFillsInItsDefaults() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let url = "'https://example.org/a.jpg'"

@@ -96,6 +96,35 @@ import Testing
         #expect(keyless.rows == [])
     }
 
+    /// The whole life of jobs under a publication of all tables.
+    @Test func aPublicationOfAllTablesStopsNothing() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        try await database.query("create publication everything for all tables")
+        let (admin, store) = (database.administration(), database.store())
+        let worker = try await store.register(Samples.worker())
+        for key in ["a", "b", "c", "d"] {
+            _ = try await admin.enqueue(Samples.caption(), EnqueueOptions(key: key, batch: "x"))
+        }
+        try await admin.pause(.batch("x"))
+        try await admin.resume(.batch("x"))
+        let jobs = try await store.claim(limit: 3, by: worker)
+        try await store.begin(jobs.map(\.lease), by: worker)
+        let reports = [
+            JobReport(jobs[0], Samples.completed()), JobReport(jobs[1], Samples.failed(.permanent)),
+        ]
+        #expect(try await store.record(reports, by: worker) == [.recorded, .recorded])
+        try await store.park(origin: "https://example.org", for: .seconds(60), reason: "connection refused")
+        try await database.advance(by: .seconds(3600))
+        #expect(try await store.rescue().rescuedCount == 1)
+        try await admin.retry(.batch("x"))
+        try await admin.rerun(.batch("x"))
+        try await admin.cancel(.batch("x"))
+        try await admin.forget(.batch("x"))
+        try await admin.prune(Retention(history: "0", results: "0", dead: "0", keys: "0"))
+        try await database.tidy()
+        #expect(try await database.query("select count(*) from gloss.job").scalar == "0")
+    }
+
     /// Rows that are made by position are made in one place each: what goes in comes out.
     @Test func whatIsMadeByPositionIsInOrder() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()

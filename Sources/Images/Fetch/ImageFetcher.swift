@@ -85,14 +85,6 @@ public final class ImageFetcher: Sendable {
     /// Grows every second at least, as long as the fetch thread turns: a watchdog's sign of life.
     public var turns: Int { mailbox.turns.load(ordering: .relaxed) }
 
-    /// The host that a URL names, as `ImageError.host` and the per-host limits know it: lowercase, in ASCII. Nil where
-    /// the URL is none, or names no host.
-    public static func host(of url: String) -> String? {
-        var policy = FetchPolicy()
-        policy.allowedPorts = nil
-        return try? FetchURL(url, policy: policy).host
-    }
-
     /// The origin of a URL: what a host's limits, pauses and errors go by. It is `scheme://host[:port]` in lower case and in ASCII
     /// (Punycode), percent-decoded, without a default port and without a dot behind the name. Addresses are spelt in one way: four
     /// decimal numbers, or RFC 5952 in brackets. Nil where the text is no URL of http or https, or has a user name.

@@ -26,10 +26,7 @@ struct Request: Sendable {
             reply.resume(returning: result)
         case .failure(var error):
             onBytes?(0)
-            if error.blame != .ourselves {
-                error.host = url.host
-                error.origin = url.origin
-            }
+            if error.blame != .ourselves { error.origin = url.origin }
             reply.resume(returning: .failure(error))
         }
     }

@@ -1,3 +1,4 @@
+import COpenSSL
 import Glibc
 
 /// What may be fetched, from where, and at what cost.
@@ -69,5 +70,11 @@ public struct FetchPolicy: Hashable, Sendable {
         if let broken = rules.first(where: { !$0.isMet }) {
             throw ImageError(.localFailure, "the fetch policy makes no sense: \(broken.rule)")
         }
+    }
+
+    /// Whether a file holds a certificate in PEM form, as `certificateAuthorities` must.
+    public static func hasCertificate(_ file: some Collection<UInt8>) -> Bool {
+        let bytes = Array(file.prefix(16 << 20))
+        return gloss_has_certificate(bytes, Int32(bytes.count)) != 0
     }
 }
