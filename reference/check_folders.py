@@ -6,7 +6,8 @@ Each folder has a tiny random PaliGemma 1 or 2, written in one of the ways that 
 present, absent or odd, names and types of tensors, shards, heads tied or not, forms of the tokenizer, image processor
 and generation settings. For each, one of these must hold:
 
-  same      both answer with the same tokens, and log-probabilities within 1e-4
+  same      both answer with the same tokens, and log-probabilities within 1e-4, or no further from transformers in f64
+            than transformers in f32 is
   refused   Gloss refuses, and names something that was drawn
   unread    transformers does not read it, or would draw missing weights by chance; Gloss does whatever it does
 
@@ -41,17 +42,18 @@ class Drawn(Exception):
     """transformers gave no answer to compare with: why."""
 
 
-def hugging_face(folder, image, prompt):
+def hugging_face(folder, image, prompt, dtype=torch.float32):
     """Tokens, log-probabilities and margins of greedy decoding; Drawn where there is nothing to compare with."""
     try:
         model, info = PaliGemmaForConditionalGeneration.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+            folder, dtype=dtype, attn_implementation="eager", output_loading_info=True)
         processor = PaliGemmaProcessor.from_pretrained(folder)
         missing = [key for key in info["missing_keys"] if ".head." not in key]  # the pooling head is not computed
         if missing or info["mismatched_keys"]:
             raise Drawn(f"weights drawn by chance: {sorted(missing)[:2]}")
         x = processor(images=[image], text=["<image>" + prompt], return_tensors="pt")
         x.pop("labels", None)
+        x["pixel_values"] = x["pixel_values"].to(dtype)
         with torch.no_grad():
             made = model.eval().generate(**x, max_new_tokens=NEW_TOKENS, do_sample=False, num_beams=1,
                                          return_dict_in_generate=True, output_logits=True, output_scores=True)
@@ -60,7 +62,7 @@ def hugging_face(folder, image, prompt):
     except Exception as error:  # whatever a loader throws, it did not load
         raise Drawn(f"{type(error).__name__}: {str(error)[:120]}") from None
     ids = made.sequences[0, x["input_ids"].shape[1]:].tolist()
-    rows = torch.stack(made.logits, 1)[0].float()
+    rows = torch.stack(made.logits, 1)[0].double()
     best = rows.topk(2, -1).values
     logprobs = torch.log_softmax(rows, -1)
     return dict(tokens=ids, logprobs=[float(logprobs[i, t]) for i, t in enumerate(ids)],
@@ -75,15 +77,25 @@ def gloss(binary, folder, image, prompt):
     return (json.loads(done.stdout) if done.returncode == 0 else None), done.stderr
 
 
-def compare(found, expected):
-    """What differs; None where nothing does."""
+def compare(found, expected, exact):
+    """What differs; None where nothing does. `exact` computes what is expected in f64."""
     if found["prefix_tokens"] != expected["prefix"]:
         return f"prefix of {found['prefix_tokens']} tokens, expected {expected['prefix']}"
     sure = next((i for i, m in enumerate(expected["margins"]) if m < 1e-3), len(expected["tokens"]))
     if found["tokens"][:sure] != expected["tokens"][:sure]:
         return f"tokens {found['tokens']}, expected {expected['tokens']}"
-    worst = max((abs(a - b) for a, b in zip(found["logprobs"][:sure], expected["logprobs"])), default=0)
-    return f"log-probabilities differ by {worst:.2g}" if worst > 1e-4 else None
+
+    def error(found, expected):
+        return max((abs(a - b) for a, b in zip(found["logprobs"][:sure], expected["logprobs"])), default=0)
+
+    worst = error(found, expected)
+    if worst <= 1e-4:
+        return None
+    # Some of these models blow up the last bits that f32 has.
+    true = exact()
+    if error(found, true) <= error(expected, true):
+        return None
+    return f"log-probabilities differ by {worst:.2g}"
 
 
 def main():
@@ -92,6 +104,7 @@ def main():
     parser.add_argument("--folders", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, help="the number of one draw")
+    parser.add_argument("--show", action="store_true", help="print every draw")
     parser.add_argument("--families", default="gemma,gemma2")
     parser.add_argument("--keep", help="where folders with a different answer are kept")
     options = parser.parse_args()
@@ -116,7 +129,7 @@ def main():
             try:
                 expected = hugging_face(folder, image, prompt)
                 if found is not None:
-                    problem = compare(found, expected)
+                    problem = compare(found, expected, lambda: hugging_face(folder, image, prompt, torch.float64))
                     kind = "same"
             except Drawn as why:
                 expected = None
@@ -136,6 +149,8 @@ def main():
                     shutil.copytree(folder, f"{options.keep}/{number}", dirs_exist_ok=True)
                 continue
             counts[kind] += 1
+            if options.show:
+                print(f"{number}: {kind} {'' if kind == 'same' else reason}\n    {'; '.join(draw.notes)}\n    {words.strip()}")
             if kind != "same":
                 reasons[kind, reason] += 1
     for (kind, reason), count in sorted(reasons.items(), key=lambda item: -item[1]):

@@ -13,7 +13,8 @@ model has
   cases_none.json      PaliGemma 2: the same of some cases, computed without the window of its sliding layers
   tokenizer.json       strings, their ids, and ids decoded back to text
 
-The folder `tokenizer` has a tokenizer.json of many scripts, and in cases.json texts, ids and the text that they become.
+The folder `tokenizer` has a tokenizer.json of many scripts, and in cases.json texts, ids and the text that they become;
+tiny.json is the tokenizer of tiny in this form.
 """
 import argparse
 import json
@@ -164,6 +165,10 @@ def write_model(folder, name, pictures, layout):
         with open(f"{scratch}/tokenizer.model", "wb") as f:
             f.write(tokenizer_bytes(seed, dims))
         processor = save_processor(scratch, dims["image"], dims["patch"])
+        if name == "tiny":  # the same tokenizer in its other form
+            os.makedirs(f"{folder}/../tokenizer", exist_ok=True)
+            with open(f"{scratch}/tokenizer.json") as f, open(f"{folder}/../tokenizer/tiny.json", "w") as out:
+                json.dump(json.load(f), out, ensure_ascii=False, separators=(",", ":"))
         for file in ("tokenizer.model", "preprocessor_config.json"):
             shutil.copy(f"{scratch}/{file}", f"{folder}/model/{file}")
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=f"{folder}/model/tokenizer.model")
@@ -222,7 +227,7 @@ def main():
     parser.add_argument("--out", default=os.path.join(os.path.dirname(__file__), "..", "Tests", "Fixtures"))
     out = parser.parse_args().out
     torch.set_num_threads(1)
-    for part in ("images", "tiny", "tiny2", "tiny3", "tokenizer"):
+    for part in ("images", "tokenizer", "tiny", "tiny2", "tiny3"):
         shutil.rmtree(f"{out}/{part}", ignore_errors=True)
     pictures = write_images(f"{out}/images")
     write_model(f"{out}/tiny", "tiny", pictures, "published")

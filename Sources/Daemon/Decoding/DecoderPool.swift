@@ -1,5 +1,6 @@
 import Foundation
 import Images
+import Inference
 import Synchronization
 
 /// An image's pixels as the model takes them, and what its file says.

@@ -9,8 +9,11 @@ struct SafeTensorsWriter {
     private var missing: Int
 
     /// Begins a file that replaces `url` once it is complete. The tensors' values follow, row-major, in this order.
-    init(_ tensors: [(name: String, shape: [Int])], to url: URL) throws {
-        var (header, offset): ([String], Int) = ([], 0)
+    init(
+        _ tensors: [(name: String, shape: [Int])], metadata: [String: String] = ["format": "pt"], to url: URL
+    ) throws {
+        let words = metadata.map { "\"\($0)\":\"\($1)\"" }.joined(separator: ",")
+        var (header, offset) = (["\"__metadata__\":{\(words)}"], 0)
         for (name, shape) in tensors {
             let end = offset + shape.reduce(4, *)
             header.append("\"\(name)\":{\"dtype\":\"F32\",\"shape\":\(shape),\"data_offsets\":[\(offset),\(end)]}")
