@@ -74,7 +74,7 @@ import Testing
         ["GLOSS_FETCH_LOCAL_ROOTS": "images"], ["GLOSS_FETCH_USER_AGENT": "Gloß"], ["GLOSS_FETCH_USER_AGENT": ""],
         ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/nonexistent.pem"],
         ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/etc/hostname"], ["GLOSS_THREAD": "2"], ["GLOSS_HEALTH_PORT": "x"],
-        ["GLOSS_MODEL": ""],
+        ["GLOSS_WINDOW": "some"], ["GLOSS_MODEL": ""],
     ])
     func theCheckAndTheStartAgree(settings: [String: String]) async throws {
         let settings = ["GLOSS_MODEL": "/m", "GLOSS_DATABASE": "host=/nonexistent"].merging(settings) { $1 }
