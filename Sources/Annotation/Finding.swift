@@ -23,17 +23,41 @@ public struct Finding: Hashable, Sendable {
     public var tokenScore: Float?
     /// Where it is.
     public var box: Box?
-    /// What makes it doubtful, as a stable word; nil: nothing.
+    /// The codes of its outline, 16 numbers 0...127; nil: the response has none.
+    public var codes: [Int]?
+    /// Its pixels; nil: there are no codes, or nothing decodes them.
+    public var mask: RunLengthMask?
+    /// What makes it doubtful, as stable words separated by commas; nil: nothing.
     public var note: String?
 
     public init(
-        imageIndex: Int = 0, label: String, score: Float, tokenScore: Float? = nil, box: Box? = nil, note: String? = nil
+        imageIndex: Int = 0, label: String, score: Float, tokenScore: Float? = nil, box: Box? = nil,
+        codes: [Int]? = nil, mask: RunLengthMask? = nil, note: String? = nil
     ) {
         self.imageIndex = imageIndex
         self.label = label
         self.score = score
         self.tokenScore = tokenScore
         self.box = box
+        self.codes = codes
+        self.mask = mask
         self.note = note
     }
+
+    /// What may make a finding doubtful.
+    enum Note: String {
+        /// An earlier one has the same label and almost the same box.
+        case duplicate
+        /// The response was cut off within it.
+        case unfinished
+        /// It has fewer than 16 codes.
+        case partialCodes = "partial_codes"
+        /// There are codes, and nothing that decodes them.
+        case noMaskDecoder = "no_mask_decoder"
+        /// The box has no pixel of the image.
+        case noPixels = "no_pixels"
+    }
+
+    /// Adds a note to those it has.
+    mutating func add(note: Note) { self.note = [self.note, note.rawValue].compactMap { $0 }.joined(separator: ",") }
 }

@@ -76,11 +76,14 @@ struct WireFinding: Encodable {
     var score: Float
     var token_score: Float?
     var y1, x1, y2, x2: Float?
+    var codes: [Int]?
+    var mask: String?
     var note: String?
 
     init(_ finding: Finding, number: Int) {
         (image, n, label, score) = (finding.imageIndex, number, finding.label, finding.score)
         (token_score, note) = (finding.tokenScore, finding.note)
+        (codes, mask) = (finding.codes, finding.mask?.counts)
         (y1, x1, y2, x2) = (finding.box?.y1, finding.box?.x1, finding.box?.y2, finding.box?.x2)
     }
 }

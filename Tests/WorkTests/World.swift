@@ -226,6 +226,7 @@ final class SimulatedDaemon {
 /// No special tokens.
 struct NoVocabulary: Vocabulary {
     var locations: [Int: Int] { [:] }
+    var codes: [Int: Int] { [:] }
     var separators: Set<Int> { [] }
     func decode(_ ids: [Int]) -> String { ids.map(String.init).joined(separator: " ") }
 }

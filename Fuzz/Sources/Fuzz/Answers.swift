@@ -20,7 +20,8 @@ enum Answers {
             logProbabilities: pairs.map { -Double($1) / 16 }, finishReason: bytes.count % 2 == 0 ? .eos : .length,
             prefixTokenCount: 0)
         for found in parser.parse(response).findings {
-            precondition(!found.label.isEmpty && (0...1).contains(found.score))
+            precondition((0...1).contains(found.score))
+            precondition(found.codes?.count ?? 16 == 16)
             guard let box = found.box else { preconditionFailure("a detection without a box") }
             precondition(0 <= box.y1 && box.y1 < box.y2 && box.y2 <= 1)
             precondition(0 <= box.x1 && box.x1 < box.x2 && box.x2 <= 1)

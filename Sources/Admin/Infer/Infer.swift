@@ -135,7 +135,7 @@ struct Infer: ParsableCommand {
             let (sum, norm) = (response.sumLogprob, response.normLogprob)
             let scores = "log-probability \(Formats.fixed(sum, 4)), length-normalised \(Formats.fixed(norm, 4))"
             Console.say(palette.paint("  \(scores), \(count)\(end)", .dim))
-            let findings = parser.parse(response).findings
+            let findings = parser.parse(response, things: DetectionParser.things(askedBy: prompt)).findings
             if !findings.isEmpty {
                 Self.table(findings).lines(width: nil, palette: palette).forEach { Console.say("  \($0)") }
             }

@@ -193,6 +193,8 @@ extension AnnotationTask {
 public protocol Vocabulary: Sendable {
     /// The ids of `<loc0000>` … `<loc1023>` with their values; empty for a model without them.
     var locations: [Int: Int] { get }
+    /// The ids of `<seg000>` … `<seg127>` with their values; empty for a model without them.
+    var codes: [Int: Int] { get }
     /// The ids of a semicolon, alone and after a blank.
     var separators: Set<Int> { get }
     /// The text of some tokens.

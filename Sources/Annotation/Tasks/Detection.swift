@@ -22,6 +22,15 @@ struct DetectionTask: AnnotationTask {
     func result(
         _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {
+        try .boxes(responses, context: context)
+    }
+}
+
+extension AnnotationResult {
+    /// The boxes of one response.
+    static func boxes(
+        _ responses: [Int: ViewGenerations], context: TaskContext
+    ) throws(NoResult) -> AnnotationResult {
         guard !context.vocabulary.locations.isEmpty else {
             throw NoResult(
                 code: "no_locations",
@@ -29,7 +38,8 @@ struct DetectionTask: AnnotationTask {
         }
         var result = try AnnotationResult.bestFirst(responses, context: context)
         guard let response = responses[0]?.first?.first else { return result }
-        let parsed = DetectionParser(context.vocabulary).parse(response)
+        let things = context.spec.prompts.flatMap(DetectionParser.things(askedBy:))
+        let parsed = DetectionParser(context.vocabulary).parse(response, things: things)
         result.findings = parsed.findings
         result.notUnderstoodCount = parsed.notUnderstoodCount
         result.score = parsed.findings.map(\.score).max()

@@ -3,13 +3,15 @@ import Annotation
 /// The special tokens of a model, looked up once.
 public struct ModelVocabulary: Vocabulary {
     public let locations: [Int: Int]
+    public let codes: [Int: Int]
     public let separators: Set<Int>
     private let tokenizer: Tokenizer
 
     /// Looks the tokens up, some thousand of them.
     public init(_ tokenizer: Tokenizer) {
         self.tokenizer = tokenizer
-        locations = tokenizer.locationIDs()
+        locations = tokenizer.values(of: Marks.locations)
+        codes = tokenizer.values(of: Marks.segments)
         separators = Set([";", " ;"].compactMap { (try? tokenizer.encode($0))?.last })
     }
 
@@ -17,10 +19,10 @@ public struct ModelVocabulary: Vocabulary {
 }
 
 extension Tokenizer {
-    /// Ids of `<loc0000>` … `<loc1023>`, with their values; empty for a tokenizer without them.
-    fileprivate func locationIDs() -> [Int: Int] {
+    /// Ids of `marks`, with their places among them; those that are no single token are left out.
+    fileprivate func values(of marks: [String]) -> [Int: Int] {
         var ids: [Int: Int] = [:]
-        for (value, mark) in Marks.locations.enumerated() {
+        for (value, mark) in marks.enumerated() {
             if let encoded = try? encode(mark), encoded.count == 1 { ids[encoded[0]] = value }
         }
         return ids
