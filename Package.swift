@@ -45,8 +45,9 @@ let package = Package(
             // Not by pkg-config, which would also link the trainer.
             linkerSettings: [.linkedLibrary("sentencepiece")]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(
-            name: "Inference", dependencies: ["Annotation", "CKernels", "CSentencePiece", "COpenSSL"],
+            name: "Inference", dependencies: ["Annotation", "CKernels", "CSentencePiece", "COpenSSL", "CZlib"],
             swiftSettings: strict),
 
         // Images: URL to RGB.

@@ -16,6 +16,7 @@ let package = Package(
     name: "gloss-fuzz",
     targets: [
         .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libcrypto"),
+        .systemLibrary(name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib"),
         .systemLibrary(name: "CJPEG", path: "Sources/CJPEG", pkgConfig: "libjpeg"),
         .systemLibrary(name: "CSPNG", path: "Sources/CSPNG", pkgConfig: "spng"),
         .systemLibrary(name: "CWebP", path: "Sources/CWebP", pkgConfig: "libwebpdemux"),
@@ -29,7 +30,7 @@ let package = Package(
         .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: counted),
         .target(name: "Annotation", swiftSettings: counted),
         .target(
-            name: "Inference", dependencies: ["Annotation", "CKernels", "CSentencePiece", "COpenSSL"],
+            name: "Inference", dependencies: ["Annotation", "CKernels", "CSentencePiece", "COpenSSL", "CZlib"],
             swiftSettings: counted),
         .target(name: "Submissions", swiftSettings: counted),
         .target(name: "CFuzzer"),

@@ -14,25 +14,32 @@ public struct RunLengthMask: Hashable, Sendable {
         self.counts = counts
     }
 
-    /// Encodes a mask of `height` × `width` pixels, row by row.
-    public init(height: Int, width: Int, pixels: [Bool]) {
-        precondition(pixels.count == height * width)
-        self.init(height: height, width: width, counts: Self.compressed(Self.runs(pixels, height, width)))
-    }
-
-    private static func runs(_ pixels: [Bool], _ height: Int, _ width: Int) -> [Int] {
+    /// Encodes a window of a mask; nothing is inside beyond it.
+    ///
+    /// - Parameters:
+    ///   - rows: of the window, within 0..<height.
+    ///   - columns: of the window, within 0..<width.
+    ///   - pixels: whether each pixel of the window is inside, row by row.
+    public init(height: Int, width: Int, rows: Range<Int>, columns: Range<Int>, pixels: [Bool]) {
+        precondition(
+            pixels.count == rows.count * columns.count && rows.upperBound <= height && columns.upperBound <= width)
         var runs: [Int] = []
         var (value, length) = (false, 0)
-        for column in 0..<width {
-            for row in 0..<height {
-                if pixels[row * width + column] != value {
-                    runs.append(length)
-                    (value, length) = (!value, 0)
-                }
-                length += 1
+        func add(_ pixel: Bool, _ count: Int) {
+            if pixel != value, count > 0 {
+                runs.append(length)
+                (value, length) = (pixel, 0)
             }
+            length += count
         }
-        return runs + [length]
+        add(false, columns.lowerBound * height)
+        for column in columns.indices {
+            add(false, rows.lowerBound)
+            for row in 0..<rows.count { add(pixels[row * columns.count + column - columns.lowerBound], 1) }
+            add(false, height - rows.upperBound)
+        }
+        add(false, (width - columns.upperBound) * height)
+        self.init(height: height, width: width, counts: Self.compressed(runs + [length]))
     }
 
     /// From the fourth run on, the difference from the run before the last. Each number in groups of five bits, the

@@ -162,3 +162,12 @@ void gloss_resample_rows(const uint8_t *in, int64_t rows, int64_t width, uint8_t
 // Pillow's resampling along columns. in: [height][row_bytes], out: [out_height][row_bytes].
 void gloss_resample_columns(const uint8_t *in, int64_t row_bytes, uint8_t *out, int64_t out_height,
                             const int32_t *start, const int32_t *length, const int32_t *coefficients, int64_t taps);
+
+// y = x ∗ w + bias for odd square kernels of `size`, with zeros around: x [channels][height][width], w
+// [outputs][channels][size][size], y [outputs][height][width]. scratch: height · width floats.
+void gloss_convolve(const float *x, int64_t channels, int64_t height, int64_t width, const float *w, const float *bias,
+                    int64_t outputs, int64_t size, float *y, float *scratch);
+// The transposed convolution of kernel 4, stride 2, padding 1: w [channels][outputs][4][4], y [outputs][2 height][2
+// width]. scratch: height · width floats.
+void gloss_convolve_transposed(const float *x, int64_t channels, int64_t height, int64_t width, const float *w,
+                               const float *bias, int64_t outputs, float *y, float *scratch);

@@ -2,11 +2,9 @@ import CKernels
 
 /// Pillow 13's bicubic resize of an RGB image, bit for bit: two passes, u8 between, integer weights.
 ///
-/// Source: Pillow's libImaging/Resample.c. A pass is skipped where the side already fits. The vertical pass comes first
-/// where the height shrinks by more than twice what the width shrinks.
+/// Source: Pillow's libImaging/Resample.c. A pass is skipped where the side already fits.
 func resizeBicubic(_ rgb: [UInt8], width: Int, height: Int, toWidth: Int, toHeight: Int) -> [UInt8] {
-    let verticalFirst = height > toHeight && height - toHeight > 2 * (width - toWidth)
-    if verticalFirst {
+    if comesVerticalFirst(width: width, height: height, toWidth: toWidth, toHeight: toHeight) {
         let columns = resizeColumns(rgb, width: width, height: height, toHeight: toHeight)
         return resizeRows(columns, width: width, height: toHeight, toWidth: toWidth)
     }
@@ -43,21 +41,13 @@ private struct ResampleCoefficients {
     private(set) var weights: [Int32] = []
 
     init(from input: Int, to output: Int) {
-        let scale = Double(input) / Double(output)
-        let filterScale = max(scale, 1)
-        let (support, inverse) = (2 * filterScale, 1 / filterScale)
-        taps = Int(support.rounded(.up)) * 2 + 1
-        for place in 0..<output {
-            let center = (Double(place) + 0.5) * scale
-            let low = max(Int(center - support + 0.5), 0)
-            let high = min(Int(center + support + 0.5), input)
-            var row = (low..<high).map { bicubic((Double($0) - center + 0.5) * inverse) }
-            let total = row.reduce(0, +)
-            if total != 0 { row = row.map { $0 / total } }
-            start.append(Int32(low))
-            length.append(Int32(row.count))
-            weights += row.map { Int32($0 * Double(1 << 22) + ($0 < 0 ? -0.5 : 0.5)) }
-            weights += Array(repeating: 0, count: taps - row.count)
+        let filterScale = max(Double(input) / Double(output), 1)
+        taps = Int((2 * filterScale).rounded(.up)) * 2 + 1
+        for span in resampleSpans(from: input, to: output, support: 2, kernel: bicubic) {
+            start.append(Int32(span.start))
+            length.append(Int32(span.weights.count))
+            weights += span.weights.map { Int32($0 * Double(1 << 22) + ($0 < 0 ? -0.5 : 0.5)) }
+            weights += Array(repeating: 0, count: taps - span.weights.count)
         }
     }
 }
