@@ -13,6 +13,8 @@ struct DaemonConfiguration: Sendable {
     var database = ""
     var model = ""
     var modelName = ""
+    /// The file of the mask decoder; empty: none.
+    var maskDecoder = ""
     /// nil: as the model is stored.
     var precision: Precision?
     /// What the model's files leave open.
@@ -40,9 +42,8 @@ struct DaemonConfiguration: Sendable {
 
     /// The keys of the file, dotted.
     static let keys: Set<String> = [
-        "database", "model", "model_name", "precision", "window", "resize", "threads", "cpus", "max_jobs",
-        "claim_ahead_seconds",
-        "kv_cache_mb",
+        "database", "model", "model_name", "mask_decoder", "precision", "window", "resize", "threads", "cpus",
+        "max_jobs", "claim_ahead_seconds", "kv_cache_mb",
         "image_cache_mb",
         "poll_seconds", "heartbeat_seconds", "rescue_seconds", "drain_seconds", "log_level", "health.address",
         "health.port", "images.max_pixels",
@@ -75,6 +76,7 @@ struct DaemonConfiguration: Sendable {
         model = try await reader.string("model", model)
         guard !model.isEmpty else { throw reader.error("model", "is missing: the folder of the model to serve") }
         modelName = try await reader.string("model_name", modelName)
+        maskDecoder = try await reader.string("mask_decoder", maskDecoder)
         let arithmetic = try await reader.string("precision", "auto")
         precision = Precision(rawValue: arithmetic)
         guard precision != nil || arithmetic == "auto" else {
@@ -162,6 +164,9 @@ struct DaemonConfiguration: Sendable {
             guard FetchPolicy.hasCertificate(text) else {
                 throw ConfigurationError("fetch.certificate_authorities: \(file) has no certificate in PEM form")
             }
+        }
+        if !maskDecoder.isEmpty, !FileManager.default.isReadableFile(atPath: maskDecoder) {
+            throw ConfigurationError("mask_decoder: \(maskDecoder) is no file, or cannot be read")
         }
         for folder in fetch.localRoots {
             var isFolder: ObjCBool = false

@@ -94,9 +94,11 @@ struct Glossd: AsyncParsableCommand {
                 }
             }
             group.addTask {
+                let masks = try maskDecoder(configuration)
                 let model = try await load(configuration, metrics, logger)
                 try Task.checkCancellation()
-                do { try await serve(configuration, model, metrics, queue, logger) } catch let error as DatabaseRefusal
+                do { try await serve(configuration, model, masks, metrics, queue, logger) } catch let error
+                    as DatabaseRefusal
                 { throw stop(error, code: 69) }
             }
             try await group.next()
@@ -142,13 +144,20 @@ struct Glossd: AsyncParsableCommand {
         }
     }
 
+    private static func maskDecoder(_ configuration: DaemonConfiguration) throws -> VAEMaskDecoder? {
+        guard !configuration.maskDecoder.isEmpty else { return nil }
+        do { return try VAEMaskDecoder(contentsOf: URL(filePath: configuration.maskDecoder)) } catch {
+            throw stop(error, code: 70)
+        }
+    }
+
     private static func serve(
-        _ configuration: DaemonConfiguration, _ model: PaliGemma, _ metrics: Metrics, _ queue: QueueGauge,
-        _ logger: Logger
+        _ configuration: DaemonConfiguration, _ model: PaliGemma, _ masks: VAEMaskDecoder?, _ metrics: Metrics,
+        _ queue: QueueGauge, _ logger: Logger
     ) async throws {
         let identity = EngineIdentity(
-            model: configuration.modelName, digest: model.digest, precision: model.precision.rawValue,
-            resize: model.resize.rawValue, version: glossVersion)
+            model: configuration.modelName, digest: model.digest, maskDecoderDigest: masks?.digest,
+            precision: model.precision.rawValue, resize: model.resize.rawValue, version: glossVersion)
         metrics.knows(identity)
         let store = store(configuration, logger)
         queue.use { try await store.queueMetrics() }
@@ -166,7 +175,7 @@ struct Glossd: AsyncParsableCommand {
         let driver = WorkDriver(
             state: WorkState(
                 WorkSettings(configuration, imageSize: size, decoders: decoders),
-                engine: EngineDescription(identity: identity, vocabulary: model.vocabulary),
+                engine: EngineDescription(identity: identity, vocabulary: model.vocabulary, maskDecoder: masks),
                 originOf: ImageFetcher.origin(of:), seed: .random(in: 0 ... .max), now: .now),
             events: events, inbox: inbox, store: store, description: description(configuration, model), images: images,
             engine: thread,

@@ -150,7 +150,8 @@ struct HeldJob {
 
     private func context(_ engine: EngineDescription) -> TaskContext {
         TaskContext(
-            spec: claimed.spec, images: sources, vocabulary: engine.vocabulary, modelDigest: engine.identity.digest)
+            spec: claimed.spec, images: sources, vocabulary: engine.vocabulary, modelDigest: engine.identity.digest,
+            maskDecoder: engine.maskDecoder)
     }
 
     private func generations(of view: Int) -> ViewGenerations {

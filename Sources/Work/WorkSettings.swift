@@ -53,9 +53,15 @@ public struct EngineDescription: Sendable {
     /// Its special tokens.
     public var vocabulary: any Vocabulary
 
+    /// What makes masks of its codes; nil: nothing.
+    public var maskDecoder: (any MaskDecoder)?
+
     /// An engine.
-    public init(identity: EngineIdentity, vocabulary: any Vocabulary) {
+    public init(
+        identity: EngineIdentity, vocabulary: any Vocabulary, maskDecoder: (any MaskDecoder)? = nil
+    ) {
         self.identity = identity
         self.vocabulary = vocabulary
+        self.maskDecoder = maskDecoder
     }
 }

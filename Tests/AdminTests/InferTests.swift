@@ -100,6 +100,31 @@ import Testing
         #expect(try await infer(["--window", "some", "--prompt", "x", Tree.image("rgb.png")]).status == 64)
     }
 
+    /// Codes and masks of a text that is scored.
+    @Test func boxesHaveCodesAndMasks() async throws {
+        struct Boxes: Decodable {
+            struct Found: Decodable {
+                struct Mask: Decodable { let size: [Int], counts: String }
+                let label: String, score: Double, box: [Double], codes: [Int]?, mask: Mask?, note: String?
+            }
+            let boxes: [Found]
+        }
+        let outline = (0..<16).map { "<seg0\($0 < 10 ? "0" : "")\($0)>" }.joined()
+        let text = "<loc0000><loc0000><loc1023><loc1023>\(outline) cat ; <loc0001><loc0002><loc0300><loc0400> dog"
+        let base = ["--prompt", "segment cat ; dog", "--score", text, "--json", Tree.image("rgb.png")]
+        let decoder = Tree.root.appendingPathComponent("Tests/Fixtures/masks/decoder.npz").path
+        let plain = try JSONDecoder().decode(Boxes.self, from: Data(try await infer(base).output.utf8)).boxes
+        #expect(plain.map(\.label) == ["cat", "dog"] && plain.map(\.codes) == [Array(0..<16), nil])
+        #expect(plain.map(\.note) == ["no_mask_decoder", nil] && plain[0].box == [0, 0, 1, 1])
+        let run = try await infer(["--mask-decoder", decoder] + base)
+        let masked = try JSONDecoder().decode(Boxes.self, from: Data(run.output.utf8)).boxes
+        #expect(masked.map { $0.mask == nil } == [false, true] && masked.map(\.note) == [nil, nil])
+        #expect(masked[0].mask?.size.count == 2 && masked[0].score == plain[0].score)
+        #expect(run.output.contains("\"codes\":null") && run.output.contains("\"mask\":null"))
+        let other = try await infer(["--mask-decoder", Tree.model + "/config.json"] + base)
+        #expect(other.status == 1 && other.errors.contains("config.json: "), "\(other.errors)")
+    }
+
     @Test func samplesDependOnTheSeedOnly() async throws {
         let base = ["--json", "--prompt", "caption en", "--max-tokens", "6", "--samples", "3", Tree.image("rgb.png")]
         func samples(_ more: [String]) async throws -> [[Int]] {

@@ -179,3 +179,47 @@ private let box = [1, 2, 3, 4]
         #expect(parse(group + far).findings.map(\.note) == [nil, nil])
     }
 }
+
+/// A box's mask, as the decoder makes it.
+@Suite struct MaskTests {
+    /// The whole box, or nothing of the image.
+    private struct WholeBox: MaskDecoder {
+        func mask(codes: [Int], box: Box, height: Int, width: Int) -> RunLengthMask? {
+            let (rows, columns) = (Int(box.y1 * Float(height))..<Int(box.y2 * Float(height)), 0..<width)
+            if rows.isEmpty { return nil }
+            let pixels = Array(repeating: true, count: rows.count * columns.count)
+            return RunLengthMask(height: height, width: width, rows: rows, columns: columns, pixels: pixels)
+        }
+    }
+
+    private func findings(_ task: TaskName, _ tokens: [Int], decoder: (any MaskDecoder)?) throws -> [Finding] {
+        var context = context(JobSpec(task: task, imageURLs: ["a"], texts: ["cat"]))
+        context.maskDecoder = decoder
+        return try task.definition.result([0: [[response(tokens)]]], checkpoints: [], context: context).findings
+    }
+
+    private let outlined = [0, 0, 1023, 1023] + Words.outline() + [Words.cat]
+
+    /// Of the image's size: 3 × 4 pixels.
+    @Test(arguments: [TaskName.segment, .detect]) func codesBecomeAMask(task: TaskName) throws {
+        let found = try #require(try findings(task, outlined, decoder: WholeBox()).first)
+        #expect(found.mask == RunLengthMask(height: 3, width: 4, counts: "0<"), "no pixel outside, then 12 inside")
+        #expect(found.codes == Array(0..<16) && found.note == nil)
+        let plain = try #require(try findings(task, [0, 0, 9, 9, Words.cat], decoder: WholeBox()).first)
+        #expect(plain.mask == nil && plain.note == nil)
+        let thin = try findings(task, [0, 0, 1, 9] + Words.outline(), decoder: WholeBox())
+        #expect(thin.map(\.note) == ["no_pixels"] && thin[0].codes != nil)
+    }
+
+    @Test func withoutADecoderTheCodesStandAlone() throws {
+        let found = try #require(try findings(.segment, outlined, decoder: nil).first)
+        #expect(found.codes == Array(0..<16) && found.mask == nil && found.note == "no_mask_decoder")
+    }
+
+    @Test func aBareExpressionIsTheNameOfItsBox() throws {
+        for task in [TaskName.segment] {
+            let spec = JobSpec(task: task, imageURLs: ["a"], style: "bare", texts: ["the left cat"])
+            #expect(try result(spec, [0: [[response(box)]]]).findings.map(\.label) == ["the left cat"])
+        }
+    }
+}

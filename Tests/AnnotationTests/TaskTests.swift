@@ -27,6 +27,9 @@ import Testing
         Example(task: .detect, style: "detect", texts: ["cat"], prompts: ["detect cat"]),
         Example(task: .detect, style: "detect", texts: ["cat", "big dog"], prompts: ["detect cat ; big dog"]),
         Example(task: .detect, style: "raw", texts: ["detect a ; b"], prompts: ["detect a ; b"]),
+        Example(task: .segment, style: "segment", texts: ["cat", "dog"], prompts: ["segment cat ; dog"]),
+        Example(task: .segment, style: "bare", texts: ["the left cat"], prompts: ["the left cat"]),
+        Example(task: .segment, style: "raw", texts: ["segment cat"], prompts: ["segment cat"]),
         Example(
             task: .multiview, style: "answer", language: "fr", texts: ["A?", "B?"],
             prompts: ["answer fr A?", "answer fr B?"]),
@@ -113,6 +116,7 @@ import Testing
     @Test(arguments: [
         (TaskName.caption, "caption", DecodeSettings(maxTokens: 64)),
         (.vqa, "answer", DecodeSettings(maxTokens: 32)), (.detect, "detect", DecodeSettings(maxTokens: 256)),
+        (.segment, "segment", DecodeSettings(maxTokens: 256)),
         (.multiview, "answer", DecodeSettings(maxTokens: 24, samples: 5, temperature: 1)),
     ])
     func defaults(task: TaskName, style: String, settings: DecodeSettings) {

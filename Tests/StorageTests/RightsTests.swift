@@ -14,7 +14,8 @@ import Testing
     static let functions: [String: Set<User>] = [
         "schema_version": [.producer, .worker, .reader, .admin],
         "enqueue": [.producer, .admin], "enqueue_caption": [.producer, .admin], "enqueue_vqa": [.producer, .admin],
-        "enqueue_detect": [.producer, .admin], "enqueue_multiview": [.producer, .admin],
+        "enqueue_detect": [.producer, .admin], "enqueue_segment": [.producer, .admin],
+        "enqueue_multiview": [.producer, .admin],
         "enqueue_json": [.producer, .admin], "enqueue_json_rows": [.producer, .admin],
         "bad_json_rows": [.producer, .admin],
         "register_worker": [.worker], "claim": [.worker], "begin_jobs": [.worker], "heartbeat": [.worker],

@@ -57,6 +57,11 @@ struct Infer: ParsableCommand {
             valueName: "filter"))
     var resize: Resize?
     @Option(
+        help: ArgumentHelp(
+            "What makes masks of the codes of outlines: big_vision's vae-oid.npz, or .safetensors with its names.",
+            valueName: "file"), completion: .file())
+    var maskDecoder: String?
+    @Option(
         help: "Threads to compute with. Default: one for each processor that it may use. Results do not depend on it.")
     var threads: Int?
     @Option(
@@ -88,7 +93,14 @@ struct Infer: ParsableCommand {
         let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
         if let dumpStages { try dump(model, pixels, to: dumpStages) }
         let responses = try responses(model, model.embedImages(pixels))
-        try format.json ? sayJSON(responses) : say(responses, DetectionParser(model.vocabulary))
+        let masks = try maskDecoder.map { try VAEMaskDecoder(contentsOf: URL(filePath: $0)) }
+        let things = DetectionParser.things(askedBy: prompt)
+        let boxes = responses.map { response in
+            DetectionParser(model.vocabulary).parse(response, things: things).findings.masked(by: masks) { index in
+                decoded.indices.contains(index) ? (decoded[index].height, decoded[index].width) : nil
+            }
+        }
+        try format.json ? sayJSON(responses, boxes) : say(responses, boxes)
     }
 
     private func location() throws -> URL {
@@ -117,8 +129,8 @@ struct Infer: ParsableCommand {
         }
     }
 
-    private func sayJSON(_ responses: [Generation]) throws {
-        let scored = responses.map(ScoredResponse.init)
+    private func sayJSON(_ responses: [Generation], _ boxes: [[Finding]]) throws {
+        let scored = zip(responses, boxes).map(ScoredResponse.init)
         if samples > 1 {
             try JSONText.say(["samples": scored])
         } else if let only = scored.first {
@@ -126,16 +138,15 @@ struct Infer: ParsableCommand {
         }
     }
 
-    private func say(_ responses: [Generation], _ parser: DetectionParser) {
+    private func say(_ responses: [Generation], _ boxes: [[Finding]]) {
         let palette = Palette.output
-        for response in responses {
+        for (response, findings) in zip(responses, boxes) {
             Console.say(palette.paint(score ?? response.text, .bold))
             let count = "\(response.tokens.count) token\(response.tokens.count == 1 ? "" : "s")"
             let end = response.finishReason == .eos ? "" : ", cut off by --max-tokens"
             let (sum, norm) = (response.sumLogprob, response.normLogprob)
             let scores = "log-probability \(Formats.fixed(sum, 4)), length-normalised \(Formats.fixed(norm, 4))"
             Console.say(palette.paint("  \(scores), \(count)\(end)", .dim))
-            let findings = parser.parse(response, things: DetectionParser.things(askedBy: prompt)).findings
             if !findings.isEmpty {
                 Self.table(findings).lines(width: nil, palette: palette).forEach { Console.say("  \($0)") }
             }
@@ -145,37 +156,15 @@ struct Infer: ParsableCommand {
     private static func table(_ findings: [Finding]) -> Table {
         var table = Table([
             .text("BOX"), .number("SCORE"), .number("TOP"), .number("LEFT"), .number("BOTTOM"), .number("RIGHT"),
+            .text("NOTE"),
         ])
         for finding in findings {
             let edges = finding.box.map { [$0.y1, $0.x1, $0.y2, $0.x2] } ?? [nil, nil, nil, nil]
             let numbers = [finding.score] + edges
             let cells = numbers.map { Table.Cell($0.map { Formats.fixed(Double($0), 3) }) }
-            table.add([Table.Cell(finding.label, .green)] + cells)
+            table.add([Table.Cell(finding.label, .green)] + cells + [Table.Cell(finding.note)])
         }
         return table
-    }
-}
-
-/// A response as `--json` gives it.
-struct ScoredResponse: Encodable {
-    let text: String
-    let tokens: [Int]
-    let logprobs: [Double]
-    let sumLogprob: Double
-    let finishReason: FinishReason
-    let prefixTokenCount: Int
-
-    init(_ response: Generation) {
-        (text, tokens, logprobs) = (response.text, response.tokens, response.logProbabilities)
-        (sumLogprob, finishReason) = (response.sumLogprob, response.finishReason)
-        prefixTokenCount = response.prefixTokenCount
-    }
-
-    enum CodingKeys: String, CodingKey {
-        case text, tokens, logprobs
-        case sumLogprob = "sum_logprob"
-        case finishReason = "finish_reason"
-        case prefixTokenCount = "prefix_tokens"
     }
 }
 

@@ -145,12 +145,18 @@ public struct TaskContext: Sendable {
     public var vocabulary: any Vocabulary
     /// The model's digest.
     public var modelDigest: String
+    /// What makes masks of codes; nil: nothing, and the codes stay alone.
+    public var maskDecoder: (any MaskDecoder)?
 
-    public init(spec: JobSpec, images: [Int: SourceImage], vocabulary: any Vocabulary, modelDigest: String) {
+    public init(
+        spec: JobSpec, images: [Int: SourceImage], vocabulary: any Vocabulary, modelDigest: String,
+        maskDecoder: (any MaskDecoder)? = nil
+    ) {
         self.spec = spec
         self.images = images
         self.vocabulary = vocabulary
         self.modelDigest = modelDigest
+        self.maskDecoder = maskDecoder
     }
 
     /// A view's responses as they are stored.

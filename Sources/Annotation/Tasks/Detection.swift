@@ -38,9 +38,13 @@ extension AnnotationResult {
         }
         var result = try AnnotationResult.bestFirst(responses, context: context)
         guard let response = responses[0]?.first?.first else { return result }
-        let things = context.spec.prompts.flatMap(DetectionParser.things(askedBy:))
+        let spec = context.spec
+        // A bare expression is itself what was asked for (RefCOCO).
+        let things = spec.style == "bare" ? spec.texts : spec.prompts.flatMap(DetectionParser.things(askedBy:))
         let parsed = DetectionParser(context.vocabulary).parse(response, things: things)
-        result.findings = parsed.findings
+        result.findings = parsed.findings.masked(by: context.maskDecoder) { index in
+            context.images[index].map { ($0.info.height, $0.info.width) }
+        }
         result.notUnderstoodCount = parsed.notUnderstoodCount
         result.score = parsed.findings.map(\.score).max()
         return result
