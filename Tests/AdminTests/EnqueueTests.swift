@@ -155,7 +155,7 @@ import Testing
         let first = try await enqueue("enqueue", "from", file, "--batch", "b")
         #expect(first.status == 65)
         #expect(first.output == "4 inserted, 0 duplicate, 0 conflict, 3 bad.\n")
-        #expect(first.errors.contains("jobs.csv:4: task must be caption, detect, multiview, vqa, not \"captoin\"\n"))
+        #expect(first.errors.contains("jobs.csv:4: task must be caption, detect, multiview, ocr, "))
         #expect(first.errors.contains("jobs.csv:6: invalid input syntax for type bigint: \"many\"\n"))
         #expect(first.errors.contains("jobs.csv:7: 3 fields, but the header has 6\n"))
         #expect(first.errors.hasSuffix("glossctl: 3 of 7 lines are no good\n"))

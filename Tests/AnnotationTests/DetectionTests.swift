@@ -217,7 +217,7 @@ private let box = [1, 2, 3, 4]
     }
 
     @Test func aBareExpressionIsTheNameOfItsBox() throws {
-        for task in [TaskName.segment] {
+        for task in [TaskName.segment, .detect] {
             let spec = JobSpec(task: task, imageURLs: ["a"], style: "bare", texts: ["the left cat"])
             #expect(try result(spec, [0: [[response(box)]]]).findings.map(\.label) == ["the left cat"])
         }

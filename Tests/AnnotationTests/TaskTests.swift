@@ -19,13 +19,21 @@ import Testing
         Example(task: .caption, style: "caption", language: "pt-BR", prompts: ["caption pt-BR"]),
         Example(task: .caption, style: "cap", language: "de", prompts: ["cap de"]),
         Example(task: .caption, style: "describe", prompts: ["describe en"]),
-        Example(task: .caption, style: "ocr", prompts: ["ocr"]),
+        Example(
+            task: .caption, style: "box", texts: ["0,0,0.5,1"],
+            prompts: ["caption <loc0000><loc0000><loc0512><loc1023>"]),
+        Example(task: .ocr, style: "ocr", prompts: ["ocr"]),
+        Example(task: .ocr, style: "raw", texts: ["ocr please"], prompts: ["ocr please"]),
+        Example(task: .question, style: "question", language: "de", texts: ["blau"], prompts: ["question de blau"]),
+        Example(task: .question, style: "raw", texts: ["blue"], prompts: ["blue"]),
         Example(task: .caption, style: "raw", texts: ["a {language} cat"], prompts: ["a {language} cat"]),
         Example(task: .vqa, style: "answer", texts: ["What is this?"], prompts: ["answer en What is this?"]),
         Example(task: .vqa, style: "answer", texts: ["{text} {texts}?"], prompts: ["answer en {text} {texts}?"]),
+        Example(task: .vqa, style: "bare", texts: ["Question: a\nAnswer:"], prompts: ["Question: a\nAnswer:"]),
         Example(task: .vqa, style: "raw", texts: ["Is it red?"], prompts: ["Is it red?"]),
         Example(task: .detect, style: "detect", texts: ["cat"], prompts: ["detect cat"]),
         Example(task: .detect, style: "detect", texts: ["cat", "big dog"], prompts: ["detect cat ; big dog"]),
+        Example(task: .detect, style: "bare", texts: ["the left cat"], prompts: ["the left cat"]),
         Example(task: .detect, style: "raw", texts: ["detect a ; b"], prompts: ["detect a ; b"]),
         Example(task: .segment, style: "segment", texts: ["cat", "dog"], prompts: ["segment cat ; dog"]),
         Example(task: .segment, style: "bare", texts: ["the left cat"], prompts: ["the left cat"]),
@@ -116,7 +124,8 @@ import Testing
     @Test(arguments: [
         (TaskName.caption, "caption", DecodeSettings(maxTokens: 64)),
         (.vqa, "answer", DecodeSettings(maxTokens: 32)), (.detect, "detect", DecodeSettings(maxTokens: 256)),
-        (.segment, "segment", DecodeSettings(maxTokens: 256)),
+        (.segment, "segment", DecodeSettings(maxTokens: 256)), (.ocr, "ocr", DecodeSettings(maxTokens: 512)),
+        (.question, "question", DecodeSettings(maxTokens: 32)),
         (.multiview, "answer", DecodeSettings(maxTokens: 24, samples: 5, temperature: 1)),
     ])
     func defaults(task: TaskName, style: String, settings: DecodeSettings) {
@@ -131,7 +140,8 @@ import Testing
               "name": "detect", "summary": "Find things in an image and give their boxes.",
               "default_style": "detect",
               "styles": {
-                "detect": {"prompt": "detect {texts}", "texts": [1, 32]}, "raw": {"prompt": "{text}", "texts": [1, 1]}
+                "detect": {"prompt": "detect {texts}", "texts": [1, 500]},
+                "bare": {"prompt": "{text}", "texts": [1, 1]}, "raw": {"prompt": "{text}", "texts": [1, 1]}
               },
               "defaults": {
                 "max_tokens": 256, "samples": 1, "beams": 1, "temperature": 0, "top_k": 0, "top_p": 1, "seed": 0

@@ -116,19 +116,41 @@ import Testing
         ),
         (
             "gloss.enqueue_caption('https://e.org', style => 'detect')",
-            "style \"detect\" does not go with caption, which has: caption, cap, describe, ocr, raw"
+            "style \"detect\" does not go with caption, which has: caption, box, cap, describe, raw"
         ),
         ("gloss.enqueue_vqa('https://e.org', ' ')", "a prompt is empty"),
         ("gloss.enqueue_vqa('https://e.org', null)", "vqa needs a prompt"),
         (
-            "gloss.enqueue_vqa('https://e.org', e'a\\nb')",
-            "a prompt contains a line break or another control character"
+            "gloss.enqueue_vqa('https://e.org', e'a\\rb')",
+            "a prompt contains a control character other than TAB and line feed"
+        ),
+        ("gloss.enqueue_vqa('https://e.org', e' a\\n ')", "a prompt begins or ends with a TAB or a line feed"),
+        ("gloss.enqueue_vqa('https://e.org', e'\\ta')", "a prompt begins or ends with a TAB or a line feed"),
+        (
+            "gloss.enqueue_vqa('https://e.org', 'why?\\n')",
+            "gloss itself adds <image>, <bos> and the line break at the end: leave them out of \"why?\\n\""
+        ),
+        (
+            "gloss.enqueue_vqa('https://e.org', '<bos>why?', style => 'bare')",
+            "gloss itself adds <image>, <bos> and the line break at the end: leave them out of \"<bos>why?\""
+        ),
+        (
+            "gloss.enqueue_caption_box('https://e.org', '{0.1,0.2,0.5}')",
+            "a box is y1,x1,y2,x2, fractions of the height and the width such as 0.1,0.2,0.9,0.8, not \"0.1,0.2,0.5\""
+        ),
+        (
+            "gloss.enqueue_caption_box('https://e.org', '{0.1,0.2,0.5,null}')",
+            "a box is y1,x1,y2,x2, fractions of the height and the width such as 0.1,0.2,0.9,0.8, not \"0.1,0.2,0.5,null\""
+        ),
+        (
+            "gloss.enqueue_detect('https://e.org', array(select repeat('x', 97) from generate_series(1, 21)))",
+            "21 things have 2097 characters together; at most 2000 are taken: divide them among several jobs"
         ),
         (
             "gloss.enqueue_vqa('https://e.org', repeat('x', 2001))",
             "a prompt has 2001 characters; at most 2000 are taken"
         ),
-        ("gloss.enqueue_detect('https://e.org', '{}')", "detect needs 1 to 32 things, not 0"),
+        ("gloss.enqueue_detect('https://e.org', '{}')", "detect needs 1 to 500 things, not 0"),
         ("gloss.enqueue_detect('https://e.org', array['a;b'])", "the name of a thing contains a semicolon: a;b"),
         ("gloss.enqueue_multiview('o', '{}')", "there is no image URL"),
         (

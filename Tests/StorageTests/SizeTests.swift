@@ -11,7 +11,7 @@ import Testing
     /// Refused by gloss itself.
     static let refused: [(sql: String, words: String)] = [
         ("select gloss.enqueue_vqa('\(url)', repeat('x', 10000000))", "a prompt has 10000000 characters; at most 2000"),
-        ("select gloss.enqueue_vqa('\(url)', E'two\\nlines')", "a prompt contains a line break"),
+        ("select gloss.enqueue_vqa('\(url)', E'two\\rlines')", "a prompt contains a control character"),
         (
             "select gloss.enqueue_caption('\(url)', key => repeat('k', 10000000))",
             "the key is longer than 512 characters"
@@ -45,14 +45,14 @@ import Testing
         ),
         (
             "select gloss.enqueue_detect('\(url)', array(select 'cat' from generate_series(1, 1000000)))",
-            "detect needs 1 to 32 things, not 1000000"
+            "detect needs 1 to 500 things, not 1000000"
         ),
         ("select gloss.enqueue_multiview('o', array[['\(url)'], ['\(url)']])", "image_urls must be a plain list"),
         ("select gloss.enqueue_multiview('o', '[0:0]={\(url)}')", "image_urls must be a plain list"),
         ("select gloss.enqueue_multiview('o', array['\(url)'], array[['a', 'b']])", "texts must be a plain list"),
         (
             "select gloss.enqueue_json(jsonb_build_object('task', repeat('t', 10000000)))",
-            "task must be caption, detect, multiview, segment, vqa, not "
+            "task must be caption, detect, multiview, ocr, question, segment, vqa, not "
         ),
         (
             """

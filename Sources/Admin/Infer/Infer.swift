@@ -31,7 +31,7 @@ struct Infer: ParsableCommand {
             "The model's folder (config.json, safetensors, tokenizer.model or tokenizer.json), or what glossctl pack made of it.",
             valueName: "path"), completion: .file())
     var model: String
-    @Option(help: "The prompt, without a line break.")
+    @Option(help: "The prompt, without the line break at its end.")
     var prompt: String
     @Option(help: "The most tokens of a response, the end token included.")
     var maxTokens = 64
@@ -72,6 +72,9 @@ struct Infer: ParsableCommand {
     var images: [String]
 
     func validate() throws {
+        if let problem = PromptText.problem(PromptText.trimmed(prompt)) {
+            throw ValidationError("The prompt \(problem).")
+        }
         if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more, not \(threads).") }
         if score != nil && samples != 1 { throw ValidationError("--score and --samples exclude each other.") }
     }
@@ -84,6 +87,9 @@ struct Infer: ParsableCommand {
         }
     }
 
+    /// The prompt without outer blanks.
+    private var asked: String { PromptText.trimmed(prompt) }
+
     private func infer() throws {
         let decoded = try images.map(LocalImage.decode)
         let model = try PaliGemma(
@@ -94,7 +100,7 @@ struct Infer: ParsableCommand {
         if let dumpStages { try dump(model, pixels, to: dumpStages) }
         let responses = try responses(model, model.embedImages(pixels))
         let masks = try maskDecoder.map { try VAEMaskDecoder(contentsOf: URL(filePath: $0)) }
-        let things = DetectionParser.things(askedBy: prompt)
+        let things = DetectionParser.things(askedBy: asked)
         let boxes = responses.map { response in
             DetectionParser(model.vocabulary).parse(response, things: things).findings.masked(by: masks) { index in
                 decoded.indices.contains(index) ? (decoded[index].height, decoded[index].width) : nil
@@ -111,17 +117,17 @@ struct Infer: ParsableCommand {
     }
 
     private func responses(_ model: PaliGemma, _ images: [ImageTokens]) throws -> [Generation] {
-        if let score { return [try model.score(images: images, prompt: prompt, suffix: score)] }
+        if let score { return [try model.score(images: images, prompt: asked, suffix: score)] }
         let settings = DecodeSettings(
             maxTokens: maxTokens, samples: samples, temperature: temperature ?? (samples > 1 ? 1 : 0), topK: topK,
             topP: topP, seed: seed)
-        let request = GenerationRequest(images: images, prompt: prompt, settings: settings)
+        let request = GenerationRequest(images: images, prompt: asked, settings: settings)
         return try model.generate([request]).flatMap { try $0.get() }
     }
 
     private func dump(_ model: PaliGemma, _ pixels: [PixelValues], to path: String) throws {
         do {
-            try model.writeStages(images: pixels, prompt: prompt, to: URL(filePath: path))
+            try model.writeStages(images: pixels, prompt: asked, to: URL(filePath: path))
         } catch let error as InferenceError {
             throw error
         } catch {

@@ -82,7 +82,7 @@ enum PageAssets {
         .overlay.focus rect:not(.on), .overlay.focus .tag:not(.on) { opacity: .15; }
         .overlay rect.on { fill: hsl(var(--h) 90% 55% / .28); stroke-width: 4; }
         .body { display: grid; gap: 10px; padding: 14px 16px 12px; }
-        .caption { font-size: 16px; line-height: 1.4; overflow-wrap: anywhere; }
+        .caption { font-size: 16px; line-height: 1.4; overflow-wrap: anywhere; white-space: pre-line; }
         .caption + .score { margin-top: -8px; }
         .score { color: var(--faint); font-size: 12px; font-variant-numeric: tabular-nums; }
         .qa { display: grid; gap: 8px; }

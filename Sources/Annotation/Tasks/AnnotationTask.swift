@@ -3,7 +3,7 @@ public struct PromptStyle: Hashable, Sendable {
     /// Its name: what a user writes.
     public let name: String
     /// The prompt: `{language}` stands for the language, `{text}` for a text (one prompt a text), `{texts}` for all
-    /// texts, joined.
+    /// texts, joined, `{box}` for the locations of a text that is a box, `y1,x1,y2,x2` in fractions.
     public let template: String
     /// How many texts it takes.
     public let textCount: ClosedRange<Int>
@@ -20,6 +20,9 @@ public struct PromptStyle: Hashable, Sendable {
         let base = Self.replacing("{language}", in: template, with: language)
         if base.contains("{texts}") {
             return [Self.replacing("{texts}", in: base, with: texts.joined(separator: " ; "))]
+        }
+        if base.contains("{box}") {
+            return texts.map { Self.replacing("{box}", in: base, with: PromptText.locations($0)) }
         }
         return base.contains("{text}") ? texts.map { Self.replacing("{text}", in: base, with: $0) } : [base]
     }

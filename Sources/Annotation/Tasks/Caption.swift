@@ -12,7 +12,7 @@ struct CaptionTask: AnnotationTask {
         PromptStyle("caption", "caption {language}", textCount: 0...0),
         PromptStyle("cap", "cap {language}", textCount: 0...0),
         PromptStyle("describe", "describe {language}", textCount: 0...0),
-        PromptStyle("ocr", "ocr", textCount: 0...0),
+        PromptStyle("box", "caption {box}", textCount: 1...1),
         PromptStyle("raw", "{text}", textCount: 1...1),
     ]
     let textNoun: String? = nil

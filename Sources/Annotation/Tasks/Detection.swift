@@ -9,7 +9,8 @@ struct DetectionTask: AnnotationTask {
     let summary = "Find things in an image and give their boxes."
     let title = "Detections"
     let styles = [
-        PromptStyle("detect", "detect {texts}", textCount: 1...32),
+        PromptStyle("detect", "detect {texts}", textCount: 1...500),
+        PromptStyle("bare", "{text}", textCount: 1...1),
         PromptStyle("raw", "{text}", textCount: 1...1),
     ]
     let textNoun: String? = "thing"

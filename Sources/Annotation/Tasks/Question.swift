@@ -10,6 +10,7 @@ struct QuestionTask: AnnotationTask {
     let title = "Answers"
     let styles = [
         PromptStyle("answer", "answer {language} {text}", textCount: 1...1),
+        PromptStyle("bare", "{text}", textCount: 1...1),
         PromptStyle("raw", "{text}", textCount: 1...1),
     ]
     let textNoun: String? = "question"
