@@ -109,6 +109,8 @@ class Checker:
             return f"{outcome} though it had been cancelled"
         if template.startswith("poison"):
             fine = outcome == "dead: poison" and rescues == "3"
+            # All views of an object may end at once, and then none is kept.
+            fine = fine or template == "poison-object" and outcome == "done" and rescues == "0"
             return None if fine else f"poisonous, but {outcome} after {rescues} rescues"
         if outcome == "dead: poison":
             return None  # judged by its rescues

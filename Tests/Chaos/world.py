@@ -207,8 +207,8 @@ class World:
     # Watching
 
     def begun(self, daemon, call, jobs):
-        """A daemon's engine begins jobs, or keeps a view of one. The poisonous kill it: at once, or, objects, when a view
-        is kept, as long as one is left."""
+        """A daemon's engine begins jobs, or keeps a view of one. The poisonous kill it: at once, or, objects, the
+        first time, when a view is kept."""
         if not self.ledger.has_poison():
             return
         # It computes nothing while we ask.
@@ -219,7 +219,7 @@ class World:
         except self.AWAY:
             found = []
         for template, rescues in found:
-            if template == "poison" or call == "checkpoint" or int(rescues) > 1:
+            if template == "poison" or call == "checkpoint" or int(rescues) > 0:
                 return daemon.kill("poison")
         daemon.signal(signal.SIGCONT)
         if time.monotonic() - began > 0.5:
