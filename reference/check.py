@@ -105,6 +105,14 @@ def check_model(root):
         d.add("greedy texts that differ", text_of(tokenizer, tokens) != case["greedy"]["text"])
         d.add("greedy log-probabilities", apart(logprobs, case["greedy"]["logprobs"][:len(logprobs)]))
         d.add("scores of a suffix", apart(model.score(ids, seen, case["score"]["suffix_ids"]), case["score"]["logprobs"]))
+    if os.path.exists(f"{root}/golden/cases_none.json"):
+        other = PaliGemma(config, load_weights(f"{root}/model"))
+        other.window = None
+        for case in load(f"{root}/golden/cases_none.json")["cases"]:
+            seen, ids = np.concatenate([features[n] for n in case["images"]]), case["input_ids"]
+            tokens, logprobs = other.greedy(ids, seen, golden["limit"])
+            d.add("greedy answers that differ, no window", tokens != case["greedy"]["ids"])
+            d.add("greedy log-probabilities, no window", apart(logprobs, case["greedy"]["logprobs"][:len(logprobs)]))
     trace, first = {}, golden["cases"][0]
     values = images[f"{first['images'][0]}/pixel_values"]
     model.prefill(first["input_ids"], model.image_features(values, trace), trace=trace)
@@ -120,7 +128,8 @@ def check_model(root):
 
 def main():
     root = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "..", "Tests", "Fixtures")
-    good = [check_images(f"{root}/images"), check_model(f"{root}/tiny"), check_model(f"{root}/tiny2")]
+    good = [check_images(f"{root}/images"), check_model(f"{root}/tiny"), check_model(f"{root}/tiny2"),
+            check_model(f"{root}/tiny3")]
     print("all agree" if all(good) else "TOO FAR APART")
     return 0 if all(good) else 1
 

@@ -14,6 +14,10 @@ DIMS = {
                  width=64, layers=2, heads=4, kv_heads=1, head_dim=32, mlp=128, base_vocab=576),
     "tiny2": dict(vision_width=48, vision_layers=3, vision_heads=3, vision_mlp=100, patch=14, image=70,
                   width=72, layers=3, heads=6, kv_heads=2, head_dim=16, mlp=120, base_vocab=512),
+    # PaliGemma 2. The caps and the window are so small that they change the logits.
+    "tiny3": dict(vision_width=48, vision_layers=1, vision_heads=2, vision_mlp=80, patch=14, image=56,
+                  width=60, layers=3, heads=4, kv_heads=2, head_dim=24, mlp=88, base_vocab=448,
+                  query_scalar=15, attention_cap=5.0, logit_cap=10.0, window=12),
 }
 
 
@@ -54,6 +58,10 @@ def make_model(seed, dims, pieces):
                 num_key_value_heads=dims["kv_heads"], head_dim=dims["head_dim"], vocab_size=vocab,
                 max_position_embeddings=8192, rms_norm_eps=1e-6, hidden_act="gelu_pytorch_tanh",
                 pad_token_id=0, eos_token_id=1, bos_token_id=2)
+    if "window" in dims:
+        text.update(model_type="gemma2", hidden_activation=text.pop("hidden_act"), sliding_window=dims["window"],
+                    query_pre_attn_scalar=dims["query_scalar"], attn_logit_softcapping=dims["attention_cap"],
+                    final_logit_softcapping=dims["logit_cap"])
     vision = dict(model_type="siglip_vision_model", hidden_size=dims["vision_width"], layer_norm_eps=1e-6,
                   intermediate_size=dims["vision_mlp"], num_hidden_layers=dims["vision_layers"],
                   num_attention_heads=dims["vision_heads"], patch_size=dims["patch"], image_size=dims["image"],

@@ -10,6 +10,7 @@ model has
                        weights of tiny: bf16/CASE/last_logits, f16/CASE/last_logits
   layers.safetensors   hidden states of one case: vision/0…, vision/post_layernorm, text/0… (the last one normed)
   cases.json           prompts and ids; greedy ids, log-probabilities and margins; a scored suffix
+  cases_none.json      PaliGemma 2: the same of some cases, computed without the window of its sliding layers
   tokenizer.json       strings, their ids, and ids decoded back to text
 """
 import argparse
@@ -31,7 +32,7 @@ from fixture_images import MAIN, make_images, make_resizes, on_white
 from fixture_model import DIMS, make_model, save_model, sentences, tokenizer_bytes, write_json
 from shapes.tokenizer import save_processor
 
-SEEDS = {"images": 11, "tiny": 21, "tiny2": 22}
+SEEDS = {"images": 11, "tiny": 21, "tiny2": 22, "tiny3": 23}
 NEW_TOKENS = 12
 BOX = "<loc0100><loc0200><loc0700><loc0899>"
 PROMPTS = [("caption en", "a red cube"), ("answer en what is this?", "cat"),
@@ -178,6 +179,11 @@ def write_model(folder, name, pictures, layout):
             for file in ("tokenizer.model", "preprocessor_config.json"):
                 shutil.copy(f"{folder}/model/{file}", f"{target}/{file}")
             arrays[f"{short}/rgb.png|0/last_logits"] = golden.rounded(dtype, ["rgb.png"], PROMPTS[0][0])
+    if "window" in dims:
+        golden.model = make_model(seed, dict(dims, window=dims["window"] + 4096), pieces)
+        none = [golden.case(c["id"], c["images"], c["prompt"], c["score"]["suffix"], {}, full=False) for c in cases[::3]]
+        write_json(f"{folder}/golden/cases_none.json", dict(cases=none))
+        golden.model = model
     put(f"{folder}/golden/prefill.safetensors", arrays)
     put(f"{folder}/golden/layers.safetensors", golden.layers(["rgb.png"], PROMPTS[0][0]), case="rgb.png|0")
     write_json(f"{folder}/golden/cases.json", dict(layout=layout, pieces=pieces, vocabulary=model.config.text_config.vocab_size,
@@ -194,11 +200,12 @@ def main():
     parser.add_argument("--out", default=os.path.join(os.path.dirname(__file__), "..", "Tests", "Fixtures"))
     out = parser.parse_args().out
     torch.set_num_threads(1)
-    for part in ("images", "tiny", "tiny2"):
+    for part in ("images", "tiny", "tiny2", "tiny3"):
         shutil.rmtree(f"{out}/{part}", ignore_errors=True)
     pictures = write_images(f"{out}/images")
     write_model(f"{out}/tiny", "tiny", pictures, "published")
     write_model(f"{out}/tiny2", "tiny2", pictures, "memory of 5")
+    write_model(f"{out}/tiny3", "tiny3", pictures, "saved by 5")
 
 
 if __name__ == "__main__":

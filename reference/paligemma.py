@@ -1,4 +1,4 @@
-"""PaliGemma in plain numpy (f32): both towers, prefill, greedy decoding and scoring. Written to be read.
+"""PaliGemma and PaliGemma 2 in plain numpy (f32): both towers, prefill, greedy decoding and scoring. Written to be read.
 
     from checkpoint import load_weights
     model = PaliGemma(config, load_weights(folder))
@@ -28,6 +28,10 @@ def rms_norm(x, weight, eps):
     return x / np.sqrt((x * x).mean(-1, keepdims=True, dtype=F32) + F32(eps)) * (1 + weight)
 
 
+def soft_cap(x, cap):
+    return np.tanh(x / F32(cap)) * F32(cap)
+
+
 def softmax(x):
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
@@ -48,6 +52,14 @@ class PaliGemma:
         self.head_dim, self.eps = text.get("head_dim", 256), text.get("rms_norm_eps", 1e-6)
         theta = text.get("rope_theta") or text.get("rope_parameters", {}).get("rope_theta", 10000.0)
         self.frequencies = (1.0 / theta ** (np.arange(0, self.head_dim, 2, dtype=F32) / F32(self.head_dim))).astype(F32)
+        # Gemma 2: norms behind attention and MLP, bounds of scores and logits, a window in every second layer.
+        self.second = text["model_type"] == "gemma2"
+        scalar = text["query_pre_attn_scalar"] if self.second else self.head_dim
+        self.scale = scalar ** -0.5
+        self.attention_cap = text["attn_logit_softcapping"] if self.second else None
+        self.logit_cap = text["final_logit_softcapping"] if self.second else None
+        self.window = text["sliding_window"] if self.second else None
+        self.sliding = [kind == "sliding_attention" for kind in text["layer_types"]] if self.second else []
         self.vision_width, self.vision_layers = vision["hidden_size"], vision["num_hidden_layers"]
         self.vision_heads, self.vision_eps = vision["num_attention_heads"], vision.get("layer_norm_eps", 1e-6)
         self.patch, self.image = vision["patch_size"], vision["image_size"]
@@ -90,9 +102,16 @@ class PaliGemma:
         a, b = np.split(x, 2, -1)
         return np.concatenate([a * np.cos(angle) - b * np.sin(angle), b * np.cos(angle) + a * np.sin(angle)], -1)
 
-    def decoder(self, x, positions, allowed, cache, trace=None):
-        """Runs Gemma over new rows x (T, width) with the mask allowed (T, past + T). Appends keys and values to
-        `cache`."""
+    def windowed(self, allowed, prefix):
+        """The mask of a sliding layer: what follows the prefix sees its last `window` tokens. The rows of `allowed` are
+        the last ones of the sequence, and `prefix` tokens come first in it."""
+        count, total = allowed.shape
+        i, j = np.arange(total - count, total)[:, None], np.arange(total)[None]
+        return allowed & ((i < prefix) | (j > i - self.window))
+
+    def decoder(self, x, positions, allowed, prefix, cache, trace=None):
+        """Runs the decoder over new rows x (T, width) with the mask allowed (T, past + T). `prefix` tokens see each
+        other. Appends keys and values to `cache`."""
         trace, w, count = {} if trace is None else trace, self.weights, len(x)
         trace["text/0"] = x
         for i in range(self.layers):
@@ -105,13 +124,23 @@ class PaliGemma:
                 k, v = np.concatenate([cache[i][0], k]), np.concatenate([cache[i][1], v])
             cache[i] = (k, v)
             k, v = (np.repeat(a, self.heads // self.kv_heads, 1) for a in (k, v))  # query head j: key head j // group
-            scores = np.einsum("thd,shd->hts", q, k, optimize=True) * F32(self.head_dim ** -0.5)
-            scores = np.where(allowed[None], scores, F32(-np.inf))
+            scores = np.einsum("thd,shd->hts", q, k, optimize=True) * F32(self.scale)
+            if self.attention_cap:
+                scores = soft_cap(scores, self.attention_cap)
+            mask = self.windowed(allowed, prefix) if self.window and self.sliding[i] else allowed
+            scores = np.where(mask[None], scores, F32(-np.inf))
             mixed = np.einsum("hts,shd->thd", softmax(scores), v, optimize=True).reshape(count, -1)
-            x = x + self.linear(mixed, p + "self_attn.o_proj")
-            h = rms_norm(x, w[p + "post_attention_layernorm.weight"], self.eps)
+            mixed = self.linear(mixed, p + "self_attn.o_proj")
+            if self.second:
+                mixed = rms_norm(mixed, w[p + "post_attention_layernorm.weight"], self.eps)
+            x = x + mixed
+            before = "pre_feedforward_layernorm" if self.second else "post_attention_layernorm"
+            h = rms_norm(x, w[f"{p}{before}.weight"], self.eps)
             gate = gelu_tanh(self.linear(h, p + "mlp.gate_proj"))
-            x = x + self.linear(gate * self.linear(h, p + "mlp.up_proj"), p + "mlp.down_proj")
+            h = self.linear(gate * self.linear(h, p + "mlp.up_proj"), p + "mlp.down_proj")
+            if self.second:
+                h = rms_norm(h, w[p + "post_feedforward_layernorm.weight"], self.eps)
+            x = x + h
             trace[f"text/{i + 1}"] = x
         x = trace[f"text/{self.layers}"] = rms_norm(x, w["language_model.norm.weight"], self.eps)
         return x
@@ -123,7 +152,8 @@ class PaliGemma:
         return x
 
     def logits(self, hidden):
-        return hidden @ self.weights["language_model.embed_tokens.weight"].T
+        logits = hidden @ self.weights["language_model.embed_tokens.weight"].T
+        return soft_cap(logits, self.logit_cap) if self.logit_cap else logits
 
     def prefill(self, ids, features, prefix=None, trace=None):
         """(logits of every position, cache). Attention is full within the first `prefix` ids (default: all) and
@@ -133,7 +163,7 @@ class PaliGemma:
         i, j = np.arange(count)[:, None], np.arange(count)[None]
         allowed = (j <= i) | ((i < prefix) & (j < prefix))
         cache = [None] * self.layers
-        hidden = self.decoder(self.embed(ids, features), np.arange(count), allowed, cache, trace)
+        hidden = self.decoder(self.embed(ids, features), np.arange(count), allowed, prefix, cache, trace)
         return self.logits(hidden), cache
 
     def greedy(self, ids, features, limit):
@@ -146,7 +176,7 @@ class PaliGemma:
             if token == EOS or n == limit - 1:
                 break
             at = len(ids) + n
-            hidden = self.decoder(self.embed([token]), np.array([at]), np.ones((1, at + 1), bool), cache)
+            hidden = self.decoder(self.embed([token]), np.array([at]), np.ones((1, at + 1), bool), len(ids), cache)
             row = self.logits(hidden)[0]
         return tokens, logprobs
 

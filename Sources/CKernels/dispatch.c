@@ -14,7 +14,9 @@
                                float *);                                                                               \
     void gloss_##isa##_rotate(float *, int64_t);                                                                       \
     void gloss_##isa##_rope(float *, int64_t, int64_t, const float *, const float *);                                  \
-    float gloss_##isa##_softmax(const float *, int64_t, int64_t, int64_t, float, void *, gloss_dtype, int64_t);        \
+    void gloss_##isa##_add_rms_norm(const float *, const float *, float, float *, int64_t, int64_t);                   \
+    void gloss_##isa##_soft_cap(float *, int64_t, float, float);                                                       \
+    float gloss_##isa##_softmax(const float *, gloss_range, gloss_range, float, void *, gloss_dtype, int64_t);         \
     int64_t gloss_##isa##_argmax(const float *, int64_t);                                                              \
     double gloss_##isa##_log_sum_exp(const float *, int64_t);                                                          \
     double gloss_##isa##_exp_weights(const float *, double, float *, int64_t);                                         \
@@ -124,9 +126,15 @@ void gloss_rotate(gloss_isa isa, float *x, int64_t d) { DISPATCH(rotate(x, d)) }
 void gloss_rope(gloss_isa isa, float *x, int64_t heads, int64_t head_dim, const float *cosines, const float *sines) {
     DISPATCH(rope(x, heads, head_dim, cosines, sines))
 }
-float gloss_softmax(gloss_isa isa, const float *x, int64_t n, int64_t second, int64_t m, float scale, void *out,
+void gloss_add_rms_norm(gloss_isa isa, const float *x, const float *w, float eps, float *y, int64_t rows, int64_t d) {
+    DISPATCH(add_rms_norm(x, w, eps, y, rows, d))
+}
+void gloss_soft_cap(gloss_isa isa, float *x, int64_t n, float scale, float cap) {
+    DISPATCH(soft_cap(x, n, scale, cap))
+}
+float gloss_softmax(gloss_isa isa, const float *x, gloss_range a, gloss_range b, float scale, void *out,
                     gloss_dtype type, int64_t width) {
-    DISPATCH(softmax(x, n, second, m, scale, out, type, width))
+    DISPATCH(softmax(x, a, b, scale, out, type, width))
 }
 int64_t gloss_argmax(gloss_isa isa, const float *x, int64_t n) { DISPATCH(argmax(x, n)) }
 double gloss_log_sum_exp(gloss_isa isa, const float *x, int64_t n) { DISPATCH(log_sum_exp(x, n)) }

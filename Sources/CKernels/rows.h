@@ -181,6 +181,24 @@ void NAME(rms_norm)(const float *x, const float *w, float eps, const gloss_targe
         ROW_TARGET(load_n(x + i, d - i) * splat(scale) * (splat(1.0f) + load_n(w + i, d - i)))
     }
 }
+void NAME(add_rms_norm)(const float *x, const float *w, float eps, float *y, int64_t rows, int64_t d) {
+    for (int64_t r = 0; r < rows; r++, x += d, y += d) {
+        v16 s = splat(0);
+        for (int64_t i = 0; i < d; i += 16) {
+            v16 v = load_n(x + i, d - i);
+            s = FMA(v, v, s);
+        }
+        float scale = 1.0f / sqrtf(sum(s) / (float)d + eps);
+        for (int64_t i = 0; i < d; i += 16) {
+            v16 normed = load_n(x + i, d - i) * splat(scale) * (splat(1.0f) + load_n(w + i, d - i));
+            store_n(y + i, load_n(y + i, d - i) + normed, d - i);
+        }
+    }
+}
+void NAME(soft_cap)(float *x, int64_t n, float scale, float cap) {
+    for (int64_t i = 0; i < n; i += 16)
+        store_n(x + i, splat(cap) * tanh16(load_n(x + i, n - i) * splat(scale / cap)), n - i);
+}
 void NAME(rope)(float *x, int64_t heads, int64_t head_dim, const float *cosines, const float *sines) {
     int64_t half = head_dim / 2;
     for (int64_t h = 0; h < heads; h++, x += head_dim)
@@ -215,14 +233,16 @@ INLINE v16 row_exp(v16 s, const float *x, int64_t n, float top, float scale, voi
     }
     return s;
 }
-float NAME(softmax)(const float *x, int64_t n, int64_t second, int64_t m, float scale, void *out, gloss_dtype type,
+float NAME(softmax)(const float *x, gloss_range a, gloss_range b, float scale, void *out, gloss_dtype type,
                     int64_t width) {
-    int64_t size = type == GLOSS_BF16 ? 2 : 4;
-    float top = largest(row_max(row_max(splat(-INFINITY), x, n), x + second, m));
-    v16 s = row_exp(splat(0), x, n, top, scale, out, type);
-    memset((char *)out + n * size, 0, (size_t)((second - n) * size));
-    s = row_exp(s, x + second, m, top, scale, (char *)out + second * size, type);
-    memset((char *)out + (second + m) * size, 0, (size_t)((width - second - m) * size));
+    const int64_t size = type == GLOSS_BF16 ? 2 : 4, n = a.end - a.first, m = b.end - b.first;
+    char *y = out;
+    float top = largest(row_max(row_max(splat(-INFINITY), x + a.first, n), x + b.first, m));
+    memset(y, 0, (size_t)(a.first * size));
+    v16 s = row_exp(splat(0), x + a.first, n, top, scale, y + a.first * size, type);
+    memset(y + a.end * size, 0, (size_t)((b.first - a.end) * size));
+    s = row_exp(s, x + b.first, m, top, scale, y + b.first * size, type);
+    memset(y + b.end * size, 0, (size_t)((width - b.end) * size));
     return 1.0f / sum(s);
 }
 

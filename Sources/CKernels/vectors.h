@@ -82,6 +82,18 @@ INLINE v16 exp16(v16 x) {
     v16 y = exp_within(at_least(at_most(x, 88.0f), -87.3f));
     return (v16)((i16)y & (x >= splat(-87.3f)));
 }
+// tanh, by Cephes' tanhf: a polynomial up to 0.625, 1 − 2 / (exp(2x) + 1) beyond. 2 ulp.
+INLINE v16 tanh16(v16 x) {
+    v16 size = (v16)((i16)x & 0x7fffffff), z = x * x;
+    v16 p = splat(-5.70498872745e-3f);
+    p = FMA(p, z, splat(2.06390887954e-2f));
+    p = FMA(p, z, splat(-5.37397155531e-2f));
+    p = FMA(p, z, splat(1.33314422036e-1f));
+    p = FMA(p, z, splat(-3.33332819422e-1f));
+    p = FMA(p * z, x, x);
+    v16 far = splat(1.0f) - splat(2.0f) / (splat(1.0f) + exp_within(at_most(size + size, 88.0f)));
+    return either(size > splat(0.625f), (v16)((i16)far | ((i16)x & (int32_t)0x80000000)), p);
+}
 // x · (1 + tanh(u)) / 2 = x / (1 + exp(−2u)), u = sqrt(2/π) (x + 0.044715 x³).
 INLINE v16 gelu16(v16 x) {
     v16 exponent = x * FMA(x * x, splat(-2 * 0.79788456080286536f * 0.044715f), splat(-2 * 0.79788456080286536f));

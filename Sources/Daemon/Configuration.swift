@@ -15,6 +15,8 @@ struct DaemonConfiguration: Sendable {
     var modelName = ""
     /// nil: as the model is stored.
     var precision: Precision?
+    /// What the model's files leave open.
+    var options = LoadOptions()
     var threads = 0
     /// Where to compute; empty: wherever the process may run.
     var cpus: [Int] = []
@@ -38,7 +40,7 @@ struct DaemonConfiguration: Sendable {
 
     /// The keys of the file, dotted.
     static let keys: Set<String> = [
-        "database", "model", "model_name", "precision", "threads", "cpus", "max_jobs", "claim_ahead_seconds",
+        "database", "model", "model_name", "precision", "window", "threads", "cpus", "max_jobs", "claim_ahead_seconds",
         "kv_cache_mb",
         "image_cache_mb",
         "poll_seconds", "heartbeat_seconds", "rescue_seconds", "drain_seconds", "log_level", "health.address",
@@ -78,6 +80,11 @@ struct DaemonConfiguration: Sendable {
             let known = Precision.allCases.map(\.rawValue).joined(separator: ", ")
             throw reader.error("precision", "is \(arithmetic), expected auto, \(known)")
         }
+        let window = try await reader.string("window", options.window.rawValue)
+        guard let known = LoadOptions.Window(rawValue: window) else {
+            throw reader.error("window", "is \(window), expected model or none")
+        }
+        options.window = known
         threads = try await reader.integer("threads", threads, 0...1024)
         cpus = try await reader.cpus("cpus")
         maxJobs = try await reader.integer("max_jobs", maxJobs, 1...1024)

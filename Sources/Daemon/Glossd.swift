@@ -109,7 +109,7 @@ struct Glossd: AsyncParsableCommand {
     ) async throws -> PaliGemma {
         Systemd.notify(status: metrics.statusLine)
         let folder = URL(filePath: configuration.model)
-        let precision = configuration.precision
+        let (precision, options) = (configuration.precision, configuration.options)
         let cpus = configuration.cpus
         let threads = configuration.threads == 0 ? Processors.threadCount(cpus: cpus) : configuration.threads
         let start = ContinuousClock.now
@@ -117,7 +117,8 @@ struct Glossd: AsyncParsableCommand {
             DispatchQueue.global().async {
                 continuation.resume(
                     returning: Result { () throws(InferenceError) in
-                        try PaliGemma(contentsOf: folder, precision: precision, threads: threads, cpus: cpus)
+                        try PaliGemma(
+                            contentsOf: folder, precision: precision, options: options, threads: threads, cpus: cpus)
                     })
             }
         }

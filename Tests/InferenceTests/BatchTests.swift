@@ -7,27 +7,35 @@ import Testing
 
 /// A job alone and in any batch; the cached path and its slow twin; threads and instruction sets.
 @Suite struct BatchTests {
-    private let golden: Golden
-    private let model: PaliGemma
-    private let requests: [GenerationRequest]
+    /// PaliGemma and PaliGemma 2.
+    static let sets = ["tiny2", "tiny3"]
 
-    init() throws {
-        golden = try Golden(Golden.fixtures.appending(path: "tiny2"))
-        model = try golden.model()
-        var requests: [GenerationRequest] = []
-        for (index, example) in golden.cases.enumerated() {
-            let images = try model.embedImages(golden.pixels(example.images, model))
-            let sampled = index % 2 == 1
-            let settings = DecodeSettings(
-                maxTokens: 3 + index % 9, samples: sampled ? 1 + index % 5 : 1, temperature: sampled ? 0.9 : 0,
-                topK: index % 3 == 1 ? 40 : 0, topP: index % 4 == 1 ? 0.9 : 1, seed: UInt64(index / 3))
-            requests.append(GenerationRequest(images: images, prompt: example.prompt, settings: settings))
+    /// A model, and requests of many kinds about its images.
+    private struct Subject {
+        let golden: Golden
+        let model: PaliGemma
+        let requests: [GenerationRequest]
+
+        init(_ set: String) throws {
+            golden = try Golden(Golden.fixtures.appending(path: set))
+            model = try golden.model()
+            var requests: [GenerationRequest] = []
+            for (index, example) in golden.cases.enumerated() {
+                let images = try model.embedImages(golden.pixels(example.images, model))
+                let sampled = index % 2 == 1
+                let settings = DecodeSettings(
+                    maxTokens: 3 + index % 9, samples: sampled ? 1 + index % 5 : 1, temperature: sampled ? 0.9 : 0,
+                    topK: index % 3 == 1 ? 40 : 0, topP: index % 4 == 1 ? 0.9 : 1, seed: UInt64(index / 3))
+                requests.append(GenerationRequest(images: images, prompt: example.prompt, settings: settings))
+            }
+            self.requests = requests
         }
-        self.requests = requests
     }
 
-    @Test(arguments: Precision.allCases) func anyBatchGivesTheSameBits(precision: Precision) throws {
-        let model = try golden.model(precision: precision)
+    @Test(arguments: sets, Precision.allCases)
+    func anyBatchGivesTheSameBits(set: String, precision: Precision) throws {
+        let subject = try Subject(set)
+        let (requests, model) = (subject.requests, try subject.golden.model(precision: precision))
         let alone = try requests.map { try model.generate([$0])[0].get() }
         let together = try model.generate(requests).map { try $0.get() }
         #expect(together == alone)
@@ -40,13 +48,16 @@ import Testing
     }
 
     @Test(arguments: Precision.allCases) func imagesAreIndependentToo(precision: Precision) throws {
+        let golden = try Golden(Golden.fixtures.appending(path: "tiny2"))
         let model = try golden.model(precision: precision)
         let pixels = golden.pixels(Array(Set(golden.cases.flatMap(\.images))).sorted(), model)
         #expect(try model.embedImages(pixels) == pixels.map { try model.embedImages([$0])[0] })
     }
 
-    @Test func theCacheChangesNothingButRounding() throws {
-        for request in requests {
+    @Test(arguments: sets) func theCacheChangesNothingButRounding(set: String) throws {
+        let subject = try Subject(set)
+        let model = subject.model
+        for request in subject.requests {
             let cached = try model.generate([request])[0].get()
             let slow = try model.generateUncached(request)
             #expect(cached.map(\.tokens) == slow.map(\.tokens))
@@ -56,9 +67,11 @@ import Testing
         }
     }
 
-    @Test func scoringAnAnswerGivesItsLogProbabilities() throws {
+    @Test(arguments: sets) func scoringAnAnswerGivesItsLogProbabilities(set: String) throws {
+        let subject = try Subject(set)
+        let model = subject.model
         var lengths: [Int] = []
-        for request in requests {
+        for request in subject.requests {
             let settings = DecodeSettings(maxTokens: 12, samples: 8, temperature: 1, seed: 5)
             let sampled = GenerationRequest(images: request.images, prompt: request.prompt, settings: settings)
             // Text is scored: of answers that have ended, those whose text is read as the tokens that it was made of.
@@ -73,8 +86,10 @@ import Testing
         #expect(lengths.count > 10 && lengths.max()! > 2)
     }
 
-    @Test(arguments: Precision.allCases)
-    func everyInstructionSetAndThreadCountGivesTheSameBits(precision: Precision) throws {
+    @Test(arguments: sets, Precision.allCases)
+    func everyInstructionSetAndThreadCountGivesTheSameBits(set: String, precision: Precision) throws {
+        let subject = try Subject(set)
+        let (golden, requests) = (subject.golden, subject.requests)
         let expected = try golden.model(precision: precision).generate(requests).map { try $0.get() }
         for isa in [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT, GLOSS_AMX]
         where isa.rawValue <= gloss_best_isa().rawValue {
@@ -94,6 +109,7 @@ import Testing
         let exact = try PaliGemma(contentsOf: shapes, precision: .f32)
         let other = try PaliGemma(contentsOf: shapes, precision: precision)
         var differences: [Double] = []
+        let golden = try Golden(Golden.fixtures.appending(path: "tiny2"))
         for name in golden.imageNames where golden.rgb(name) != nil {
             let pixels = golden.pixels([name], exact)
             let (before, after) = try (exact.embedImages(pixels), other.embedImages(pixels))
@@ -109,8 +125,24 @@ import Testing
         #expect(differences.max()! < largest)
     }
 
+    /// A random PaliGemma 2, whose f32 weights are rounded, too: mean and largest |Δ log-probability| of a scored token.
+    @Test(arguments: [(Precision.bf16, 0.05, 0.4), (.bf16AMX, 0.05, 0.4), (.int8, 0.25, 1.5)])
+    func lowerPrecisionOfPaliGemma2StaysNear(precision: Precision, mean: Double, largest: Double) throws {
+        let golden = try Golden(Golden.fixtures.appending(path: "tiny3"))
+        let model = try golden.model(precision: precision)
+        var differences: [Double] = []
+        for example in golden.cases {
+            let images = try model.embedImages(golden.pixels(example.images, model))
+            let score = try model.score(images: images, prompt: example.prompt, suffix: example.score.suffix)
+            differences += zip(score.logProbabilities, example.score.logprobs).map { abs($0 - $1) }
+        }
+        #expect(differences.reduce(0, +) / Double(differences.count) < mean)
+        #expect(differences.max()! < largest)
+    }
+
     @Test func oneBadRequestTouchesNoOther() throws {
-        let good = requests[0]
+        let subject = try Subject("tiny2")
+        let (model, good) = (subject.model, subject.requests[0])
         let long = GenerationRequest(
             images: good.images, prompt: String(repeating: "word ", count: 9000), settings: DecodeSettings())
         let wrong = GenerationRequest(images: good.images, prompt: "x", settings: DecodeSettings(topP: 0))
@@ -120,7 +152,31 @@ import Testing
         #expect { try answers[2].get() } throws: { "\($0)".contains("top-p is 0.0") }
     }
 
+    /// Keys and values of a long response lie in several blocks, the last of which is not full.
+    @Test(arguments: sets) func responsesOfSeveralBlocks(set: String) throws {
+        let subject = try Subject(set)
+        let long = subject.requests.prefix(3).enumerated().map { index, request in
+            GenerationRequest(
+                images: request.images, prompt: request.prompt,
+                settings: DecodeSettings(maxTokens: 135 + index, samples: 3, temperature: 3, seed: UInt64(index)))
+        }
+        for precision in [Precision.f32, .bf16] {
+            let model = try subject.golden.model(precision: precision)
+            let alone = try long.map { try model.generate([$0])[0].get() }
+            #expect(alone.joined().contains { $0.tokens.count > 128 })
+            #expect(try model.generate(subject.requests + long).suffix(3).map { try $0.get() } == alone)
+            guard precision == .f32 else { continue }
+            let slow = try model.generateUncached(long[0])
+            #expect(slow.map(\.tokens) == alone[0].map(\.tokens))
+            for (a, b) in zip(slow.flatMap(\.logProbabilities), alone[0].flatMap(\.logProbabilities)) {
+                #expect(abs(a - b) < 1e-4)
+            }
+        }
+    }
+
     @Test func truncationIsSaid() throws {
+        let subject = try Subject("tiny2")
+        let (model, requests) = (subject.model, subject.requests)
         let request = GenerationRequest(
             images: requests[0].images, prompt: requests[0].prompt, settings: DecodeSettings(maxTokens: 1))
         let answer = try model.generate([request])[0].get()[0]

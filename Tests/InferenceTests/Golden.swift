@@ -47,21 +47,30 @@ struct Golden {
         .appending(path: "Fixtures")
 
     init(_ folder: URL) throws {
-        struct Cases: Decodable { let cases: [Case] }
         self.folder = folder
         let golden = folder.appending(path: "golden")
         let decoder = JSONDecoder()
-        cases = try decoder.decode(Cases.self, from: Data(contentsOf: golden.appending(path: "cases.json"))).cases
+        cases = try Self.cases(golden.appending(path: "cases.json"))
         texts = try decoder.decode(Texts.self, from: Data(contentsOf: golden.appending(path: "tokenizer.json")))
         images = try SafeTensorsFile(golden.appending(path: "images.safetensors"))
         prefill = try SafeTensorsFile(golden.appending(path: "prefill.safetensors"))
     }
 
+    private static func cases(_ file: URL) throws -> [Case] {
+        struct Cases: Decodable { let cases: [Case] }
+        return try JSONDecoder().decode(Cases.self, from: Data(contentsOf: file)).cases
+    }
+
+    /// Those of another file.
+    func cases(_ name: String) throws -> [Case] { try Self.cases(folder.appending(path: "golden/\(name).json")) }
+
     /// In f32, the reference's arithmetic, unless told otherwise.
     func model(
-        _ name: String = "model", precision: Precision = .f32, compute: Compute = Compute(threadCount: 2)
+        _ name: String = "model", precision: Precision = .f32, options: LoadOptions = LoadOptions(),
+        compute: Compute = Compute(threadCount: 2)
     ) throws -> PaliGemma {
-        try PaliGemma(contentsOf: folder.appending(path: name), precision: precision, compute: compute)
+        try PaliGemma(
+            contentsOf: folder.appending(path: name), precision: precision, options: options, compute: compute)
     }
 
     var imageNames: [String] {

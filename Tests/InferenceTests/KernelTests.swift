@@ -289,11 +289,13 @@ import Testing
             let results = try instructionSets.map { isa in
                 let out = try Operand(rows: 1, columns: width, type: type)
                 let inverse = gloss_softmax(
-                    isa, x, Int64(first), Int64(start), Int64(second), 0.3, out.base, type, Int64(width))
+                    isa, x, gloss_range(first: Int64(first / 3), end: Int64(first)),
+                    gloss_range(first: Int64(start + second / 4), end: Int64(start + second)), 0.3, out.base, type,
+                    Int64(width))
                 return out.values.map { $0 * inverse }
             }
             #expect(results.allSatisfy { $0 == results[0] })
-            let seen = Array(0..<first) + Array(start..<start + second)
+            let seen = Array(first / 3..<first) + Array(start + second / 4..<start + second)
             let top = seen.map { Double(x[$0]) }.max()!
             let sum = seen.reduce(0) { $0 + exp((Double(x[$1]) - top) * 0.3) }
             for i in 0..<width {
@@ -301,6 +303,40 @@ import Testing
                 #expect(abs(Double(results[0][i]) - exact) < (type == GLOSS_F32 ? 1e-6 : 4e-3))
             }
         }
+    }
+
+    @Test func softCapOverTheWholeRange() {
+        let inputs: [Float] =
+            stride(from: -200, through: 200, by: 0.0371).map { Float($0) }
+            + [0, -0.0, 1e-20, -1e-30, 700 * .leastNonzeroMagnitude, 3e38, -3e38, .infinity, -.infinity, .nan]
+        for (scale, cap) in [(1, 30), (0.0625, 50), (1 / 12, 5)] as [(Float, Float)] {
+            let results = instructionSets.map { isa in
+                var x = inputs
+                gloss_soft_cap(isa, &x, Int64(x.count), scale, cap)
+                return x
+            }
+            #expect(results.allSatisfy { $0.map(\.bitPattern) == results[0].map(\.bitPattern) })
+            for (x, y) in zip(inputs, results[0]) {
+                let exact = Double(cap) * tanh(Double(x) * Double(scale) / Double(cap))
+                #expect(x.isNaN ? y.isNaN : abs(Double(y) - exact) <= 4e-7 * abs(exact) + 1e-43, "\(x)")
+            }
+        }
+    }
+
+    @Test(arguments: [1, 15, 16, 100, 2304]) func addedNorm(d: Int) throws {
+        var noise = Noise(12)
+        let (rows, epsilon) = (3, Float(1e-6))
+        let (x, y, w) = (noise.values(rows * d, scale: 3), noise.values(rows * d), noise.values(d))
+        let results = instructionSets.map { isa in
+            var sum = y
+            gloss_add_rms_norm(isa, x, w, epsilon, &sum, Int64(rows), Int64(d))
+            return sum
+        }
+        #expect(results.allSatisfy { $0 == results[0] })
+        var normed = try Operand(rows: rows, columns: d, type: GLOSS_F32)
+        let compute = Compute(threadCount: 1)
+        compute.rmsNorm(try Matrix(rows: rows, columns: d, values: x), weight: w, epsilon: epsilon, into: &normed)
+        #expect(results[0] == zip(y, normed.values).map(+))
     }
 
     @Test func rowsOfLogits() {

@@ -76,9 +76,9 @@ import Testing
             testDescription: "another model", file: "config.json", change: { $0.swap("\"paligemma\"", "\"llava\"") },
             words: ["model_type is llava", "expected paligemma"]),
         Damage(
-            testDescription: "PaliGemma 2", file: "config.json",
+            testDescription: "Gemma 2's layers without their norms", file: "config.json",
             change: { $0.swap("\"model_type\": \"gemma\"", "\"model_type\": \"gemma2\"") },
-            words: ["gemma2", "not supported"]),
+            words: ["layers.0.pre_feedforward_layernorm.weight", "missing"]),
         Damage(
             testDescription: "negative layers", file: "config.json",
             change: { $0.swap("\"num_hidden_layers\": 2", "\"num_hidden_layers\": -3") },

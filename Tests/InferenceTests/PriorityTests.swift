@@ -140,7 +140,7 @@ import Testing
     }
 
     private func bytes(of query: Scheduler.Query) throws -> Int {
-        model.language.cacheBytes(of: try model.waitingPrefix(of: query))
+        model.keyValues.byteCount(of: try model.waitingPrefix(of: query))
     }
 
     /// A prefix stands where the best of its queries would stand alone, and goes back when that is cancelled.

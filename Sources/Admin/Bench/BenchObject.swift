@@ -13,7 +13,7 @@ struct BenchObject: ParsableCommand {
 
             EXAMPLES
               glossctl bench object --random-weights --config paligemma-3b-224 --dtype bf16
-              glossctl bench object --dtype int8 --json
+              glossctl bench object --config paligemma2-3b-448 --dtype int8 --json
 
             \(ExitStatus.help)
             """)
@@ -23,6 +23,8 @@ struct BenchObject: ParsableCommand {
     var promptTokens = 10
 
     private static let (views, questions, samples, steps) = (8, 4, 5, 4)
+    /// Room of a response's keys and values: they are kept in steps.
+    private static let ownTokens = 64
     /// Rows of one pass, as in the scheduler.
     private static let passRows = 1024
 
@@ -34,7 +36,9 @@ struct BenchObject: ParsableCommand {
     }
 
     func run() throws {
-        let (model, limits) = try options.prepare()
+        let prefixTokens = options.config.configuration.imageTokenCount + promptTokens
+        let (model, limits) = try options.prepare(
+            tokens: Self.views * Self.questions * (prefixTokens + Self.samples * Self.ownTokens))
         Console.note("running it")
         _ = model.embed(images: 1)
         let imageTokens = model.configuration.imageTokenCount
@@ -60,7 +64,7 @@ struct BenchObject: ParsableCommand {
             BenchRow("object", whole, limits), BenchRow("extend, 1 × 1", single, nearby),
         ]
         let answer = Answer(
-            config: options.config.rawValue, dtype: options.dtype.rawValue, threads: options.threadCount,
+            config: options.config.name, dtype: options.dtype.rawValue, threads: options.threadCount,
             seconds: whole.seconds, limitSeconds: limit, ratio: whole.seconds / limit, stages: rows,
             peakOperationsPerSecond: limits.operations, memoryBytesPerSecond: limits.memory,
             weightBytes: model.weightByteCount,

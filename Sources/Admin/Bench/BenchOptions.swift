@@ -4,24 +4,39 @@ import Inference
 /// What the benchmarks of the engine share: a model of random weights.
 struct BenchOptions: ParsableArguments {
     /// Sizes that are known by name.
-    enum Config: String, CaseIterable, ExpressibleByArgument {
-        case small = "paligemma-3b-224"
-        case medium = "paligemma-3b-448"
-        case large = "paligemma-3b-896"
+    struct Config: ExpressibleByArgument {
+        let name: String
+        let configuration: ModelConfiguration
 
-        var configuration: ModelConfiguration {
-            switch self {
-            case .small: .paliGemma3B(imageSize: 224)
-            case .medium: .paliGemma3B(imageSize: 448)
-            case .large: .paliGemma3B(imageSize: 896)
-            }
+        static let all: [Config] = {
+            let sides = [224, 448, 896]
+            return sides.map { Config(name: "paligemma-3b-\($0)", configuration: .paliGemma3B(imageSize: $0)) }
+                + ModelConfiguration.PaliGemma2.allCases.flatMap { size in
+                    sides.map {
+                        Config(
+                            name: "paligemma2-\(size.rawValue)-\($0)",
+                            configuration: .paliGemma2(size, imageSize: $0))
+                    }
+                }
+        }()
+
+        private init(name: String, configuration: ModelConfiguration) {
+            (self.name, self.configuration) = (name, configuration)
         }
+
+        init?(argument: String) {
+            guard let known = Self.all.first(where: { $0.name == argument }) else { return nil }
+            self = known
+        }
+
+        var defaultValueDescription: String { name }
+        static var allValueStrings: [String] { all.map(\.name) }
     }
 
     @OptionGroup var format: FormatOptions
 
-    @Option(help: "The sizes: paligemma-3b-224, paligemma-3b-448 or paligemma-3b-896.")
-    var config = Config.small
+    @Option(help: "The sizes: paligemma-3b, paligemma2-3b, -10b or -28b, and -224, -448 or -896.")
+    var config = Config.all[0]
     @Flag(inversion: .prefixedNo, help: "Weights by chance: no file is needed. There is no other way yet.")
     var randomWeights = true
     @Option(help: "f32, bf16, bf16-amx or int8.")
@@ -38,11 +53,19 @@ struct BenchOptions: ParsableArguments {
         }
     }
 
-    /// Draws the weights, and measures the peaks that the figures are held against, in the same run.
-    func prepare() throws -> (model: RandomModel, limits: BenchLimits) {
+    /// Draws the weights, and measures the peaks that the figures are held against, in the same run. Throws where they
+    /// have no room in memory beside `tokens` tokens' keys and values.
+    func prepare(tokens: Int = 0) throws -> (model: RandomModel, limits: BenchLimits) {
+        let need = RandomModel.byteCount(config.configuration, precision: dtype, tokens: tokens)
+        let free = MemoryUse.available
+        guard need < free else {
+            throw CommandError(
+                .failed,
+                "\(config.name) in \(dtype.rawValue) needs \(need >> 20) MiB, and \(free >> 20) are free")
+        }
         Console.note("measuring the machine's peaks")
         let peaks = MachinePeaks.measure(threads: threadCount, seconds: 6)
-        Console.note("drawing the weights of \(config.rawValue) in \(dtype.rawValue)")
+        Console.note("drawing the weights of \(config.name) in \(dtype.rawValue)")
         let model = try RandomModel(config.configuration, precision: dtype, threads: threadCount)
         return (model, BenchLimits(peaks, dtype))
     }

@@ -49,6 +49,8 @@ struct Infer: ParsableCommand {
     var score: String?
     @Option(help: "f32, bf16, bf16-amx or int8. Default: bf16 where all weights are stored so, else f32.")
     var precision: Precision?
+    @Option(help: "The window of PaliGemma 2's sliding layers: model, as transformers has it, or none, as big_vision.")
+    var window = LoadOptions.Window.model
     @Option(
         help: "Threads to compute with. Default: one for each processor that it may use. Results do not depend on it.")
     var threads: Int?
@@ -75,7 +77,8 @@ struct Infer: ParsableCommand {
     private func infer() throws {
         let decoded = try images.map(LocalImage.decode)
         let model = try PaliGemma(
-            contentsOf: try location(), precision: precision, threads: threads ?? Processors.threadCount())
+            contentsOf: try location(), precision: precision, options: LoadOptions(window: window),
+            threads: threads ?? Processors.threadCount())
         let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
         if let dumpStages { try dump(model.stages(images: pixels, prompt: prompt), to: dumpStages) }
         let responses = try responses(model, model.embedImages(pixels))
@@ -205,3 +208,4 @@ enum LocalImage {
 }
 
 extension Precision: ExpressibleByArgument {}
+extension LoadOptions.Window: ExpressibleByArgument {}

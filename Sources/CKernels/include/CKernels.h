@@ -130,9 +130,17 @@ void gloss_convert(gloss_isa isa, const void *x, int64_t stride, gloss_dtype typ
 void gloss_rotate(gloss_isa isa, float *x, int64_t d);
 // Rotates the two halves of each head of x[d] by the angles of one position: cosines and sines have d / 2 values.
 void gloss_rope(gloss_isa isa, float *x, int64_t heads, int64_t head_dim, const float *cosines, const float *sines);
-// out = exp((x − max) · scale) for x[0..<n] and x[second..<second + m], 0 in the rest of out[width]. Returns 1 / Σ of
-// the stored numbers.
-float gloss_softmax(gloss_isa isa, const float *x, int64_t n, int64_t second, int64_t m, float scale, void *out,
+// y += the same norm of x.
+void gloss_add_rms_norm(gloss_isa isa, const float *x, const float *w, float eps, float *y, int64_t rows, int64_t d);
+// x = cap · tanh(x · scale / cap), in place. NaN stays NaN.
+void gloss_soft_cap(gloss_isa isa, float *x, int64_t n, float scale, float cap);
+// Indices from `first` to before `end`.
+typedef struct {
+    int64_t first, end;
+} gloss_range;
+// out = exp((x − max) · scale) for x[a] and x[b], 0 in the rest of out[width]; b begins where a ends, or later. Returns
+// 1 / Σ of the stored numbers.
+float gloss_softmax(gloss_isa isa, const float *x, gloss_range a, gloss_range b, float scale, void *out,
                     gloss_dtype type, int64_t width);
 
 // The first index of the largest value, or of a NaN if there is one. log Σ exp(x), in double.

@@ -5,7 +5,7 @@ extension Scheduler {
     mutating func embed(_ keys: [String]) {
         let start = ContinuousClock.now
         let embedded = Result { () throws(InferenceError) in
-            try model.embedImages(keys.map { images.pixels($0)! })
+            try engine.embedImages(keys.map { images.pixels($0)! })
         }
         let seconds = start.secondsAgo
         statistics.seconds.vision += seconds
@@ -58,7 +58,7 @@ extension Scheduler {
     private func begin(_ waiting: [WaitingPrefix]) throws(InferenceError) -> [LiveSequence] {
         let prefixes = waiting.map { Prefix(images: $0.key.images.map { images.tokens($0)! }, ids: $0.key.ids) }
         var caches: [KeyValueCache] = []
-        for prefix in waiting { caches.append(try model.language.makeCache(capacity: prefix.count)) }
+        for prefix in waiting { caches.append(try KeyValueCache(layout: engine.keyValues, capacity: prefix.count)) }
         var (sequences, rows): ([LiveSequence], [Int]) = ([], [])
         for (row, prefix) in waiting.enumerated() {
             for query in prefix.queries {
@@ -66,36 +66,64 @@ extension Scheduler {
                     sequences.append(
                         LiveSequence(
                             query: query.id, sample: sample, prefix: caches[row],
-                            own: try model.language.makeCache(capacity: query.settings.maxTokens),
+                            own: KeyValueBlocks(layout: engine.keyValues, limit: query.settings.maxTokens),
                             sampler: Sampler(settings: query.settings)))
                     rows.append(row)
                 }
             }
         }
-        let hidden = try model.language.prefill(prefixes, caches, model.compute)
-        try model.language.draw(hidden, rows: rows, for: &sequences[...], model.compute)
+        try engine.prefill(prefixes, caches, for: &sequences, rows: rows)
         return sequences
     }
 
-    /// The next token of every live response.
+    /// The next token of every live response that has memory for one more.
     mutating func extend() {
         let start = ContinuousClock.now
         begunCount = 0
-        let extended = Result { () throws(InferenceError) in
-            let hidden = try model.language.extend(live, model.compute)
-            try model.language.draw(hidden, rows: Array(live.indices), for: &live[...], model.compute)
-        }
+        let hasRoom = makeRoom()
+        guard !live.isEmpty else { return }
+        // Those that wait for memory keep their places.
+        let paused = hasRoom.contains(false) ? live : []
+        if !paused.isEmpty { live = live.indices.filter { hasRoom[$0] }.map { live[$0] } }
+        let extended = Result { () throws(InferenceError) in try engine.extend(&live) }
         let seconds = start.secondsAgo
+        let extendedCount = live.count
         statistics.seconds.extend += seconds
-        for sequence in live { pending[sequence.query]?.seconds.extend += seconds / Double(live.count) }
-        switch extended {
-        case .success:
+        for sequence in live { pending[sequence.query]?.seconds.extend += seconds / Double(extendedCount) }
+        let ids = live.map(\.query)
+        if case .success = extended {
             statistics.extendCount += 1
-            statistics.extendRowCount += live.count
+            statistics.extendRowCount += extendedCount
             countTokens(of: live)
-            handOver()
-        case .failure(let error): end(live.map(\.query), with: error)
         }
+        if !paused.isEmpty {
+            var next = live.makeIterator()
+            live = paused.indices.map { hasRoom[$0] ? next.next()! : paused[$0] }
+        }
+        switch extended {
+        case .success: handOver()
+        case .failure(let error): end(ids, with: error)
+        }
+    }
+
+    /// Gives live responses room for one more token, the oldest first; whether each has it. Queries whose memory is
+    /// refused by the system end.
+    private mutating func makeRoom() -> [Bool] {
+        var plan = memoryPlan
+        var hasRoom: [Bool] = []
+        var failed: [Int: InferenceError] = [:]
+        var group = -1
+        for index in live.indices {
+            if index == 0 || live[index].prefix !== live[index - 1].prefix { group += 1 }
+            let bytes = live[index].own.nextByteCount
+            hasRoom.append(bytes == 0 || plan.grant(bytes, to: group))
+            guard hasRoom[index] else { continue }
+            do { try live[index].own.makeRoom() } catch { failed[live[index].query] = error }
+        }
+        guard !failed.isEmpty else { return hasRoom }
+        hasRoom = live.indices.filter { failed[live[$0].query] == nil }.map { hasRoom[$0] }
+        for (id, error) in failed.sorted(by: { $0.key < $1.key }) { end([id], with: error) }
+        return hasRoom
     }
 
     private mutating func countTokens(of drawn: [LiveSequence]) {
@@ -113,7 +141,7 @@ extension Scheduler {
 
     /// Takes out the responses that have ended, and the queries whose last response has.
     private mutating func handOver() {
-        let endToken = model.configuration.endToken
+        let endToken = engine.configuration.endToken
         for sequence in live {
             guard let reason = sequence.finished(endToken: endToken) else { continue }
             pending[sequence.query]?.responses[sequence.sample] = ScoredTokens(
@@ -129,7 +157,7 @@ extension Scheduler {
         else { return }
         pending[id] = nil
         let result = Result { () throws(InferenceError) in
-            try responses.map { response throws(InferenceError) in try model.generation(response, query.prefixCount) }
+            try responses.map { response throws(InferenceError) in try engine.generation(response, query.prefixCount) }
         }
         ended.append(Completion(id: id, result: result, seconds: query.seconds, work: query.work))
     }

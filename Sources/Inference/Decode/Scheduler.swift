@@ -35,7 +35,7 @@ public struct Scheduler: ~Copyable {
     /// pass lasts; no gain beyond.
     static let passRows = 1024
 
-    let model: PaliGemma
+    let engine: any Engine
     let limits: Limits
     var images: ImageCache
     var waiting = WaitingLine()
@@ -49,7 +49,7 @@ public struct Scheduler: ~Copyable {
 
     /// A scheduler with nothing to do.
     public init(model: PaliGemma, limits: Limits = Limits()) {
-        self.model = model
+        engine = model
         self.limits = limits
         images = ImageCache(byteLimit: limits.imageBytes)
     }
@@ -60,17 +60,23 @@ public struct Scheduler: ~Copyable {
     /// Responses being extended.
     public var liveCount: Int { live.count }
 
-    /// Bytes of keys and values that the live responses may need at worst.
-    public var reservedBytes: Int {
-        var bytes = 0
+    /// Bytes of the live responses' keys and values.
+    public var keyValueBytes: Int { memoryPlan.bytes }
+
+    /// What the live responses hold, and what they may need.
+    var memoryPlan: MemoryPlan {
+        var holdings: [MemoryPlan.Holding] = []
         var prefix: KeyValueCache?
         for sequence in live {
-            bytes += sequence.own.byteCount
             // Responses of one prefill stand side by side.
-            if sequence.prefix !== prefix { bytes += sequence.prefix.byteCount }
+            if sequence.prefix !== prefix {
+                holdings.append(MemoryPlan.Holding(bytes: sequence.prefix.byteCount, remaining: 0))
+            }
             prefix = sequence.prefix
+            holdings[holdings.count - 1].bytes += sequence.own.byteCount
+            holdings[holdings.count - 1].remaining += sequence.own.remainingByteCount
         }
-        return bytes
+        return MemoryPlan(limit: limits.keyValueBytes, holdings: holdings)
     }
 
     /// Queries of which nothing but their images was computed, in the order in which they will be.
@@ -97,16 +103,16 @@ public struct Scheduler: ~Copyable {
     public mutating func submit(_ query: Query) {
         precondition(pending[query.id] == nil, "two queries with the same number")
         let prefix: WaitingPrefix
-        do { prefix = try model.waitingPrefix(of: query) } catch {
+        do { prefix = try engine.waitingPrefix(of: query) } catch {
             ended.append(Completion(id: query.id, result: .failure(error)))
             return
         }
         let responses = [ScoredTokens?](repeating: nil, count: query.settings.samples)
         pending[query.id] = Pending(settings: query.settings, prefixCount: prefix.count, responses: responses)
         for image in query.images where images.retain(image) { statistics.imageHitCount += 1 }
-        let (language, limits) = (model.language, limits)
+        let (layout, limits) = (engine.keyValues, limits)
         let shares = waiting.add(prefix) {
-            $0.responseCount <= limits.rows && language.cacheBytes(of: $0) <= limits.keyValueBytes
+            $0.responseCount <= limits.rows && layout.byteCount(of: $0) <= limits.keyValueBytes
         }
         if shares { statistics.sharedPrefillCount += 1 }
     }
@@ -151,18 +157,17 @@ public struct Scheduler: ~Copyable {
 
     /// The first prefixes in line, of one priority, that one pass may prefill now.
     private func admitted() -> ArraySlice<WaitingPrefix> {
-        var (rows, bytes) = (0, reservedBytes)
+        var (rows, plan) = (0, memoryPlan)
+        let layout = engine.keyValues
         var responses = live.isEmpty ? 0 : max(live.count, begunCount)
         return waiting.prefixes.prefix { prefix in
-            let need = model.language.cacheBytes(of: prefix)
-            let isAlone = responses == 0
+            let (need, prefixBytes) = (layout.byteCount(of: prefix), layout.byteCount(capacity: prefix.count))
             guard prefix.priority == waiting.prefixes[0].priority, responses < limits.rows,
                 rows == 0 || rows + prefix.count <= Self.passRows,
-                isAlone || bytes + need <= limits.keyValueBytes
+                plan.admit(MemoryPlan.Holding(bytes: prefixBytes, remaining: need - prefixBytes))
             else { return false }
             rows += prefix.count
             responses += prefix.responseCount
-            bytes += need
             return true
         }
     }
@@ -172,8 +177,8 @@ public struct Scheduler: ~Copyable {
     /// Images of one pass of the vision tower, first in line first and of one priority: no more than the cache has room
     /// for, but all of the first prefix whatever the limit.
     private func missingImages() -> [String] {
-        let count = model.configuration.imageTokenCount
-        let bytes = count * model.configuration.text.width * MemoryLayout<Float>.stride
+        let count = engine.configuration.imageTokenCount
+        let bytes = count * engine.configuration.text.width * MemoryLayout<Float>.stride
         var room = min(images.roomBytes / bytes, max(1, Self.passRows / count))
         var missing: [String] = []
         for (index, prefix) in waiting.prefixes.enumerated() {

@@ -3,8 +3,10 @@ import Foundation
 
 /// Rows of a forward pass that belong to one sequence.
 struct SequenceRows {
-    /// The tokens before `own`, all visible; nil in a prefill.
+    /// The tokens before `earlier` and `own`, all visible; nil in a prefill.
     let shared: KeyValueCache?
+    /// Full blocks before `own`, all visible.
+    let earlier: [KeyValueCache]
     /// Where these rows' keys and values go.
     let own: KeyValueCache
     /// Rows of the batch's matrices.
@@ -15,26 +17,57 @@ struct SequenceRows {
     let start: Int
 
     /// Rows of the tokens that come after those that `own` has.
-    init(shared: KeyValueCache?, own: KeyValueCache, rows: Range<Int>, bidirectional: Int) {
-        self.init(shared: shared, own: own, rows: rows, bidirectional: bidirectional, start: own.count)
+    init(own: KeyValueCache, rows: Range<Int>, bidirectional: Int) {
+        self.init(
+            shared: nil, earlier: [], own: own, rows: rows, bidirectional: bidirectional, start: own.count)
     }
 
-    private init(shared: KeyValueCache?, own: KeyValueCache, rows: Range<Int>, bidirectional: Int, start: Int) {
-        (self.shared, self.own, self.rows) = (shared, own, rows)
+    /// The next token of a response, in row `row`. Its blocks have room.
+    init(prefix: KeyValueCache, response: KeyValueBlocks, row: Int) {
+        let own = response.blocks.last!
+        self.init(
+            shared: prefix, earlier: response.blocks.dropLast(), own: own, rows: row..<row + 1, bidirectional: 0,
+            start: own.count)
+    }
+
+    private init(
+        shared: KeyValueCache?, earlier: [KeyValueCache], own: KeyValueCache, rows: Range<Int>, bidirectional: Int,
+        start: Int
+    ) {
+        (self.shared, self.earlier, self.own, self.rows) = (shared, earlier, own, rows)
         (self.bidirectional, self.start) = (bidirectional, start)
     }
 
     /// The last token alone, as row `row`.
     func last(row: Int) -> SequenceRows {
         SequenceRows(
-            shared: shared, own: own, rows: row..<row + 1, bidirectional: bidirectional, start: start + rows.count - 1)
+            shared: shared, earlier: earlier, own: own, rows: row..<row + 1, bidirectional: bidirectional,
+            start: start + rows.count - 1)
     }
+
+    private var earlierCount: Int { earlier.count * KeyValueBlocks.tokens }
+    /// Tokens before those of `own`.
+    private var before: Int { (shared?.count ?? 0) + earlierCount }
+
+    /// Tokens that the last row sees, in all.
+    var seenByLast: Int { before + visible(at: start + rows.count - 1) }
 
     /// Tokens of `own` that the token at `index` of `own` sees.
     func visible(at index: Int) -> Int { max(index + 1, bidirectional) }
 
+    /// What the token at `index` of `own` sees of `shared`, and of `earlier` and `own` together, where a suffix sees its
+    /// last `window` tokens.
+    func seen(at index: Int, window: Int?) -> (shared: gloss_range, own: gloss_range) {
+        let sharedCount = shared?.count ?? 0
+        let first = index < bidirectional ? 0 : max(0, before + index + 1 - (window ?? .max))
+        return (
+            gloss_range(first: Int64(min(first, sharedCount)), end: Int64(sharedCount)),
+            gloss_range(first: Int64(max(first - sharedCount, 0)), end: Int64(earlierCount + visible(at: index)))
+        )
+    }
+
     /// 1-based position of the token at `index` of `own`, as Hugging Face counts.
-    func position(at index: Int) -> Int { (shared?.count ?? 0) + index + 1 }
+    func position(at index: Int) -> Int { before + index + 1 }
 }
 
 /// Where heads lie in a row of fused projections [queries | keys | values].
@@ -118,8 +151,8 @@ extension Compute {
 
     /// Attention of every row over what its sequence sees: output [rows, H·D].
     func attention(
-        _ projections: borrowing Matrix, _ sequences: [SequenceRows], heads: HeadLayout, layer: Int, scale: Float,
-        into output: inout Operand
+        _ projections: borrowing Matrix, _ sequences: [SequenceRows], heads: HeadLayout, layer: Int,
+        _ specification: LayerSpecification.Attention, into output: inout Operand
     ) {
         let tasks = AttentionTask.tasks(of: sequences, heads: heads)
         let (input, result) = (projections.base, output.target())
@@ -127,7 +160,7 @@ extension Compute {
         let cost = tasks.reduce(0) { $0 + $1.cost(heads) } / max(tasks.count, 1)
         split(tasks.count, cost: cost) { range in
             for task in tasks[range] {
-                task.run(self, heads: heads, layer: layer, scale: scale, input: input, ldq, output: result)
+                task.run(self, heads: heads, layer: layer, specification, input: input, ldq, output: result)
             }
         }
     }
@@ -142,7 +175,9 @@ extension Compute {
         let layout = KeyValueLayout(layers: 1, heads: 1, headDimension: d, type: output.type)
         split(images * heads, cost: 4 * count * count * d) { range in
             let cache = Matrix.temporary(rows: 1, columns: layout.byteCount(capacity: count) / 4, zeroed: true)
-            let block = AttentionBlock(compute: self, headDimension: d, type: output.type, scale: scale)
+            let block = AttentionBlock(
+                compute: self, headDimension: d, type: output.type,
+                specification: LayerSpecification.Attention(scale: scale))
             for item in range {
                 let first = input + item / heads * count * ldq + item % heads * d
                 for i in 0..<count {
@@ -157,9 +192,10 @@ extension Compute {
                 for start in stride(from: 0, to: count, by: size) {
                     let queries = (start..<min(start + size, count)).map {
                         AttentionBlock.Query(
-                            source: first + $0 * ldq, row: row + $0, column: item % heads * d, visible: count)
+                            source: first + $0 * ldq, row: row + $0, column: item % heads * d,
+                            shared: gloss_range(), own: gloss_range(first: 0, end: Int64(count)))
                     }
-                    block.run(shared: nil, parts: [(keys, values, queries)], into: result)
+                    block.run(shared: nil, parts: [([(keys, values)], queries)], into: result)
                 }
             }
         }
@@ -177,8 +213,7 @@ private struct AttentionTask {
         var runs: [[(sequence: SequenceRows, tokens: Range<Int>)]] = []
         for sequence in sequences {
             let all = sequence.start..<sequence.start + sequence.rows.count
-            let seen = (sequence.shared?.count ?? 0) + sequence.visible(at: all.upperBound - 1)
-            let limit = max(1, AttentionBlock.rows(seeing: seen) / heads.groupSize)
+            let limit = max(1, AttentionBlock.rows(seeing: sequence.seenByLast) / heads.groupSize)
             let last = runs.last
             if let shared = sequence.shared, all.count == 1, let last, last[0].sequence.shared === shared,
                 last.count < limit
@@ -195,37 +230,39 @@ private struct AttentionTask {
 
     func cost(_ heads: HeadLayout) -> Int {
         parts.reduce(0) { sum, part in
-            let seen = (part.sequence.shared?.count ?? 0) + part.sequence.visible(at: part.tokens.upperBound - 1)
-            return sum + 4 * part.tokens.count * heads.groupSize * seen * heads.cache.headDimension
+            sum + 4 * part.tokens.count * heads.groupSize * part.sequence.seenByLast * heads.cache.headDimension
         }
     }
 
     func run(
-        _ compute: Compute, heads: HeadLayout, layer: Int, scale: Float, input: UnsafePointer<Float>, _ ldq: Int,
-        output: gloss_target
+        _ compute: Compute, heads: HeadLayout, layer: Int, _ specification: LayerSpecification.Attention,
+        input: UnsafePointer<Float>, _ ldq: Int, output: gloss_target
     ) {
         let (d, group) = (heads.cache.headDimension, heads.groupSize)
-        let block = AttentionBlock(compute: compute, headDimension: d, type: heads.cache.type, scale: scale)
-        let shared = parts[0].sequence.shared.map {
+        let block = AttentionBlock(
+            compute: compute, headDimension: d, type: heads.cache.type, specification: specification)
+        func segment(_ cache: KeyValueCache, _ tokens: Int) -> AttentionBlock.Segment {
             (
-                keys: $0.keys(layer: layer, head: head, tokens: $0.count),
-                values: $0.values(layer: layer, head: head, tokens: $0.count)
+                cache.keys(layer: layer, head: head, tokens: tokens),
+                cache.values(layer: layer, head: head, tokens: tokens)
             )
         }
+        let shared = parts[0].sequence.shared.map { segment($0, $0.count) }
         let own = parts.map { sequence, tokens in
             let seen = sequence.visible(at: tokens.upperBound - 1)
             let queries = tokens.flatMap { token in
-                (0..<group).map { member in
+                let sees = sequence.seen(at: token, window: specification.window)
+                return (0..<group).map { member in
                     let row = sequence.rows.lowerBound + token - sequence.start
                     let column = (head * group + member) * d
                     return AttentionBlock.Query(
-                        source: input + row * ldq + column, row: row, column: column,
-                        visible: sequence.visible(at: token))
+                        source: input + row * ldq + column, row: row, column: column, shared: sees.shared,
+                        own: sees.own)
                 }
             }
             return (
-                sequence.own.keys(layer: layer, head: head, tokens: seen),
-                sequence.own.values(layer: layer, head: head, tokens: seen), queries
+                segments: sequence.earlier.map { segment($0, $0.count) } + [segment(sequence.own, seen)],
+                queries: queries
             )
         }
         block.run(shared: shared, parts: own, into: output)
@@ -237,7 +274,7 @@ private struct AttentionBlock {
     let compute: Compute
     let headDimension: Int
     let type: gloss_dtype
-    let scale: Float
+    let specification: LayerSpecification.Attention
 
     struct Query {
         /// [head dimension].
@@ -245,20 +282,25 @@ private struct AttentionBlock {
         /// Where the result goes.
         let row: Int
         let column: Int
-        /// Tokens of its part that it sees.
-        let visible: Int
+        /// Tokens that it sees: of what all share, and of its part's segments, one after the other.
+        let shared: gloss_range
+        let own: gloss_range
     }
-    typealias Part = (keys: gloss_weights, values: gloss_weights, queries: [Query])
+    /// Keys and values that lie together.
+    typealias Segment = (keys: gloss_weights, values: gloss_weights)
+    /// All segments but the last have 64 tokens.
+    typealias Part = (segments: [Segment], queries: [Query])
 
     /// Queries whose scores stay in the second cache.
     static func rows(seeing tokens: Int) -> Int { min(max(65536 / max(tokens, 1), 8), 256) }
 
-    /// All queries see all of `shared`, and what is visible of their part.
-    func run(shared: (keys: gloss_weights, values: gloss_weights)?, parts: [Part], into output: gloss_target) {
+    /// Queries see `shared`, and their part.
+    func run(shared: Segment?, parts: [Part], into output: gloss_target) {
         let panel = Int(GLOSS_PANEL)
         let before = Int(shared?.keys.outputs ?? 0)
         let second = (before + panel - 1) / panel * panel
-        let width = second + (Int(parts.map(\.keys.outputs).max() ?? 0) + panel - 1) / panel * panel
+        let most = parts.map { ($0.segments.count - 1) * panel + Int($0.segments.last!.keys.outputs) }.max() ?? 0
+        let width = second + (most + panel - 1) / panel * panel
         let queries = parts.flatMap(\.queries)
         let operand = Operand.temporary(rows: queries.count, columns: headDimension, type: type)
         for (index, query) in queries.enumerated() {
@@ -269,21 +311,20 @@ private struct AttentionBlock {
         let weights = Operand.temporary(rows: queries.count, columns: width, type: type)
         let sums = Matrix.temporary(rows: queries.count, columns: headDimension)
         if let shared { multiply(operand.operand, shared.keys, scores.output(GLOSS_STORE), 0..<queries.count) }
-        forEachPart(parts) { part, rows in
-            multiply(operand.operand, part.keys, scores.output(GLOSS_STORE, column: second), rows)
+        forEachSegment(parts) { segment, index, rows in
+            multiply(
+                operand.operand, segment.keys, scores.output(GLOSS_STORE, column: second + index * panel), rows)
         }
-        var inverses: [Float] = []
-        for (index, query) in queries.enumerated() {
-            inverses.append(
-                gloss_softmax(
-                    compute.instructionSet, scores.base + index * width, Int64(before), Int64(second),
-                    Int64(query.visible), scale, weights.base + index * weights.stride, type, Int64(width)))
+        let inverses = queries.enumerated().map { index, query in
+            let own = gloss_range(first: Int64(second) + query.own.first, end: Int64(second) + query.own.end)
+            return softmax(
+                scores.base + index * width, query.shared, own, into: weights.base + index * weights.stride,
+                width: width)
         }
         if let shared { multiply(weights.operand, shared.values, sums.output(GLOSS_STORE), 0..<queries.count) }
-        forEachPart(parts) { part, rows in
-            multiply(
-                weights.operand(column: second), part.values, sums.output(shared == nil ? GLOSS_STORE : GLOSS_ADD), rows
-            )
+        forEachSegment(parts) { segment, index, rows in
+            let form = shared == nil && index == 0 ? GLOSS_STORE : GLOSS_ADD
+            multiply(weights.operand(column: second + index * panel), segment.values, sums.output(form), rows)
         }
         for (index, query) in queries.enumerated() {
             var target = output
@@ -295,10 +336,23 @@ private struct AttentionBlock {
         }
     }
 
-    private func forEachPart(_ parts: [Part], _ body: (Part, Range<Int>) -> Void) {
+    /// Weights of one query's scores, not yet divided by their sum. 1 / that sum.
+    private func softmax(
+        _ scores: UnsafeMutablePointer<Float>, _ a: gloss_range, _ b: gloss_range,
+        into weights: UnsafeMutableRawPointer, width: Int
+    ) -> Float {
+        let (isa, scale) = (compute.instructionSet, specification.scale)
+        guard let cap = specification.softCap else {
+            return gloss_softmax(isa, scores, a, b, scale, weights, type, Int64(width))
+        }
+        for range in [a, b] { gloss_soft_cap(isa, scores + Int(range.first), range.end - range.first, scale, cap) }
+        return gloss_softmax(isa, scores, a, b, 1, weights, type, Int64(width))
+    }
+
+    private func forEachSegment(_ parts: [Part], _ body: (Segment, _ index: Int, _ rows: Range<Int>) -> Void) {
         var row = 0
         for part in parts {
-            body(part, row..<row + part.queries.count)
+            for (index, segment) in part.segments.enumerated() { body(segment, index, row..<row + part.queries.count) }
             row += part.queries.count
         }
     }

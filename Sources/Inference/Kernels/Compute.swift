@@ -32,13 +32,15 @@ struct Compute: Sendable {
         pool.run(chunks: chunks) { body(count * $0 / chunks..<count * ($0 + 1) / chunks) }
     }
 
-    /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]; `panels`: some of the outputs, by
-    /// 64.
+    /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]. `columns`: the outputs that are
+    /// wanted; others that share a panel with these are computed, too.
     func linear(
         _ x: borrowing Operand, _ layer: Linear, into y: inout Matrix, _ form: gloss_form = GLOSS_STORE,
-        panels: Range<Int>? = nil
+        columns: Range<Int>? = nil
     ) {
         precondition(y.columns == layer.weights.outputs && y.rows == x.rows)
+        let panel = Int(GLOSS_PANEL)
+        let panels = columns.map { $0.lowerBound / panel..<($0.upperBound + panel - 1) / panel }
         multiply(x, layer, y.output(form), panels: panels)
     }
 
@@ -127,6 +129,26 @@ struct Compute: Sendable {
             gloss_rms_norm(
                 instructionSet, input + rows.lowerBound * d, weight, epsilon, &target, Int64(rows.count), Int64(d),
                 scratch.base)
+        }
+    }
+
+    /// y += Gemma's RMSNorm of each row of x.
+    func addRMSNorm(_ x: borrowing Matrix, weight: [Float], epsilon: Float, to y: inout Matrix) {
+        precondition(x.columns == weight.count && y.columns == x.columns && y.rows == x.rows)
+        let (input, output, d) = (x.base, y.base, x.columns)
+        split(x.rows, cost: 8 * d) { rows in
+            let first = rows.lowerBound * d
+            gloss_add_rms_norm(
+                instructionSet, input + first, weight, epsilon, output + first, Int64(rows.count), Int64(d))
+        }
+    }
+
+    /// x = cap · tanh(x / cap).
+    func softCap(_ x: inout Matrix, _ cap: Float) {
+        let (base, count, part) = (x.base, x.rows * x.columns, 4096)
+        split((count + part - 1) / part, cost: 32 * part) { parts in
+            let range = parts.lowerBound * part..<min(parts.upperBound * part, count)
+            gloss_soft_cap(instructionSet, base + range.lowerBound, Int64(range.count), 1, cap)
         }
     }
 

@@ -1,16 +1,21 @@
 import CKernels
 
-/// Gemma's decoder: embeddings to hidden states to logits. The head is the embedding, transposed.
+/// The decoder of Gemma and Gemma 2: embeddings to hidden states to logits. The head is the embedding, transposed.
 struct LanguageModel: Sendable {
     private struct Layer: Sendable {
+        let specification: LayerSpecification
         let inputNorm: [Float]
         /// Queries, keys and values in one matrix.
         let projections: Linear
         let output: Linear
-        let attentionNorm: [Float]
+        /// Of what attention gives; nil: none.
+        let attentionPostNorm: [Float]?
+        let feedForwardNorm: [Float]
         /// Gate and up in one matrix.
         let gateAndUp: Linear
         let down: Linear
+        /// Of what the MLP gives; nil: none.
+        let feedForwardPostNorm: [Float]?
 
         var matrices: [PackedWeights] { [projections, output, gateAndUp, down].map(\.weights) }
     }
@@ -33,33 +38,43 @@ struct LanguageModel: Sendable {
         heads = HeadLayout(
             queryHeads: c.heads,
             cache: KeyValueLayout(
-                layers: c.layers, heads: c.kvHeads, headDimension: c.headDimension,
+                layers: c.layers, heads: c.kvHeads, headDimension: c.headSize,
                 type: weights.precision.attentionType))
         embedding = Linear(
             weights: try weights.matrix([(TensorName.tokenEmbedding, c.vocabulary)], inputs: c.width), bias: nil)
         var layers: [Layer] = []
-        for index in 0..<c.layers { layers.append(try Self.layer(index, c, from: &weights, heads: heads)) }
+        for (index, specification) in c.layerSpecifications.enumerated() {
+            layers.append(try Self.layer(index, specification, c, from: &weights, heads: heads))
+        }
         self.layers = layers
         finalNorm = try weights.vector(TensorName.finalNorm, shape: [c.width])
-        rotary = RotaryTable(headDimension: c.headDimension, base: c.ropeBase, positions: c.maxPositions + 1)
+        rotary = RotaryTable(headDimension: c.headSize, base: c.ropeBase, positions: c.maxPositions + 1)
     }
 
     private static func layer(
-        _ index: Int, _ c: ModelConfiguration.Text, from weights: inout some WeightSource, heads: HeadLayout
+        _ index: Int, _ specification: LayerSpecification, _ c: ModelConfiguration.Text,
+        from weights: inout some WeightSource, heads: HeadLayout
     ) throws(InferenceError) -> Layer {
         let name = TensorName.text(index)
+        let hasPostNorms = specification.hasPostNorms
+        func norm(_ tensor: String) throws(InferenceError) -> [Float] {
+            try weights.vector(name + tensor, shape: [c.width])
+        }
         let widths = [heads.queryWidth, heads.keyWidth, heads.keyWidth]
         let projections = zip(TensorName.textProjections, widths).map { (name: name + $0, rows: $1) }
         let gateAndUp = TensorName.gateAndUp.map { (name: name + $0, rows: c.mlp) }
         return Layer(
-            inputNorm: try weights.vector(name + TensorName.inputNorm, shape: [c.width]),
+            specification: specification, inputNorm: try norm(TensorName.inputNorm),
             projections: Linear(weights: try weights.matrix(projections, inputs: c.width), bias: nil),
             output: Linear(
                 weights: try weights.matrix([(name + TensorName.textOutput, c.width)], inputs: heads.queryWidth),
                 bias: nil),
-            attentionNorm: try weights.vector(name + TensorName.attentionNorm, shape: [c.width]),
+            attentionPostNorm: hasPostNorms ? try norm(TensorName.postAttentionNorm) : nil,
+            feedForwardNorm: try norm(
+                hasPostNorms ? TensorName.preFeedForwardNorm : TensorName.postAttentionNorm),
             gateAndUp: Linear(weights: try weights.gatedPair(gateAndUp, inputs: c.width), bias: nil),
-            down: Linear(weights: try weights.matrix([(name + TensorName.down, c.width)], inputs: c.mlp), bias: nil))
+            down: Linear(weights: try weights.matrix([(name + TensorName.down, c.width)], inputs: c.mlp), bias: nil),
+            feedForwardPostNorm: hasPostNorms ? try norm(TensorName.postFeedForwardNorm) : nil)
     }
 
     /// Embeddings of `tokens`, times sqrt(width), from row `row` of `hidden` on.
@@ -136,7 +151,7 @@ struct LanguageModel: Sendable {
         compute.rotateQueries(&buffers.projections, sequences, heads: heads, rotary: rotary)
     }
 
-    /// The same without queries (but for those that share a panel with a key).
+    /// The same without queries.
     private func storeKeys(
         _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], into buffers: inout Buffers,
         _ compute: Compute
@@ -145,7 +160,7 @@ struct LanguageModel: Sendable {
         compute.rmsNorm(hidden, weight: layer.inputNorm, epsilon: configuration.epsilon, into: &buffers.normed)
         compute.linear(
             buffers.normed, layer.projections, into: &buffers.projections,
-            panels: heads.queryWidth / Int(GLOSS_PANEL)..<layer.projections.weights.shape.panelCount)
+            columns: heads.queryWidth..<heads.rowWidth)
         compute.rotateAndStoreKeys(&buffers.projections, sequences, heads: heads, rotary: rotary, layer: index)
     }
 
@@ -153,33 +168,43 @@ struct LanguageModel: Sendable {
         _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], into buffers: inout Buffers,
         _ compute: Compute
     ) {
-        let (layer, panel) = (layers[index], Int(GLOSS_PANEL))
+        let layer = layers[index]
         compute.rmsNorm(hidden, weight: layer.inputNorm, epsilon: configuration.epsilon, into: &buffers.normed)
         compute.linear(
             buffers.normed, layer.projections, into: &buffers.projections,
-            panels: 0..<(heads.queryWidth + panel - 1) / panel)
+            columns: 0..<heads.queryWidth)
         compute.rotateQueries(&buffers.projections, sequences, heads: heads, rotary: rotary)
     }
 
-    /// attention → output → norm → MLP, onto the residual stream.
+    /// attention → output (→ norm), then norm → MLP (→ norm), onto the residual stream.
     private func finishLayer(
         _ hidden: inout Matrix, _ index: Int, _ sequences: [SequenceRows], _ buffers: inout Buffers, _ compute: Compute
     ) throws(InferenceError) {
         let layer = layers[index]
         compute.attention(
-            buffers.projections, sequences, heads: heads, layer: index,
-            scale: 1 / Float(configuration.headDimension).squareRoot(), into: &buffers.attended)
+            buffers.projections, sequences, heads: heads, layer: index, layer.specification.attention,
+            into: &buffers.attended)
         if precision == .int8 {
             var attended = try Operand(rows: hidden.rows, columns: heads.queryWidth, type: GLOSS_INT8)
             compute.convert(buffers.attended, into: &attended)
-            compute.linear(attended, layer.output, into: &hidden, GLOSS_ADD)
+            try add(attended, layer.output, norm: layer.attentionPostNorm, to: &hidden, compute)
         } else {
-            compute.linear(buffers.attended, layer.output, into: &hidden, GLOSS_ADD)
+            try add(buffers.attended, layer.output, norm: layer.attentionPostNorm, to: &hidden, compute)
         }
         try feedForward(layer, &hidden, compute)
     }
 
-    /// hidden += down(gelu(gate(x)) · up(x)), x = norm(hidden), some rows at a time.
+    /// hidden += x · Wᵀ, or the norm of that product.
+    private func add(
+        _ x: borrowing Operand, _ linear: Linear, norm: [Float]?, to hidden: inout Matrix, _ compute: Compute
+    ) throws(InferenceError) {
+        guard let norm else { return compute.linear(x, linear, into: &hidden, GLOSS_ADD) }
+        var product = try Matrix(rows: hidden.rows, columns: hidden.columns)
+        compute.linear(x, linear, into: &product)
+        compute.addRMSNorm(product, weight: norm, epsilon: configuration.epsilon, to: &hidden)
+    }
+
+    /// hidden += down(gelu(gate(x)) · up(x)), or the norm of that; x = norm(hidden), some rows at a time.
     private func feedForward(_ layer: Layer, _ hidden: inout Matrix, _ compute: Compute) throws(InferenceError) {
         let parts = (hidden.rows + Self.mlpRows - 1) / Self.mlpRows
         if parts == 1 { return try addFeedForward(layer, &hidden, compute) }
@@ -195,10 +220,10 @@ struct LanguageModel: Sendable {
 
     private func addFeedForward(_ layer: Layer, _ rows: inout Matrix, _ compute: Compute) throws(InferenceError) {
         var normed = try Operand(rows: rows.rows, columns: rows.columns, type: precision.operandType)
-        compute.rmsNorm(rows, weight: layer.attentionNorm, epsilon: configuration.epsilon, into: &normed)
+        compute.rmsNorm(rows, weight: layer.feedForwardNorm, epsilon: configuration.epsilon, into: &normed)
         var inner = try Operand(rows: rows.rows, columns: configuration.mlp, type: precision.operandType)
         try compute.linear(normed, layer.gateAndUp, into: &inner, GLOSS_GEGLU)
-        compute.linear(inner, layer.down, into: &rows, GLOSS_ADD)
+        try add(inner, layer.down, norm: layer.feedForwardPostNorm, to: &rows, compute)
     }
 
     /// Logits of chosen rows of `hidden`: [rows chosen, vocabulary].
@@ -209,6 +234,7 @@ struct LanguageModel: Sendable {
         compute.rmsNorm(chosen, weight: finalNorm, epsilon: configuration.epsilon, into: &normed)
         var logits = try Matrix(rows: rows.count, columns: configuration.vocabulary)
         compute.linear(normed, embedding, into: &logits)
+        if let cap = configuration.logitSoftCap { compute.softCap(&logits, cap) }
         return logits
     }
 

@@ -25,8 +25,15 @@ public struct ModelConfiguration: Sendable, Equatable {
         public var grid: Int { imageSize / patchSize }
     }
 
-    /// Gemma's sizes.
+    /// Gemma's sizes, and what its decoder layers are made of.
     public struct Text: Sendable, Equatable {
+        /// The decoder's architecture: PaliGemma 1 has Gemma, PaliGemma 2 has Gemma 2.
+        public enum Family: String, Sendable {
+            case gemma, gemma2
+        }
+
+        /// The architecture.
+        public var family: Family
         /// Hidden width.
         public var width: Int
         /// Decoder layers.
@@ -35,8 +42,8 @@ public struct ModelConfiguration: Sendable, Equatable {
         public var heads: Int
         /// Key and value heads.
         public var kvHeads: Int
-        /// Size of a head.
-        public var headDimension: Int
+        /// Size of a head; not always width / heads.
+        public var headSize: Int
         /// Hidden width of the MLP.
         public var mlp: Int
         /// Rows of the embedding, padding rows included.
@@ -47,6 +54,18 @@ public struct ModelConfiguration: Sendable, Equatable {
         public var ropeBase: Double
         /// Longest sequence, tokens.
         public var maxPositions: Int
+        /// What a query's product with a key is multiplied by: query_pre_attn_scalar^−½.
+        public var queryScale: Float
+        /// c of c · tanh(x / c) on the scores of attention; nil: they have no bound.
+        public var attentionSoftCap: Float?
+        /// c of c · tanh(x / c) on the logits, before the softmax; nil: they have no bound.
+        public var logitSoftCap: Float?
+        /// Tokens that a suffix's query sees in a sliding layer, its own included; nil: all.
+        public var slidingWindow: Int?
+        /// Whether each layer has the window: one value a layer.
+        public var slidingLayers: [Bool]
+        /// Whether what attention and the MLP give is normed before it is added to the residual stream.
+        public var hasPostNorms: Bool
     }
 
     /// The image encoder.
@@ -77,14 +96,61 @@ public struct ModelConfiguration: Sendable, Equatable {
 
     /// PaliGemma 3B for images of 224, 448 or 896 pixels a side.
     public static func paliGemma3B(imageSize: Int) -> ModelConfiguration {
-        let json = """
-            {"model_type": "paligemma", "text_config": {"num_key_value_heads": 1, "vocab_size": 257216},
-             "vision_config": {"image_size": \(imageSize)}}
-            """
         // Every other size is Hugging Face's default, which is this model's.
-        do { return try ModelConfiguration(Data(json.utf8), path: "paligemma-3b-\(imageSize)") } catch {
+        named("paligemma-3b", imageSize: imageSize, text: #""num_key_value_heads": 1, "vocab_size": 257216"#)
+    }
+
+    /// The sizes of PaliGemma 2.
+    public enum PaliGemma2: String, CaseIterable, Sendable {
+        /// 3.03, 9.66 and 27.65 billion parameters, vision tower included.
+        case small = "3b"
+        case medium = "10b"
+        case large = "28b"
+
+        /// Where they are not Gemma 2's defaults.
+        fileprivate var sizes: String {
+            switch self {
+            case .small: ""
+            case .medium:
+                """
+                , "hidden_size": 3584, "num_hidden_layers": 42, "intermediate_size": 14336, "num_attention_heads": 16,
+                "num_key_value_heads": 8
+                """
+            case .large:
+                """
+                , "hidden_size": 4608, "num_hidden_layers": 46, "intermediate_size": 36864, "num_attention_heads": 32,
+                "num_key_value_heads": 16, "head_dim": 128, "query_pre_attn_scalar": 144
+                """
+            }
+        }
+    }
+
+    /// PaliGemma 2 for images of 224, 448 or 896 pixels a side.
+    public static func paliGemma2(_ size: PaliGemma2, imageSize: Int) -> ModelConfiguration {
+        named(
+            "paligemma2-\(size.rawValue)", imageSize: imageSize,
+            text: #""model_type": "gemma2", "vocab_size": 257216\#(size.sizes)"#)
+    }
+
+    private static func named(_ name: String, imageSize: Int, text: String) -> ModelConfiguration {
+        let json = """
+            {"model_type": "paligemma", "text_config": {\(text)}, "vision_config": {"image_size": \(imageSize)}}
+            """
+        do { return try ModelConfiguration(Data(json.utf8), path: "\(name)-\(imageSize)") } catch {
             preconditionFailure("\(error)")
         }
+    }
+
+    /// Numbers in the model's files: of both towers, the projector and the embedding, which is the head, too.
+    public var parameterCount: Int {
+        let (v, t) = (vision, text)
+        let visionLayer = 4 * v.width * (v.width + 1) + 2 * v.width * v.mlp + v.mlp + v.width + 4 * v.width
+        let patches = (3 * v.patchSize * v.patchSize + 1 + imageTokenCount) * v.width
+        let projector = (v.width + 1) * t.width
+        let heads = 2 * (t.heads + t.kvHeads) * t.headSize
+        let textLayer = t.width * (heads + 3 * t.mlp + (t.hasPostNorms ? 4 : 2))
+        return v.layers * visionLayer + patches + 2 * v.width + projector + t.layers * textLayer
+            + (t.vocabulary + 1) * t.width
     }
 
     private init(_ file: ConfigFile, path: String) throws(InferenceError) {
@@ -93,8 +159,8 @@ public struct ModelConfiguration: Sendable, Equatable {
             throw unsupported("model_type is \(file.model_type ?? "missing"), expected paligemma")
         }
         let (t, v) = (file.text_config, file.vision_config)
-        guard (t.model_type ?? "gemma") == "gemma" else {
-            throw unsupported("text_config.model_type \(t.model_type!) is not supported yet: only gemma (PaliGemma 1)")
+        guard let family = Text.Family(rawValue: t.model_type ?? "gemma") else {
+            throw unsupported("text_config.model_type \(t.model_type!) is not supported: only gemma and gemma2")
         }
         guard (v.model_type ?? "siglip_vision_model") == "siglip_vision_model" else {
             throw unsupported("vision_config.model_type \(v.model_type!) is not supported: only siglip_vision_model")
@@ -108,14 +174,7 @@ public struct ModelConfiguration: Sendable, Equatable {
             width: v.hidden_size ?? 1152, layers: v.num_hidden_layers ?? 27, heads: v.num_attention_heads ?? 16,
             mlp: v.intermediate_size ?? 4304, patchSize: v.patch_size ?? 14, imageSize: v.image_size ?? 224,
             epsilon: v.layer_norm_eps ?? 1e-6)
-        let heads = t.num_attention_heads ?? 8
-        text = Text(
-            width: t.hidden_size ?? 2048, layers: t.num_hidden_layers ?? 18, heads: heads,
-            kvHeads: t.num_key_value_heads ?? heads, headDimension: t.head_dim ?? 256,
-            mlp: t.intermediate_size ?? 16384,
-            vocabulary: t.vocab_size ?? file.vocab_size ?? 257_216, epsilon: t.rms_norm_eps ?? 1e-6,
-            ropeBase: t.rope_theta ?? t.rope_parameters?.rope_theta ?? 10000,
-            maxPositions: t.max_position_embeddings ?? 8192)
+        text = Text(t, family, vocabulary: file.vocab_size)
         imageToken = file.image_token_index ?? file.image_token_id ?? 257_152
         beginToken = file.bos_token_id ?? t.bos_token_id ?? 2
         endToken = file.eos_token_id ?? t.eos_token_id ?? 1
@@ -129,7 +188,7 @@ public struct ModelConfiguration: Sendable, Equatable {
             ("3 x vision_config.patch_size x patch_size", 3 * vision.patchSize * vision.patchSize),
             ("vision_config.hidden_size", vision.width), ("vision_config.intermediate_size", vision.mlp),
             ("text_config.hidden_size", text.width), ("text_config.intermediate_size", text.mlp),
-            ("text_config.num_attention_heads x head_dim", text.heads * text.headDimension),
+            ("text_config.num_attention_heads x head_dim", text.heads * text.headSize),
         ]
         let most = Int(GLOSS_INT8_INPUTS)
         guard let (name, count) = inputs.first(where: { $0.1 > most }) else { return }
@@ -145,7 +204,7 @@ public struct ModelConfiguration: Sendable, Equatable {
             ("vision_config.patch_size", vision.patchSize), ("vision_config.image_size", vision.imageSize),
             ("text_config.hidden_size", text.width), ("text_config.num_hidden_layers", text.layers),
             ("text_config.num_attention_heads", text.heads), ("text_config.num_key_value_heads", text.kvHeads),
-            ("text_config.head_dim", text.headDimension), ("text_config.intermediate_size", text.mlp),
+            ("text_config.head_dim", text.headSize), ("text_config.intermediate_size", text.mlp),
             ("text_config.max_position_embeddings", text.maxPositions),
         ]
         // Products of three sizes, as a matrix of patches has, must not overflow.
@@ -158,15 +217,48 @@ public struct ModelConfiguration: Sendable, Equatable {
             return "image_size \(vision.imageSize) is below patch_size \(vision.patchSize)"
         }
         if text.heads % text.kvHeads != 0 { return "\(text.heads) heads are no multiple of \(text.kvHeads) KV heads" }
-        if text.headDimension % 2 != 0 { return "head_dim \(text.headDimension) is odd" }
+        if text.headSize % 2 != 0 { return "head_dim \(text.headSize) is odd" }
         let ids = [("image_token_index", imageToken), ("bos_token_id", beginToken), ("eos_token_id", endToken)]
         if let (name, id) = ids.first(where: { !(0..<text.vocabulary).contains($0.1) }) {
             return "\(name) \(id) is outside of the vocabulary of \(text.vocabulary)"
         }
         let epsilons = [vision.epsilon, text.epsilon]
         if !epsilons.allSatisfy({ $0 > 0 && $0 < 1 }) { return "a norm's epsilon is out of range: \(epsilons)" }
+        if !(text.queryScale > 0 && text.queryScale.isFinite) { return "query_pre_attn_scalar is out of range" }
+        let caps = [
+            ("attn_logit_softcapping", text.attentionSoftCap), ("final_logit_softcapping", text.logitSoftCap),
+        ]
+        for case (let name, let cap?) in caps where !(cap > 0 && cap.isFinite) { return "\(name) is \(cap)" }
+        if let window = text.slidingWindow, window < 1 { return "sliding_window is \(window)" }
+        if text.slidingLayers.count != text.layers {
+            return "layer_types has \(text.slidingLayers.count) layers, num_hidden_layers is \(text.layers)"
+        }
         if !(text.ropeBase >= 1 && text.ropeBase.isFinite) { return "rope_theta is \(text.ropeBase)" }
         return nil
+    }
+}
+
+extension ModelConfiguration.Text {
+    /// Fields that are left out have the defaults of Hugging Face's class for PaliGemma (Gemma) or Gemma 2.
+    fileprivate init(_ t: ConfigFile.Text, _ family: Family, vocabulary: Int?) {
+        let isSecond = family == .gemma2
+        let heads = t.num_attention_heads ?? 8
+        let layers = t.num_hidden_layers ?? (isSecond ? 26 : 18)
+        let headSize = t.head_dim ?? 256
+        let scalar = isSecond ? t.query_pre_attn_scalar ?? 256 : Double(headSize)
+        let types = isSecond ? t.layer_types?.map { $0 == "sliding_attention" } : nil
+        self.init(
+            family: family, width: t.hidden_size ?? (isSecond ? 2304 : 2048), layers: layers, heads: heads,
+            kvHeads: t.num_key_value_heads ?? (isSecond ? 4 : heads), headSize: headSize,
+            mlp: t.intermediate_size ?? (isSecond ? 9216 : 16384),
+            vocabulary: t.vocab_size ?? vocabulary ?? 257_216, epsilon: t.rms_norm_eps ?? 1e-6,
+            ropeBase: t.rope_theta ?? t.rope_parameters?.rope_theta ?? 10000,
+            maxPositions: t.max_position_embeddings ?? 8192, queryScale: Float(1 / scalar.squareRoot()),
+            attentionSoftCap: isSecond ? t.attn_logit_softcapping.value(default: 50) : nil,
+            logitSoftCap: isSecond ? t.final_logit_softcapping.value(default: 30) : nil,
+            slidingWindow: isSecond ? t.sliding_window.value(default: 4096) : nil,
+            slidingLayers: types ?? (0..<min(max(layers, 0), 65536)).map { isSecond && $0 % 2 == 0 },
+            hasPostNorms: isSecond)
     }
 }
 
@@ -186,11 +278,41 @@ private struct ConfigFile: Decodable {
         var rms_norm_eps: Float?
         var rope_theta: Double?
         var rope_parameters: Rope?
+        var query_pre_attn_scalar: Double?
+        var attn_logit_softcapping, final_logit_softcapping: Nullable<Float>
+        var sliding_window: Nullable<Int>
+        var layer_types: [String]?
     }
     var model_type: String?
     var text_config: Text
     var vision_config: Vision
     var image_token_index, image_token_id, bos_token_id, eos_token_id, vocab_size: Int?
+}
+
+/// A field for which null is a value of its own: null says that there is none, while a field that is absent has a
+/// default.
+private enum Nullable<Value: Decodable>: Decodable {
+    case absent
+    case null
+    case value(Value)
+
+    init(from decoder: any Decoder) throws { self = .value(try Value(from: decoder)) }
+
+    func value(default other: Value) -> Value? {
+        switch self {
+        case .absent: other
+        case .null: nil
+        case .value(let value): value
+        }
+    }
+}
+
+extension KeyedDecodingContainer {
+    /// What `ConfigFile`'s synthesised decoding calls for such a field.
+    fileprivate func decode<Value>(_ type: Nullable<Value>.Type, forKey key: Key) throws -> Nullable<Value> {
+        guard contains(key) else { return .absent }
+        return try decodeNil(forKey: key) ? .null : .value(decode(Value.self, forKey: key))
+    }
 }
 
 /// A decoding error in a line: where, and what.

@@ -48,8 +48,10 @@ public final class PaliGemma: Sendable {
     public let vocabulary: ModelVocabulary
     /// Identity of the model's files: sha256, hexadecimal.
     public let fileDigest: String
-    /// What computes: the files and the arithmetic. Responses of models with the same digest are the same.
-    public var digest: String { "\(fileDigest)-\(precision.rawValue)" }
+    /// What computes: the files, the arithmetic and the options that change numbers. Responses of models with the same
+    /// digest are the same.
+    public var digest: String { ([fileDigest, precision.rawValue] + digestOptions).joined(separator: "-") }
+    private let digestOptions: [String]
     /// The arithmetic of the matrix products.
     public let precision: Precision
     let vision: VisionTower
@@ -61,15 +63,21 @@ public final class PaliGemma: Sendable {
     /// - Parameters:
     ///   - precision: the arithmetic of the matrix products; nil: as packed, or bf16 where all weights are stored so,
     ///     else f32.
+    ///   - options: what the files leave open.
     ///   - threads: to compute with, the caller's included; results do not depend on it.
     ///   - cpus: where they are kept, the caller's too; empty: wherever the process may run.
     public convenience init(
-        contentsOf url: URL, precision: Precision? = nil, threads: Int = Processors.threadCount(), cpus: [Int] = []
+        contentsOf url: URL, precision: Precision? = nil, options: LoadOptions = LoadOptions(),
+        threads: Int = Processors.threadCount(), cpus: [Int] = []
     ) throws(InferenceError) {
-        try self.init(contentsOf: url, precision: precision, compute: Compute(threadCount: max(1, threads), cpus: cpus))
+        try self.init(
+            contentsOf: url, precision: precision, options: options,
+            compute: Compute(threadCount: max(1, threads), cpus: cpus))
     }
 
-    convenience init(contentsOf url: URL, precision: Precision?, compute: Compute) throws(InferenceError) {
+    convenience init(
+        contentsOf url: URL, precision: Precision?, options: LoadOptions = LoadOptions(), compute: Compute
+    ) throws(InferenceError) {
         let (config, tokenizer) = (PackedFile.configName, PackedFile.tokenizerName)
         if url.isRegularFile {
             var file = try PackedFile(url)
@@ -81,7 +89,8 @@ public final class PaliGemma: Sendable {
             try self.init(
                 configuration: ModelConfiguration(file.file(config), path: "\(url.path): \(config)"),
                 tokenizer: Tokenizer(file.file(tokenizer), path: "\(url.path): \(tokenizer)"),
-                weights: &file, precision: precision, fileDigest: file.header.fileDigest, path: url.path,
+                weights: &file, precision: precision, options: options, fileDigest: file.header.fileDigest,
+                path: url.path,
                 compute: compute)
             try file.finish()
         } else {
@@ -90,6 +99,7 @@ public final class PaliGemma: Sendable {
             var checkpoint = try Checkpoint(folder: url, precision: precision)
             try self.init(
                 configuration: configuration, tokenizer: tokenizer, weights: &checkpoint, precision: precision,
+                options: options,
                 fileDigest: modelDigest(folder: url, weightFiles: Checkpoint.fileNames(url)), path: url.path,
                 compute: compute)
             try checkpoint.finish()
@@ -98,8 +108,10 @@ public final class PaliGemma: Sendable {
 
     private init(
         configuration: ModelConfiguration, tokenizer: Tokenizer, weights: inout some WeightSource,
-        precision: Precision?, fileDigest: String, path: String, compute: Compute
+        precision: Precision?, options: LoadOptions, fileDigest: String, path: String, compute: Compute
     ) throws(InferenceError) {
+        var configuration = configuration
+        digestOptions = options.apply(to: &configuration)
         self.precision = precision ?? weights.precision
         var compute = compute
         compute.isTiled = self.precision == .bf16AMX

@@ -9,7 +9,10 @@ enum TensorName {
 
     static func text(_ layer: Int) -> String { "language_model.layers.\(layer)." }
     static let inputNorm = "input_layernorm.weight"
-    static let attentionNorm = "post_attention_layernorm.weight"
+    /// Gemma's norm before the MLP; Gemma 2's norm of what attention gives.
+    static let postAttentionNorm = "post_attention_layernorm.weight"
+    static let preFeedForwardNorm = "pre_feedforward_layernorm.weight"
+    static let postFeedForwardNorm = "post_feedforward_layernorm.weight"
     static let textProjections = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"].map { $0 + ".weight" }
     static let textOutput = "self_attn.o_proj.weight"
     static let gateAndUp = ["mlp.gate_proj.weight", "mlp.up_proj.weight"]
