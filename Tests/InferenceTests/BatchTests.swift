@@ -137,6 +137,28 @@ import Testing
         #expect { try answers[2].get() } throws: { "\($0)".contains("top-p is 0.0") }
     }
 
+    /// Keys and values of a long response lie in several blocks, the last of which is not full.
+    @Test(arguments: sets) func responsesOfSeveralBlocks(set: String) throws {
+        let subject = try Subject(set)
+        let long = subject.requests.prefix(3).enumerated().map { index, request in
+            GenerationRequest(
+                images: request.images, prompt: request.prompt,
+                settings: DecodeSettings(maxTokens: 135 + index, samples: 3, temperature: 3, seed: UInt64(index)))
+        }
+        for precision in [Precision.f32, .bf16] {
+            let model = try subject.golden.model(precision: precision)
+            let alone = try long.map { try model.generate([$0])[0].get() }
+            #expect(alone.joined().contains { $0.tokens.count > 128 })
+            #expect(try model.generate(subject.requests + long).suffix(3).map { try $0.get() } == alone)
+            guard precision == .f32 else { continue }
+            let slow = try model.generateUncached(long[0])
+            #expect(slow.map(\.tokens) == alone[0].map(\.tokens))
+            for (a, b) in zip(slow.flatMap(\.logProbabilities), alone[0].flatMap(\.logProbabilities)) {
+                #expect(abs(a - b) < 1e-4)
+            }
+        }
+    }
+
     @Test func truncationIsSaid() throws {
         let subject = try Subject("tiny2")
         let (model, requests) = (subject.model, subject.requests)

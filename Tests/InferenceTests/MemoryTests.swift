@@ -64,7 +64,7 @@ import Testing
             stages.insert(
                 statistics.imageCount == 0 ? "vision" : statistics.prefillCount == 0 ? "prefill" : "extend")
             let (reserved, room, limit) = (
-                scheduler.reservedBytes, scheduler.images.roomBytes, scheduler.limits.imageBytes
+                scheduler.keyValueBytes, scheduler.images.roomBytes, scheduler.limits.imageBytes
             )
             #expect(reserved == 0 && room == limit)
             guard index % 50 == 0 else { continue }

@@ -66,12 +66,12 @@ import Testing
                 #expect(answers[completion.id] == nil, "answered twice")
                 answers[completion.id] = try completion.result.get()
             }
-            #expect(scheduler.reservedBytes <= max(budget, largest))
+            #expect(scheduler.keyValueBytes <= max(budget, largest))
         }
         #expect(Set(answers.keys).isDisjoint(with: cancelled))
         #expect(Set(answers.keys).union(cancelled).count == queries.count)
         for (id, answer) in answers { #expect(answer == expected[id]) }
-        #expect(scheduler.liveCount == 0 && scheduler.reservedBytes == 0)
+        #expect(scheduler.liveCount == 0 && scheduler.keyValueBytes == 0)
     }
 
     @Test func equalPrefixesAndImagesAreComputedOnce() throws {
@@ -112,6 +112,32 @@ import Testing
         #expect(scheduler.images.byteCount == 2 * bytes)
     }
 
+    /// Responses have memory as they grow: more are computed together than would fit at their full length, within the
+    /// budget all the same, and what waits for memory is answered as it is alone.
+    @Test(arguments: [3, 8]) func memoryIsTakenAsItIsNeeded(room: Int) throws {
+        let long = (0..<10).map { id in
+            Scheduler.Query(
+                id: id, images: [images[id % 2]], prompt: "answer en \(id)",
+                settings: DecodeSettings(
+                    maxTokens: 60 + 20 * id, samples: 1 + id % 2, temperature: 3, seed: UInt64(id)))
+        }
+        let expected = try long.map(alone)
+        let budget = try long.map(need).max()! * room / 2
+        var scheduler = Scheduler(model: model, limits: Scheduler.Limits(keyValueBytes: budget))
+        long.forEach { scheduler.submit($0) }
+        var most = 0
+        var answers: [Int: [Generation]] = [:]
+        while !scheduler.isIdle {
+            for completion in scheduler.step() { answers[completion.id] = try completion.result.get() }
+            #expect(scheduler.keyValueBytes <= budget)
+            let plan = scheduler.memoryPlan
+            most = max(most, plan.holdings.reduce(0) { $0 + $1.bytes + $1.remaining })
+        }
+        #expect(long.allSatisfy { answers[$0.id] == expected[$0.id] })
+        #expect(most > budget, "not all of it was reserved")
+        #expect(scheduler.keyValueBytes == 0)
+    }
+
     /// What needs more than the budget is computed alone; nothing that came later overtakes it.
     @Test func theBudgetHoldsAndNobodyStarves() throws {
         func query(_ id: Int, maxTokens: Int) -> Scheduler.Query {
@@ -131,7 +157,7 @@ import Testing
             order += scheduler.step().map(\.id)
             let waiting = Set(scheduler.waitingQueries)
             #expect(!waiting.contains(100) || waiting.isSuperset(of: 10..<20), "overtaken")
-            if scheduler.reservedBytes > budget { #expect(scheduler.liveCount == 1, "not alone") }
+            if scheduler.keyValueBytes > budget { #expect(scheduler.liveCount == 1, "not alone") }
         }
         #expect(Set(order.prefix(10)) == Set(0..<10) && order[10] == 100 && order.count == 21)
     }
@@ -164,7 +190,7 @@ import Testing
         _ = scheduler.step()
         #expect(scheduler.liveCount > 0)
         queries.forEach { scheduler.cancel($0.id) }
-        #expect(scheduler.isIdle && scheduler.reservedBytes == 0)
+        #expect(scheduler.isIdle && scheduler.keyValueBytes == 0)
         #expect(scheduler.step().isEmpty)
     }
 

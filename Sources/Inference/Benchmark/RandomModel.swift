@@ -99,8 +99,7 @@ public final class RandomModel {
                 rows: rows - sequences, tokens: tokens) + language.headOperations(rows: sequences)
         let cost = cost(operations: operations, weightBytes: language.weightByteCount) {
             let parts = caches.enumerated().map { index, cache in
-                SequenceRows(
-                    shared: nil, own: cache, rows: index * tokens..<(index + 1) * tokens, bidirectional: tokens)
+                SequenceRows(own: cache, rows: index * tokens..<(index + 1) * tokens, bidirectional: tokens)
             }
             try draw(language.forwardToLast(noise(rows: rows), parts, compute), from: caches)
         }
@@ -122,7 +121,7 @@ public final class RandomModel {
     /// temperature 1. The cost of one step.
     public func extend(_ prefilled: Prefilled, samples: Int, steps: Int) -> Cost {
         let rows = prefilled.caches.count * samples
-        let own = (0..<rows).map { _ in cache(capacity: steps) }
+        var own = (0..<rows).map { _ in KeyValueBlocks(layout: language.heads.cache, limit: steps) }
         let seen = Double(prefilled.caches.first?.count ?? 0) + Double(steps) / 2
         let operations = language.operations(rows: rows, attended: Double(rows) * seen)
         let all = cost(
@@ -130,9 +129,9 @@ public final class RandomModel {
             weightBytes: language.weightByteCount * steps
         ) {
             for _ in 0..<steps {
+                for row in 0..<rows { try own[row].makeRoom() }
                 let parts = (0..<rows).map {
-                    SequenceRows(
-                        shared: prefilled.caches[$0 / samples], own: own[$0], rows: $0..<$0 + 1, bidirectional: 0)
+                    SequenceRows(prefix: prefilled.caches[$0 / samples], response: own[$0], row: $0)
                 }
                 try draw(language.forwardToLast(noise(rows: rows), parts, compute), from: prefilled.caches)
             }
@@ -180,7 +179,8 @@ public final class RandomModel {
     }
 
     private func draw(_ hidden: borrowing Matrix, from prefixes: [KeyValueCache]) throws(InferenceError) {
-        let (own, settings) = (cache(capacity: 1), DecodeSettings(temperature: 1))
+        let own = KeyValueBlocks(layout: language.heads.cache, limit: 1)
+        let settings = DecodeSettings(temperature: 1)
         let live = (0..<hidden.rows).map { row in
             LiveSequence(query: row, sample: row, prefix: prefixes[0], own: own, sampler: Sampler(settings: settings))
         }

@@ -21,7 +21,7 @@ protocol Engine: Sendable {
         _ prefixes: [Prefix], _ caches: [KeyValueCache], for sequences: inout [LiveSequence], rows: [Int]
     ) throws(InferenceError)
 
-    /// Takes in the last token of each sequence, and draws its next one.
+    /// Takes in the last token of each sequence, whose blocks have room, and draws its next one.
     func extend(_ sequences: inout [LiveSequence]) throws(InferenceError)
 
     /// A response as text. Throws where its log-probabilities are no numbers.
@@ -48,7 +48,7 @@ extension KeyValueLayout {
     /// Bytes of the keys and values of a prefix and of all its responses at their full length.
     func byteCount(of prefix: WaitingPrefix) -> Int {
         prefix.queries.reduce(byteCount(capacity: prefix.count)) { bytes, query in
-            bytes + query.settings.samples * byteCount(capacity: query.settings.maxTokens)
+            bytes + query.settings.samples * byteCount(blocksFor: query.settings.maxTokens)
         }
     }
 }

@@ -16,7 +16,7 @@ struct LiveSequence {
     let sample: Int
     /// Shared by all responses of one prefill.
     let prefix: KeyValueCache
-    let own: KeyValueCache
+    var own: KeyValueBlocks
     let sampler: Sampler
     var tokens: [Int] = []
     var logProbabilities: [Double] = []
@@ -43,12 +43,12 @@ extension LanguageModel {
         return try forwardToLast(embed(prefixes), rows(sequences, caches), compute)
     }
 
-    /// One token more for each sequence: hidden states at it [sequences, width].
+    /// One token more for each sequence, whose blocks have room: hidden states at it [sequences, width].
     func extend(_ live: [LiveSequence], _ compute: Compute) throws(InferenceError) -> Matrix {
         var hidden = try Matrix(rows: live.count, columns: configuration.width)
         for (row, sequence) in live.enumerated() { embed([sequence.tokens.last!], into: &hidden, at: row) }
         let rows = live.enumerated().map { row, sequence in
-            SequenceRows(shared: sequence.prefix, own: sequence.own, rows: row..<row + 1, bidirectional: 0)
+            SequenceRows(prefix: sequence.prefix, response: sequence.own, row: row)
         }
         return try forwardToLast(hidden, rows, compute)
     }
@@ -81,8 +81,7 @@ extension LanguageModel {
         return zip(sequences, caches).map { sequence, cache in
             defer { start += sequence.tokens.count }
             return SequenceRows(
-                shared: nil, own: cache, rows: start..<start + sequence.tokens.count,
-                bidirectional: sequence.bidirectional)
+                own: cache, rows: start..<start + sequence.tokens.count, bidirectional: sequence.bidirectional)
         }
     }
 }

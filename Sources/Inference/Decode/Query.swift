@@ -99,8 +99,9 @@ extension Scheduler {
 
     /// How much at once. Results do not depend on it.
     public struct Limits: Sendable {
-        /// Bytes of keys and values. What a query needs at worst is reserved when its prefill begins: its prefix, and
-        /// every sample at its full length. A query that needs more than all of it is computed alone.
+        /// Bytes of keys and values. Responses have them as they grow; a prefill begins, and a response goes on, only if
+        /// all older ones can then still come to their end. A query that needs more than all of it, its prefix and every
+        /// sample at its full length, is computed alone.
         public var keyValueBytes: Int
         /// Bytes of image tokens kept for queries about the same images.
         public var imageBytes: Int

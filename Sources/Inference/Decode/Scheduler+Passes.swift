@@ -66,7 +66,7 @@ extension Scheduler {
                     sequences.append(
                         LiveSequence(
                             query: query.id, sample: sample, prefix: caches[row],
-                            own: try KeyValueCache(layout: engine.keyValues, capacity: query.settings.maxTokens),
+                            own: KeyValueBlocks(layout: engine.keyValues, limit: query.settings.maxTokens),
                             sampler: Sampler(settings: query.settings)))
                     rows.append(row)
                 }
@@ -76,22 +76,54 @@ extension Scheduler {
         return sequences
     }
 
-    /// The next token of every live response.
+    /// The next token of every live response that has memory for one more.
     mutating func extend() {
         let start = ContinuousClock.now
         begunCount = 0
+        let hasRoom = makeRoom()
+        guard !live.isEmpty else { return }
+        // Those that wait for memory keep their places.
+        let paused = hasRoom.contains(false) ? live : []
+        if !paused.isEmpty { live = live.indices.filter { hasRoom[$0] }.map { live[$0] } }
         let extended = Result { () throws(InferenceError) in try engine.extend(&live) }
         let seconds = start.secondsAgo
+        let extendedCount = live.count
         statistics.seconds.extend += seconds
-        for sequence in live { pending[sequence.query]?.seconds.extend += seconds / Double(live.count) }
-        switch extended {
-        case .success:
+        for sequence in live { pending[sequence.query]?.seconds.extend += seconds / Double(extendedCount) }
+        let ids = live.map(\.query)
+        if case .success = extended {
             statistics.extendCount += 1
-            statistics.extendRowCount += live.count
+            statistics.extendRowCount += extendedCount
             countTokens(of: live)
-            handOver()
-        case .failure(let error): end(live.map(\.query), with: error)
         }
+        if !paused.isEmpty {
+            var next = live.makeIterator()
+            live = paused.indices.map { hasRoom[$0] ? next.next()! : paused[$0] }
+        }
+        switch extended {
+        case .success: handOver()
+        case .failure(let error): end(ids, with: error)
+        }
+    }
+
+    /// Gives live responses room for one more token, the oldest first; whether each has it. Queries whose memory is
+    /// refused by the system end.
+    private mutating func makeRoom() -> [Bool] {
+        var plan = memoryPlan
+        var hasRoom: [Bool] = []
+        var failed: [Int: InferenceError] = [:]
+        var group = -1
+        for index in live.indices {
+            if index == 0 || live[index].prefix !== live[index - 1].prefix { group += 1 }
+            let bytes = live[index].own.nextByteCount
+            hasRoom.append(bytes == 0 || plan.grant(bytes, to: group))
+            guard hasRoom[index] else { continue }
+            do { try live[index].own.makeRoom() } catch { failed[live[index].query] = error }
+        }
+        guard !failed.isEmpty else { return hasRoom }
+        hasRoom = live.indices.filter { failed[live[$0].query] == nil }.map { hasRoom[$0] }
+        for (id, error) in failed.sorted(by: { $0.key < $1.key }) { end([id], with: error) }
+        return hasRoom
     }
 
     private mutating func countTokens(of drawn: [LiveSequence]) {

@@ -60,17 +60,23 @@ public struct Scheduler: ~Copyable {
     /// Responses being extended.
     public var liveCount: Int { live.count }
 
-    /// Bytes of keys and values that the live responses may need at worst.
-    public var reservedBytes: Int {
-        var bytes = 0
+    /// Bytes of the live responses' keys and values.
+    public var keyValueBytes: Int { memoryPlan.bytes }
+
+    /// What the live responses hold, and what they may need.
+    var memoryPlan: MemoryPlan {
+        var holdings: [MemoryPlan.Holding] = []
         var prefix: KeyValueCache?
         for sequence in live {
-            bytes += sequence.own.byteCount
             // Responses of one prefill stand side by side.
-            if sequence.prefix !== prefix { bytes += sequence.prefix.byteCount }
+            if sequence.prefix !== prefix {
+                holdings.append(MemoryPlan.Holding(bytes: sequence.prefix.byteCount, remaining: 0))
+            }
             prefix = sequence.prefix
+            holdings[holdings.count - 1].bytes += sequence.own.byteCount
+            holdings[holdings.count - 1].remaining += sequence.own.remainingByteCount
         }
-        return bytes
+        return MemoryPlan(limit: limits.keyValueBytes, holdings: holdings)
     }
 
     /// Queries of which nothing but their images was computed, in the order in which they will be.
@@ -151,19 +157,17 @@ public struct Scheduler: ~Copyable {
 
     /// The first prefixes in line, of one priority, that one pass may prefill now.
     private func admitted() -> ArraySlice<WaitingPrefix> {
-        var (rows, bytes) = (0, reservedBytes)
+        var (rows, plan) = (0, memoryPlan)
         let layout = engine.keyValues
         var responses = live.isEmpty ? 0 : max(live.count, begunCount)
         return waiting.prefixes.prefix { prefix in
-            let need = layout.byteCount(of: prefix)
-            let isAlone = responses == 0
+            let (need, prefixBytes) = (layout.byteCount(of: prefix), layout.byteCount(capacity: prefix.count))
             guard prefix.priority == waiting.prefixes[0].priority, responses < limits.rows,
                 rows == 0 || rows + prefix.count <= Self.passRows,
-                isAlone || bytes + need <= limits.keyValueBytes
+                plan.admit(MemoryPlan.Holding(bytes: prefixBytes, remaining: need - prefixBytes))
             else { return false }
             rows += prefix.count
             responses += prefix.responseCount
-            bytes += need
             return true
         }
     }

@@ -3,8 +3,10 @@ import Foundation
 
 /// Rows of a forward pass that belong to one sequence.
 struct SequenceRows {
-    /// The tokens before `own`, all visible; nil in a prefill.
+    /// The tokens before `earlier` and `own`, all visible; nil in a prefill.
     let shared: KeyValueCache?
+    /// Full blocks before `own`, all visible.
+    let earlier: [KeyValueCache]
     /// Where these rows' keys and values go.
     let own: KeyValueCache
     /// Rows of the batch's matrices.
@@ -15,36 +17,57 @@ struct SequenceRows {
     let start: Int
 
     /// Rows of the tokens that come after those that `own` has.
-    init(shared: KeyValueCache?, own: KeyValueCache, rows: Range<Int>, bidirectional: Int) {
-        self.init(shared: shared, own: own, rows: rows, bidirectional: bidirectional, start: own.count)
+    init(own: KeyValueCache, rows: Range<Int>, bidirectional: Int) {
+        self.init(
+            shared: nil, earlier: [], own: own, rows: rows, bidirectional: bidirectional, start: own.count)
     }
 
-    private init(shared: KeyValueCache?, own: KeyValueCache, rows: Range<Int>, bidirectional: Int, start: Int) {
-        (self.shared, self.own, self.rows) = (shared, own, rows)
+    /// The next token of a response, in row `row`. Its blocks have room.
+    init(prefix: KeyValueCache, response: KeyValueBlocks, row: Int) {
+        let own = response.blocks.last!
+        self.init(
+            shared: prefix, earlier: response.blocks.dropLast(), own: own, rows: row..<row + 1, bidirectional: 0,
+            start: own.count)
+    }
+
+    private init(
+        shared: KeyValueCache?, earlier: [KeyValueCache], own: KeyValueCache, rows: Range<Int>, bidirectional: Int,
+        start: Int
+    ) {
+        (self.shared, self.earlier, self.own, self.rows) = (shared, earlier, own, rows)
         (self.bidirectional, self.start) = (bidirectional, start)
     }
 
     /// The last token alone, as row `row`.
     func last(row: Int) -> SequenceRows {
         SequenceRows(
-            shared: shared, own: own, rows: row..<row + 1, bidirectional: bidirectional, start: start + rows.count - 1)
+            shared: shared, earlier: earlier, own: own, rows: row..<row + 1, bidirectional: bidirectional,
+            start: start + rows.count - 1)
     }
+
+    private var earlierCount: Int { earlier.count * KeyValueBlocks.tokens }
+    /// Tokens before those of `own`.
+    private var before: Int { (shared?.count ?? 0) + earlierCount }
+
+    /// Tokens that the last row sees, in all.
+    var seenByLast: Int { before + visible(at: start + rows.count - 1) }
 
     /// Tokens of `own` that the token at `index` of `own` sees.
     func visible(at index: Int) -> Int { max(index + 1, bidirectional) }
 
-    /// What the token at `index` of `own` sees of `shared` and of `own`, where a suffix sees its last `window` tokens.
+    /// What the token at `index` of `own` sees of `shared`, and of `earlier` and `own` together, where a suffix sees its
+    /// last `window` tokens.
     func seen(at index: Int, window: Int?) -> (shared: gloss_range, own: gloss_range) {
-        let before = shared?.count ?? 0
+        let sharedCount = shared?.count ?? 0
         let first = index < bidirectional ? 0 : max(0, before + index + 1 - (window ?? .max))
         return (
-            gloss_range(first: Int64(min(first, before)), end: Int64(before)),
-            gloss_range(first: Int64(max(first - before, 0)), end: Int64(visible(at: index)))
+            gloss_range(first: Int64(min(first, sharedCount)), end: Int64(sharedCount)),
+            gloss_range(first: Int64(max(first - sharedCount, 0)), end: Int64(earlierCount + visible(at: index)))
         )
     }
 
     /// 1-based position of the token at `index` of `own`, as Hugging Face counts.
-    func position(at index: Int) -> Int { (shared?.count ?? 0) + index + 1 }
+    func position(at index: Int) -> Int { before + index + 1 }
 }
 
 /// Where heads lie in a row of fused projections [queries | keys | values].
@@ -172,7 +195,7 @@ extension Compute {
                             source: first + $0 * ldq, row: row + $0, column: item % heads * d,
                             shared: gloss_range(), own: gloss_range(first: 0, end: Int64(count)))
                     }
-                    block.run(shared: nil, parts: [(keys, values, queries)], into: result)
+                    block.run(shared: nil, parts: [([(keys, values)], queries)], into: result)
                 }
             }
         }
@@ -190,8 +213,7 @@ private struct AttentionTask {
         var runs: [[(sequence: SequenceRows, tokens: Range<Int>)]] = []
         for sequence in sequences {
             let all = sequence.start..<sequence.start + sequence.rows.count
-            let seen = (sequence.shared?.count ?? 0) + sequence.visible(at: all.upperBound - 1)
-            let limit = max(1, AttentionBlock.rows(seeing: seen) / heads.groupSize)
+            let limit = max(1, AttentionBlock.rows(seeing: sequence.seenByLast) / heads.groupSize)
             let last = runs.last
             if let shared = sequence.shared, all.count == 1, let last, last[0].sequence.shared === shared,
                 last.count < limit
@@ -208,8 +230,7 @@ private struct AttentionTask {
 
     func cost(_ heads: HeadLayout) -> Int {
         parts.reduce(0) { sum, part in
-            let seen = (part.sequence.shared?.count ?? 0) + part.sequence.visible(at: part.tokens.upperBound - 1)
-            return sum + 4 * part.tokens.count * heads.groupSize * seen * heads.cache.headDimension
+            sum + 4 * part.tokens.count * heads.groupSize * part.sequence.seenByLast * heads.cache.headDimension
         }
     }
 
@@ -220,12 +241,13 @@ private struct AttentionTask {
         let (d, group) = (heads.cache.headDimension, heads.groupSize)
         let block = AttentionBlock(
             compute: compute, headDimension: d, type: heads.cache.type, specification: specification)
-        let shared = parts[0].sequence.shared.map {
+        func segment(_ cache: KeyValueCache, _ tokens: Int) -> AttentionBlock.Segment {
             (
-                keys: $0.keys(layer: layer, head: head, tokens: $0.count),
-                values: $0.values(layer: layer, head: head, tokens: $0.count)
+                cache.keys(layer: layer, head: head, tokens: tokens),
+                cache.values(layer: layer, head: head, tokens: tokens)
             )
         }
+        let shared = parts[0].sequence.shared.map { segment($0, $0.count) }
         let own = parts.map { sequence, tokens in
             let seen = sequence.visible(at: tokens.upperBound - 1)
             let queries = tokens.flatMap { token in
@@ -239,8 +261,8 @@ private struct AttentionTask {
                 }
             }
             return (
-                sequence.own.keys(layer: layer, head: head, tokens: seen),
-                sequence.own.values(layer: layer, head: head, tokens: seen), queries
+                segments: sequence.earlier.map { segment($0, $0.count) } + [segment(sequence.own, seen)],
+                queries: queries
             )
         }
         block.run(shared: shared, parts: own, into: output)
@@ -260,21 +282,25 @@ private struct AttentionBlock {
         /// Where the result goes.
         let row: Int
         let column: Int
-        /// Tokens that it sees: of what all share, and of its part.
+        /// Tokens that it sees: of what all share, and of its part's segments, one after the other.
         let shared: gloss_range
         let own: gloss_range
     }
-    typealias Part = (keys: gloss_weights, values: gloss_weights, queries: [Query])
+    /// Keys and values that lie together.
+    typealias Segment = (keys: gloss_weights, values: gloss_weights)
+    /// All segments but the last have 64 tokens.
+    typealias Part = (segments: [Segment], queries: [Query])
 
     /// Queries whose scores stay in the second cache.
     static func rows(seeing tokens: Int) -> Int { min(max(65536 / max(tokens, 1), 8), 256) }
 
     /// Queries see `shared`, and their part.
-    func run(shared: (keys: gloss_weights, values: gloss_weights)?, parts: [Part], into output: gloss_target) {
+    func run(shared: Segment?, parts: [Part], into output: gloss_target) {
         let panel = Int(GLOSS_PANEL)
         let before = Int(shared?.keys.outputs ?? 0)
         let second = (before + panel - 1) / panel * panel
-        let width = second + (Int(parts.map(\.keys.outputs).max() ?? 0) + panel - 1) / panel * panel
+        let most = parts.map { ($0.segments.count - 1) * panel + Int($0.segments.last!.keys.outputs) }.max() ?? 0
+        let width = second + (most + panel - 1) / panel * panel
         let queries = parts.flatMap(\.queries)
         let operand = Operand.temporary(rows: queries.count, columns: headDimension, type: type)
         for (index, query) in queries.enumerated() {
@@ -285,8 +311,9 @@ private struct AttentionBlock {
         let weights = Operand.temporary(rows: queries.count, columns: width, type: type)
         let sums = Matrix.temporary(rows: queries.count, columns: headDimension)
         if let shared { multiply(operand.operand, shared.keys, scores.output(GLOSS_STORE), 0..<queries.count) }
-        forEachPart(parts) { part, rows in
-            multiply(operand.operand, part.keys, scores.output(GLOSS_STORE, column: second), rows)
+        forEachSegment(parts) { segment, index, rows in
+            multiply(
+                operand.operand, segment.keys, scores.output(GLOSS_STORE, column: second + index * panel), rows)
         }
         let inverses = queries.enumerated().map { index, query in
             let own = gloss_range(first: Int64(second) + query.own.first, end: Int64(second) + query.own.end)
@@ -295,10 +322,9 @@ private struct AttentionBlock {
                 width: width)
         }
         if let shared { multiply(weights.operand, shared.values, sums.output(GLOSS_STORE), 0..<queries.count) }
-        forEachPart(parts) { part, rows in
-            multiply(
-                weights.operand(column: second), part.values, sums.output(shared == nil ? GLOSS_STORE : GLOSS_ADD), rows
-            )
+        forEachSegment(parts) { segment, index, rows in
+            let form = shared == nil && index == 0 ? GLOSS_STORE : GLOSS_ADD
+            multiply(weights.operand(column: second + index * panel), segment.values, sums.output(form), rows)
         }
         for (index, query) in queries.enumerated() {
             var target = output
@@ -323,10 +349,10 @@ private struct AttentionBlock {
         return gloss_softmax(isa, scores, a, b, 1, weights, type, Int64(width))
     }
 
-    private func forEachPart(_ parts: [Part], _ body: (Part, Range<Int>) -> Void) {
+    private func forEachSegment(_ parts: [Part], _ body: (Segment, _ index: Int, _ rows: Range<Int>) -> Void) {
         var row = 0
         for part in parts {
-            body(part, row..<row + part.queries.count)
+            for (index, segment) in part.segments.enumerated() { body(segment, index, row..<row + part.queries.count) }
             row += part.queries.count
         }
     }

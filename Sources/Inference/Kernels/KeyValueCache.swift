@@ -1,7 +1,8 @@
 import CKernels
 import Foundation
 
-/// Keys and values of one run of tokens, for every layer: [layer][KV head][keys, values].
+/// Keys and values of one run of tokens, for every layer: [layer][KV head][keys, values]. A prefix has one; a response has
+/// one for each block of its tokens.
 ///
 /// Both are laid out as the right side of a matrix product: keys as weights [tokens, head], values as weights [head,
 /// tokens]. Written by the one forward pass that owns it; once filled, a prefix is shared by the samples that extend
@@ -21,6 +22,14 @@ final class KeyValueCache {
     }
 
     deinit { free(storage) }
+
+    /// Another one with the same tokens.
+    func copy() throws(InferenceError) -> KeyValueCache {
+        let other = try KeyValueCache(layout: layout, capacity: capacity)
+        memcpy(other.storage, storage, byteCount)
+        other.count = count
+        return other
+    }
 
     /// Bytes that it takes.
     var byteCount: Int { layout.byteCount(capacity: capacity) }
