@@ -5,6 +5,8 @@ import zlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
+from pixels import resize_antialiased, resize_bilinear
+
 # The images that the tiny models are tested with too.
 MAIN = ["rgb.png", "rgba.png", "grey.png", "photo.jpg", "lossy.webp", "lossless.webp"]
 
@@ -121,6 +123,18 @@ def _png(pixels, depth, colour, interlaced=False) -> bytes:
 RESIZES = [((131, 77), (112, 112)), ((40, 230), (56, 56)), ((100, 170), (56, 56)), ((230, 40), (56, 56)),
            ((20, 13), (56, 56)), ((1, 1), (28, 28)), ((56, 56), (56, 56)), ((56, 90), (56, 56)),
            ((90, 56), (56, 56)), ((3, 200), (70, 70)), ((60, 61), (112, 112)), ((150, 113), (84, 84))]
+
+
+def make_bilinear_resizes(sources) -> dict:
+    """{name/bilinear, name/antialiased}: big_vision's resizes of `make_resizes`'s sources, and of one in one colour.
+
+    In the latter, sums of weights that are not quite 1 show, since big_vision cuts off what is behind the point."""
+    out = {"flat_61x47_28x28/source": np.full((47, 61, 3), (255, 77, 3), np.uint8)}
+    for name, image in [(k.removesuffix("/source"), v) for k, v in [*sources.items(), *out.items()] if k.endswith("/source")]:
+        width, height = map(int, name.split("_")[-1].split("x"))
+        out[f"{name}/bilinear"] = resize_bilinear(image, width, height)
+        out[f"{name}/antialiased"] = resize_antialiased(image, width, height)
+    return out
 
 
 def make_resizes(seed) -> dict:

@@ -12,8 +12,12 @@ model has
   cases.json           prompts and ids; greedy ids, log-probabilities and margins; a scored suffix
   cases_none.json      PaliGemma 2: the same of some cases, computed without the window of its sliding layers
   tokenizer.json       strings, their ids, and ids decoded back to text
+
+The folder `tokenizer` has a tokenizer.json of many scripts, and in cases.json texts, ids and the text that they become;
+tiny.json is the tokenizer of tiny in this form.
 """
 import argparse
+import json
 import os
 import random
 import shutil
@@ -28,11 +32,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from fixture_images import MAIN, make_images, make_resizes, on_white
+from fixture_images import MAIN, make_bilinear_resizes, make_images, make_resizes, on_white
 from fixture_model import DIMS, make_model, save_model, sentences, tokenizer_bytes, write_json
 from shapes.tokenizer import save_processor
+from tokenizer_texts import Texts, expected, tokenizer_json
 
-SEEDS = {"images": 11, "tiny": 21, "tiny2": 22, "tiny3": 23}
+SEEDS = {"images": 11, "tiny": 21, "tiny2": 22, "tiny3": 23, "tokenizer": 23}
 NEW_TOKENS = 12
 BOX = "<loc0100><loc0200><loc0700><loc0899>"
 PROMPTS = [("caption en", "a red cube"), ("answer en what is this?", "cat"),
@@ -56,7 +61,9 @@ def write_images(folder):
     names = make_images(folder, SEEDS["images"])
     decoded = {n: on_white(Image.open(f"{folder}/{n}")) for n in names}
     put(f"{folder}/decoded.safetensors", decoded)
-    put(f"{folder}/resize.safetensors", make_resizes(SEEDS["images"]))
+    resizes = make_resizes(SEEDS["images"])
+    put(f"{folder}/resize.safetensors", resizes)
+    put(f"{folder}/resize_bilinear.safetensors", make_bilinear_resizes(resizes))
     return {n: decoded[n] for n in MAIN}
 
 
@@ -135,6 +142,22 @@ def tokenizer_cases(tokenizer, seed, text):
     return dict(encode=encode, decode=[dict(ids=ids, text=text(ids)) for ids in broken])
 
 
+def write_tokenizer(folder):
+    """A tokenizer.json with merges of many scripts, and what Hugging Face's tokenizers makes of texts with it."""
+    from tokenizers import Tokenizer
+
+    os.makedirs(folder, exist_ok=True)
+    spec = tokenizer_json(SEEDS["tokenizer"], 2000)
+    with open(f"{folder}/tokenizer.json", "w") as f:
+        json.dump(spec, f, ensure_ascii=False, separators=(",", ":"))
+    tokenizer = Tokenizer.from_str(json.dumps(spec))
+    tokenizer.encode_special_tokens = True
+    texts = Texts(SEEDS["tokenizer"])
+    cases = [expected(tokenizer, t) for t in STRINGS + [texts.text() for _ in range(150)]]
+    with open(f"{folder}/cases.json", "w") as f:
+        json.dump(cases, f, separators=(",", ":"))
+
+
 def write_model(folder, name, pictures, layout):
     dims, seed = DIMS[name], SEEDS[name]
     os.makedirs(f"{folder}/model"), os.makedirs(f"{folder}/golden")
@@ -142,6 +165,10 @@ def write_model(folder, name, pictures, layout):
         with open(f"{scratch}/tokenizer.model", "wb") as f:
             f.write(tokenizer_bytes(seed, dims))
         processor = save_processor(scratch, dims["image"], dims["patch"])
+        if name == "tiny":  # the same tokenizer in its other form
+            os.makedirs(f"{folder}/../tokenizer", exist_ok=True)
+            with open(f"{scratch}/tokenizer.json") as f, open(f"{folder}/../tokenizer/tiny.json", "w") as out:
+                json.dump(json.load(f), out, ensure_ascii=False, separators=(",", ":"))
         for file in ("tokenizer.model", "preprocessor_config.json"):
             shutil.copy(f"{scratch}/{file}", f"{folder}/model/{file}")
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=f"{folder}/model/tokenizer.model")
@@ -200,12 +227,13 @@ def main():
     parser.add_argument("--out", default=os.path.join(os.path.dirname(__file__), "..", "Tests", "Fixtures"))
     out = parser.parse_args().out
     torch.set_num_threads(1)
-    for part in ("images", "tiny", "tiny2", "tiny3"):
+    for part in ("images", "tokenizer", "tiny", "tiny2", "tiny3"):
         shutil.rmtree(f"{out}/{part}", ignore_errors=True)
     pictures = write_images(f"{out}/images")
     write_model(f"{out}/tiny", "tiny", pictures, "published")
     write_model(f"{out}/tiny2", "tiny2", pictures, "memory of 5")
     write_model(f"{out}/tiny3", "tiny3", pictures, "saved by 5")
+    write_tokenizer(f"{out}/tokenizer")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pillow's bicubic resize, bit for bit, and SigLIP's normalisation, in numpy."""
+"""Pillow's bicubic and TensorFlow's bilinear resize, bit for bit, and SigLIP's normalisation, in numpy."""
 import numpy as np
 
 BITS = 22  # fixed-point bits of a filter weight
@@ -55,6 +55,55 @@ def resize(image, width, height):
     vertical_first = lower > 0 and lower > 2 * narrower
     out = horizontal(vertical(image)) if vertical_first else vertical(horizontal(image))
     return np.ascontiguousarray(out)
+
+
+def resize_bilinear(image, width, height):
+    """u8 (h, w, 3) -> (height, width, 3), as big_vision does it: tf.image.resize, bilinear, cast to u8."""
+    def axis(source, target):
+        position = (np.arange(target, dtype=np.float32) + np.float32(0.5)) * np.float32(source / np.float32(target)) - np.float32(0.5)
+        floor = np.floor(position)
+        low, high = np.maximum(floor, 0).astype(int), np.minimum(np.ceil(position), source - 1).astype(int)
+        return low, high, position - floor
+
+    (top, bottom, down), (left, right, across) = axis(image.shape[0], height), axis(image.shape[1], width)
+    a, down, across = image.astype(np.float32), down[:, None, None], across[None, :, None]
+    upper = a[top][:, left] + (a[top][:, right] - a[top][:, left]) * across
+    lower = a[bottom][:, left] + (a[bottom][:, right] - a[bottom][:, left]) * across
+    return np.clip(upper + (lower - upper) * down, 0, 255).astype(np.uint8)
+
+
+def triangle_spans(source, target):
+    """For each output sample, the index of its first input sample and the f32 weights from that sample on."""
+    f = np.float32
+    step = f(1 / float(f(target) / f(source)))
+    radius = max(step, f(1))
+    inverse = f(1) / radius
+    out = []
+    for o in range(target):
+        sample = (f(o) + f(0.5)) * step
+        first = min(max(int(np.ceil(sample - radius - f(0.5))), 0), source - 1)
+        last = min(max(int(np.floor(sample + radius - f(0.5))), 0), source - 1) + 1
+        weights = [max(f(0), f(1) - abs((f(i) + f(0.5) - sample) * inverse)) for i in range(first, last)]
+        total = f(0)
+        for w in weights:
+            total += w
+        whole = total >= 1000 * np.finfo(np.float32).tiny
+        out.append((first, [w * (f(1) / total) if whole else f(0) for w in weights]))
+    return out
+
+
+def resize_antialiased(image, width, height):
+    """The same with antialias=True: rows of the target are summed first, then columns, each in order and in f32."""
+    def gather(a, spans):
+        out = np.zeros((len(spans), *a.shape[1:]), np.float32)
+        for o, (first, weights) in enumerate(spans):
+            for i, w in enumerate(weights):
+                out[o] += a[first + i] * w
+        return out
+
+    rows = gather(image.astype(np.float32), triangle_spans(image.shape[0], height))
+    whole = gather(rows.transpose(1, 0, 2), triangle_spans(image.shape[1], width)).transpose(1, 0, 2)
+    return np.ascontiguousarray(np.clip(whole, 0, 255).astype(np.uint8))
 
 
 def pixel_values(resized):

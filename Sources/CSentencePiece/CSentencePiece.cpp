@@ -29,6 +29,14 @@ extern "C" void gloss_sp_free(gloss_sp *sp) { delete sp; }
 
 extern "C" int32_t gloss_sp_piece_count(const gloss_sp *sp) { return sp->processor.GetPieceSize(); }
 
+extern "C" int32_t gloss_sp_id(const gloss_sp *sp, const char *piece) try {
+    // Of a piece that is not there, the id is <unk>'s.
+    int id = sp->processor.PieceToId(piece);
+    return sp->processor.IdToPiece(id) == piece ? id : -1;
+} catch (const std::exception &) {
+    return -1;
+}
+
 extern "C" int64_t gloss_sp_encode(const gloss_sp *sp, const char *text, size_t size, int32_t **ids) try {
     std::vector<int> found;
     if (!sp->processor.Encode({text, size}, &found).ok()) return -1;

@@ -40,7 +40,8 @@ struct DaemonConfiguration: Sendable {
 
     /// The keys of the file, dotted.
     static let keys: Set<String> = [
-        "database", "model", "model_name", "precision", "window", "threads", "cpus", "max_jobs", "claim_ahead_seconds",
+        "database", "model", "model_name", "precision", "window", "resize", "threads", "cpus", "max_jobs",
+        "claim_ahead_seconds",
         "kv_cache_mb",
         "image_cache_mb",
         "poll_seconds", "heartbeat_seconds", "rescue_seconds", "drain_seconds", "log_level", "health.address",
@@ -85,6 +86,12 @@ struct DaemonConfiguration: Sendable {
             throw reader.error("window", "is \(window), expected model or none")
         }
         options.window = known
+        let resize = try await reader.string("resize", "model")
+        options.resize = Resize(rawValue: resize)
+        guard options.resize != nil || resize == "model" else {
+            let known = Resize.allCases.map(\.rawValue).joined(separator: ", ")
+            throw reader.error("resize", "is \(resize), expected model, \(known)")
+        }
         threads = try await reader.integer("threads", threads, 0...1024)
         cpus = try await reader.cpus("cpus")
         maxJobs = try await reader.integer("max_jobs", maxJobs, 1...1024)

@@ -130,6 +130,7 @@ struct Glossd: AsyncParsableCommand {
                     "model": "\(configuration.modelName)", "digest": "\(model.digest)", "threads": "\(threads)",
                     "seconds": "\((ContinuousClock.now - start) / .seconds(1))",
                 ])
+            for warning in model.warnings { logger.warning("\(warning)") }
             if model.precision == .bf16 && Processors.hasAMX {
                 logger.notice(
                     "this processor has AMX: precision bf16-amx is several times as fast as bf16, with other last bits; int8 uses it by itself"
@@ -147,7 +148,7 @@ struct Glossd: AsyncParsableCommand {
     ) async throws {
         let identity = EngineIdentity(
             model: configuration.modelName, digest: model.digest, precision: model.precision.rawValue,
-            version: glossVersion)
+            resize: model.resize.rawValue, version: glossVersion)
         metrics.knows(identity)
         let store = store(configuration, logger)
         queue.use { try await store.queueMetrics() }
@@ -160,7 +161,7 @@ struct Glossd: AsyncParsableCommand {
         let images = ImageTable(
             fetcher: fetcher,
             decoders: DecoderPool(limits: .init(maxPixels: configuration.maxPixels), count: decoders), size: size,
-            metrics: metrics, deliver: { inbox.yield($0) })
+            resize: model.resize, metrics: metrics, deliver: { inbox.yield($0) })
         let watchdog = Watchdog(threads: [("inference", { thread.turns }), ("fetch", { fetcher.turns })])
         let driver = WorkDriver(
             state: WorkState(

@@ -29,18 +29,20 @@ final class ImageTable: Sendable {
     private let decoders: DecoderPool
     /// Side of the model's images, pixels.
     private let size: Int
+    private let resize: Resize
     private let metrics: Metrics
     private let deliver: @Sendable (Event) -> Void
     private let entries = Mutex<[ImageID: Entry]>([:])
 
     /// `deliver` must not block.
     init(
-        fetcher: ImageFetcher, decoders: DecoderPool, size: Int, metrics: Metrics,
+        fetcher: ImageFetcher, decoders: DecoderPool, size: Int, resize: Resize, metrics: Metrics,
         deliver: @escaping @Sendable (Event) -> Void
     ) {
         self.fetcher = fetcher
         self.decoders = decoders
         self.size = size
+        self.resize = resize
         self.metrics = metrics
         self.deliver = deliver
     }
@@ -101,7 +103,7 @@ final class ImageTable: Sendable {
         let waiting = Mutex(Duration.zero)
         let start = ContinuousClock.now
         let decoded = try await decoders.decode(
-            file.bytes, sha256: file.sha256, background: colour, size: size
+            file.bytes, sha256: file.sha256, background: colour, size: size, resize: resize
         ) { byteCount in
             let start = ContinuousClock.now
             defer { waiting.withLock { $0 = .now - start } }

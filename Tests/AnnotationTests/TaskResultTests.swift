@@ -136,6 +136,22 @@ private func result(
         #expect(found.notUnderstoodCount == 1)
     }
 
+    /// A tokenizer that is not PaliGemma's has no locations: no answer would ever have a box.
+    @Test func aModelWithoutLocationsIsRefused() throws {
+        var context = context(JobSpec(task: .detect, imageURLs: ["a"], texts: ["cat"]))
+        context.vocabulary = NoLocations()
+        let error = #expect(throws: NoResult.self) {
+            try TaskName.detect.definition.result([0: [[response([])]]], checkpoints: [], context: context)
+        }
+        #expect(error?.code == "no_locations")
+    }
+
+    private struct NoLocations: Vocabulary {
+        let locations: [Int: Int] = [:]
+        let separators: Set<Int> = []
+        func decode(_ ids: [Int]) -> String { "" }
+    }
+
     @Test func nothingFoundHasNoScore() throws {
         let spec = JobSpec(task: .detect, imageURLs: ["a"], texts: ["cat"])
         let found = try result(spec, [0: [[response([])]]])

@@ -25,7 +25,7 @@ import Testing
     private func decode(
         _ file: [UInt8], in pool: DecoderPool, background: DecodeLimits.Colour? = nil
     ) async -> Result<DecodedImage, ImageError> {
-        await pool.decode(file, sha256: SHA256Digest.hex(file), background: background, size: size)
+        await pool.decode(file, sha256: SHA256Digest.hex(file), background: background, size: size, resize: .bicubic)
     }
 
     private func file(_ name: String) throws -> [UInt8] {
@@ -59,7 +59,7 @@ import Testing
         let expected = try ImageDecoder.header(of: photo)
         let asked = Mutex<[Int]>([])
         let busy = ImageError(.outOfMemory, "no room")
-        let refused = await pool.decode(photo, sha256: "a", background: nil, size: size) { bytes in
+        let refused = await pool.decode(photo, sha256: "a", background: nil, size: size, resize: .bicubic) { bytes in
             asked.withLock { $0.append(bytes) }
             return busy
         }

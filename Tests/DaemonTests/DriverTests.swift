@@ -44,7 +44,7 @@ import Work
                 fetcher: fetcher,
                 decoders: DecoderPool(
                     executable: GlossdProcess.binary.path, limits: .init(maxPixels: 1_000_000), count: 2),
-                size: size, metrics: metrics, deliver: deliver),
+                size: size, resize: model.resize, metrics: metrics, deliver: deliver),
             engine: InferenceThread(model: model, limits: Scheduler.Limits(), metrics: metrics, deliver: deliver),
             fetcher: .init(share: { _ in }, park: { _, _ in }, unpark: { _ in }), metrics: metrics,
             journal: Journal(metrics: metrics, logger: logger), watchdog: Watchdog(threads: []))

@@ -181,6 +181,6 @@ import Testing
             images: requests[0].images, prompt: requests[0].prompt, settings: DecodeSettings(maxTokens: 1))
         let answer = try model.generate([request])[0].get()[0]
         #expect(answer.tokens.count == 1)
-        #expect(answer.finishReason == (answer.tokens[0] == model.configuration.endToken ? .eos : .length))
+        #expect(answer.finishReason == (answer.tokens[0] == model.configuration.endTokens[0] ? .eos : .length))
     }
 }

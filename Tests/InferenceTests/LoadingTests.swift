@@ -139,7 +139,10 @@ import Testing
             var config = try #require(json)
             var values = try #require(config[part] as? [String: Any])
             values[field] = 44016
-            if field == "patch_size" { values["image_size"] = 44016 }
+            if field == "patch_size" {
+                values["image_size"] = 44016
+                try FileManager.default.removeItem(at: folder.appending(path: "preprocessor_config.json"))
+            }
             config[part] = values
             try JSONSerialization.data(withJSONObject: config).write(to: file)
             let load = #expect(throws: InferenceError.self) { try PaliGemma(contentsOf: folder, precision: .int8) }

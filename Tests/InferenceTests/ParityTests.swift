@@ -43,6 +43,23 @@ let goldenFolders = ["tiny", "tiny2", "tiny3"].map { Golden.fixtures.appending(p
         }
     }
 
+    /// reference/pixels.py's formula, which has TensorFlow's bits: reference/check_resize.py.
+    @Test func resizeLikeBigVision() throws {
+        let sources = try SafeTensorsFile(Golden.fixtures.appending(path: "images/resize.safetensors"))
+        let file = try SafeTensorsFile(Golden.fixtures.appending(path: "images/resize_bilinear.safetensors"))
+        let names = file.entries.keys.filter { $0.hasSuffix("/bilinear") }.map { $0.dropLast("/bilinear".count) }
+        #expect(names.count > 10)
+        for name in names {
+            let source = try #require(file.raw("\(name)/source") ?? sources.raw("\(name)/source"))
+            let targets = [("bilinear", resizeBilinear), ("antialiased", resizeAntialiased)]
+            for (kind, resize) in targets {
+                let target = try #require(file.raw("\(name)/\(kind)"))
+                let ours = resize(source.bytes, source.shape[1], source.shape[0], target.shape[1], target.shape[0])
+                #expect(ours == target.bytes, "\(name)/\(kind)")
+            }
+        }
+    }
+
     /// Both orders of the passes, up and down, extreme aspects.
     @Test func resizeLikePillow() throws {
         let file = try SafeTensorsFile(Golden.fixtures.appending(path: "images/resize.safetensors"))

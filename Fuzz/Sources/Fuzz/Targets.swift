@@ -12,6 +12,7 @@ let targets: [String: @Sendable ([UInt8]) -> Void] = [
     "prompt": Texts.prompt,
     "safetensors": Models.safetensors,
     "tokenizer": Texts.tokenizer,
+    "tokenizer-json": Texts.tokenizerJSON,
     "url": Network.url,
     "webp": Pictures.webp,
 ]

@@ -10,6 +10,12 @@ enum Texts {
         _ = tokenizer.decode(Array(-1...min(tokenizer.pieceCount, 600)))
     }
 
+    @Sendable static func tokenizerJSON(_ bytes: [UInt8]) {
+        guard let tokenizer = try? Tokenizer(Data(bytes), path: "tokenizer.json") else { return }
+        check(tokenizer, "caption en a Cat;\u{0}\t<loc0001> é ﬁ １ 猫 \u{FFFD}")
+        _ = tokenizer.decode(Array(-1...min(tokenizer.pieceCount, 600)))
+    }
+
     static let shapes: Tokenizer = {
         guard let tokenizer = try? Tokenizer(contentsOf: URL(filePath: "models/gloss-shapes/tokenizer.model")) else {
             fatalError("run it from the repository's folder")

@@ -8,7 +8,7 @@ struct Pack: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Packs a model into one file that loads in a moment.",
         discussion: """
-            The file holds config.json, tokenizer.model and all weights as the kernels read them, checksummed. glossd and \
+            The file holds config.json, the tokenizer and all weights as the kernels read them, checksummed. glossd and \
             glossctl take it wherever they take a model's folder; daemons on one machine share its memory. The results are \
             the same as with the folder and the same precision. Replace it with --force or mv, which daemons that have it survive; \
             one that is overwritten in place (cp) is pulled from under them. It depends on this version's format: keep the folder.
@@ -20,7 +20,7 @@ struct Pack: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The model's folder: config.json, safetensors, tokenizer.model.", valueName: "model-dir"),
+        help: ArgumentHelp("The model's folder, as Hugging Face has it.", valueName: "model-dir"),
         completion: .directory)
     var model: String
     @Option(help: "f32, bf16, bf16-amx or int8. Default: bf16 where all weights are stored so, else f32.")

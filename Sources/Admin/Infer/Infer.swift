@@ -28,7 +28,7 @@ struct Infer: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The model's folder (config.json, safetensors, tokenizer.model), or what glossctl pack made of it.",
+            "The model's folder (config.json, safetensors, tokenizer.model or tokenizer.json), or what glossctl pack made of it.",
             valueName: "path"), completion: .file())
     var model: String
     @Option(help: "The prompt, without a line break.")
@@ -51,6 +51,11 @@ struct Infer: ParsableCommand {
     var precision: Precision?
     @Option(help: "The window of PaliGemma 2's sliding layers: model, as transformers has it, or none, as big_vision.")
     var window = LoadOptions.Window.model
+    @Option(
+        help: ArgumentHelp(
+            "How images are made square: bicubic, bilinear or bilinear-antialias. Default: as the model's folder says, which is bicubic.",
+            valueName: "filter"))
+    var resize: Resize?
     @Option(
         help: "Threads to compute with. Default: one for each processor that it may use. Results do not depend on it.")
     var threads: Int?
@@ -77,10 +82,11 @@ struct Infer: ParsableCommand {
     private func infer() throws {
         let decoded = try images.map(LocalImage.decode)
         let model = try PaliGemma(
-            contentsOf: try location(), precision: precision, options: LoadOptions(window: window),
+            contentsOf: try location(), precision: precision, options: LoadOptions(window: window, resize: resize),
             threads: threads ?? Processors.threadCount())
+        for warning in model.warnings { Console.note("glossctl: \(warning)") }
         let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
-        if let dumpStages { try dump(model.stages(images: pixels, prompt: prompt), to: dumpStages) }
+        if let dumpStages { try dump(model, pixels, to: dumpStages) }
         let responses = try responses(model, model.embedImages(pixels))
         try format.json ? sayJSON(responses) : say(responses, DetectionParser(model.vocabulary))
     }
@@ -101,22 +107,11 @@ struct Infer: ParsableCommand {
         return try model.generate([request]).flatMap { try $0.get() }
     }
 
-    private func dump(_ stages: Stages, to path: String) throws {
-        let (images, features) = (stages.pixelValues, stages.imageFeatures)
-        let width = features[0].values.count / features[0].count
-        let tensors = [
-            NamedTensor(
-                name: "pixel_values", shape: [images.count, 3, images[0].size, images[0].size],
-                values: images.flatMap(\.values)),
-            NamedTensor(
-                name: "image_features", shape: [features.count, features[0].count, width],
-                values: features.flatMap(\.values)),
-            NamedTensor(
-                name: "logits", shape: [stages.logits.count, stages.logits[0].count],
-                values: stages.logits.flatMap(\.self)),
-        ]
+    private func dump(_ model: PaliGemma, _ pixels: [PixelValues], to path: String) throws {
         do {
-            try writeSafeTensors(tensors, to: URL(filePath: path))
+            try model.writeStages(images: pixels, prompt: prompt, to: URL(filePath: path))
+        } catch let error as InferenceError {
+            throw error
         } catch {
             throw CommandError(.failed, "\(path) cannot be written: \(error.localizedDescription)")
         }
@@ -208,4 +203,5 @@ enum LocalImage {
 }
 
 extension Precision: ExpressibleByArgument {}
+extension Resize: ExpressibleByArgument {}
 extension LoadOptions.Window: ExpressibleByArgument {}

@@ -22,6 +22,11 @@ struct DetectionTask: AnnotationTask {
     func result(
         _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {
+        guard !context.vocabulary.locations.isEmpty else {
+            throw NoResult(
+                code: "no_locations",
+                reason: "the tokenizer of the model has no pieces <loc0000> to <loc1023>: it can't give boxes")
+        }
         var result = try AnnotationResult.bestFirst(responses, context: context)
         guard let response = responses[0]?.first?.first else { return result }
         let parsed = DetectionParser(context.vocabulary).parse(response)

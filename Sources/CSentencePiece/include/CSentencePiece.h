@@ -12,6 +12,8 @@ typedef struct gloss_sp gloss_sp;
 gloss_sp *gloss_sp_load(const void *bytes, size_t size, char *error, size_t error_size);
 void gloss_sp_free(gloss_sp *);
 int32_t gloss_sp_piece_count(const gloss_sp *);
+// The id of a piece, or −1 where there is none.
+int32_t gloss_sp_id(const gloss_sp *, const char *piece);
 // Encodes `text`. Returns the number of ids, or −1 on failure. Free `ids` with gloss_sp_free_ids.
 int64_t gloss_sp_encode(const gloss_sp *, const char *text, size_t size, int32_t **ids);
 void gloss_sp_free_ids(int32_t *);

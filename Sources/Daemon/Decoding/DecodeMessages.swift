@@ -1,4 +1,5 @@
 import Images
+import Inference
 
 /// What is asked of a decoder first: what a file's header says. The decoder keeps the file for the order that follows.
 struct DecodeRequest {
@@ -30,21 +31,29 @@ struct DecodeOrder: Equatable {
     let background: DecodeLimits.Colour
     /// Side of the image that the model takes, pixels; 0: the pixels are not wanted.
     let size: Int
+    let resize: Resize
 
     /// The pixels are not wanted.
-    static let nothing = DecodeOrder(background: .white, size: 0)
+    static let nothing = DecodeOrder(background: .white, size: 0, resize: .bicubic)
 
-    var bytes: [UInt8] { words([UInt64(background.rgb), UInt64(size)]) }
+    var bytes: [UInt8] {
+        words([UInt64(background.rgb), UInt64(size), UInt64(Resize.allCases.firstIndex(of: resize) ?? 0)])
+    }
 
-    init(background: DecodeLimits.Colour, size: Int) {
+    init(background: DecodeLimits.Colour, size: Int, resize: Resize) {
         self.background = background
         self.size = size
+        self.resize = resize
     }
 
     /// Waits for the order; nil at the end.
     init?(from pipe: Pipe) {
-        guard let bytes = try? pipe.read(16, by: nil) else { return nil }
-        self.init(background: DecodeLimits.Colour(rgb: UInt32(word(bytes[0..<8]))), size: Int(word(bytes[8..<16])))
+        guard let bytes = try? pipe.read(24, by: nil), let index = Int(exactly: word(bytes[16..<24])),
+            Resize.allCases.indices.contains(index)
+        else { return nil }
+        self.init(
+            background: DecodeLimits.Colour(rgb: UInt32(word(bytes[0..<8]))), size: Int(word(bytes[8..<16])),
+            resize: Resize.allCases[index])
     }
 }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Images
+import Inference
 import Synchronization
 
 /// An image's pixels as the model takes them, and what its file says.
@@ -56,7 +57,7 @@ final class DecoderPool: Sendable {
     /// - Returns: the image; or why there is none: what is wrong with the file, `decoderCPULimit`, `decoderLate`, `decoderFailed` where
     ///   the decoder did not survive it, `localFailure` where none can be started, `cancelled`.
     func decode(
-        _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, size: Int,
+        _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, size: Int, resize: Resize,
         room: @Sendable (Int) async -> ImageError? = { _ in nil }
     ) async -> Result<DecodedImage, ImageError> {
         guard await places.enter() else { return .failure(ImageError(.cancelled, "decoding was cancelled")) }
@@ -67,7 +68,7 @@ final class DecoderPool: Sendable {
                 try await work { () throws(ImageError) in try self.dismiss(decoder, sha256) }
                 throw refusal
             }
-            let order = DecodeOrder(background: background ?? .white, size: size)
+            let order = DecodeOrder(background: background ?? .white, size: size, resize: resize)
             let pixels = try await work { () throws(ImageError) in try self.pixels(decoder, order, sha256) }
             return .success(DecodedImage(pixels: pixels, header: header))
         } catch {

@@ -21,8 +21,8 @@ struct LiveSequence {
     var tokens: [Int] = []
     var logProbabilities: [Double] = []
 
-    func finished(endToken: Int) -> FinishReason? {
-        if tokens.last == endToken { return .eos }
+    func finished(endTokens: [Int]) -> FinishReason? {
+        if let last = tokens.last, endTokens.contains(last) { return .eos }
         return tokens.count >= sampler.settings.maxTokens ? .length : nil
     }
 }

@@ -141,14 +141,14 @@ extension Scheduler {
 
     /// Takes out the responses that have ended, and the queries whose last response has.
     private mutating func handOver() {
-        let endToken = engine.configuration.endToken
+        let endTokens = engine.configuration.endTokens
         for sequence in live {
-            guard let reason = sequence.finished(endToken: endToken) else { continue }
+            guard let reason = sequence.finished(endTokens: endTokens) else { continue }
             pending[sequence.query]?.responses[sequence.sample] = ScoredTokens(
                 tokens: sequence.tokens, logProbabilities: sequence.logProbabilities, finishReason: reason)
             complete(sequence.query)
         }
-        live.removeAll { $0.finished(endToken: endToken) != nil }
+        live.removeAll { $0.finished(endTokens: endTokens) != nil }
     }
 
     private mutating func complete(_ id: Int) {

@@ -1,6 +1,6 @@
 import CKernels
 
-/// The decoder of Gemma and Gemma 2: embeddings to hidden states to logits. The head is the embedding, transposed.
+/// The decoder of Gemma and Gemma 2: embeddings to hidden states to logits.
 struct LanguageModel: Sendable {
     private struct Layer: Sendable {
         let specification: LayerSpecification
@@ -28,6 +28,8 @@ struct LanguageModel: Sendable {
     let heads: HeadLayout
     private let precision: Precision
     private let embedding: Linear
+    /// The embedding, unless the checkpoint has another.
+    private let head: Linear
     private let layers: [Layer]
     private let finalNorm: [Float]
     private let rotary: RotaryTable
@@ -42,6 +44,10 @@ struct LanguageModel: Sendable {
                 type: weights.precision.attentionType))
         embedding = Linear(
             weights: try weights.matrix([(TensorName.tokenEmbedding, c.vocabulary)], inputs: c.width), bias: nil)
+        head =
+            weights.contains(TensorName.head)
+            ? Linear(weights: try weights.matrix([(TensorName.head, c.vocabulary)], inputs: c.width), bias: nil)
+            : embedding
         var layers: [Layer] = []
         for (index, specification) in c.layerSpecifications.enumerated() {
             layers.append(try Self.layer(index, specification, c, from: &weights, heads: heads))
@@ -233,7 +239,7 @@ struct LanguageModel: Sendable {
         var normed = try Operand(rows: rows.count, columns: hidden.columns, type: precision.operandType)
         compute.rmsNorm(chosen, weight: finalNorm, epsilon: configuration.epsilon, into: &normed)
         var logits = try Matrix(rows: rows.count, columns: configuration.vocabulary)
-        compute.linear(normed, embedding, into: &logits)
+        compute.linear(normed, head, into: &logits)
         if let cap = configuration.logitSoftCap { compute.softCap(&logits, cap) }
         return logits
     }
@@ -243,7 +249,7 @@ struct LanguageModel: Sendable {
 
     /// Inputs and outputs of a layer's matrices and of the head.
     var products: [(name: String, inputs: Int, outputs: Int)] {
-        zip(["q, k, v", "o", "gate, up", "down", "logits"], layers[0].matrices + [embedding.weights]).map {
+        zip(["q, k, v", "o", "gate, up", "down", "logits"], layers[0].matrices + [head.weights]).map {
             ($0, $1.inputs, $1.outputs)
         }
     }

@@ -12,14 +12,19 @@ public struct LoadOptions: Sendable, Hashable {
     /// The window of PaliGemma 2's sliding layers.
     public var window = Window.model
 
+    /// How images are resized; nil: as the folder's image processor says, which is bicubic.
+    public var resize: Resize?
+
     /// A model as its files say, unless told otherwise.
-    public init(window: Window = .model) { self.window = window }
+    public init(window: Window = .model, resize: Resize? = nil) { (self.window, self.resize) = (window, resize) }
 
     /// Applies the options to what config.json says. The words that they add to the digest.
     func apply(to configuration: inout ModelConfiguration) -> [String] {
-        guard window == .none, configuration.text.slidingWindow != nil, configuration.text.slidingLayers.contains(true)
-        else { return [] }
-        configuration.text.slidingWindow = nil
-        return ["window-none"]
+        var words = resize.map { $0 == .bicubic ? [] : [$0.rawValue] } ?? []
+        if window == .none, configuration.text.slidingWindow != nil, configuration.text.slidingLayers.contains(true) {
+            configuration.text.slidingWindow = nil
+            words.append("window-none")
+        }
+        return words
     }
 }

@@ -1,8 +1,8 @@
 import CKernels
 import Foundation
 
-/// The sizes of a PaliGemma, from config.json. Defaults are those of Hugging Face's configuration classes, for the
-/// fields that published files omit.
+/// What a config.json says that a PaliGemma is. Fields that a file omits have the values that transformers 5.24 gives
+/// them: PaliGemma's where a whole sub-configuration is absent, else those of the sub-configuration's own class.
 public struct ModelConfiguration: Sendable, Equatable {
     /// SigLIP's sizes.
     public struct Vision: Sendable, Equatable {
@@ -76,8 +76,10 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var imageToken: Int
     /// Id that begins a prefix.
     public var beginToken: Int
-    /// Id that ends a suffix.
-    public var endToken: Int
+    /// Ids that end a suffix; the first is the one that is appended to a suffix to be scored.
+    public var endTokens: [Int]
+    /// Whether the head is the embedding where the checkpoint has but one of the two.
+    public var tiesHead: Bool
 
     /// Tokens that one image becomes.
     public var imageTokenCount: Int { vision.grid * vision.grid }
@@ -96,8 +98,12 @@ public struct ModelConfiguration: Sendable, Equatable {
 
     /// PaliGemma 3B for images of 224, 448 or 896 pixels a side.
     public static func paliGemma3B(imageSize: Int) -> ModelConfiguration {
-        // Every other size is Hugging Face's default, which is this model's.
-        named("paligemma-3b", imageSize: imageSize, text: #""num_key_value_heads": 1, "vocab_size": 257216"#)
+        named(
+            "paligemma-3b", imageSize: imageSize,
+            text: """
+                "hidden_size": 2048, "num_hidden_layers": 18, "intermediate_size": 16384, "num_attention_heads": 8,
+                "num_key_value_heads": 1, "vocab_size": 257216
+                """)
     }
 
     /// The sizes of PaliGemma 2.
@@ -134,7 +140,9 @@ public struct ModelConfiguration: Sendable, Equatable {
 
     private static func named(_ name: String, imageSize: Int, text: String) -> ModelConfiguration {
         let json = """
-            {"model_type": "paligemma", "text_config": {\(text)}, "vision_config": {"image_size": \(imageSize)}}
+            {"model_type": "paligemma", "text_config": {\(text)},
+             "vision_config": {"hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
+             "num_attention_heads": 16, "patch_size": 14, "image_size": \(imageSize)}}
             """
         do { return try ModelConfiguration(Data(json.utf8), path: "\(name)-\(imageSize)") } catch {
             preconditionFailure("\(error)")
@@ -158,26 +166,18 @@ public struct ModelConfiguration: Sendable, Equatable {
         guard file.model_type == "paligemma" else {
             throw unsupported("model_type is \(file.model_type ?? "missing"), expected paligemma")
         }
-        let (t, v) = (file.text_config, file.vision_config)
-        guard let family = Text.Family(rawValue: t.model_type ?? "gemma") else {
-            throw unsupported("text_config.model_type \(t.model_type!) is not supported: only gemma and gemma2")
+        if let what = file.unsupported { throw unsupported(what) }
+        for (name, size) in [
+            ("image_size", file.vision_config?.image_size), ("patch_size", file.vision_config?.patch_size),
+        ] {
+            if let size, size.side == nil { throw unsupported("vision_config.\(name) \(size.values) is no square") }
         }
-        guard (v.model_type ?? "siglip_vision_model") == "siglip_vision_model" else {
-            throw unsupported("vision_config.model_type \(v.model_type!) is not supported: only siglip_vision_model")
-        }
-        for activation in [t.hidden_activation ?? t.hidden_act, v.hidden_act] {
-            guard ["gelu_pytorch_tanh", "gelu", nil].contains(activation) else {
-                throw unsupported("activation \(activation!) is not supported: only gelu_pytorch_tanh")
-            }
-        }
-        vision = Vision(
-            width: v.hidden_size ?? 1152, layers: v.num_hidden_layers ?? 27, heads: v.num_attention_heads ?? 16,
-            mlp: v.intermediate_size ?? 4304, patchSize: v.patch_size ?? 14, imageSize: v.image_size ?? 224,
-            epsilon: v.layer_norm_eps ?? 1e-6)
-        text = Text(t, family, vocabulary: file.vocab_size)
-        imageToken = file.image_token_index ?? file.image_token_id ?? 257_152
-        beginToken = file.bos_token_id ?? t.bos_token_id ?? 2
-        endToken = file.eos_token_id ?? t.eos_token_id ?? 1
+        vision = Vision(file.vision_config)
+        text = Text(file.text_config)
+        imageToken = file.image_token_index ?? file.image_token_id ?? 256_000
+        beginToken = file.bos_token_id ?? file.text_config?.bos_token_id ?? 2
+        endTokens = (file.eos_token_id ?? file.text_config?.eos_token_id)?.values ?? [1]
+        tiesHead = file.tie_word_embeddings ?? true
         if let problem { throw InferenceError(.invalidModel, "\(path): \(problem)") }
     }
 
@@ -218,7 +218,8 @@ public struct ModelConfiguration: Sendable, Equatable {
         }
         if text.heads % text.kvHeads != 0 { return "\(text.heads) heads are no multiple of \(text.kvHeads) KV heads" }
         if text.headSize % 2 != 0 { return "head_dim \(text.headSize) is odd" }
-        let ids = [("image_token_index", imageToken), ("bos_token_id", beginToken), ("eos_token_id", endToken)]
+        if endTokens.isEmpty { return "eos_token_id is empty" }
+        let ids = [("bos_token_id", beginToken)] + endTokens.map { ("eos_token_id", $0) }
         if let (name, id) = ids.first(where: { !(0..<text.vocabulary).contains($0.1) }) {
             return "\(name) \(id) is outside of the vocabulary of \(text.vocabulary)"
         }
@@ -238,95 +239,46 @@ public struct ModelConfiguration: Sendable, Equatable {
     }
 }
 
-extension ModelConfiguration.Text {
-    /// Fields that are left out have the defaults of Hugging Face's class for PaliGemma (Gemma) or Gemma 2.
-    fileprivate init(_ t: ConfigFile.Text, _ family: Family, vocabulary: Int?) {
-        let isSecond = family == .gemma2
-        let heads = t.num_attention_heads ?? 8
-        let layers = t.num_hidden_layers ?? (isSecond ? 26 : 18)
-        let headSize = t.head_dim ?? 256
-        let scalar = isSecond ? t.query_pre_attn_scalar ?? 256 : Double(headSize)
-        let types = isSecond ? t.layer_types?.map { $0 == "sliding_attention" } : nil
+extension ModelConfiguration.Vision {
+    /// SigLIP So400m, as PaliGemma has it, where `v` is absent; else SiglipVisionConfig's values for what it omits.
+    fileprivate init(_ v: ConfigFile.Vision?) {
+        guard let v else {
+            self.init(width: 1152, layers: 27, heads: 16, mlp: 4096, patchSize: 14, imageSize: 224, epsilon: 1e-6)
+            return
+        }
         self.init(
-            family: family, width: t.hidden_size ?? (isSecond ? 2304 : 2048), layers: layers, heads: heads,
-            kvHeads: t.num_key_value_heads ?? (isSecond ? 4 : heads), headSize: headSize,
-            mlp: t.intermediate_size ?? (isSecond ? 9216 : 16384),
-            vocabulary: t.vocab_size ?? vocabulary ?? 257_216, epsilon: t.rms_norm_eps ?? 1e-6,
-            ropeBase: t.rope_theta ?? t.rope_parameters?.rope_theta ?? 10000,
-            maxPositions: t.max_position_embeddings ?? 8192, queryScale: Float(1 / scalar.squareRoot()),
-            attentionSoftCap: isSecond ? t.attn_logit_softcapping.value(default: 50) : nil,
-            logitSoftCap: isSecond ? t.final_logit_softcapping.value(default: 30) : nil,
-            slidingWindow: isSecond ? t.sliding_window.value(default: 4096) : nil,
+            width: v.hidden_size ?? 768, layers: v.num_hidden_layers ?? 12, heads: v.num_attention_heads ?? 12,
+            mlp: v.intermediate_size ?? 3072, patchSize: v.patch_size?.side ?? 16, imageSize: v.image_size?.side ?? 224,
+            epsilon: v.layer_norm_eps ?? 1e-6)
+    }
+}
+
+extension ModelConfiguration.Text {
+    /// Gemma 2B, as PaliGemma has it, where `t` is absent; else GemmaConfig's or Gemma2Config's values for what it
+    /// omits.
+    fileprivate init(_ t: ConfigFile.Text?) {
+        let (isGiven, family) = (t != nil, t?.family ?? .gemma)
+        func size(_ given: Int?, paliGemma: Int, gemma: Int, gemma2: Int) -> Int {
+            given ?? (!isGiven ? paliGemma : family == .gemma ? gemma : gemma2)
+        }
+        let isSecond = family == .gemma2
+        let layers = size(t?.num_hidden_layers, paliGemma: 18, gemma: 28, gemma2: 26)
+        let headSize = t?.head_dim ?? 256
+        let scalar = isSecond ? t?.query_pre_attn_scalar ?? 256 : Double(headSize)
+        let types = isSecond ? t?.layer_types?.map { $0 == "sliding_attention" } : nil
+        self.init(
+            family: family, width: size(t?.hidden_size, paliGemma: 2048, gemma: 3072, gemma2: 2304), layers: layers,
+            heads: size(t?.num_attention_heads, paliGemma: 8, gemma: 16, gemma2: 8),
+            kvHeads: size(t?.num_key_value_heads, paliGemma: 1, gemma: 16, gemma2: 4), headSize: headSize,
+            mlp: size(t?.intermediate_size, paliGemma: 16384, gemma: 24576, gemma2: 9216),
+            vocabulary: size(t?.vocab_size, paliGemma: 257_152, gemma: 256_000, gemma2: 256_000),
+            epsilon: t?.rms_norm_eps ?? 1e-6, ropeBase: t?.ropeBase ?? 10000,
+            maxPositions: t?.max_position_embeddings ?? 8192, queryScale: Float(1 / scalar.squareRoot()),
+            attentionSoftCap: isSecond ? t?.attn_logit_softcapping.value(default: 50) : nil,
+            // transformers caps PaliGemma 1's logits too, where a file asks for it.
+            logitSoftCap: t?.final_logit_softcapping.value(default: isSecond ? 30 : nil),
+            slidingWindow: isSecond ? t?.sliding_window.value(default: 4096) : nil,
             slidingLayers: types ?? (0..<min(max(layers, 0), 65536)).map { isSecond && $0 % 2 == 0 },
             hasPostNorms: isSecond)
-    }
-}
-
-/// What we read of config.json, as it is written there.
-private struct ConfigFile: Decodable {
-    struct Vision: Decodable {
-        var model_type: String?
-        var hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, patch_size, image_size: Int?
-        var layer_norm_eps: Float?
-        var hidden_act: String?
-    }
-    struct Text: Decodable {
-        struct Rope: Decodable { var rope_theta: Double? }
-        var model_type, hidden_act, hidden_activation: String?
-        var hidden_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim, intermediate_size: Int?
-        var vocab_size, max_position_embeddings, bos_token_id, eos_token_id: Int?
-        var rms_norm_eps: Float?
-        var rope_theta: Double?
-        var rope_parameters: Rope?
-        var query_pre_attn_scalar: Double?
-        var attn_logit_softcapping, final_logit_softcapping: Nullable<Float>
-        var sliding_window: Nullable<Int>
-        var layer_types: [String]?
-    }
-    var model_type: String?
-    var text_config: Text
-    var vision_config: Vision
-    var image_token_index, image_token_id, bos_token_id, eos_token_id, vocab_size: Int?
-}
-
-/// A field for which null is a value of its own: null says that there is none, while a field that is absent has a
-/// default.
-private enum Nullable<Value: Decodable>: Decodable {
-    case absent
-    case null
-    case value(Value)
-
-    init(from decoder: any Decoder) throws { self = .value(try Value(from: decoder)) }
-
-    func value(default other: Value) -> Value? {
-        switch self {
-        case .absent: other
-        case .null: nil
-        case .value(let value): value
-        }
-    }
-}
-
-extension KeyedDecodingContainer {
-    /// What `ConfigFile`'s synthesised decoding calls for such a field.
-    fileprivate func decode<Value>(_ type: Nullable<Value>.Type, forKey key: Key) throws -> Nullable<Value> {
-        guard contains(key) else { return .absent }
-        return try decodeNil(forKey: key) ? .null : .value(decode(Value.self, forKey: key))
-    }
-}
-
-/// A decoding error in a line: where, and what.
-func describe(_ error: any Error) -> String {
-    guard let error = error as? DecodingError else { return "\(error)" }
-    func path(_ context: DecodingError.Context) -> String {
-        context.codingPath.map(\.stringValue).joined(separator: ".")
-    }
-    switch error {
-    case .keyNotFound(let key, let context):
-        return "\((path(context) + "." + key.stringValue).drop { $0 == "." }) is missing"
-    case .typeMismatch(_, let context), .valueNotFound(_, let context):
-        return "\(path(context)): \(context.debugDescription)"
-    case .dataCorrupted(let context): return "\(path(context)) \(context.debugDescription)"
-    @unknown default: return "\(error)"
     }
 }

@@ -28,13 +28,13 @@ public struct GenerationRequest: Sendable {
 }
 
 /// Everything that a reference can be compared with.
-public struct Stages: Sendable {
+struct Stages: Sendable {
     /// As read by the vision tower, one an image.
-    public let pixelValues: [PixelValues]
+    let pixelValues: [PixelValues]
     /// After the projector, one an image.
-    public let imageFeatures: [ImageTokens]
+    let imageFeatures: [ImageTokens]
     /// Logits of every position of the prefix: [positions][vocabulary].
-    public let logits: [[Float]]
+    let logits: [[Float]]
 }
 
 /// A loaded PaliGemma: SigLIP, projector, Gemma and tokenizer. Immutable; calls compute on the caller's thread and
@@ -52,13 +52,18 @@ public final class PaliGemma: Sendable {
     /// digest are the same.
     public var digest: String { ([fileDigest, precision.rawValue] + digestOptions).joined(separator: "-") }
     private let digestOptions: [String]
+    /// How images are resized.
+    public let resize: Resize
+    /// What the model's owner should know, though it loads.
+    public let warnings: [String]
     /// The arithmetic of the matrix products.
     public let precision: Precision
     let vision: VisionTower
     let language: LanguageModel
     let compute: Compute
 
-    /// Loads a Hugging Face folder (config.json, safetensors, tokenizer.model) or a file that `pack` wrote.
+    /// Loads a Hugging Face folder (config.json, safetensors, tokenizer.model or tokenizer.json) or a file that
+    /// `pack` wrote.
     ///
     /// - Parameters:
     ///   - precision: the arithmetic of the matrix products; nil: as packed, or bf16 where all weights are stored so,
@@ -78,7 +83,6 @@ public final class PaliGemma: Sendable {
     convenience init(
         contentsOf url: URL, precision: Precision?, options: LoadOptions = LoadOptions(), compute: Compute
     ) throws(InferenceError) {
-        let (config, tokenizer) = (PackedFile.configName, PackedFile.tokenizerName)
         if url.isRegularFile {
             var file = try PackedFile(url)
             if let precision, precision.packed != file.precision.packed {
@@ -86,55 +90,45 @@ public final class PaliGemma: Sendable {
                     .invalidModel,
                     "\(url.path): packed as \(file.precision.rawValue), asked for as \(precision.rawValue)")
             }
+            let fileDigest = file.header.fileDigest
             try self.init(
-                configuration: ModelConfiguration(file.file(config), path: "\(url.path): \(config)"),
-                tokenizer: Tokenizer(file.file(tokenizer), path: "\(url.path): \(tokenizer)"),
-                weights: &file, precision: precision, options: options, fileDigest: file.header.fileDigest,
-                path: url.path,
-                compute: compute)
+                ModelDescription(file), weights: &file, precision: precision, options: options, fileDigest: fileDigest,
+                warnings: [], path: url.path, compute: compute)
             try file.finish()
         } else {
-            let configuration = try ModelConfiguration(contentsOf: url.appending(path: config))
-            let tokenizer = try Tokenizer(contentsOf: url.appending(path: tokenizer))
-            var checkpoint = try Checkpoint(folder: url, precision: precision)
+            let folder = try ModelFolder(url)
+            let description = try ModelDescription(folder)
+            var checkpoint = try Checkpoint(folder, precision: precision)
+            try checkpoint.settleHead(isTied: description.configuration.tiesHead)
             try self.init(
-                configuration: configuration, tokenizer: tokenizer, weights: &checkpoint, precision: precision,
-                options: options,
-                fileDigest: modelDigest(folder: url, weightFiles: Checkpoint.fileNames(url)), path: url.path,
-                compute: compute)
+                description, weights: &checkpoint, precision: precision, options: options,
+                fileDigest: folder.digest(description), warnings: folder.warnings, path: url.path, compute: compute)
             try checkpoint.finish()
         }
     }
 
     private init(
-        configuration: ModelConfiguration, tokenizer: Tokenizer, weights: inout some WeightSource,
-        precision: Precision?, options: LoadOptions, fileDigest: String, path: String, compute: Compute
+        _ description: ModelDescription, weights: inout some WeightSource, precision: Precision?, options: LoadOptions,
+        fileDigest: String, warnings: [String], path: String, compute: Compute
     ) throws(InferenceError) {
-        var configuration = configuration
+        var configuration = description.configuration
         digestOptions = options.apply(to: &configuration)
         self.precision = precision ?? weights.precision
         var compute = compute
         compute.isTiled = self.precision == .bf16AMX
         self.compute = compute
         self.configuration = configuration
-        self.tokenizer = tokenizer
+        tokenizer = description.tokenizer
         vocabulary = ModelVocabulary(tokenizer)
         self.fileDigest = fileDigest
-        try Self.check(tokenizer, configuration, self.precision, path: path)
+        self.warnings = warnings + description.warnings
+        if let what = description.images.unsupportedResize, options.resize == nil {
+            throw InferenceError(.unsupportedModel, what)
+        }
+        resize = options.resize ?? .bicubic
+        try configuration.check(self.precision, path: path)
         vision = try VisionTower(configuration, from: &weights)
         language = try LanguageModel(configuration.text, from: &weights)
-    }
-
-    private static func check(
-        _ tokenizer: Tokenizer, _ configuration: ModelConfiguration, _ precision: Precision, path: String
-    ) throws(InferenceError) {
-        try configuration.check(precision, path: path)
-        guard tokenizer.pieceCount <= configuration.text.vocabulary else {
-            throw InferenceError(
-                .invalidModel,
-                "\(path): tokenizer.model has \(tokenizer.pieceCount) pieces, config.json a vocabulary of"
-                    + " \(configuration.text.vocabulary)")
-        }
     }
 
     /// Packs the model in `folder` into one file, which loads in a moment and whose pages all daemons of a machine
@@ -146,20 +140,21 @@ public final class PaliGemma: Sendable {
     public static func pack(
         folder: URL, precision: Precision?, to url: URL, isCancelled: @escaping () -> Bool = { false }
     ) throws {
-        let checkpoint = try Checkpoint(folder: folder, precision: precision)
-        let files = try [PackedFile.configName, PackedFile.tokenizerName].map { name in
-            (name: name, path: folder.appending(path: name).path, data: try mapFile(folder.appending(path: name)))
-        }
-        let configuration = try ModelConfiguration(files[0].data, path: files[0].path)
-        let tokenizer = try Tokenizer(files[1].data, path: files[1].path)
-        try check(tokenizer, configuration, checkpoint.precision, path: folder.path)
+        let files = try ModelFolder(folder)
+        let description = try ModelDescription(files)
+        let configuration = description.configuration
+        var checkpoint = try Checkpoint(files, precision: precision)
+        try checkpoint.settleHead(isTied: configuration.tiesHead)
+        try configuration.check(checkpoint.precision, path: folder.path)
         let partial = url.deletingLastPathComponent().appending(path: ".\(url.lastPathComponent).partial")
         var writer = try PackedFileWriter(checkpoint, to: partial, isCancelled: isCancelled)
         do {
-            for file in files { try writer.append(file.name, file.data) }
+            for name in description.read {
+                if let data = try files.contents(name) { try writer.append(name, data) }
+            }
             _ = try VisionTower(configuration, from: &writer)
             _ = try LanguageModel(configuration.text, from: &writer)
-            try writer.finish(fileDigest: modelDigest(folder: folder, weightFiles: Checkpoint.fileNames(folder)))
+            try writer.finish(fileDigest: files.digest(description))
             guard rename(partial.path, url.path) == 0 else { throw InferenceError(errno: errno, at: url) }
         } catch {
             try? FileManager.default.removeItem(at: partial)
@@ -172,7 +167,7 @@ public final class PaliGemma: Sendable {
 
     /// Resizes and normalises an RGB image [height, width, 3] for this model.
     public func pixelValues(rgb: [UInt8], width: Int, height: Int) -> PixelValues {
-        PixelValues(rgb: rgb, width: width, height: height, size: configuration.vision.imageSize)
+        PixelValues(rgb: rgb, width: width, height: height, size: configuration.vision.imageSize, by: resize)
     }
 
     /// The vision tower and the projector, some images together.
@@ -234,7 +229,7 @@ public final class PaliGemma: Sendable {
     /// Log-probabilities of `suffix` and `<eos>` after the prompt, in one pass.
     public func score(images: [ImageTokens], prompt: String, suffix: String) throws(InferenceError) -> Generation {
         let prefix = try prefix(images, prompt)
-        let suffix = try tokenizer.encode(suffix) + [configuration.endToken]
+        let suffix = try tokenizer.encode(suffix) + [configuration.endTokens[0]]
         try checkLength(prefix.count + suffix.count)
         let whole = Prefix(images: images, ids: prefix.ids + suffix)
         let hidden = try language.forward(whole, bidirectional: prefix.count, compute)
@@ -244,11 +239,17 @@ public final class PaliGemma: Sendable {
             ScoredTokens(tokens: suffix, logProbabilities: scores, finishReason: .eos), prefix.count)
     }
 
-    /// The stages of one prefill.
-    public func stages(images: [PixelValues], prompt: String) throws(InferenceError) -> Stages {
-        let features = try embedImages(images)
-        let prefix = try prefix(features, prompt)
+    /// The ids and images that stand before a response, checked to fit.
+    func prefixOf(_ images: [ImageTokens], _ prompt: String) throws(InferenceError) -> Prefix {
+        let prefix = try prefix(images, prompt)
         try checkLength(prefix.count)
+        return prefix
+    }
+
+    /// The stages of one prefill, in memory.
+    func stages(images: [PixelValues], prompt: String) throws(InferenceError) -> Stages {
+        let features = try embedImages(images)
+        let prefix = try prefixOf(features, prompt)
         let hidden = try language.forward(prefix, bidirectional: prefix.count, compute)
         let logits = try language.logits(hidden, rows: Array(0..<prefix.count), compute)
         return Stages(
@@ -263,14 +264,14 @@ public final class PaliGemma: Sendable {
         var responses: [Generation] = []
         for sample in 0..<request.settings.samples {
             var (tokens, scores): ([Int], [Double]) = ([], [])
-            while tokens.last != configuration.endToken, tokens.count < request.settings.maxTokens {
+            while !ends(tokens), tokens.count < request.settings.maxTokens {
                 let whole = Prefix(images: prefix.images, ids: prefix.ids + tokens)
                 let hidden = try language.forward(whole, bidirectional: prefix.count, compute)
                 let logits = try language.logits(hidden, rows: [whole.count - 1], compute)
                 tokens.append(sampler.token(logits, row: 0, sample: sample, step: tokens.count, compute))
                 scores.append(compute.logProbability(of: tokens.last!, logits, row: 0))
             }
-            let reason: FinishReason = tokens.last == configuration.endToken ? .eos : .length
+            let reason: FinishReason = ends(tokens) ? .eos : .length
             let response = ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: reason)
             responses.append(try generation(response, prefix.count))
         }
@@ -293,11 +294,13 @@ public final class PaliGemma: Sendable {
         }
     }
 
+    private func ends(_ tokens: [Int]) -> Bool { tokens.last.map(configuration.endTokens.contains) ?? false }
+
     func generation(_ response: ScoredTokens, _ prefixCount: Int) throws(InferenceError) -> Generation {
         guard response.logProbabilities.allSatisfy(\.isFinite) else {
             throw InferenceError(.notFinite, "the model computed a log-probability that is not finite")
         }
-        let ended = response.tokens.last == configuration.endToken
+        let ended = ends(response.tokens)
         return Generation(
             text: tokenizer.decode(ended ? response.tokens.dropLast() : response.tokens), tokens: response.tokens,
             logProbabilities: response.logProbabilities, finishReason: response.finishReason,

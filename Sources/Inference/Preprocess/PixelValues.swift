@@ -6,19 +6,21 @@ public struct PixelValues: Sendable, Equatable {
     /// Row, column, channel: [S, S, 3].
     public let bytes: [UInt8]
 
-    /// Resizes an RGB image to S × S (bicubic, aspect not kept).
+    /// Resizes an RGB image to S × S (aspect not kept).
     ///
     /// - Parameters:
     ///   - rgb: [height, width, 3] bytes.
     ///   - size: S.
-    public init(rgb: [UInt8], width: Int, height: Int, size: Int) {
-        self.init(resized: Self.resized(rgb: rgb, width: width, height: height, size: size), size: size)
+    public init(rgb: [UInt8], width: Int, height: Int, size: Int, by resize: Resize = .bicubic) {
+        self.init(resized: Self.resized(rgb: rgb, width: width, height: height, size: size, by: resize), size: size)
     }
 
     /// The first half: an RGB image [height, width, 3] as [S, S, 3] bytes.
-    public static func resized(rgb: [UInt8], width: Int, height: Int, size: Int) -> [UInt8] {
+    public static func resized(
+        rgb: [UInt8], width: Int, height: Int, size: Int, by resize: Resize = .bicubic
+    ) -> [UInt8] {
         precondition(width > 0 && height > 0 && rgb.count == width * height * 3)
-        return resizeBicubic(rgb, width: width, height: height, toWidth: size, toHeight: size)
+        return resize.apply(rgb, width: width, height: height, size: size)
     }
 
     /// The second half: takes [S, S, 3] bytes.

@@ -20,10 +20,8 @@ extension Tokenizer {
     /// Ids of `<loc0000>` … `<loc1023>`, with their values; empty for a tokenizer without them.
     fileprivate func locationIDs() -> [Int: Int] {
         var ids: [Int: Int] = [:]
-        for value in 0..<1024 {
-            let digits = String(value)
-            let piece = "<loc" + String(repeating: "0", count: 4 - digits.count) + digits + ">"
-            if let encoded = try? encode(piece), encoded.count == 1 { ids[encoded[0]] = value }
+        for (value, mark) in Marks.locations.enumerated() {
+            if let encoded = try? encode(mark), encoded.count == 1 { ids[encoded[0]] = value }
         }
         return ids
     }

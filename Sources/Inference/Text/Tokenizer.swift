@@ -1,75 +1,104 @@
-import CSentencePiece
 import Foundation
 
-/// A tokenizer.model, through libsentencepiece. Control tokens in text (`<eos>`, `<image>`) are plain text.
+/// Text to ids and back, by a model's tokenizer.model or tokenizer.json. Control tokens in text (`<eos>`, `<image>`)
+/// are plain text.
 public final class Tokenizer: Sendable {
-    // Encoding and decoding only read the model: libsentencepiece documents them as thread-safe.
-    private nonisolated(unsafe) let handle: OpaquePointer
-    /// Pieces, `<loc…>` and `<seg…>` included.
-    public let pieceCount: Int
+    private let pieces: any TokenPieces
+    /// One more than the highest id of a piece that text can become, `<loc…>` and `<seg…>` included.
+    public var pieceCount: Int { pieces.pieceCount }
 
-    /// Loads `tokenizer.model`.
+    /// Loads a tokenizer.model or a tokenizer.json.
     public convenience init(contentsOf url: URL) throws(InferenceError) {
         try self.init(mapFile(url), path: url.path)
     }
 
-    /// A `tokenizer.model`'s bytes; `path` is named in errors.
+    /// A tokenizer.model's bytes, or a tokenizer.json's where `path` ends so; `path` is named in errors.
     init(_ data: Data, path: String) throws(InferenceError) {
-        try TokenizerFile.check(data, path: path)
-        var message = [CChar](repeating: 0, count: 512)
-        let loaded = data.withUnsafeBytes { gloss_sp_load($0.baseAddress, $0.count, &message, message.count) }
-        guard let loaded else {
-            let text = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-            throw InferenceError(.invalidModel, "\(path): not a SentencePiece model: \(text)")
-        }
-        handle = loaded
-        pieceCount = Int(gloss_sp_piece_count(loaded))
+        pieces =
+            path.hasSuffix(".json")
+            ? try TokenizerJSON.read(data, path: path) : try SentencePieceModel(data, path: path)
     }
-
-    deinit { gloss_sp_free(handle) }
 
     /// Ids of `text`, with neither `<bos>` nor `<eos>`.
     public func encode(_ text: String) throws(InferenceError) -> [Int] {
-        var text = text
-        var ids: UnsafeMutablePointer<Int32>?
-        let count = text.withUTF8 { bytes in
-            bytes.withMemoryRebound(to: CChar.self) { gloss_sp_encode(handle, $0.baseAddress, $0.count, &ids) }
+        guard let ids = pieces.encode(text) else {
+            throw InferenceError(.invalidRequest, "the tokenizer refused the text")
         }
-        defer { gloss_sp_free_ids(ids) }
-        guard count >= 0, let ids else { throw InferenceError(.invalidRequest, "the tokenizer refused the text") }
-        return UnsafeBufferPointer(start: ids, count: Int(count)).map(Int.init)
+        return ids
     }
 
-    /// Text of `ids`, as Hugging Face decodes it. Control pieces and ids that no piece has (padding rows of the
-    /// vocabulary, `<image>`) decode to nothing; of a run of byte pieces that is not UTF-8, each byte to U+FFFD.
+    /// The id of a piece; nil where there is none.
+    public func id(of piece: String) -> Int? { pieces.id(of: piece) }
+
+    /// Whether there are pieces for locations, without which nothing can be detected.
+    public var hasLocations: Bool { [Marks.locations.first!, Marks.locations.last!].allSatisfy { id(of: $0) != nil } }
+
+    /// Whether every id stands for what it stands for in `other`, and no other piece is there.
+    func hasPieces(of other: Tokenizer) -> Bool {
+        guard pieceCount == other.pieceCount else { return false }
+        return (0..<pieceCount).allSatisfy { id in
+            let (kind, expected) = (pieces.kind(of: id), other.pieces.kind(of: id))
+            if case .text = kind, case .text = expected {
+                return pieces.text(of: [id]).utf8.elementsEqual(other.pieces.text(of: [id]).utf8)
+            }
+            return kind == expected
+        }
+    }
+
+    /// Text of `ids`, as Hugging Face decodes it. Control pieces decode to nothing; an id that no piece has (a padding
+    /// row of the vocabulary) to U+FFFD; of a run of byte pieces that is not UTF-8, each byte to U+FFFD.
     public func decode(_ ids: [Int]) -> String {
         var text = ""
         var bytes: [UInt8] = []
-        var pieces: [Int32] = []
-        for id in ids where (0..<pieceCount).contains(id) {
-            let byte = Int(gloss_sp_byte(handle, Int32(id)))
-            if byte == GLOSS_SP_NO_TEXT { continue }
-            if byte == GLOSS_SP_TEXT {
+        var run: [Int] = []
+        for id in ids {
+            switch pieces.kind(of: id) {
+            case .control: continue
+            case .byte(let byte):
+                text += takePieces(&run)
+                bytes.append(byte)
+            case .text:
                 text += Self.takeBytes(&bytes)
-                pieces.append(Int32(id))
-            } else {
-                text += takePieces(&pieces)
-                bytes.append(UInt8(byte))
+                run.append(id)
+            case .none: text += takePieces(&run) + Self.takeBytes(&bytes) + "\u{FFFD}"
             }
         }
-        return text + takePieces(&pieces) + Self.takeBytes(&bytes)
+        return text + takePieces(&run) + Self.takeBytes(&bytes)
     }
 
-    private func takePieces(_ ids: inout [Int32]) -> String {
+    private func takePieces(_ ids: inout [Int]) -> String {
         defer { ids = [] }
-        var size = 0
-        guard !ids.isEmpty, let text = gloss_sp_decode(handle, ids, ids.count, &size) else { return "" }
-        defer { gloss_sp_free_text(text) }
-        return String(decoding: UnsafeRawBufferPointer(start: text, count: size), as: UTF8.self)
+        return pieces.text(of: ids)
     }
 
     private static func takeBytes(_ bytes: inout [UInt8]) -> String {
         defer { bytes = [] }
         return String(validating: bytes, as: UTF8.self) ?? String(repeating: "\u{FFFD}", count: bytes.count)
     }
+}
+
+/// The pieces of a tokenizer, whatever file they are from.
+protocol TokenPieces: Sendable {
+    /// One more than the highest id of a piece that text can become.
+    var pieceCount: Int { get }
+    /// The id of a piece; nil where there is none.
+    func id(of piece: String) -> Int?
+    /// Ids of `text`; nil where it can't be encoded.
+    func encode(_ text: String) -> [Int]?
+    /// What an id stands for.
+    func kind(of id: Int) -> TokenKind
+    /// The text of ids that all are `.text`.
+    func text(of ids: [Int]) -> String
+}
+
+/// What an id stands for.
+enum TokenKind: Equatable {
+    /// A piece of text.
+    case text
+    /// One byte of a character.
+    case byte(UInt8)
+    /// `<eos>` and the like, which no text has.
+    case control
+    /// No piece has this id.
+    case none
 }

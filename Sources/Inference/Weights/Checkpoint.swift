@@ -7,16 +7,25 @@ struct Checkpoint: WeightSource {
     /// How matrices are to be held.
     let precision: Precision
     private let files: [SafeTensorsFile]
-    private let places: [String: (file: Int, name: String)]
+    private var places: [String: (file: Int, name: String)]
     private var taken: Set<String> = []
 
     /// - Parameter precision: nil: bf16 where all tensors are stored so, else f32.
-    init(folder: URL, precision: Precision?) throws(InferenceError) {
-        let names = try Self.fileNames(folder)
+    init(_ folder: ModelFolder, precision: Precision?) throws(InferenceError) {
+        let names = folder.weightFiles
         var files: [SafeTensorsFile] = []
         var places: [String: (file: Int, name: String)] = [:]
         for (index, name) in names.enumerated() {
-            let file = try SafeTensorsFile(folder.appending(path: name))
+            let file = try SafeTensorsFile(folder.url.appending(path: name))
+            if file.format == "mlx" {
+                throw InferenceError(
+                    .unsupportedModel,
+                    "\(name): written by MLX, which stores weights in an order of its own; give the model that it was"
+                        + " converted from")
+            }
+            if let wrapper = ForeignFormat.ofNames(file.entries.keys) {
+                throw InferenceError(.invalidModel, "\(name): \(wrapper)")
+            }
             for tensor in file.entries.keys {
                 guard let canonical = TensorName.canonical(tensor) else { continue }
                 if let other = places[canonical] {
@@ -34,13 +43,6 @@ struct Checkpoint: WeightSource {
         self.precision = precision ?? (isBF16 ? .bf16 : .f32)
     }
 
-    /// The weight files of a folder: those that the index names, or the single one.
-    static func fileNames(_ folder: URL) throws(InferenceError) -> [String] {
-        let index = folder.appending(path: "model.safetensors.index.json")
-        guard FileManager.default.fileExists(atPath: index.path) else { return ["model.safetensors"] }
-        return try fileNames(index: mapFile(index), path: index.path)
-    }
-
     /// The files that an index names; `path` is the index's own, for errors.
     static func fileNames(index: Data, path: String) throws(InferenceError) -> [String] {
         struct Index: Decodable { let weight_map: [String: String] }
@@ -53,6 +55,42 @@ struct Checkpoint: WeightSource {
         }
         return names
     }
+
+    /// Settles what the head is: a matrix of its own where it differs from the embedding, and the one of the two that
+    /// is there for both, where they are tied. transformers 5 does the same.
+    mutating func settleHead(isTied: Bool) throws(InferenceError) {
+        switch (places[TensorName.tokenEmbedding], places[TensorName.head]) {
+        case (let embedding?, let head?):
+            if areEqual(embedding, head) { places[TensorName.head] = nil }
+        case (nil, let head?) where isTied:
+            places[TensorName.tokenEmbedding] = head
+            places[TensorName.head] = nil
+        case (.some, nil) where !isTied:
+            throw missing("lm_head.weight")
+        case (nil, .some): throw missing(TensorName.tokenEmbedding)
+        default: break
+        }
+    }
+
+    private func missing(_ name: String) -> InferenceError {
+        InferenceError(
+            .invalidModel,
+            "\(files.map(\.url.lastPathComponent).joined(separator: ", ")): tensor \(name) is missing, and config.json's"
+                + " tie_word_embeddings is false, so that no other tensor may take its place")
+    }
+
+    private func areEqual(_ one: (file: Int, name: String), _ other: (file: Int, name: String)) -> Bool {
+        guard let a = files[one.file].entries[one.name], let b = files[other.file].entries[other.name],
+            a.type == b.type, a.shape == b.shape
+        else { return false }
+        return files[one.file].withBytes(of: a) { first in
+            files[other.file].withBytes(of: b) { second in
+                first.withUnsafeBytes { first in second.withUnsafeBytes { first.elementsEqual($0) } }
+            }
+        }
+    }
+
+    func contains(_ name: String) -> Bool { places[name] != nil }
 
     /// Values of a tensor of exactly `shape`.
     mutating func vector(_ name: String, shape: [Int]) throws(InferenceError) -> [Float] {

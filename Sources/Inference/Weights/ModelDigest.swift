@@ -2,10 +2,10 @@ import COpenSSL
 import Foundation
 
 /// A model's identity: what `sha256sum config.json model*.safetensors tokenizer.model | sha256sum` prints, with the
-/// files that the folder has, in byte order of their names.
-func modelDigest(folder: URL, weightFiles: [String]) throws(InferenceError) -> String {
+/// files that are read and change what is computed, in byte order of their names.
+func modelDigest(folder: URL, names: [String]) throws(InferenceError) -> String {
     var lines = ""
-    for name in (weightFiles + ["config.json", "tokenizer.model"]).sorted() {
+    for name in names.sorted() {
         lines += "\(sha256(try mapFile(folder.appending(path: name))))  \(name)\n"
     }
     return sha256(Data(lines.utf8))

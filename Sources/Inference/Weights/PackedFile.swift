@@ -1,7 +1,7 @@
 import CKernels
 import Foundation
 
-/// A packed model in one file: config.json, tokenizer.model and all weights as the kernels read them, to be mapped into
+/// A packed model in one file: config.json, the tokenizer, what else was read of the folder, and all weights as the kernels read them, to be mapped into
 /// memory.
 ///
 /// Layout, little-endian: the magic "glosspak", u32 version, u32 CRC-32C of the header, u64 length of the header; the
@@ -42,9 +42,6 @@ struct PackedFile {
     /// Sections that hold numbers which are not finite.
     private var notFinite: Set<String> = []
 
-    static let configName = "config.json"
-    static let tokenizerName = "tokenizer.model"
-
     /// Maps and checks the file: version, header, each section's checksum, and that its numbers are finite.
     init(_ url: URL) throws(InferenceError) {
         self.url = url
@@ -78,7 +75,9 @@ struct PackedFile {
         _ bytes: UnsafeRawBufferPointer, _ name: String
     ) throws(InferenceError) -> (Header, end: Int) {
         guard bytes.count >= prefixByteCount, Array(bytes.prefix(magic.count)) == magic else {
-            throw invalid(name, "not a packed model (glossctl pack makes one), nor a folder")
+            let other = ForeignFormat.ofFile(bytes.prefix(64), path: name)
+            throw InferenceError(
+                .invalidModel, other ?? "\(name): not a packed model (glossctl pack makes one), nor a folder")
         }
         let version = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
         guard version == Self.version else {
@@ -119,7 +118,7 @@ struct PackedFile {
 
     /// Refuses weights that no part of the model took: they are of another model than config.json says.
     func finish() throws(InferenceError) {
-        let extra = sections.keys.filter { ![Self.configName, Self.tokenizerName].contains($0) }.sorted()
+        let extra = sections.keys.filter { !ModelDescription.allNames.contains($0) }.sorted()
         guard let first = extra.first else { return }
         throw Self.invalid(
             url.lastPathComponent,
@@ -128,12 +127,6 @@ struct PackedFile {
 
     private static func invalid(_ name: String, _ what: String) -> InferenceError {
         InferenceError(.invalidModel, "\(name): \(what)")
-    }
-
-    /// A file that was packed: its bytes.
-    func file(_ name: String) throws(InferenceError) -> Data {
-        guard let section = sections[name] else { throw Self.invalid(url.lastPathComponent, "\(name) is missing") }
-        return Data(mapping.bytes[section.offset..<section.offset + section.byteCount])
     }
 
     private mutating func take(
@@ -169,12 +162,22 @@ extension PackedFile.Section {
     /// What it holds: bytes of files, and int8's, are always finite.
     fileprivate var numbers: gloss_dtype {
         if let matrix { return gloss_dtype(word: matrix.type) ?? GLOSS_INT8 }
-        return [PackedFile.configName, PackedFile.tokenizerName].contains(name) ? GLOSS_INT8 : GLOSS_F32
+        return ModelDescription.allNames.contains(name) ? GLOSS_INT8 : GLOSS_F32
+    }
+}
+
+extension PackedFile: ModelFiles {
+    var path: String { url.path }
+
+    func contents(_ name: String) -> Data? {
+        sections[name].map { Data(mapping.bytes[$0.offset..<$0.offset + $0.byteCount]) }
     }
 }
 
 extension PackedFile: WeightSource {
     var precision: Precision { header.precision }
+
+    func contains(_ name: String) -> Bool { sections[name] != nil }
 
     mutating func vector(_ name: String, shape: [Int]) throws(InferenceError) -> [Float] {
         let count = shape.reduce(1, *)
@@ -277,6 +280,8 @@ struct PackedFileWriter: WeightSource {
         }
         offset = (offset + bytes.count + PackedFile.alignment - 1) / PackedFile.alignment * PackedFile.alignment
     }
+
+    func contains(_ name: String) -> Bool { source.contains(name) }
 
     mutating func vector(_ name: String, shape: [Int]) throws(InferenceError) -> [Float] {
         let values = try source.vector(name, shape: shape)

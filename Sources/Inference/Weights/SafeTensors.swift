@@ -14,6 +14,8 @@ struct SafeTensorsFile {
 
     let url: URL
     let entries: [String: Entry]
+    /// What wrote it, by its own metadata: "pt" for transformers.
+    let format: String?
     private let data: Data
 
     init(_ url: URL) throws(InferenceError) { try self.init(mapFile(url), url) }
@@ -22,7 +24,7 @@ struct SafeTensorsFile {
     init(_ data: Data, _ url: URL) throws(InferenceError) {
         self.url = url
         self.data = data
-        entries = try Self.readHeader(data, url)
+        (entries, format) = try Self.readHeader(data, url)
     }
 
     /// The bytes of `entry`.
@@ -31,7 +33,7 @@ struct SafeTensorsFile {
         return body(data.bytes.extracting(range))
     }
 
-    private static func readHeader(_ data: Data, _ url: URL) throws(InferenceError) -> [String: Entry] {
+    private static func readHeader(_ data: Data, _ url: URL) throws(InferenceError) -> ([String: Entry], String?) {
         let name = url.lastPathComponent
         guard data.count >= 8 else {
             throw InferenceError(.invalidModel, "\(name): \(data.count) bytes are too few for a safetensors file")
@@ -52,11 +54,14 @@ struct SafeTensorsFile {
             throw InferenceError(.invalidModel, "\(name): the safetensors header is not valid: \(error)")
         }
         var entries: [String: Entry] = [:]
+        var format: String?
         for (tensor, value) in header {
-            guard case .tensor(let stated) = value else { continue }
-            entries[tensor] = try check(tensor, stated, start: start, size: data.count, name)
+            switch value {
+            case .tensor(let stated): entries[tensor] = try check(tensor, stated, start: start, size: data.count, name)
+            case .metadata(let metadata): format = metadata["format"]
+            }
         }
-        return entries
+        return (entries, format)
     }
 
     private static func check(
@@ -114,45 +119,13 @@ private enum HeaderValue: Decodable {
 
 /// A file's bytes, mapped; the error names the path and the system's reason.
 func mapFile(_ url: URL) throws(InferenceError) -> Data {
+    let data: Data
     do {
-        return try Data(contentsOf: url, options: .alwaysMapped)
+        data = try Data(contentsOf: url, options: .alwaysMapped)
     } catch {
         let missing = !FileManager.default.fileExists(atPath: url.path)
         throw InferenceError(.invalidModel, "\(url.path): \(missing ? "no such file" : "can't be read: \(error)")")
     }
-}
-
-/// A tensor to be written.
-public struct NamedTensor: Sendable {
-    /// Its name in the file.
-    public let name: String
-    /// Extents, outermost first.
-    public let shape: [Int]
-    /// Row-major values.
-    public let values: [Float]
-
-    /// A tensor; `values.count` is the product of the extents.
-    public init(name: String, shape: [Int], values: [Float]) {
-        self.name = name
-        self.shape = shape
-        self.values = values
-    }
-}
-
-/// Writes f32 tensors as a safetensors file.
-public func writeSafeTensors(_ tensors: [NamedTensor], to url: URL) throws {
-    var (header, offset): ([String], Int) = ([], 0)
-    for tensor in tensors {
-        let end = offset + tensor.values.count * 4
-        header.append(
-            "\"\(tensor.name)\":{\"dtype\":\"F32\",\"shape\":\(tensor.shape),\"data_offsets\":[\(offset),\(end)]}")
-        offset = end
-    }
-    var json = Data("{\(header.joined(separator: ","))}".utf8)
-    json.append(Data(repeating: 0x20, count: (8 - json.count % 8) % 8))
-    var data = Data()
-    withUnsafeBytes(of: UInt64(json.count).littleEndian) { data.append(contentsOf: $0) }
-    data.append(json)
-    for tensor in tensors { tensor.values.withUnsafeBytes { data.append(contentsOf: $0) } }
-    try data.write(to: url, options: .atomic)
+    try ForeignFormat.refusePointer(data, path: url.path)
+    return data
 }

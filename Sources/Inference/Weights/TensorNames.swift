@@ -1,6 +1,8 @@
 /// The checkpoint's tensor names, after `canonical`: the only place where they stand.
 enum TensorName {
     static let tokenEmbedding = "language_model.embed_tokens.weight"
+    /// Where it is not the embedding.
+    static let head = "lm_head.weight"
     static let finalNorm = "language_model.norm.weight"
     static let projector = "multi_modal_projector.linear"
     static let patchEmbedding = "vision_tower.embeddings.patch_embedding"
@@ -26,11 +28,11 @@ enum TensorName {
     static let fc1 = "mlp.fc1"
     static let fc2 = "mlp.fc2"
 
-    /// One name for the layouts found in the wild; nil for what is not read: the tied head, the pooling head, buffers.
+    /// One name for the layouts found in the wild; nil for what is not read: the pooling head, buffers.
     static func canonical(_ name: String) -> String? {
         var name = Substring(name)
         name.dropPrefix("model.")
-        if name == "lm_head.weight" || name == "language_model.lm_head.weight" { return nil }
+        if name == "language_model.lm_head.weight" { return head }
         if name.dropPrefix("language_model.model.") { name = "language_model." + name }
         if name.dropPrefix("vision_tower.vision_model.") { name = "vision_tower." + name }
         if name.hasPrefix("vision_tower.head.") { return nil }

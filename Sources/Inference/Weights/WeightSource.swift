@@ -3,6 +3,9 @@ protocol WeightSource {
     /// How matrices are held.
     var precision: Precision { get }
 
+    /// Whether there is such a tensor.
+    func contains(_ name: String) -> Bool
+
     /// Values of a tensor of exactly `shape`.
     mutating func vector(_ name: String, shape: [Int]) throws(InferenceError) -> [Float]
 
@@ -45,6 +48,8 @@ struct RandomWeights: WeightSource {
     private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
 
     init(precision: Precision) { self.precision = precision }
+
+    func contains(_ name: String) -> Bool { name != TensorName.head }
 
     mutating func vector(_ name: String, shape: [Int]) throws(InferenceError) -> [Float] {
         [Float](repeating: 0.01, count: shape.reduce(1, *))

@@ -1,0 +1,18 @@
+/// How an image becomes a square of the model's size.
+public enum Resize: String, Sendable, CaseIterable {
+    /// Pillow's bicubic, as Hugging Face's processor resizes.
+    case bicubic
+    /// TensorFlow's bilinear without antialiasing, as big_vision resized for most tasks.
+    case bilinear
+    /// TensorFlow's bilinear with antialiasing, as big_vision resized for questions about texts.
+    case bilinearAntialias = "bilinear-antialias"
+
+    /// An RGB image [height, width, 3] as [size, size, 3]; its aspect is not kept.
+    func apply(_ rgb: [UInt8], width: Int, height: Int, size: Int) -> [UInt8] {
+        switch self {
+        case .bicubic: resizeBicubic(rgb, width: width, height: height, toWidth: size, toHeight: size)
+        case .bilinear: resizeBilinear(rgb, width: width, height: height, toWidth: size, toHeight: size)
+        case .bilinearAntialias: resizeAntialiased(rgb, width: width, height: height, toWidth: size, toHeight: size)
+        }
+    }
+}

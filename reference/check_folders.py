@@ -1,0 +1,164 @@
+"""Draw model folders as users have them, and compare a built glossctl with Hugging Face on each.
+
+    python reference/check_folders.py --glossctl .build/release/glossctl [--folders 1000] [--seed 1] [--keep DIR]
+
+Each folder has a tiny random PaliGemma 1 or 2, written in one of the ways that writers have: fields of config.json
+present, absent or odd, names and types of tensors, shards, heads tied or not, forms of the tokenizer, image processor
+and generation settings. For each, one of these must hold:
+
+  same      both answer with the same tokens, and log-probabilities within 1e-4, or no further from transformers in f64
+            than transformers in f32 is
+  refused   Gloss refuses, and names something that was drawn
+  unread    transformers does not read it, or would draw missing weights by chance; Gloss does whatever it does
+
+Anything else is a different answer: it is printed with its draw, kept under --keep, and the exit status is 1.
+"""
+import argparse
+import collections
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "critical")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+import torch
+from PIL import Image
+from transformers import PaliGemmaForConditionalGeneration, PaliGemmaProcessor
+from transformers.utils.logging import disable_progress_bar
+
+import folder_draws
+
+NEW_TOKENS = 6
+PROMPTS = ["caption en", "detect cat ; dog", "answer en what is this?", "segment <loc0001> cat", "  two  blanks ", "a <mine> b"]
+
+
+class Drawn(Exception):
+    """transformers gave no answer to compare with: why."""
+
+
+def hugging_face(folder, image, prompt, dtype=torch.float32):
+    """Tokens, log-probabilities and margins of greedy decoding; Drawn where there is nothing to compare with."""
+    try:
+        model, info = PaliGemmaForConditionalGeneration.from_pretrained(
+            folder, dtype=dtype, attn_implementation="eager", output_loading_info=True)
+        processor = PaliGemmaProcessor.from_pretrained(folder)
+        missing = [key for key in info["missing_keys"] if ".head." not in key]  # the pooling head is not computed
+        if missing or info["mismatched_keys"]:
+            raise Drawn(f"weights drawn by chance: {sorted(missing)[:2]}")
+        x = processor(images=[image], text=["<image>" + prompt], return_tensors="pt")
+        x.pop("labels", None)
+        x["pixel_values"] = x["pixel_values"].to(dtype)
+        with torch.no_grad():
+            made = model.eval().generate(**x, max_new_tokens=NEW_TOKENS, do_sample=False, num_beams=1,
+                                         return_dict_in_generate=True, output_logits=True, output_scores=True)
+    except Drawn:
+        raise
+    except Exception as error:  # whatever a loader throws, it did not load
+        raise Drawn(f"{type(error).__name__}: {str(error)[:120]}") from None
+    ids = made.sequences[0, x["input_ids"].shape[1]:].tolist()
+    rows = torch.stack(made.logits, 1)[0].double()
+    best = rows.topk(2, -1).values
+    logprobs = torch.log_softmax(rows, -1)
+    return dict(tokens=ids, logprobs=[float(logprobs[i, t]) for i, t in enumerate(ids)],
+                margins=(best[:, 0] - best[:, 1]).tolist(), prefix=x["input_ids"].shape[1])
+
+
+def gloss(binary, folder, image, prompt):
+    done = subprocess.run([binary, "infer", "--model", folder, "--json", "--precision", "f32", "--prompt", prompt,
+                           "--max-tokens", str(NEW_TOKENS), image], capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        return None, f"exit status {done.returncode}: {done.stderr}"
+    return (json.loads(done.stdout) if done.returncode == 0 else None), done.stderr
+
+
+def compare(found, expected, exact):
+    """What differs; None where nothing does. `exact` computes what is expected in f64."""
+    if found["prefix_tokens"] != expected["prefix"]:
+        return f"prefix of {found['prefix_tokens']} tokens, expected {expected['prefix']}"
+    sure = next((i for i, m in enumerate(expected["margins"]) if m < 1e-3), len(expected["tokens"]))
+    if found["tokens"][:sure] != expected["tokens"][:sure]:
+        return f"tokens {found['tokens']}, expected {expected['tokens']}"
+
+    def error(found, expected):
+        return max((abs(a - b) for a, b in zip(found["logprobs"][:sure], expected["logprobs"])), default=0)
+
+    worst = error(found, expected)
+    if worst <= 1e-4:
+        return None
+    # Some of these models blow up the last bits that f32 has.
+    true = exact()
+    if error(found, true) <= error(expected, true):
+        return None
+    return f"log-probabilities differ by {worst:.2g}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--glossctl", default=".build/release/glossctl")
+    parser.add_argument("--folders", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", type=int, help="the number of one draw")
+    parser.add_argument("--show", action="store_true", help="print every draw")
+    parser.add_argument("--families", default="gemma,gemma2")
+    parser.add_argument("--keep", help="where folders with a different answer are kept")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    disable_progress_bar()
+    counts, reasons, bad = collections.Counter(), collections.Counter(), 0
+    with tempfile.TemporaryDirectory() as work:
+        maker = folder_draws.Maker(f"{work}/tokenizers", options.families.split(","))
+        picture = f"{work}/image.png"
+        random.Random(options.seed).seed(options.seed)
+        Image.effect_noise((61, 47), 90).convert("RGB").save(picture)
+        with Image.open(picture) as image:
+            image.load()
+        for number in range(options.folders) if options.only is None else [options.only]:
+            rng = random.Random(f"{options.seed}/{number}")
+            folder = f"{work}/model"
+            shutil.rmtree(folder, ignore_errors=True)
+            draw = maker.draw(rng, folder)
+            prompt = rng.choice(PROMPTS)
+            found, words = gloss(options.glossctl, folder, picture, prompt)
+            problem = None
+            try:
+                expected = hugging_face(folder, image, prompt)
+                if found is not None:
+                    problem = compare(found, expected, lambda: hugging_face(folder, image, prompt, torch.float64))
+                    kind = "same"
+            except Drawn as why:
+                expected = None
+                kind = "unread"
+                reason = str(why)[:110]
+            if found is None and "exit status" in words:
+                problem = words
+            elif found is None and expected is not None:
+                named = [name for name in draw.names if re.search(name, words)]
+                kind, reason = "refused", named[0] if named else None
+                if not named:
+                    problem = f"refused without a name that was drawn: {words.strip()}"
+            if problem:
+                bad += 1
+                print(f"{number}: {problem}\n    prompt {prompt!r}, drawn: {'; '.join(draw.notes)}", flush=True)
+                if options.keep:
+                    shutil.copytree(folder, f"{options.keep}/{number}", dirs_exist_ok=True)
+                continue
+            counts[kind] += 1
+            if options.show:
+                print(f"{number}: {kind} {'' if kind == 'same' else reason}\n    {'; '.join(draw.notes)}\n    {words.strip()}")
+            if kind != "same":
+                reasons[kind, reason] += 1
+    for (kind, reason), count in sorted(reasons.items(), key=lambda item: -item[1]):
+        print(f"  {kind:8} {count:5}  {reason}")
+    print(f"check-folders: {sum(counts.values()) + bad} folders, {counts['same']} the same, {counts['refused']} refused by name,"
+          f" {counts['unread']} that transformers does not read, {bad} different")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
