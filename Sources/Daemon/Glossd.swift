@@ -50,8 +50,12 @@ struct Glossd: AsyncParsableCommand {
         }
         if checkConfig {
             for warning in configuration.warnings { Self.say("warning: \(warning)", .warning) }
-            guard FileManager.default.fileExists(atPath: configuration.model) else {
-                throw Self.stop(ConfigurationError("model: there is no \(configuration.model)"), code: 70)
+            do throws(InferenceError) {
+                try PaliGemma.check(
+                    contentsOf: URL(filePath: configuration.model), precision: configuration.precision,
+                    options: configuration.options)
+            } catch {
+                throw Self.stop(error, code: 70)
             }
             return
         }

@@ -65,7 +65,6 @@ class World:
         self.recoveries, self.missed = [], collections.Counter()
         self.local, self.lock = threading.local(), threading.Lock()
         self.progress, self.harms_to_all, self.is_over = {}, [], False
-        self.unasked = 0  # when last nobody could say whether a job that begins is poisonous
         self.steps = collections.Counter()  # of those who steer, and what they were told
         self.leaks, self.under_way = set(), []
         self.checking = threading.Lock()  # held while nothing may be checked
@@ -218,7 +217,6 @@ class World:
         try:
             found = self.ask(schema.POISON.format(jobs=",".join(map(str, jobs))))
         except self.AWAY:
-            self.unasked = time.time()
             found = []
         for template, rescues in found:
             if template == "poison" or call == "checkpoint" or int(rescues) > 0:

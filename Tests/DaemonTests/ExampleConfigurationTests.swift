@@ -95,12 +95,15 @@ import Testing
         try await theCheckAndTheStartAgree(settings: ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": file])
     }
 
-    @Test func aMissingModelIsTheSameForBoth() async throws {
-        let settings = ["GLOSS_MODEL": "/nonexistent", "GLOSS_DATABASE": "host=/nonexistent", "GLOSS_HEALTH_PORT": "0"]
+    /// A model that is not there, and a folder that holds none.
+    @Test(arguments: ["/nonexistent", "/usr"]) func aMissingModelIsTheSameForBoth(model: String) async throws {
+        let settings = ["GLOSS_MODEL": model, "GLOSS_DATABASE": "host=/nonexistent", "GLOSS_HEALTH_PORT": "0"]
         let start = try GlossdProcess(settings)
         #expect(await start.wait() == 70)
         let check = try GlossdProcess(settings, arguments: ["--check-config"])
         #expect(await check.wait() == 70)
+        let reason = check.output.trimmingPrefix("glossd: ")
+        #expect(start.output.contains(reason.trimmingCharacters(in: .newlines)), "\(start.output)\(check.output)")
     }
 
     @Test func anEmptyListIsAList() async throws {

@@ -107,6 +107,24 @@ public final class PaliGemma: Sendable {
         }
     }
 
+    /// Reads what describes the model at `url`, and the list of its tensors, but no weights.
+    /// - Throws: what loading it would say about these.
+    public static func check(
+        contentsOf url: URL, precision: Precision? = nil, options: LoadOptions = LoadOptions()
+    ) throws(InferenceError) {
+        let description: ModelDescription
+        if url.isRegularFile {
+            description = try ModelDescription(PackedFile(url))
+        } else {
+            let folder = try ModelFolder(url)
+            description = try ModelDescription(folder)
+            _ = try Checkpoint(folder, precision: precision)
+        }
+        if let what = description.images.unsupportedResize, options.resize == nil {
+            throw InferenceError(.unsupportedModel, what)
+        }
+    }
+
     private init(
         _ description: ModelDescription, weights: inout some WeightSource, precision: Precision?, options: LoadOptions,
         fileDigest: String, warnings: [String], path: String, compute: Compute
