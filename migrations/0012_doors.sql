@@ -64,6 +64,16 @@ create trigger take_submission instead of insert on gloss.submission
 for each row execute function gloss.take_submission();
 
 -- Submissions as JSON: an array of objects with the columns of gloss.inbox, and run_in, seconds from now, instead of
+-- A submission as JSON, with its defaults, as a row. run_in is seconds from now.
+create function gloss.json_row(whole jsonb) returns gloss.inbox
+language sql stable
+as $$
+    select jsonb_populate_record(null::gloss.inbox, (whole - 'id' - 'run_in')
+        || case when (whole ->> 'run_in')::float8 > 0
+           then jsonb_build_object('run_at', now() + make_interval(secs => (whole ->> 'run_in')::float8))
+           else '{}' end)
+$$;
+
 -- run_at. What one leaves out it has from `defaults`. One answer each, in the same order; all or none.
 create function gloss.enqueue_json_rows(
     submissions jsonb, defaults jsonb default '{}', out job_id bigint, out outcome text)
@@ -75,15 +85,36 @@ declare
     rows inbox[];
     answer record;
 begin
-    select array_agg(jsonb_populate_record(null::inbox, (x.whole - 'id' - 'run_in')
-        || case when (x.whole ->> 'run_in')::float8 > 0
-           then jsonb_build_object('run_at', now() + make_interval(secs => (x.whole ->> 'run_in')::float8))
-           else '{}' end) order by x.n)
-    into rows
-    from (select defaults || e.value as whole, e.n from jsonb_array_elements(submissions) with ordinality e (value, n)) x;
+    select array_agg(json_row(defaults || e.value) order by e.n) into rows
+    from jsonb_array_elements(submissions) with ordinality e (value, n);
     if rows is null then return; end if;
     answer := enqueue_rows(rows, case when cardinality(rows) > 1 then 1 end, true);
     return query select a.job_id, a.outcome from unnest(answer.job_ids, answer.outcomes) a (job_id, outcome);
+end $$;
+
+-- What is wrong with such submissions, one by one: all that enqueue_json_rows refuses but for conflicts. Nothing is
+-- enqueued.
+create function gloss.bad_json_rows(submissions jsonb, defaults jsonb default '{}', out n int, out problem text)
+returns setof record
+language plpgsql stable security definer set search_path = pg_catalog, gloss, pg_temp
+as $$
+declare
+    one jsonb;
+    i inbox;
+    t task;
+begin
+    n := 0;
+    for one in select e.value from jsonb_array_elements(submissions) with ordinality e (value, k) order by e.k loop
+        n := n + 1;
+        begin
+            i := json_row(defaults || one);
+            if t.name is distinct from i.task or n = 1 then select * into t from task x where x.name = i.task; end if;
+            problem := coalesce(form_problem(form_of(i), t), gloss.problem(i, t));
+        exception when others then
+            problem := sqlerrm;
+        end;
+        if problem is not null then return next; end if;
+    end loop;
 end $$;
 
 -- One submission as JSON.
@@ -208,7 +239,7 @@ end $$;
 insert into gloss.privilege (grantee, privilege, object)
 select r, 'execute', f from unnest(array['gloss_producer', 'gloss_admin']) r,
     unnest(array['enqueue', 'enqueue_caption', 'enqueue_vqa', 'enqueue_detect', 'enqueue_multiview', 'enqueue_json',
-        'enqueue_json_rows']) f;
+        'enqueue_json_rows', 'bad_json_rows']) f;
 insert into gloss.privilege (grantee, privilege, object) values
     ('gloss_producer', 'insert', 'inbox'), ('gloss_admin', 'insert', 'inbox'),
     ('gloss_producer', 'insert', 'submission'), ('gloss_admin', 'insert', 'submission'),

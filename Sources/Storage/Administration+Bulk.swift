@@ -21,4 +21,19 @@ extension Administration {
             return Enqueued(job: JobID(rawValue: id), outcome: outcome)
         }
     }
+
+    /// What is wrong with each of these submissions, by their index; those that are good have none. Nothing is enqueued.
+    public func problems(ofSubmissions submissions: [String], defaults: String = "{}") async throws -> [Int: String] {
+        let answer = try await session.query(
+            "select n, problem from gloss.bad_json_rows($1::jsonb, $2::jsonb)",
+            [SQLValue("[" + submissions.joined(separator: ",") + "]"), SQLValue(defaults)], context: "enqueue")
+        var problems: [Int: String] = [:]
+        for row in answer.rows {
+            guard row.count == 2, let number = row[0].flatMap({ Int($0) }), let problem = row[1] else {
+                throw StorageError.unexpected("enqueue")
+            }
+            problems[number - 1] = problem
+        }
+        return problems
+    }
 }

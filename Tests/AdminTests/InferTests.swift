@@ -84,6 +84,22 @@ import Testing
         #expect(answer.finish_reason == "eos")
     }
 
+    /// PaliGemma 2, with the window of its files and without.
+    @Test(arguments: ["cases", "cases_none"]) func windowIsAnOption(file: String) async throws {
+        struct Cases: Decodable { let cases: [Golden.Case] }
+        let folder = Tree.root.appendingPathComponent("Tests/Fixtures/tiny3")
+        let golden = try JSONDecoder().decode(
+            Cases.self, from: Data(contentsOf: folder.appendingPathComponent("golden/\(file).json"))
+        ).cases[0]
+        let options = file == "cases" ? [] : ["--window", "none"]
+        let run = try await Tool.run(
+            Tool.path,
+            ["infer", "--model", folder.appendingPathComponent("model").path, "--json", "--prompt", golden.prompt]
+                + ["--score", golden.score.suffix] + options + golden.images.map(Tree.image))
+        #expect(close(try answer(run).logprobs, golden.score.logprobs))
+        #expect(try await infer(["--window", "some", "--prompt", "x", Tree.image("rgb.png")]).status == 64)
+    }
+
     @Test func samplesDependOnTheSeedOnly() async throws {
         let base = ["--json", "--prompt", "caption en", "--max-tokens", "6", "--samples", "3", Tree.image("rgb.png")]
         func samples(_ more: [String]) async throws -> [[Int]] {

@@ -109,6 +109,11 @@ class Checker:
             return f"{outcome} though it had been cancelled"
         if template.startswith("poison"):
             fine = outcome == "dead: poison" and rescues == "3"
+            if outcome == "done":
+                # All views of an object may end at once, and then none is kept. And while the database is away nobody
+                # knows the poisonous.
+                is_unseen = self.world.unasked > self.world.ledger.times.get(row["batch"], 0)
+                fine = is_unseen or template == "poison-object" and rescues == "0"
             return None if fine else f"poisonous, but {outcome} after {rescues} rescues"
         if outcome == "dead: poison":
             return None  # judged by its rescues

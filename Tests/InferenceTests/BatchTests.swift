@@ -125,6 +125,21 @@ import Testing
         #expect(differences.max()! < largest)
     }
 
+    /// A random PaliGemma 2, whose f32 weights are rounded, too: mean and largest |Δ log-probability| of a scored token.
+    @Test(arguments: [(Precision.bf16, 0.05, 0.4), (.bf16AMX, 0.05, 0.4), (.int8, 0.25, 1.5)])
+    func lowerPrecisionOfPaliGemma2StaysNear(precision: Precision, mean: Double, largest: Double) throws {
+        let golden = try Golden(Golden.fixtures.appending(path: "tiny3"))
+        let model = try golden.model(precision: precision)
+        var differences: [Double] = []
+        for example in golden.cases {
+            let images = try model.embedImages(golden.pixels(example.images, model))
+            let score = try model.score(images: images, prompt: example.prompt, suffix: example.score.suffix)
+            differences += zip(score.logProbabilities, example.score.logprobs).map { abs($0 - $1) }
+        }
+        #expect(differences.reduce(0, +) / Double(differences.count) < mean)
+        #expect(differences.max()! < largest)
+    }
+
     @Test func oneBadRequestTouchesNoOther() throws {
         let subject = try Subject("tiny2")
         let (model, good) = (subject.model, subject.requests[0])

@@ -68,6 +68,14 @@ import Testing
                 submissions: lines + [#"{"image_url": "ftp://e.org"}"#], defaults: #"{"task": "caption"}"#)
         }
         #expect(bad?.message.hasPrefix("row 51: the image URL \"ftp://e.org\" must begin with") == true)
+        let some = [
+            #"{"task": "nonsense"}"#, lines[0], #"{"priority": "high"}"#, #"{"image_url": "ftp://e.org"}"#,
+            #"{"image_url": "https://e.org/a", "max_tokens": 0}"#, lines[1],
+        ]
+        let problems = try await admin.problems(ofSubmissions: some, defaults: #"{"task": "caption"}"#)
+        #expect(problems.keys.sorted() == [0, 2, 3, 4])
+        #expect(problems[2] == #"invalid input syntax for type integer: "high""#)
+        #expect(problems[3]?.hasPrefix("the image URL \"ftp://e.org\" must begin with") == true)
         #expect(try await database.misplacedJobs() == [])
     }
 

@@ -16,6 +16,7 @@ import Testing
         "enqueue": [.producer, .admin], "enqueue_caption": [.producer, .admin], "enqueue_vqa": [.producer, .admin],
         "enqueue_detect": [.producer, .admin], "enqueue_multiview": [.producer, .admin],
         "enqueue_json": [.producer, .admin], "enqueue_json_rows": [.producer, .admin],
+        "bad_json_rows": [.producer, .admin],
         "register_worker": [.worker], "claim": [.worker], "begin_jobs": [.worker], "heartbeat": [.worker],
         "checkpoint": [.worker], "record": [.worker], "announce": [.worker], "rescue": [.worker],
         "deregister_worker": [.worker], "release_unheld": [.worker], "queue_metrics": [.worker],

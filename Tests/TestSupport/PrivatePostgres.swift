@@ -9,6 +9,7 @@ public actor PrivatePostgres {
 
     private let port: Int?
     private let options: [String]
+    private let isDebians: Bool
     private var place: ServerPlace?
     private var isRunning = false
     private var template: Task<Void, any Error>?
@@ -18,9 +19,11 @@ public actor PrivatePostgres {
     /// - Parameters:
     ///   - port: where on 127.0.0.1 it listens beside its socket; nil: nowhere.
     ///   - options: more settings, such as `ssl=on`.
-    public init(port: Int? = nil, options: [String] = []) {
+    ///   - isDebians: whether it is Debian's own, also where the tests run on another one.
+    public init(port: Int? = nil, options: [String] = [], isDebians: Bool = false) {
         self.port = port
         self.options = options
+        self.isDebians = isDebians
     }
 
     /// Whether the server can speak TLS: some of PyPI's packages are built without.
@@ -112,7 +115,7 @@ public actor PrivatePostgres {
     }
 
     private func runningPlace() throws -> ServerPlace {
-        let place = try self.place ?? ServerPlace()
+        let place = try self.place ?? ServerPlace(isDebians: isDebians)
         self.place = place
         guard !isRunning else { return place }
         // After a kill the old server's children may hold the shared memory for a moment.
@@ -154,8 +157,8 @@ final class ServerPlace: Sendable {
         return "-k \(root)" + (address + settings + more).map { " -c \($0)" }.joined()
     }
 
-    init() throws {
-        binaries = try Self.findBinaries()
+    init(isDebians: Bool) throws {
+        binaries = try Self.findBinaries(isDebians: isDebians)
         root = NSTemporaryDirectory() + "gloss-pg-" + UUID().uuidString.prefix(8)
         lifeline = Lifeline()
         try FileManager.default.createDirectory(
@@ -204,8 +207,8 @@ final class ServerPlace: Sendable {
     }
 
     /// The folder of a server's programs: that of `scripts/test --postgres`, or Debian's newest.
-    static func findBinaries() throws -> String {
-        if let named = ProcessInfo.processInfo.environment["GLOSS_TEST_POSTGRES"] { return named + "/bin" }
+    static func findBinaries(isDebians: Bool = false) throws -> String {
+        if !isDebians, let named = ProcessInfo.processInfo.environment["GLOSS_TEST_POSTGRES"] { return named + "/bin" }
         let parent = "/usr/lib/postgresql"
         let versions = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
         let newest = versions.compactMap { Int($0) }.filter { $0 >= 15 }.max()

@@ -120,7 +120,8 @@ public struct TestDatabase: Sendable {
     ) async throws -> ResultSet {
         let session = session(as: user)
         do {
-            let answer = try await session.query(sql, parameters, context: "test")
+            // A test that changes what others hold may lose to them.
+            let answer = try await session.transact(sql, parameters, context: "test")
             await session.close()
             return answer
         } catch {

@@ -25,8 +25,7 @@ struct Pack: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp(
-            "The model's folder: config.json, safetensors, tokenizer.model or tokenizer.json.", valueName: "model-dir"),
+        help: ArgumentHelp("The model's folder, as Hugging Face has it.", valueName: "model-dir"),
         completion: .directory)
     var model: String
     @Option(help: "f32, bf16, bf16-amx or int8. Default: bf16 where all weights are stored so, else f32.")

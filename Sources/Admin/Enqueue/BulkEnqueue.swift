@@ -23,11 +23,10 @@ struct BulkEnqueue {
     static let batchSize = 5000
     /// The most bytes of a statement, but for a single submission that has more.
     static let batchBytes = 4 << 20
-    /// Submissions of the first statement after one that was refused; each that is not has twice as many.
-    static let leastSize = 64
     private static let mostProblems = 1000
 
     private let enqueue: @Sendable ([Submission]) async throws -> [Enqueued]
+    private let findProblems: @Sendable ([Submission]) async throws -> [Int: String]
     private let onProblem: (BadLine) -> Void
     private var waiting: [Submission] = []
     private var waitingBytes = 0
@@ -37,12 +36,15 @@ struct BulkEnqueue {
 
     /// - Parameters:
     ///   - enqueue: enqueues all or none.
+    ///   - findProblems: says of each that is no good what is wrong with it, by its index.
     ///   - onProblem: hears of each bad line and conflict.
     init(
         enqueue: @escaping @Sendable ([Submission]) async throws -> [Enqueued],
+        findProblems: @escaping @Sendable ([Submission]) async throws -> [Int: String],
         onProblem: @escaping (BadLine) -> Void
     ) {
         self.enqueue = enqueue
+        self.findProblems = findProblems
         self.onProblem = onProblem
     }
 
@@ -74,7 +76,7 @@ struct BulkEnqueue {
         do {
             count(try await task.value, submissions[...])
         } catch let error as StorageError where error.disposition == .permanent {
-            try await divide(submissions, error)
+            try await sift(submissions, error)
         }
     }
 
@@ -87,59 +89,33 @@ struct BulkEnqueue {
         pending = (submissions, Task { [enqueue] in try await enqueue(submissions) })
     }
 
-    /// One bad line refuses its whole statement. PostgreSQL says which it was: those before it are good, and those
-    /// behind it are tried anew, few at first. Where it does not say, halves are tried until the line stands alone.
-    private mutating func divide(_ submissions: [Submission], _ refusal: StorageError) async throws {
-        var (rest, size, error) = (submissions[...], submissions.count, refusal)
-        while true {
-            let part = rest.prefix(size)
-            if let good = part.count == 1 ? 0 : Self.goodRows(error, of: part.count) {
-                try await submit(part.prefix(good))
-                reject(BadLine(line: part[part.startIndex + good].line, reason: Self.reason(error)))
-                rest = rest.dropFirst(good + 1)
-                size = Self.leastSize
-            } else {
-                size = part.count / 2
-            }
-            guard let next = try await submit(&rest, &size) else { return }
-            error = next
+    /// One bad line refuses its whole statement. The database then says of each what is wrong with it, and the others go in.
+    private mutating func sift(_ submissions: [Submission], _ refusal: StorageError) async throws {
+        if submissions.count == 1 { return reject(BadLine(line: submissions[0].line, reason: refusal.message)) }
+        let problems = try await problems(of: submissions)
+        for (index, reason) in problems.sorted(by: { $0.key < $1.key }) {
+            reject(BadLine(line: submissions[index].line, reason: reason))
         }
+        let rest = submissions.indices.filter { problems[$0] == nil }.map { submissions[$0] }
+        if !problems.isEmpty { return try await submit(rest) }
+        // It does not know: halves are tried until the line stands alone.
+        try await submit(Array(rest.prefix(rest.count / 2)))
+        try await submit(Array(rest.dropFirst(rest.count / 2)))
     }
 
-    /// Enqueues as long as nothing is refused, twice as many each time.
-    /// - Returns: the refusal of the first `size` of the rest; nil once there is none left.
-    private mutating func submit(
-        _ rest: inout ArraySlice<Submission>, _ size: inout Int
-    ) async throws -> StorageError? {
-        while !rest.isEmpty {
-            do {
-                try await submit(rest.prefix(size))
-            } catch let error as StorageError where error.disposition == .permanent {
-                return error
-            }
-            rest = rest.dropFirst(size)
-            size = min(2 * size, Self.batchSize)
-        }
-        return nil
+    private func problems(of submissions: [Submission]) async throws -> [Int: String] {
+        do { return try await findProblems(submissions) } catch let error as StorageError
+            where error.disposition == .permanent
+        { return [:] }
     }
 
-    private mutating func submit(_ part: ArraySlice<Submission>) async throws {
+    private mutating func submit(_ part: [Submission]) async throws {
         guard !part.isEmpty else { return }
-        count(try await enqueue(Array(part)), part)
-    }
-
-    /// How many rows are good before the one that was refused; nil if that is not said.
-    private static func goodRows(_ error: StorageError, of count: Int) -> Int? {
-        guard let match = error.message.prefixMatch(of: #/row ([0-9]+)[: ]/#), let number = Int(match.1),
-            1...count ~= number
-        else { return nil }
-        return number - 1
-    }
-
-    /// What is wrong with the line, without the number that it had in the statement.
-    private static func reason(_ error: StorageError) -> String {
-        let message = error.message.replacing(#/^row [0-9]+( \(key ".*?"\))?: /#, with: "")
-        return message.replacing(#/: [0-9]+ of [0-9]+ rows are no good; nothing was enqueued$/#, with: "")
+        do { count(try await enqueue(part), part[...]) } catch let error as StorageError
+            where error.disposition == .permanent
+        {
+            try await sift(part, error)
+        }
     }
 
     private mutating func count(_ done: [Enqueued], _ submissions: ArraySlice<Submission>) {

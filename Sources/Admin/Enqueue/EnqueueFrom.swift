@@ -94,6 +94,8 @@ struct EnqueueFrom: AsyncParsableCommand {
         let defaults = try? JSONText.encode(Defaults(task: task, batch: batch, priority: priority, model: model))
         return BulkEnqueue { submissions in
             try await administration.enqueue(submissions: submissions.map(\.json), defaults: defaults ?? "{}")
+        } findProblems: { submissions in
+            try await administration.problems(ofSubmissions: submissions.map(\.json), defaults: defaults ?? "{}")
         } onProblem: { bad in
             bar.finish()
             Console.note("\(file == "-" ? "standard input" : file):\(bad.line): \(bad.reason.singleLine)")

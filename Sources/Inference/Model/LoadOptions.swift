@@ -1,5 +1,5 @@
 /// What a model computes that its files leave open. Where an option changes numbers it is part of the digest.
-public struct LoadOptions: Sendable, Equatable {
+public struct LoadOptions: Sendable, Hashable {
     /// What the window of sliding layers is.
     public enum Window: String, Sendable, CaseIterable {
         /// As config.json says and transformers 5 computes: the prefix sees all of itself, and a suffix's token the
