@@ -13,6 +13,8 @@ struct DaemonConfiguration: Sendable {
     var database = ""
     var model = ""
     var modelName = ""
+    /// Folders of adapters, by the name that jobs ask for.
+    var adapters: [String: String] = [:]
     /// nil: as the model is stored.
     var precision: Precision?
     /// What the model's files leave open.
@@ -40,7 +42,7 @@ struct DaemonConfiguration: Sendable {
 
     /// The keys of the file, dotted.
     static let keys: Set<String> = [
-        "database", "model", "model_name", "precision", "window", "resize", "threads", "cpus", "max_jobs",
+        "database", "model", "model_name", "adapters", "precision", "window", "resize", "threads", "cpus", "max_jobs",
         "claim_ahead_seconds",
         "kv_cache_mb",
         "image_cache_mb",
@@ -68,6 +70,10 @@ struct DaemonConfiguration: Sendable {
         try await readDaemon(reader)
         try await readFetch(reader)
         if modelName.isEmpty { modelName = URL(filePath: model).lastPathComponent }
+        adapters = try Self.adapters(file, environment["GLOSS_ADAPTERS"])
+        if adapters[modelName] != nil {
+            throw reader.error("adapters", "has \(modelName), which is the model's own name")
+        }
     }
 
     private mutating func readDaemon(_ reader: SettingsReader) async throws {
@@ -226,6 +232,8 @@ struct DaemonConfiguration: Sendable {
     private static func flatKeys(_ mapping: Node.Mapping, _ prefix: String) -> [(line: Int, key: String)] {
         mapping.flatMap { key, value in
             let name = prefix + (key.string ?? "?")
+            // Its keys are names that the operator gives.
+            if name == "adapters" { return [(key.mark?.line ?? 0, name)] }
             if let inner = value.mapping { return flatKeys(inner, name + ".") }
             return [(key.mark?.line ?? 0, name)]
         }

@@ -98,9 +98,9 @@ struct Glossd: AsyncParsableCommand {
                 }
             }
             group.addTask {
-                let model = try await load(configuration, metrics, logger)
+                let served = try await load(configuration, metrics, logger)
                 try Task.checkCancellation()
-                do { try await serve(configuration, model, metrics, queue, logger) } catch let error as DatabaseRefusal
+                do { try await serve(configuration, served, metrics, queue, logger) } catch let error as DatabaseRefusal
                 { throw stop(error, code: 69) }
             }
             try await group.next()
@@ -110,24 +110,28 @@ struct Glossd: AsyncParsableCommand {
 
     private static func load(
         _ configuration: DaemonConfiguration, _ metrics: Metrics, _ logger: Logger
-    ) async throws -> PaliGemma {
+    ) async throws -> ServedModel {
         Systemd.notify(status: metrics.statusLine)
         let folder = URL(filePath: configuration.model)
         let (precision, options) = (configuration.precision, configuration.options)
-        let cpus = configuration.cpus
+        let (cpus, adapters) = (configuration.cpus, configuration.adapters)
         let threads = configuration.threads == 0 ? Processors.threadCount(cpus: cpus) : configuration.threads
         let start = ContinuousClock.now
         let loaded = await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 continuation.resume(
                     returning: Result { () throws(InferenceError) in
-                        try PaliGemma(
-                            contentsOf: folder, precision: precision, options: options, threads: threads, cpus: cpus)
+                        try ServedModel(
+                            PaliGemma(
+                                contentsOf: folder, precision: precision, options: options, threads: threads, cpus: cpus
+                            ),
+                            adapters: adapters)
                     })
             }
         }
         do throws(InferenceError) {
-            let model = try loaded.get()
+            let served = try loaded.get()
+            let model = served.model
             logger.info(
                 "model loaded",
                 metadata: [
@@ -135,21 +139,29 @@ struct Glossd: AsyncParsableCommand {
                     "seconds": "\((ContinuousClock.now - start) / .seconds(1))",
                 ])
             for warning in model.warnings { logger.warning("\(warning)") }
+            for (name, adapter) in served.adapters.sorted(by: { $0.key < $1.key }) {
+                logger.info(
+                    "adapter loaded",
+                    metadata: [
+                        "adapter": "\(name)", "digest": "\(adapter.digest)", "trained_on": "\(adapter.base ?? "")",
+                    ])
+            }
             if model.precision == .bf16 && Processors.hasAMX {
                 logger.notice(
                     "this processor has AMX: precision bf16-amx is several times as fast as bf16, with other last bits; int8 uses it by itself"
                 )
             }
-            return model
+            return served
         } catch {
             throw stop(error, code: 70)
         }
     }
 
     private static func serve(
-        _ configuration: DaemonConfiguration, _ model: PaliGemma, _ metrics: Metrics, _ queue: QueueGauge,
+        _ configuration: DaemonConfiguration, _ served: ServedModel, _ metrics: Metrics, _ queue: QueueGauge,
         _ logger: Logger
     ) async throws {
+        let model = served.model
         let identity = EngineIdentity(
             model: configuration.modelName, digest: model.digest, precision: model.precision.rawValue,
             resize: model.resize.rawValue, version: glossVersion)
@@ -170,10 +182,11 @@ struct Glossd: AsyncParsableCommand {
         let driver = WorkDriver(
             state: WorkState(
                 WorkSettings(configuration, imageSize: size, decoders: decoders),
-                engine: EngineDescription(identity: identity, vocabulary: model.vocabulary),
+                engine: EngineDescription(
+                    identity: identity, adapters: served.identities(identity), vocabulary: model.vocabulary),
                 originOf: ImageFetcher.origin(of:), seed: .random(in: 0 ... .max), now: .now),
             events: events, inbox: inbox, store: store, description: description(configuration, model), images: images,
-            engine: thread,
+            engine: thread, adapters: served.adapters,
             fetcher: .init(
                 share: { fetcher.share(among: $0) }, park: { fetcher.park($0, for: $1) },
                 unpark: { fetcher.unpark($0) }),
@@ -201,7 +214,10 @@ struct Glossd: AsyncParsableCommand {
     private static func description(_ configuration: DaemonConfiguration, _ model: PaliGemma) -> WorkerDescription {
         WorkerDescription(
             host: ProcessInfo.processInfo.hostName, pid: ProcessInfo.processInfo.processIdentifier,
-            version: glossVersion, models: [configuration.modelName, model.fileDigest, model.digest],
+            version: glossVersion,
+            models: [configuration.modelName] + configuration.adapters.keys.sorted() + [
+                model.fileDigest, model.digest,
+            ],
             rescueAfter: configuration.rescueAfter)
     }
 

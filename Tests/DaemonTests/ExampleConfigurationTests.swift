@@ -134,6 +134,23 @@ import Testing
         }
     }
 
+    @Test func readsAdapters() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "glossd-\(UUID().uuidString).yaml").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        func read(_ text: String, _ environment: [String: String] = [:]) async throws -> [String: String] {
+            try "model: /m/base\n\(text)\n".write(toFile: file, atomically: true, encoding: .utf8)
+            return try await DaemonConfiguration(file: file, environment: environment).adapters
+        }
+        #expect(try await read("adapters:\n  shelves.v2: /a/b\n  tags: /c") == ["shelves.v2": "/a/b", "tags": "/c"])
+        #expect(try await read("adapters: {tags: /c}") == ["tags": "/c"])
+        #expect(try await read("adapters: {tags: /c}", ["GLOSS_ADAPTERS": "x=/y, z=/w=1"]) == ["x": "/y", "z": "/w=1"])
+        #expect(try await read("adapters: {tags: /c}", ["GLOSS_ADAPTERS": ""]) == [:])
+        for wrong in ["adapters: /c", "adapters: {base: /c}", "adapters: {tags: \"\"}", "adapters: {tags: [1]}"] {
+            await #expect(throws: ConfigurationError.self, "\(wrong)") { try await read(wrong) }
+        }
+        await #expect(throws: ConfigurationError.self) { try await read("", ["GLOSS_ADAPTERS": "tags"]) }
+    }
+
     @Test func readsProcessors() async throws {
         let cpu = try #require(Processors.allowed().first)
         func read(_ text: String) async throws -> [Int] {
