@@ -74,7 +74,8 @@ import Testing
         ["GLOSS_FETCH_LOCAL_ROOTS": "images"], ["GLOSS_FETCH_USER_AGENT": "Gloß"], ["GLOSS_FETCH_USER_AGENT": ""],
         ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/nonexistent.pem"],
         ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/etc/hostname"], ["GLOSS_THREAD": "2"], ["GLOSS_HEALTH_PORT": "x"],
-        ["GLOSS_WINDOW": "some"], ["GLOSS_MODEL": ""], ["GLOSS_DATABASE": "hst=/tmp"], ["GLOSS_DATABASE": "postgresql://[::1"],
+        ["GLOSS_WINDOW": "some"], ["GLOSS_MODEL": ""], ["GLOSS_DATABASE": "hst=/tmp"],
+        ["GLOSS_DATABASE": "postgresql://[::1"],
         ["GLOSS_FETCH_LOCAL_ROOTS": "/nonexistent"],
     ])
     func theCheckAndTheStartAgree(settings: [String: String]) async throws {
