@@ -110,7 +110,7 @@ begin
             i := json_row(defaults || one);
             if t.name is distinct from i.task or n = 1 then select * into t from task x where x.name = i.task; end if;
             problem := coalesce(form_problem(form_of(i), t), gloss.problem(i, t));
-        exception when others then
+        exception when data_exception then
             problem := sqlerrm;
         end;
         if problem is not null then return next; end if;

@@ -301,7 +301,7 @@ class Maker:
         rng = draw.rng
         layout = rng.choice(list(LAYOUTS))
         kind = rng.choice(["f32", "f32", "bf16", "f16", "mixed"])
-        draw.note(f"names {layout}", "tensor")
+        draw.note(f"names {layout}")
         draw.note(kind)
         embedding, head = "model.language_model.embed_tokens.weight", "lm_head.weight"
         form = rng.choices(["no head", "equal head", "other head", "only head"], [8, 2, 2, 1])[0]
@@ -338,7 +338,7 @@ class Maker:
         if draw.chance(0.03):
             gone = rng.choice(list(named))
             named.pop(gone)
-            draw.note(f"without {gone}", "missing")
+            draw.note(f"without {gone}", re_escape(gone.split(".")[-2]))
         meta = {"format": "mlx"} if draw.chance(0.02) else {"format": "pt"} if draw.chance(0.9) else None
         if meta == {"format": "mlx"}:
             draw.note("format mlx", "MLX")

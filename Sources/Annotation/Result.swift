@@ -145,6 +145,8 @@ public struct EngineIdentity: Hashable, Sendable, Codable {
     public var adapterDigest: String?
     /// That of the mask decoder; nil: none.
     public var maskDecoderDigest: String?
+    /// What names the model with its adapter: views of a job that another one has finished are asked again.
+    public var answeringDigest: String { [digest, adapterDigest].compactMap(\.self).joined(separator: "+") }
     /// The arithmetic: `f32`, `bf16`, `int8`, …
     public var precision: String
     /// How images are resized: `bicubic`.

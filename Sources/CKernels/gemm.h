@@ -90,8 +90,8 @@ INLINE void finish_row(gloss_arithmetic arithmetic, gloss_form form, gloss_dtype
     }
 }
 // Applies the epilogue to the sums [rows][64] of one panel.
-INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
-                   int64_t row, int64_t rows, int64_t panel, const float *partial) {
+INLINE void finish_sums(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w,
+                        const gloss_output *out, int64_t row, int64_t rows, int64_t panel, const float *partial) {
     const bool whole = arithmetic == GLOSS_INT8_INT8;
     const int64_t column = panel * GLOSS_PANEL, width = out->form == GLOSS_GEGLU ? GLOSS_PANEL / 2 : GLOSS_PANEL;
     const int64_t first = panel * width, left = out->columns - first, stride = out->stride;
@@ -116,6 +116,40 @@ INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gl
     for (int64_t r = 0; r < rows; r++, y += stride)
         finish_row(arithmetic, form, type, bias != 0, partial + r * GLOSS_PANEL, whole ? scales[row + r] : 1, columns,
                    bias, y, left < width ? left : width);
+}
+
+// Adds what the rows add to their sums [rows][64]. Sums of int8 become values first, those of every row.
+INLINE void add_low_rank(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w,
+                         const gloss_output *out, int64_t row, int64_t rows, int64_t panel, float *partial) {
+    const int64_t half = GLOSS_PANEL / 2, left = w->outputs - panel * GLOSS_PANEL;
+    for (int64_t r = 0; r < rows; r++) {
+        float *sums = partial + r * GLOSS_PANEL;
+        if (arithmetic == GLOSS_INT8_INT8)
+            for (int64_t j = 0; j < GLOSS_PANEL && j < left; j += 16)
+                store(sums + j, scaled(load(sums + j), x->scales[row + r], w->scales + panel * GLOSS_PANEL + j));
+        const gloss_addend *addend = out->addends + row + r;
+        for (int64_t h = 0; addend->matrix && h < 2 && h * half < left; h++, sums += half) {
+            const gloss_half_panel part = addend->matrix->halves[2 * panel + h];
+            if (!part.count) continue;
+            const float *numbers = addend->matrix->numbers + part.offset, *inputs = addend->inputs + part.first;
+            v16 a = splat(0), b = splat(0);
+            for (int64_t k = 0; k < part.count; k++) {
+                a = FMA(splat(inputs[k]), load(numbers + k * half), a);
+                b = FMA(splat(inputs[k]), load(numbers + k * half + 16), b);
+            }
+            store(sums, load(sums) + a);
+            store(sums + 16, load(sums + 16) + b);
+        }
+    }
+}
+INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
+                   int64_t row, int64_t rows, int64_t panel, float *partial) {
+    if (!out->addends) {
+        finish_sums(arithmetic, x, w, out, row, rows, panel, partial);
+        return;
+    }
+    add_low_rank(arithmetic, x, w, out, row, rows, panel, partial);
+    finish_sums(arithmetic == GLOSS_INT8_INT8 ? GLOSS_F32_F32 : arithmetic, x, w, out, row, rows, panel, partial);
 }
 
 #define TILE(R)                                                                                               \

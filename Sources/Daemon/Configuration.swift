@@ -15,6 +15,8 @@ struct DaemonConfiguration: Sendable {
     var modelName = ""
     /// The file of the mask decoder; empty: none.
     var maskDecoder = ""
+    /// Folders of adapters, by the name that jobs ask for.
+    var adapters: [String: String] = [:]
     /// nil: as the model is stored.
     var precision: Precision?
     /// What the model's files leave open.
@@ -42,7 +44,7 @@ struct DaemonConfiguration: Sendable {
 
     /// The keys of the file, dotted.
     static let keys: Set<String> = [
-        "database", "model", "model_name", "mask_decoder", "precision", "window", "resize", "threads", "cpus",
+        "database", "model", "model_name", "adapters", "mask_decoder", "precision", "window", "resize", "threads", "cpus",
         "max_jobs", "claim_ahead_seconds", "kv_cache_mb",
         "image_cache_mb",
         "poll_seconds", "heartbeat_seconds", "rescue_seconds", "drain_seconds", "log_level", "health.address",
@@ -69,6 +71,10 @@ struct DaemonConfiguration: Sendable {
         try await readDaemon(reader)
         try await readFetch(reader)
         if modelName.isEmpty { modelName = URL(filePath: model).lastPathComponent }
+        adapters = try Self.adapters(file, environment["GLOSS_ADAPTERS"])
+        if adapters[modelName] != nil {
+            throw reader.error("adapters", "has \(modelName), which is the model's own name")
+        }
     }
 
     private mutating func readDaemon(_ reader: SettingsReader) async throws {
@@ -231,6 +237,8 @@ struct DaemonConfiguration: Sendable {
     private static func flatKeys(_ mapping: Node.Mapping, _ prefix: String) -> [(line: Int, key: String)] {
         mapping.flatMap { key, value in
             let name = prefix + (key.string ?? "?")
+            // Its keys are names that the operator gives.
+            if name == "adapters" { return [(key.mark?.line ?? 0, name)] }
             if let inner = value.mapping { return flatKeys(inner, name + ".") }
             return [(key.mark?.line ?? 0, name)]
         }

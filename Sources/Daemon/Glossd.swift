@@ -50,8 +50,13 @@ struct Glossd: AsyncParsableCommand {
         }
         if checkConfig {
             for warning in configuration.warnings { Self.say("warning: \(warning)", .warning) }
-            guard FileManager.default.fileExists(atPath: configuration.model) else {
-                throw Self.stop(ConfigurationError("model: there is no \(configuration.model)"), code: 70)
+            do throws(InferenceError) {
+                try PaliGemma.check(
+                    contentsOf: URL(filePath: configuration.model), precision: configuration.precision,
+                    options: configuration.options)
+                _ = try ServedModel.maskDecoder(configuration.maskDecoder)
+            } catch {
+                throw Self.stop(error, code: 70)
             }
             return
         }
@@ -94,11 +99,9 @@ struct Glossd: AsyncParsableCommand {
                 }
             }
             group.addTask {
-                let masks = try maskDecoder(configuration)
-                let model = try await load(configuration, metrics, logger)
+                let served = try await load(configuration, metrics, logger)
                 try Task.checkCancellation()
-                do { try await serve(configuration, model, masks, metrics, queue, logger) } catch let error
-                    as DatabaseRefusal
+                do { try await serve(configuration, served, metrics, queue, logger) } catch let error as DatabaseRefusal
                 { throw stop(error, code: 69) }
             }
             try await group.next()
@@ -108,24 +111,28 @@ struct Glossd: AsyncParsableCommand {
 
     private static func load(
         _ configuration: DaemonConfiguration, _ metrics: Metrics, _ logger: Logger
-    ) async throws -> PaliGemma {
+    ) async throws -> ServedModel {
         Systemd.notify(status: metrics.statusLine)
         let folder = URL(filePath: configuration.model)
         let (precision, options) = (configuration.precision, configuration.options)
-        let cpus = configuration.cpus
+        let (cpus, adapters, maskDecoder) = (configuration.cpus, configuration.adapters, configuration.maskDecoder)
         let threads = configuration.threads == 0 ? Processors.threadCount(cpus: cpus) : configuration.threads
         let start = ContinuousClock.now
         let loaded = await withCheckedContinuation { continuation in
             DispatchQueue.global().async {
                 continuation.resume(
                     returning: Result { () throws(InferenceError) in
-                        try PaliGemma(
-                            contentsOf: folder, precision: precision, options: options, threads: threads, cpus: cpus)
+                        try ServedModel(
+                            PaliGemma(
+                                contentsOf: folder, precision: precision, options: options, threads: threads, cpus: cpus
+                            ),
+                            adapters: adapters, maskDecoder: maskDecoder)
                     })
             }
         }
         do throws(InferenceError) {
-            let model = try loaded.get()
+            let served = try loaded.get()
+            let model = served.model
             logger.info(
                 "model loaded",
                 metadata: [
@@ -133,30 +140,31 @@ struct Glossd: AsyncParsableCommand {
                     "seconds": "\((ContinuousClock.now - start) / .seconds(1))",
                 ])
             for warning in model.warnings { logger.warning("\(warning)") }
+            for (name, adapter) in served.adapters.sorted(by: { $0.key < $1.key }) {
+                logger.info(
+                    "adapter loaded",
+                    metadata: [
+                        "adapter": "\(name)", "digest": "\(adapter.digest)", "trained_on": "\(adapter.base ?? "")",
+                    ])
+            }
             if model.precision == .bf16 && Processors.hasAMX {
                 logger.notice(
                     "this processor has AMX: precision bf16-amx is several times as fast as bf16, with other last bits; int8 uses it by itself"
                 )
             }
-            return model
+            return served
         } catch {
             throw stop(error, code: 70)
         }
     }
 
-    private static func maskDecoder(_ configuration: DaemonConfiguration) throws -> VAEMaskDecoder? {
-        guard !configuration.maskDecoder.isEmpty else { return nil }
-        do { return try VAEMaskDecoder(contentsOf: URL(filePath: configuration.maskDecoder)) } catch {
-            throw stop(error, code: 70)
-        }
-    }
-
     private static func serve(
-        _ configuration: DaemonConfiguration, _ model: PaliGemma, _ masks: VAEMaskDecoder?, _ metrics: Metrics,
-        _ queue: QueueGauge, _ logger: Logger
+        _ configuration: DaemonConfiguration, _ served: ServedModel, _ metrics: Metrics, _ queue: QueueGauge,
+        _ logger: Logger
     ) async throws {
+        let model = served.model
         let identity = EngineIdentity(
-            model: configuration.modelName, digest: model.digest, maskDecoderDigest: masks?.digest,
+            model: configuration.modelName, digest: model.digest, maskDecoderDigest: served.maskDecoder?.digest,
             precision: model.precision.rawValue, resize: model.resize.rawValue, version: glossVersion)
         metrics.knows(identity)
         let store = store(configuration, logger)
@@ -175,10 +183,12 @@ struct Glossd: AsyncParsableCommand {
         let driver = WorkDriver(
             state: WorkState(
                 WorkSettings(configuration, imageSize: size, decoders: decoders),
-                engine: EngineDescription(identity: identity, vocabulary: model.vocabulary, maskDecoder: masks),
+                engine: EngineDescription(
+                    identity: identity, adapters: served.identities(identity), vocabulary: model.vocabulary,
+                    maskDecoder: served.maskDecoder),
                 originOf: ImageFetcher.origin(of:), seed: .random(in: 0 ... .max), now: .now),
             events: events, inbox: inbox, store: store, description: description(configuration, model), images: images,
-            engine: thread,
+            engine: thread, adapters: served.adapters,
             fetcher: .init(
                 share: { fetcher.share(among: $0) }, park: { fetcher.park($0, for: $1) },
                 unpark: { fetcher.unpark($0) }),
@@ -206,7 +216,10 @@ struct Glossd: AsyncParsableCommand {
     private static func description(_ configuration: DaemonConfiguration, _ model: PaliGemma) -> WorkerDescription {
         WorkerDescription(
             host: ProcessInfo.processInfo.hostName, pid: ProcessInfo.processInfo.processIdentifier,
-            version: glossVersion, models: [configuration.modelName, model.fileDigest, model.digest],
+            version: glossVersion,
+            models: [configuration.modelName] + configuration.adapters.keys.sorted() + [
+                model.fileDigest, model.digest,
+            ],
             rescueAfter: configuration.rescueAfter)
     }
 

@@ -20,6 +20,8 @@ struct WorkDriver: Service {
     let description: WorkerDescription
     let images: ImageTable
     let engine: InferenceThread
+    /// By name.
+    var adapters: [String: Adapter] = [:]
     let fetcher: Fetching
     let metrics: Metrics
     let journal: Journal
@@ -91,7 +93,7 @@ struct WorkDriver: Service {
     private func schedulerQuery(_ query: EngineQuery) -> Scheduler.Query {
         Scheduler.Query(
             id: query.id, images: query.images.compactMap { images.image($0) }, prompt: query.prompt,
-            settings: query.settings, priority: query.priority)
+            settings: query.settings, priority: query.priority, adapter: query.adapter.map { adapters[$0]! })
     }
 
     private func show(_ status: WorkStatus) {

@@ -74,6 +74,8 @@ public struct EngineQuery: Hashable, Sendable {
     public var settings: DecodeSettings
     /// Its job's: lower is earlier.
     public var priority: Int
+    /// The name of the adapter that its job asks for; nil: the model alone answers.
+    public var adapter: String?
 }
 
 /// Why the work ended.

@@ -29,6 +29,8 @@ struct HeldJob {
     }
 
     let claimed: ClaimedJob
+    /// What answers it: the model, alone or with an adapter.
+    let identity: EngineIdentity
     /// What is left to ask: views that an earlier attempt finished are not asked again.
     let queries: [TaskQuery]
     /// Indices of the images that are needed for that.
@@ -54,9 +56,10 @@ struct HeldJob {
     private var savedViews: Set<Int> = []
     private var cost = EngineCost()
 
-    init(_ claimed: ClaimedJob, modelDigest: String, originOf: (String) -> String?, now: Instant) {
+    init(_ claimed: ClaimedJob, engine: EngineDescription, originOf: (String) -> String?, now: Instant) {
         movedAt = now
-        let claimed = claimed.keepingViews(ofModel: modelDigest)
+        identity = engine.identity(for: claimed.spec.model)
+        let claimed = claimed.keepingViews(ofModel: identity.answeringDigest)
         self.claimed = claimed
         let done = Set(claimed.checkpoints.map(\.view))
         queries = claimed.spec.task.definition.queries(claimed.spec).filter { !done.contains($0.view) }
@@ -127,7 +130,7 @@ struct HeldJob {
             let result = try spec.task.definition.result(
                 views, checkpoints: claimed.checkpoints, context: context(engine))
             let provenance = Provenance(
-                engine: engine.identity, settings: spec.settings, images: allImages, timings: timings)
+                engine: identity, settings: spec.settings, images: allImages, timings: timings)
             return .completed(AnnotationRecord(result: result, provenance: provenance))
         } catch {
             return .failed(Failure(code: error.code, reason: error.reason, disposition: .permanent))
@@ -150,7 +153,7 @@ struct HeldJob {
 
     private func context(_ engine: EngineDescription) -> TaskContext {
         TaskContext(
-            spec: claimed.spec, images: sources, vocabulary: engine.vocabulary, modelDigest: engine.identity.digest,
+            spec: claimed.spec, images: sources, vocabulary: engine.vocabulary, modelDigest: identity.answeringDigest,
             maskDecoder: engine.maskDecoder)
     }
 

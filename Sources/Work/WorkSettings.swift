@@ -48,8 +48,10 @@ public struct WorkSettings: Sendable {
 
 /// What answers the queries, as far as reports name it.
 public struct EngineDescription: Sendable {
-    /// What makes its answers.
+    /// What makes the answers of the model alone.
     public var identity: EngineIdentity
+    /// What makes those of the model with an adapter, by the name that jobs ask for.
+    public var adapters: [String: EngineIdentity]
     /// Its special tokens.
     public var vocabulary: any Vocabulary
 
@@ -58,10 +60,15 @@ public struct EngineDescription: Sendable {
 
     /// An engine.
     public init(
-        identity: EngineIdentity, vocabulary: any Vocabulary, maskDecoder: (any MaskDecoder)? = nil
+        identity: EngineIdentity, adapters: [String: EngineIdentity] = [:], vocabulary: any Vocabulary,
+        maskDecoder: (any MaskDecoder)? = nil
     ) {
         self.identity = identity
+        self.adapters = adapters
         self.vocabulary = vocabulary
         self.maskDecoder = maskDecoder
     }
+
+    /// What answers a job that asks for `model`; nil: whatever model there is.
+    func identity(for model: String?) -> EngineIdentity { model.flatMap { adapters[$0] } ?? identity }
 }

@@ -54,7 +54,7 @@ extension WorkState {
         emit(.note(.claimed(claimed.count)))
         guard claimer == worker else { return emit(.note(.lost(claimed.map(\.lease)))) }
         for claim in claimed where jobs[claim.lease] == nil {
-            add(HeldJob(claim, modelDigest: engine.identity.digest, originOf: originOf, now: now))
+            add(HeldJob(claim, engine: engine, originOf: originOf, now: now))
             if phase != .working { release(claim.lease, shutdown) }
         }
     }

@@ -116,7 +116,7 @@ extension WorkState {
         jobs[job.lease]?.asked.insert(lastQuery)
         return EngineQuery(
             id: lastQuery, images: query.images.compactMap { job.images[$0] }, prompt: query.prompt, settings: settings,
-            priority: job.claimed.priority)
+            priority: job.claimed.priority, adapter: job.identity.adapterDigest == nil ? nil : job.identity.model)
     }
 
     // MARK: Answers

@@ -2,7 +2,7 @@
 
 import collections
 
-from schema import COUNTS, ENDED, LEFT, PAUSED, RESCUES, WRONG_ATTEMPTS, WRONG_RESULTS
+from schema import COUNTS, ENDED, FENCE, LEFT, PAUSED, RESCUES, WRONG_ATTEMPTS, WRONG_RESULTS
 
 
 class Checker:
@@ -109,6 +109,12 @@ class Checker:
             return f"{outcome} though it had been cancelled"
         if template.startswith("poison"):
             fine = outcome == "dead: poison" and rescues == "3"
+            if outcome == "done":
+                # Nobody saw it begin: the database was away, the link was cut, or all views of an object ended at once.
+                # A daemon that was killed for it records nothing.
+                self.world.steps["poison unseen"] += 1
+                leases = {(row["key"], fence) for fence, in self.world.ask(FENCE.format(key=row["key"]))}
+                fine = int(rescues) < 3 and not leases & self.world.poisoned
             return None if fine else f"poisonous, but {outcome} after {rescues} rescues"
         if outcome == "dead: poison":
             return None  # judged by its rescues

@@ -127,11 +127,10 @@ class Node:
 
     def fill(self):
         """Leaves nothing free on its disk."""
-        with open(f"{self.disk}/ballast", "wb") as ballast:
+        with open(f"{self.disk}/ballast", "wb", buffering=0) as ballast:
             try:
                 while True:
                     ballast.write(bytes(1 << 16))
-                    ballast.flush()
             except OSError:
                 pass
 

@@ -358,7 +358,9 @@ class Session(threading.Thread):
         return {"everything": True}, "select gloss.prune(history => '2 s', results => '0.5 s', dead => '0.5 s')"
 
     def choose_enqueue(self):
-        known = list(self.world.ledger.rows[self.operation.batch].values())
+        # Not those of which another session may yet think better.
+        ledger = self.world.ledger
+        known = [row for key, row in list(ledger.rows[self.operation.batch].items()) if key not in ledger.unsure]
         if known and self.rng.random() < 0.25:  # once more, in case some were forgotten
             return self.own, self.world.feeder.insert(self.rng.sample(known, min(4, len(known))))
         rows = self.operation.rows(self.rng, 1 if self.rng.random() < 0.5 else 6)

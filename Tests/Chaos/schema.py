@@ -214,9 +214,12 @@ where o.batch = '{batch}' and (t.outcome = 'rescued' or t.reason like 'the daemo
 """
 
 POISON = """
-select o.template, l.rescues from chaos.outcome o join gloss.leased l on l.job_id = o.id
+select o.template, l.rescues, o.key, l.fence from chaos.outcome o join gloss.leased l on l.job_id = o.id
 where o.id in ({jobs}) and o.template like 'poison%'
 """
+
+# Under which lease a result was recorded.
+FENCE = "select a.fence from gloss.annotation a join chaos.outcome o on o.id = a.job_id where o.key = '{key}'"
 
 # Which process recorded a result when.
 PROGRESS = """

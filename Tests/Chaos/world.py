@@ -65,6 +65,7 @@ class World:
         self.recoveries, self.missed = [], collections.Counter()
         self.local, self.lock = threading.local(), threading.Lock()
         self.progress, self.harms_to_all, self.is_over = {}, [], False
+        self.poisoned = set()  # leases, key and fence, whose daemon was killed for its poisonous job
         self.steps = collections.Counter()  # of those who steer, and what they were told
         self.leaks, self.under_way = set(), []
         self.checking = threading.Lock()  # held while nothing may be checked
@@ -207,8 +208,8 @@ class World:
     # Watching
 
     def begun(self, daemon, call, jobs):
-        """A daemon's engine begins jobs, or keeps a view of one. The poisonous kill it: at once, or, objects, when a view
-        is kept, as long as one is left."""
+        """A daemon's engine begins jobs, or keeps a view of one. The poisonous kill it: at once, or, objects, the
+        first time, when a view is kept."""
         if not self.ledger.has_poison():
             return
         # It computes nothing while we ask.
@@ -218,9 +219,11 @@ class World:
             found = self.ask(schema.POISON.format(jobs=",".join(map(str, jobs))))
         except self.AWAY:
             found = []
-        for template, rescues in found:
-            if template == "poison" or call == "checkpoint" or int(rescues) > 1:
-                return daemon.kill("poison")
+        deadly = {(key, fence) for template, rescues, key, fence in found
+                  if template == "poison" or call == "checkpoint" or int(rescues) > 0}
+        if deadly:
+            self.poisoned |= deadly
+            return daemon.kill("poison")
         daemon.signal(signal.SIGCONT)
         if time.monotonic() - began > 0.5:
             daemon.harm("stop")

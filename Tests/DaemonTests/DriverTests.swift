@@ -24,7 +24,12 @@ import Work
         (events, inbox) = AsyncStream.makeStream()
     }
 
-    private func driver(_ store: any JobStore, _ change: (inout WorkSettings) -> Void = { _ in }) throws -> WorkDriver {
+    private func driver(
+        _ store: any JobStore, adapters: [String: String] = [:], _ change: (inout WorkSettings) -> Void = { _ in }
+    ) throws -> WorkDriver {
+        let served = try ServedModel(
+            model,
+            adapters: adapters.mapValues { GlossdProcess.fixtures.appending(path: "tiny/adapters/\($0)").path })
         var policy = FetchPolicy()
         policy.localRoots = [GlossdProcess.fixtures.path]
         let (fetcher, size) = (try ImageFetcher(policy: policy), model.configuration.vision.imageSize)
@@ -37,15 +42,19 @@ import Work
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         return WorkDriver(
             state: WorkState(
-                settings, engine: EngineDescription(identity: identity, vocabulary: model.vocabulary),
+                settings,
+                engine: EngineDescription(
+                    identity: identity, adapters: served.identities(identity), vocabulary: model.vocabulary),
                 originOf: ImageFetcher.origin(of:), seed: 1, now: .now),
-            events: events, inbox: inbox, store: store, description: Samples.worker(),
+            events: events, inbox: inbox, store: store,
+            description: Samples.worker(models: ["tiny"] + adapters.keys.sorted()),
             images: ImageTable(
                 fetcher: fetcher,
                 decoders: DecoderPool(
                     executable: GlossdProcess.binary.path, limits: .init(maxPixels: 1_000_000), count: 2),
                 size: size, resize: model.resize, metrics: metrics, deliver: deliver),
             engine: InferenceThread(model: model, limits: Scheduler.Limits(), metrics: metrics, deliver: deliver),
+            adapters: served.adapters,
             fetcher: .init(share: { _ in }, park: { _, _ in }, unpark: { _ in }), metrics: metrics,
             journal: Journal(metrics: metrics, logger: logger), watchdog: Watchdog(threads: []))
     }
@@ -59,8 +68,8 @@ import Work
     }
 
     /// Runs a daemon until the jobs have ended, and drains it.
-    private func run(_ jobs: [JobID]) async throws {
-        let driver = try driver(store)
+    private func run(_ jobs: [JobID], adapters: [String: String] = [:]) async throws {
+        let driver = try driver(store, adapters: adapters)
         let work = Task { try await driver.run() }
         for job in jobs {
             try await eventually {
@@ -94,6 +103,26 @@ import Work
         }
         #expect(metrics.text().contains("gloss_jobs_ended_total{outcome=\"done\"} 2.0"))
         #expect(metrics.status.word == "draining" && metrics.status.work?.phase == .stopped)
+    }
+
+    /// Jobs ask for an adapter by name; one that asks for nothing gets the model alone.
+    @Test func jobsAskForAdapters() async throws {
+        let adapters = ["shelves": "plain", "tags": "vision"]
+        var jobs: [JobID] = []
+        for name in [nil, "tiny", "shelves", "tags", "shelves"] {
+            var spec = Samples.caption(file("rgb.png"))
+            spec.model = name
+            jobs.append(await store.enqueue(spec))
+        }
+        try await run(jobs, adapters: adapters)
+        var records: [AnnotationRecord] = []
+        for job in jobs { records.append(try #require(await store.record(of: job))) }
+        let engines = records.map(\.provenance.engine)
+        #expect(engines.map(\.model) == ["tiny", "tiny", "shelves", "tags", "shelves"])
+        #expect(engines.map(\.adapterDigest).prefix(2) == [nil, nil] && Set(engines.map(\.digest)) == [model.digest])
+        #expect(engines[2].adapterDigest?.count == 64 && engines[2].adapterDigest != engines[3].adapterDigest)
+        #expect(records[0].result == records[1].result && records[2].result == records[4].result)
+        #expect(Set([records[0], records[2], records[3]].map(\.result)).count == 3)
     }
 
     /// The same jobs alone and beside others: the same results, to the bit.

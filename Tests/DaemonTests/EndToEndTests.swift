@@ -285,7 +285,7 @@ import Testing
             (["GLOSS_MODEL": model, "GLOSS_BATHC_SIZE": "1"], 78, ["GLOSS_BATHC_SIZE", "not known"]),
             (["GLOSS_MODEL": model, "GLOSS_FETCH_NETWORKS": "10.0.0.0/33"], 78, ["10.0.0.0/33"]),
             (["GLOSS_MODEL": "/nowhere"], 70, ["/nowhere/config.json", "no such file"]),
-            (["GLOSS_MODEL": model, "GLOSS_DATABASE": "host"], 69, []),
+            (["GLOSS_MODEL": model, "GLOSS_DATABASE": "host"], 78, ["database", "cannot be read"]),
         ]
         for (settings, status, words) in wrong {
             let daemon = try GlossdProcess(settings)

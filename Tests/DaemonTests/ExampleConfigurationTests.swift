@@ -96,12 +96,15 @@ import Testing
         try await theCheckAndTheStartAgree(settings: ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": file])
     }
 
-    @Test func aMissingModelIsTheSameForBoth() async throws {
-        let settings = ["GLOSS_MODEL": "/nonexistent", "GLOSS_DATABASE": "host=/nonexistent", "GLOSS_HEALTH_PORT": "0"]
+    /// A model that is not there, and a folder that holds none.
+    @Test(arguments: ["/nonexistent", "/usr"]) func aMissingModelIsTheSameForBoth(model: String) async throws {
+        let settings = ["GLOSS_MODEL": model, "GLOSS_DATABASE": "host=/nonexistent", "GLOSS_HEALTH_PORT": "0"]
         let start = try GlossdProcess(settings)
         #expect(await start.wait() == 70)
         let check = try GlossdProcess(settings, arguments: ["--check-config"])
         #expect(await check.wait() == 70)
+        let reason = check.output.trimmingPrefix("glossd: ")
+        #expect(start.output.contains(reason.trimmingCharacters(in: .newlines)), "\(start.output)\(check.output)")
     }
 
     @Test func anEmptyListIsAList() async throws {
@@ -130,6 +133,23 @@ import Testing
         await #expect(throws: ConfigurationError.self, "a misspelt setting") {
             try await DaemonConfiguration(file: nil, environment: ["GLOSS_MODEL": "/m", "GLOSS_HEALT_PORT": "80"])
         }
+    }
+
+    @Test func readsAdapters() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "glossd-\(UUID().uuidString).yaml").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        func read(_ text: String, _ environment: [String: String] = [:]) async throws -> [String: String] {
+            try "model: /m/base\n\(text)\n".write(toFile: file, atomically: true, encoding: .utf8)
+            return try await DaemonConfiguration(file: file, environment: environment).adapters
+        }
+        #expect(try await read("adapters:\n  shelves.v2: /a/b\n  tags: /c") == ["shelves.v2": "/a/b", "tags": "/c"])
+        #expect(try await read("adapters: {tags: /c}") == ["tags": "/c"])
+        #expect(try await read("adapters: {tags: /c}", ["GLOSS_ADAPTERS": "x=/y, z=/w=1"]) == ["x": "/y", "z": "/w=1"])
+        #expect(try await read("adapters: {tags: /c}", ["GLOSS_ADAPTERS": ""]) == [:])
+        for wrong in ["adapters: /c", "adapters: {base: /c}", "adapters: {tags: \"\"}", "adapters: {tags: [1]}"] {
+            await #expect(throws: ConfigurationError.self, "\(wrong)") { try await read(wrong) }
+        }
+        await #expect(throws: ConfigurationError.self) { try await read("", ["GLOSS_ADAPTERS": "tags"]) }
     }
 
     @Test func readsProcessors() async throws {

@@ -50,7 +50,7 @@ import Testing
             if let sign { try #require(await systemd.waits(for: sign), "\(daemon.output)") }
             if sign != nil { daemon.signal(SIGTERM) }
             let status = await daemon.wait()
-            #expect(isRight ? status == 0 : status == (sign == nil ? 69 : 0), "\(daemon.output)")
+            #expect(status == (sign == nil ? 78 : 0), "\(daemon.output)")
             let said = daemon.output + systemd.messages.joined(separator: "\n")
             #expect(!said.contains(Self.password), "\(said)")
             if sign != nil, !isRight {

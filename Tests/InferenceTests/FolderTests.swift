@@ -89,7 +89,7 @@ import Testing
             files: [
                 "adapter_config.json": #"{"base_model_name_or_path": "google/x"}"#, "adapter_model.safetensors": "",
             ],
-            words: ["adapter of PEFT for google/x", "merge"], keeps: []),
+            words: ["adapter of PEFT for google/x", "--adapter"], keeps: []),
         Foreign(
             testDescription: "pickle", files: ["pytorch_model.bin": "PK"],
             words: ["pytorch_model.bin", "save_pretrained"]),

@@ -190,7 +190,7 @@ import Testing
             var operand = try Operand(rows: m, columns: k, type: precision.operandType)
             compute.convert(try Matrix(rows: m, columns: k, values: x), into: &operand)
             var y = try Operand(rows: m, columns: mlp, type: GLOSS_F32)
-            try compute.linear(operand, Linear(weights: pair, bias: nil), into: &y, GLOSS_GEGLU)
+            compute.linear(operand, Linear(weights: pair, bias: nil), into: &y, GLOSS_GEGLU)
             let (g, u) = (
                 try product(x, plain[0], rows: m, precision, GLOSS_STORE, compute),
                 try product(x, plain[1], rows: m, precision, GLOSS_STORE, compute)

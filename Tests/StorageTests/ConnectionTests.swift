@@ -41,19 +41,31 @@ import Testing
         let database = try await PrivatePostgres.shared.makeDatabase()
         try await database.query("create table pair (id int primary key, n int not null)")
         try await database.query("insert into pair values (1, 0), (2, 0)")
-        let (patient, victim) = (database.session(), database.session())
-        // Who waits for longer than a second looks for a deadlock, and ends.
-        try await patient.script("set deadlock_timeout = '1 min'; begin; update pair set n = n + 1 where id = 2")
-        let pid = try await victim.query("select pg_backend_pid()").scalar
+        let (gate, patient, victim) = (database.session(), database.session(), database.session())
+        try await gate.script("select pg_advisory_lock(5)")
         async let repeated = victim.transact(
             """
-            with first as (update pair set n = n + 10 where id = 1 returning id)
-            update pair p set n = n + 10 from first f where p.id = f.id + 1
+            with first as (update pair set n = n + 10 where id = 1 returning id),
+                 gate as materialized (select pg_advisory_xact_lock(5) from first)
+            update pair p set n = n + 10 from gate where p.id = 2
             """)
-        while try await patient.query("select pg_blocking_pids($1) = '{}'", [SQLValue(pid)]).scalar == "t" {
-            try await Task.sleep(for: .milliseconds(10))
+        func waiting(_ count: Int) async throws {
+            let blocked = """
+                select count(*) = \(count) from pg_stat_activity
+                where datname = current_database() and pg_blocking_pids(pid) <> '{}'
+                """
+            while try await gate.query(blocked).scalar != "t" { try await Task.sleep(for: .milliseconds(10)) }
         }
-        try await patient.script("update pair set n = n + 1 where id = 1; commit")
+        try await waiting(1)
+        // Who has waited for a second looks for a deadlock, and ends: this one has more patience.
+        async let patientEnds: Void = patient.script(
+            """
+            set deadlock_timeout = '1 min'; begin; update pair set n = n + 1 where id = 2;
+            update pair set n = n + 1 where id = 1; commit
+            """)
+        try await waiting(2)
+        try await gate.script("select pg_advisory_unlock(5)")
+        try await patientEnds
         _ = try await repeated
         #expect(try await database.query("select string_agg(n::text, ' ') from pair").scalar == "11 11")
     }

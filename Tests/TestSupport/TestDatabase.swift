@@ -66,7 +66,9 @@ public struct TestDatabase: Sendable {
         // A statement of its own: claims lock rows of gloss.scheduled first, and then those of gloss.lane.
         try await query("update gloss.lane set moved_at = moved_at - make_interval(secs => $1)", [seconds])
         try await query("update gloss.chore set done_at = done_at - make_interval(secs => $1)", [seconds])
-        try await query(
+        // It locks in an order of its own, and may lose to those who work meanwhile.
+        let session = session()
+        _ = try await session.transact(
             """
             with a as (
                 update gloss.registered_worker
@@ -77,6 +79,7 @@ public struct TestDatabase: Sendable {
             ), b as (update gloss.parked_origin set until = until - make_interval(secs => $1))
             update gloss.scheduled set run_at = run_at - make_interval(secs => $1)
             """, [seconds])
+        await session.close()
     }
 
     /// Jobs that are not in exactly one state or where nobody looks for them, and counts that are not those of the tables:

@@ -89,6 +89,26 @@ import Testing
 
     private struct Unexpected: Error { init(_ report: JobReport) {} }
 
+    /// A job that asks for an adapter gets it; views that the model alone has finished are asked again.
+    @Test func adaptersAreAskedForByName() throws {
+        var harness = Harness()
+        harness.register()
+        harness.take(.memory(free: .max))
+        func view(_ index: Int, _ digest: String) -> ViewResponses {
+            ViewResponses(view: index, responses: [], modelDigest: digest)
+        }
+        var spec = Specs.object(views: 3)
+        spec.model = "a"
+        let job = harness.claim(spec, checkpoints: [view(0, "digest+lora"), view(1, "digest")])
+        harness.take(.claimed([job], by: harness.worker))
+        let held = try #require(harness.state.jobs[job.lease])
+        #expect(held.imageIndices == [1, 2] && held.identity.adapterDigest == "lora" && held.identity.model == "a")
+        spec.model = "m"
+        let other = harness.claim(spec, checkpoints: [view(0, "digest+lora"), view(1, "digest")])
+        harness.take(.claimed([other], by: harness.worker))
+        #expect(harness.state.jobs[other.lease]?.imageIndices == [0, 2])
+    }
+
     /// Views that an earlier attempt finished are neither fetched nor asked again.
     @Test func finishedViewsAreNotAskedAgain() {
         var harness = Harness()

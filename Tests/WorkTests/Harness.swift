@@ -12,8 +12,11 @@ struct Harness {
 
     init(_ settings: WorkSettings = WorkSettings()) {
         let identity = EngineIdentity(model: "m", digest: "digest", precision: "f32", version: "1")
+        let adapted = EngineIdentity(
+            model: "a", digest: "digest", adapterDigest: "lora", precision: "f32", version: "1")
         state = WorkState(
-            settings, engine: EngineDescription(identity: identity, vocabulary: NoVocabulary()),
+            settings,
+            engine: EngineDescription(identity: identity, adapters: ["a": adapted], vocabulary: NoVocabulary()),
             originOf: SimulatedWeb.origin, seed: 1, now: now)
     }
 

@@ -11,8 +11,12 @@ struct BenchObject: ParsableCommand {
             and the whole beside the least time that the machine's peaks, measured in the same run, allow. OF PEAK is the \
             share of the arithmetic's peak, OF LIMIT that of the nearer limit, arithmetic or memory.
 
+            With --adapters the prefills and the steps are computed once more, with so many LoRA adapters of rank 16 on all linear \
+            layers of the decoder side by side, in turn with those of one model without: what a merged adapter costs.
+
             EXAMPLES
               glossctl bench object --random-weights --config paligemma-3b-224 --dtype bf16
+              glossctl bench object --dtype int8 --adapters 4
               glossctl bench object --config paligemma2-3b-448 --dtype int8 --json
 
             \(ExitStatus.help)
@@ -21,7 +25,10 @@ struct BenchObject: ParsableCommand {
     @OptionGroup var options: BenchOptions
     @Option(help: "Tokens of each prompt, its end of line and <bos> included.")
     var promptTokens = 10
+    @Option(help: "Adapters side by side; 0 is none.")
+    var adapters = 0
 
+    private static let rank = 16
     private static let (views, questions, samples, steps) = (8, 4, 5, 4)
     /// Room of a response's keys and values: they are kept in steps.
     private static let ownTokens = 64
@@ -33,6 +40,7 @@ struct BenchObject: ParsableCommand {
         guard 1...4000 ~= promptTokens else {
             throw ValidationError("--prompt-tokens must be 1 to 4000, not \(promptTokens).")
         }
+        guard 0...64 ~= adapters else { throw ValidationError("--adapters must be 0 to 64, not \(adapters).") }
     }
 
     func run() throws {
@@ -63,12 +71,14 @@ struct BenchObject: ParsableCommand {
             BenchRow("extend, \(Self.steps) × \(Self.views * Self.questions * Self.samples)", extend, limits),
             BenchRow("object", whole, limits), BenchRow("extend, 1 × 1", single, nearby),
         ]
+        let beside = adapters == 0 ? nil : adapted(model, prefilled!, vision: vision, prefill: prefill, extend: extend)
         let answer = Answer(
             config: options.config.name, dtype: options.dtype.rawValue, threads: options.threadCount,
             seconds: whole.seconds, limitSeconds: limit, ratio: whole.seconds / limit, stages: rows,
             peakOperationsPerSecond: limits.operations, memoryBytesPerSecond: limits.memory,
             weightBytes: model.weightByteCount,
-            keyValueBytes: prefilled!.byteCount + 160 * model.cacheByteCount(tokens: Self.steps), residentBytes: peak)
+            keyValueBytes: prefilled!.byteCount + 160 * model.cacheByteCount(tokens: Self.steps), residentBytes: peak,
+            adapters: beside)
         try options.format.json ? JSONText.say(answer) : say(answer)
     }
 
@@ -77,8 +87,41 @@ struct BenchObject: ParsableCommand {
         return stride(from: 0, to: count, by: atOnce).map { run(min(atOnce, count - $0)) }.reduce(.nothing, +)
     }
 
+    /// The same prefills and steps with adapters, and without them before and after: the least of each counts, as the
+    /// machine's speed moves.
+    private func adapted(
+        _ model: RandomModel, _ prefilled: RandomModel.Prefilled, vision: RandomModel.Cost, prefill: RandomModel.Cost,
+        extend: RandomModel.Cost
+    ) -> Adapted {
+        Console.note("drawing \(adapters) adapters")
+        let drawn = model.adapters(adapters, rank: Self.rank)
+        let tokens = model.configuration.imageTokenCount + promptTokens
+        func seconds(_ adapters: [Adapter]) -> (prefill: Double, extend: Double) {
+            let prefill = passes(of: Self.views * Self.questions, rows: tokens) {
+                model.prefill(sequences: $0, tokens: tokens, adapters: adapters).1
+            }
+            let step = model.extend(prefilled, samples: Self.samples, steps: Self.steps, adapters: adapters)
+            return (prefill.seconds, step.seconds * Double(Self.steps))
+        }
+        var (with, without) = ((Double.infinity, Double.infinity), (prefill.seconds, extend.seconds))
+        for _ in 0..<2 {
+            let (a, b) = (seconds(drawn), seconds([]))
+            with = (min(with.0, a.prefill), min(with.1, a.extend))
+            without = (min(without.0, b.prefill), min(without.1, b.extend))
+        }
+        return Adapted(
+            count: adapters, rank: Self.rank, prefillRatio: with.0 / without.0, extendRatio: with.1 / without.1,
+            ratio: (vision.seconds + with.0 + with.1) / (vision.seconds + without.0 + without.1))
+    }
+
     private func say(_ answer: Answer) {
         BenchRow.say(answer.stages)
+        if let adapters = answer.adapters {
+            Console.say(
+                "With \(adapters.count) adapters of rank \(adapters.rank) it takes \(Formats.fixed(adapters.ratio, 3)) times as"
+                    + " long as one merged model: prefill \(Formats.fixed(adapters.prefillRatio, 3)), extend"
+                    + " \(Formats.fixed(adapters.extendRatio, 3)).")
+        }
         let gigabytes = { (bytes: Int) in Formats.fixed(Double(bytes) / 1e9, 2) }
         Console.say(
             "The object takes \(Formats.fixed(answer.ratio, 3)) times the limit of \(Formats.fixed(answer.limitSeconds, 1)) s."
@@ -89,6 +132,17 @@ struct BenchObject: ParsableCommand {
                 + " \(gigabytes(answer.residentBytes - answer.weightBytes - answer.keyValueBytes)).")
     }
 
+    private struct Adapted: Encodable {
+        let count, rank: Int
+        let prefillRatio, extendRatio, ratio: Double
+
+        enum CodingKeys: String, CodingKey {
+            case count, rank, ratio
+            case prefillRatio = "prefill_ratio"
+            case extendRatio = "extend_ratio"
+        }
+    }
+
     private struct Answer: Encodable {
         let config, dtype: String
         let threads: Int
@@ -96,9 +150,10 @@ struct BenchObject: ParsableCommand {
         let stages: [BenchRow]
         let peakOperationsPerSecond, memoryBytesPerSecond: Double
         let weightBytes, keyValueBytes, residentBytes: Int
+        let adapters: Adapted?
 
         enum CodingKeys: String, CodingKey {
-            case config, dtype, threads, seconds, ratio, stages
+            case config, dtype, threads, seconds, ratio, stages, adapters
             case limitSeconds = "limit_seconds"
             case peakOperationsPerSecond = "peak_operations_per_second"
             case memoryBytesPerSecond = "memory_bytes_per_second"

@@ -13,18 +13,27 @@ struct Pack: ParsableCommand {
             the same as with the folder and the same precision. Replace it with --force or mv, which daemons that have it survive; \
             one that is overwritten in place (cp) is pulled from under them. It depends on this version's format: keep the folder.
 
+            With --adapter the LoRA adapter in that folder is merged into the weights, in f32 and before they are rounded. \
+            The packed model is a model of its own, with a digest of its own.
+
             EXAMPLES
               glossctl pack /srv/models/paligemma --dtype bf16 /srv/models/paligemma.bf16.gloss
+              glossctl pack /srv/models/paligemma --adapter /srv/adapters/shelves \
+                --dtype bf16 /srv/models/shelves.bf16.gloss
 
             \(ExitStatus.help)
             """)
 
     @Argument(
-        help: ArgumentHelp("The model's folder: config.json, safetensors, tokenizer.model or tokenizer.json.", valueName: "model-dir"),
+        help: ArgumentHelp("The model's folder, as Hugging Face has it.", valueName: "model-dir"),
         completion: .directory)
     var model: String
     @Option(help: "f32, bf16, bf16-amx or int8. Default: bf16 where all weights are stored so, else f32.")
     var dtype: Precision?
+    @Option(
+        help: ArgumentHelp("A LoRA adapter of PEFT, to be merged into the weights.", valueName: "path"),
+        completion: .directory)
+    var adapter: String?
     @Flag(help: "Replace the file if it exists.")
     var force = false
     @Argument(help: "The file to write.", completion: .file())
@@ -36,7 +45,10 @@ struct Pack: ParsableCommand {
         try checkPlace()
         Interruption.watch()
         do {
-            try PaliGemma.pack(folder: folder, precision: dtype, to: url, isCancelled: { Interruption.signal != 0 })
+            try PaliGemma.pack(
+                folder: folder, precision: dtype,
+                adapter: adapter.map { URL(filePath: $0, directoryHint: .isDirectory) }, to: url,
+                isCancelled: { Interruption.signal != 0 })
         } catch {
             Interruption.obey()
             let what = (error as? InferenceError)?.message ?? "\(out): \((error as NSError).localizedDescription)"

@@ -31,6 +31,11 @@ struct Infer: ParsableCommand {
             "The model's folder (config.json, safetensors, tokenizer.model or tokenizer.json), or what glossctl pack made of it.",
             valueName: "path"), completion: .file())
     var model: String
+    @Option(
+        help: ArgumentHelp(
+            "A LoRA adapter of PEFT for the model: adapter_config.json, adapter_model.safetensors. The model stays as it is.",
+            valueName: "path"), completion: .directory)
+    var adapter: String?
     @Option(help: "The prompt, without the line break at its end.")
     var prompt: String
     @Option(help: "The most tokens of a response, the end token included.")
@@ -97,8 +102,9 @@ struct Infer: ParsableCommand {
             threads: threads ?? Processors.threadCount())
         for warning in model.warnings { Console.note("glossctl: \(warning)") }
         let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
-        if let dumpStages { try dump(model, pixels, to: dumpStages) }
-        let responses = try responses(model, model.embedImages(pixels))
+        let adapter = try adapter.map { try model.adapter(contentsOf: URL(filePath: $0, directoryHint: .isDirectory)) }
+        if let dumpStages { try dump(model, pixels, adapter, to: dumpStages) }
+        let responses = try responses(model, model.embedImages(pixels, adapter: adapter), adapter)
         let masks = try maskDecoder.map { try VAEMaskDecoder(contentsOf: URL(filePath: $0)) }
         let things = DetectionParser.things(askedBy: asked)
         let boxes = responses.map { response in
@@ -116,18 +122,20 @@ struct Infer: ParsableCommand {
         return URL(filePath: model)
     }
 
-    private func responses(_ model: PaliGemma, _ images: [ImageTokens]) throws -> [Generation] {
-        if let score { return [try model.score(images: images, prompt: asked, suffix: score)] }
+    private func responses(_ model: PaliGemma, _ images: [ImageTokens], _ adapter: Adapter?) throws -> [Generation] {
+        if let score {
+            return [try model.score(images: images, prompt: asked, suffix: score, adapter: adapter)]
+        }
         let settings = DecodeSettings(
             maxTokens: maxTokens, samples: samples, temperature: temperature ?? (samples > 1 ? 1 : 0), topK: topK,
             topP: topP, seed: seed)
-        let request = GenerationRequest(images: images, prompt: asked, settings: settings)
+        let request = GenerationRequest(images: images, prompt: asked, settings: settings, adapter: adapter)
         return try model.generate([request]).flatMap { try $0.get() }
     }
 
-    private func dump(_ model: PaliGemma, _ pixels: [PixelValues], to path: String) throws {
+    private func dump(_ model: PaliGemma, _ pixels: [PixelValues], _ adapter: Adapter?, to path: String) throws {
         do {
-            try model.writeStages(images: pixels, prompt: asked, to: URL(filePath: path))
+            try model.writeStages(images: pixels, prompt: asked, adapter: adapter, to: URL(filePath: path))
         } catch let error as InferenceError {
             throw error
         } catch {

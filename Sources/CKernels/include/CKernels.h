@@ -61,12 +61,29 @@ typedef struct {
 // c]. For GEGLU each panel has 32 gates and then their 32 ups, without a bias. The output has rows of `columns`
 // numbers, `stride` bytes apart, in F32 or (not with ADD) BF16.
 typedef enum { GLOSS_STORE, GLOSS_ADD, GLOSS_GELU, GLOSS_GEGLU } gloss_form;
+// A matrix of low rank in f32, in half panels of 32 output columns. Each takes a range of the inputs: of the matrices that
+// are fused into one product, each has inputs of its own.
+typedef struct {
+    int64_t first, count;  // inputs
+    int64_t offset;        // of its numbers [count][32]
+} gloss_half_panel;
+typedef struct {
+    const float *numbers;
+    const gloss_half_panel *halves;  // two a panel
+} gloss_low_rank;
+// What a row adds to its sums, before the epilogue: matrix · inputs, by fused multiply-add in order from 0. No matrix:
+// nothing.
+typedef struct {
+    const gloss_low_rank *matrix;
+    const float *inputs;
+} gloss_addend;
 typedef struct {
     void *rows;
     int64_t stride;
     int64_t columns;
     gloss_dtype type;
     gloss_form form;
+    const gloss_addend *addends;  // one a row, or null
 } gloss_output;
 
 // The formats of the two factors. F32_BF16 widens bf16 weights, which is exact.

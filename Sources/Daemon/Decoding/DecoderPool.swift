@@ -1,6 +1,7 @@
 import Foundation
 import Images
 import Inference
+import Inference
 import Synchronization
 
 /// An image's pixels as the model takes them, and what its file says.

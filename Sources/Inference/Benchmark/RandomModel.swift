@@ -78,6 +78,15 @@ public final class RandomModel {
     /// Bytes of the keys and values of `tokens` tokens.
     public func cacheByteCount(tokens: Int) -> Int { language.heads.cache.byteCount(capacity: tokens) }
 
+    /// Adapters of noise for all linear layers of the decoder.
+    public func adapters(_ count: Int, rank: Int) -> [Adapter] {
+        certain {
+            try (0..<count).map { index in
+                try Adapter(random: rank, seed: UInt64(index), for: configuration, precision)
+            }
+        }
+    }
+
     /// Images through the vision tower and the projector, together.
     public func embed(images count: Int) -> Cost {
         let side = configuration.vision.imageSize
@@ -85,12 +94,12 @@ public final class RandomModel {
         let pixels = PixelValues(rgb: rgb, width: side, height: side, size: side)
         let images = [PixelValues](repeating: pixels, count: count)
         return cost(operations: vision.operations(images: count), weightBytes: vision.weightByteCount) {
-            _ = try vision.embed(images, compute)
+            _ = try vision.embed(images.map { ImageInput(pixels: $0) }, compute)
         }
     }
 
     /// Prefixes of `tokens` tokens each, in one pass; the next token of each is drawn.
-    public func prefill(sequences: Int, tokens: Int) -> (Prefilled, Cost) {
+    public func prefill(sequences: Int, tokens: Int, adapters: [Adapter] = []) -> (Prefilled, Cost) {
         let caches = (0..<sequences).map { _ in cache(capacity: tokens) }
         let rows = sequences * tokens
         let operations =
@@ -99,7 +108,9 @@ public final class RandomModel {
                 rows: rows - sequences, tokens: tokens) + language.headOperations(rows: sequences)
         let cost = cost(operations: operations, weightBytes: language.weightByteCount) {
             let parts = caches.enumerated().map { index, cache in
-                SequenceRows(own: cache, rows: index * tokens..<(index + 1) * tokens, bidirectional: tokens)
+                SequenceRows(
+                    own: cache, rows: index * tokens..<(index + 1) * tokens, bidirectional: tokens,
+                    adapter: adapters.isEmpty ? nil : adapters[index % adapters.count])
             }
             try draw(language.forwardToLast(noise(rows: rows), parts, compute), from: caches)
         }
@@ -119,7 +130,7 @@ public final class RandomModel {
 
     /// One token for each of `samples` responses of each prefix, `steps` times; the next tokens are drawn at
     /// temperature 1. The cost of one step.
-    public func extend(_ prefilled: Prefilled, samples: Int, steps: Int) -> Cost {
+    public func extend(_ prefilled: Prefilled, samples: Int, steps: Int, adapters: [Adapter] = []) -> Cost {
         let rows = prefilled.caches.count * samples
         var own = (0..<rows).map { _ in KeyValueBlocks(layout: language.heads.cache, limit: steps) }
         let seen = Double(prefilled.caches.first?.count ?? 0) + Double(steps) / 2
@@ -131,7 +142,10 @@ public final class RandomModel {
             for _ in 0..<steps {
                 for row in 0..<rows { try own[row].makeRoom() }
                 let parts = (0..<rows).map {
-                    SequenceRows(prefix: prefilled.caches[$0 / samples], response: own[$0], row: $0)
+                    SequenceRows(
+                        prefix: prefilled.caches[$0 / samples], response: own[$0], row: $0,
+                        // Side by side, as the scheduler has them.
+                        adapter: adapters.isEmpty ? nil : adapters[$0 * adapters.count / rows])
                 }
                 try draw(language.forwardToLast(noise(rows: rows), parts, compute), from: prefilled.caches)
             }

@@ -1,5 +1,12 @@
 import Annotation
 
+/// An image for the vision tower.
+struct ImageInput: Sendable {
+    let pixels: PixelValues
+    /// What the products of the vision tower and the projector add.
+    var adapter: Adapter?
+}
+
 /// What computes, a step at a time. The scheduler decides what the next step is; nothing else of a model matters to it.
 ///
 /// A cache that nobody holds any more is free.
@@ -13,7 +20,7 @@ protocol Engine: Sendable {
     func waitingPrefix(of query: Scheduler.Query) throws(InferenceError) -> WaitingPrefix
 
     /// Some images through the vision tower, together.
-    func embedImages(_ images: [PixelValues]) throws(InferenceError) -> [ImageTokens]
+    func embedImages(_ images: [ImageInput]) throws(InferenceError) -> [ImageTokens]
 
     /// Fills the empty caches of some prefixes, and draws the first token of each sequence. `rows`: the prefix of each
     /// sequence, in order.

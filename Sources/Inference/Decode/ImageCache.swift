@@ -5,7 +5,7 @@
 /// sees to.
 struct ImageCache {
     private struct Entry {
-        var pixels: PixelValues?
+        var pixels: ImageInput?
         var tokens: ImageTokens?
         var pins = 0
         var lastUse = 0
@@ -50,7 +50,7 @@ struct ImageCache {
     func tokens(_ key: String) -> ImageTokens? { entries[key]?.tokens }
 
     /// The pixels of an image that has no tokens yet.
-    func pixels(_ key: String) -> PixelValues? { entries[key]?.pixels }
+    func pixels(_ key: String) -> ImageInput? { entries[key]?.pixels }
 
     /// Bytes that may be filled without taking more than the limit: what is not pinned makes room.
     var roomBytes: Int { byteLimit - entries.values.reduce(0) { $1.pins > 0 ? $0 + ($1.tokens?.byteCount ?? 0) : $0 } }

@@ -5,8 +5,17 @@ import Synchronization
 struct Prefix {
     let images: [ImageTokens]
     let ids: [Int]
+    /// What answers beside the model.
+    var adapter: Adapter?
 
     var count: Int { images.reduce(ids.count) { $0 + $1.count } }
+}
+
+extension Prefix {
+    /// The prefix that queries wait for, its images computed.
+    init(key: WaitingPrefix.Key, images: [ImageTokens]) {
+        self.init(images: images, ids: key.ids, adapter: key.adapter)
+    }
 }
 
 /// One response in the making.
@@ -14,6 +23,8 @@ struct LiveSequence {
     /// The query that it answers, and which of its samples it is.
     let query: Int
     let sample: Int
+    /// What answers beside the model.
+    var adapter: Adapter?
     /// Shared by all responses of one prefill.
     let prefix: KeyValueCache
     var own: KeyValueBlocks
@@ -45,10 +56,20 @@ extension LanguageModel {
 
     /// One token more for each sequence, whose blocks have room: hidden states at it [sequences, width].
     func extend(_ live: [LiveSequence], _ compute: Compute) throws(InferenceError) -> Matrix {
+        // Rows of one adapter side by side, so that their products are few.
+        guard live.contains(where: { $0.adapter != live[0].adapter }) else { return try extendInOrder(live, compute) }
+        let places = Dictionary(grouping: live.indices) { live[$0].adapter }.values.sorted { $0[0] < $1[0] }.joined()
+        let grouped = try extendInOrder(places.map { live[$0] }, compute)
+        var hidden = try Matrix(rows: live.count, columns: configuration.width)
+        for (row, place) in places.enumerated() { hidden.copyRows(of: grouped, from: row, to: place, count: 1) }
+        return hidden
+    }
+
+    private func extendInOrder(_ live: [LiveSequence], _ compute: Compute) throws(InferenceError) -> Matrix {
         var hidden = try Matrix(rows: live.count, columns: configuration.width)
         for (row, sequence) in live.enumerated() { embed([sequence.tokens.last!], into: &hidden, at: row) }
         let rows = live.enumerated().map { row, sequence in
-            SequenceRows(prefix: sequence.prefix, response: sequence.own, row: row)
+            SequenceRows(prefix: sequence.prefix, response: sequence.own, row: row, adapter: sequence.adapter)
         }
         return try forwardToLast(hidden, rows, compute)
     }
@@ -81,7 +102,8 @@ extension LanguageModel {
         return zip(sequences, caches).map { sequence, cache in
             defer { start += sequence.tokens.count }
             return SequenceRows(
-                own: cache, rows: start..<start + sequence.tokens.count, bidirectional: sequence.bidirectional)
+                own: cache, rows: start..<start + sequence.tokens.count, bidirectional: sequence.bidirectional,
+                adapter: sequence.tokens.adapter)
         }
     }
 }

@@ -4,24 +4,34 @@ extension Scheduler {
     /// An image and the name by which it is known again.
     public struct Image: Sendable {
         enum Content: Sendable {
-            case pixels(PixelValues)
+            case pixels(ImageInput)
             case tokens(ImageTokens)
         }
 
-        /// Two images with the same key have the same pixels.
-        public let key: String
-        let content: Content
+        /// Two images with the same key have the same pixels, and are seen alike.
+        public private(set) var key: String
+        private(set) var content: Content
 
         /// An image for the vision tower. Without a key it is known by the SHA-256 of its pixels.
         public init(_ pixels: PixelValues, key: String? = nil) {
             self.key = key ?? "pixels \(sha256(pixels.bytes))"
-            content = .pixels(pixels)
+            content = .pixels(ImageInput(pixels: pixels))
         }
 
         /// An image that went through the vision tower.
         init(_ tokens: ImageTokens) {
             key = "tokens \(sha256(tokens.values))"
             content = .tokens(tokens)
+        }
+
+        /// The same image as an adapter's vision tower sees it. An image that went through one stays what it is.
+        fileprivate func seen(with adapter: Adapter?) -> Image {
+            guard let adapter, adapter.touchesImages, case .pixels(var input) = content else { return self }
+            var other = self
+            other.key = "\(key) \(adapter.digest)"
+            input.adapter = adapter
+            other.content = .pixels(input)
+            return other
         }
     }
 
@@ -37,14 +47,20 @@ extension Scheduler {
         public let settings: DecodeSettings
         /// Lower is earlier: it begins before all that wait with a higher one.
         public let priority: Int
+        /// What answers beside the model, one of the model's own adapters; nil: the model alone.
+        public let adapter: Adapter?
 
         /// A query; nothing is checked yet.
-        public init(id: Int, images: [Image], prompt: String, settings: DecodeSettings, priority: Int = 0) {
+        public init(
+            id: Int, images: [Image], prompt: String, settings: DecodeSettings, priority: Int = 0,
+            adapter: Adapter? = nil
+        ) {
             self.id = id
-            self.images = images
+            self.images = images.map { $0.seen(with: adapter) }
             self.prompt = prompt
             self.settings = settings
             self.priority = priority
+            self.adapter = adapter
         }
     }
 

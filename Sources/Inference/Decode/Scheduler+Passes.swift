@@ -56,7 +56,7 @@ extension Scheduler {
 
     /// The samples of some prefixes, each with its first token.
     private func begin(_ waiting: [WaitingPrefix]) throws(InferenceError) -> [LiveSequence] {
-        let prefixes = waiting.map { Prefix(images: $0.key.images.map { images.tokens($0)! }, ids: $0.key.ids) }
+        let prefixes = waiting.map { Prefix(key: $0.key, images: $0.key.images.map { images.tokens($0)! }) }
         var caches: [KeyValueCache] = []
         for prefix in waiting { caches.append(try KeyValueCache(layout: engine.keyValues, capacity: prefix.count)) }
         var (sequences, rows): ([LiveSequence], [Int]) = ([], [])
@@ -65,7 +65,7 @@ extension Scheduler {
                 for sample in 0..<query.settings.samples {
                     sequences.append(
                         LiveSequence(
-                            query: query.id, sample: sample, prefix: caches[row],
+                            query: query.id, sample: sample, adapter: prefix.key.adapter, prefix: caches[row],
                             own: KeyValueBlocks(layout: engine.keyValues, limit: query.settings.maxTokens),
                             sampler: Sampler(settings: query.settings)))
                     rows.append(row)

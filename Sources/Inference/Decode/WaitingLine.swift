@@ -2,12 +2,13 @@ import Annotation
 
 /// One prefill to come, and the queries that it is for.
 struct WaitingPrefix {
-    /// Two queries with the same images and prompt have the same prefix. Not the prompt's text: strings are equal that
+    /// Two queries with the same images, prompt and adapter have the same prefix. Not the prompt's text: strings are equal that
     /// differ in how their accents are composed, and the tokens of these differ.
     struct Key: Hashable {
         let images: [String]
         /// Tokens after those of the images.
         let ids: [Int]
+        var adapter: Adapter?
     }
 
     /// Where in line: by priority, then by arrival. No two are equal.

@@ -15,34 +15,37 @@ struct SequenceRows {
     let bidirectional: Int
     /// Index in `own` of the first row's token.
     let start: Int
+    /// What the products of these rows add.
+    let adapter: Adapter?
 
     /// Rows of the tokens that come after those that `own` has.
-    init(own: KeyValueCache, rows: Range<Int>, bidirectional: Int) {
+    init(own: KeyValueCache, rows: Range<Int>, bidirectional: Int, adapter: Adapter? = nil) {
         self.init(
-            shared: nil, earlier: [], own: own, rows: rows, bidirectional: bidirectional, start: own.count)
+            shared: nil, earlier: [], own: own, rows: rows, bidirectional: bidirectional, start: own.count,
+            adapter: adapter)
     }
 
     /// The next token of a response, in row `row`. Its blocks have room.
-    init(prefix: KeyValueCache, response: KeyValueBlocks, row: Int) {
+    init(prefix: KeyValueCache, response: KeyValueBlocks, row: Int, adapter: Adapter? = nil) {
         let own = response.blocks.last!
         self.init(
             shared: prefix, earlier: response.blocks.dropLast(), own: own, rows: row..<row + 1, bidirectional: 0,
-            start: own.count)
+            start: own.count, adapter: adapter)
     }
 
     private init(
         shared: KeyValueCache?, earlier: [KeyValueCache], own: KeyValueCache, rows: Range<Int>, bidirectional: Int,
-        start: Int
+        start: Int, adapter: Adapter?
     ) {
         (self.shared, self.earlier, self.own, self.rows) = (shared, earlier, own, rows)
-        (self.bidirectional, self.start) = (bidirectional, start)
+        (self.bidirectional, self.start, self.adapter) = (bidirectional, start, adapter)
     }
 
     /// The last token alone, as row `row`.
     func last(row: Int) -> SequenceRows {
         SequenceRows(
             shared: shared, earlier: earlier, own: own, rows: row..<row + 1, bidirectional: bidirectional,
-            start: start + rows.count - 1)
+            start: start + rows.count - 1, adapter: adapter)
     }
 
     private var earlierCount: Int { earlier.count * KeyValueBlocks.tokens }

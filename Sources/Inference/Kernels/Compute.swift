@@ -33,50 +33,59 @@ struct Compute: Sendable {
     }
 
     /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]. `columns`: the outputs that are
-    /// wanted; others that share a panel with these are computed, too.
+    /// wanted; others that share a panel with these are computed, too. `addends`: what rows add to x · Wᵀ.
     func linear(
         _ x: borrowing Operand, _ layer: Linear, into y: inout Matrix, _ form: gloss_form = GLOSS_STORE,
-        columns: Range<Int>? = nil
+        columns: Range<Int>? = nil, addends: Addends? = nil
     ) {
         precondition(y.columns == layer.weights.outputs && y.rows == x.rows)
         let panel = Int(GLOSS_PANEL)
         let panels = columns.map { $0.lowerBound / panel..<($0.upperBound + panel - 1) / panel }
-        multiply(x, layer, y.output(form), panels: panels)
+        multiply(x, layer, y.output(form), addends, panels: panels)
     }
 
-    /// y = f(x · Wᵀ + b) as the next product's left side. GEGLU: y [rows, outputs / 2].
+    /// y = x · Wᵀ + b of some rows.
+    func linear(_ x: borrowing Operand, _ layer: Linear, into y: inout Matrix, rows: Range<Int>) {
+        precondition(y.columns == layer.weights.outputs && y.rows == x.rows && rows.upperBound <= x.rows)
+        multiply(x, layer, y.output(GLOSS_STORE), nil, rows: rows)
+    }
+
+    /// y = f(x · Wᵀ + b) as another product's left side, which is not int8. GEGLU: y [rows, outputs / 2].
     func linear(
-        _ x: borrowing Operand, _ layer: Linear, into y: inout Operand, _ form: gloss_form
-    ) throws(InferenceError) {
+        _ x: borrowing Operand, _ layer: Linear, into y: inout Operand, _ form: gloss_form, addends: Addends? = nil
+    ) {
         precondition(y.columns == layer.weights.outputs / (form == GLOSS_GEGLU ? 2 : 1) && y.rows == x.rows)
-        if y.type != GLOSS_INT8 { return multiply(x, layer, y.output(form)) }
-        let wide = try Operand(rows: y.rows, columns: y.columns, type: GLOSS_BF16)
-        multiply(x, layer, wide.output(form))
-        convert(wide, into: &y)
+        precondition(y.type != GLOSS_INT8)
+        multiply(x, layer, y.output(form), addends)
     }
 
     private func multiply(
-        _ x: borrowing Operand, _ layer: Linear, _ output: gloss_output, panels: Range<Int>? = nil
+        _ x: borrowing Operand, _ layer: Linear, _ output: gloss_output, _ addends: Addends?,
+        panels: Range<Int>? = nil, rows: Range<Int>? = nil
     ) {
         let w = layer.weights
         precondition(x.columns == w.inputs)
+        var output = output
+        output.addends = addends?.kernel
+        defer { withExtendedLifetime(addends) {} }
         // Rows are taken some hundred at a time, so that they stay in the second cache beside a panel, in whole tiles.
         let most = Int(gloss_rows_at_once(instructionSet, isTiled, x.type))
         let tile = most == Int(GLOSS_TILED_ROWS) ? 32 : Int(GLOSS_TILE_ROWS)
-        let atMost = (x.rows + most - 1) / most
-        let rowsAtOnce = max(tile, (x.rows + atMost * tile - 1) / max(atMost * tile, 1) * tile)
-        let rowChunks = (x.rows + rowsAtOnce - 1) / rowsAtOnce
-        let (rows, operand, all) = (x.rows, x.operand, panels ?? 0..<w.shape.panelCount)
+        let (from, count) = (rows?.lowerBound ?? 0, rows?.count ?? x.rows)
+        let atMost = (count + most - 1) / most
+        let rowsAtOnce = max(tile, (count + atMost * tile - 1) / max(atMost * tile, 1) * tile)
+        let rowChunks = (count + rowsAtOnce - 1) / rowsAtOnce
+        let (operand, target, all) = (x.operand, output, panels ?? 0..<w.shape.panelCount)
         withOptionalPointer(layer.bias) { bias in
             let kernel = w.kernel(bias: bias)
-            split(rowChunks * all.count, cost: 2 * min(rows, rowsAtOnce) * w.inputs * Int(GLOSS_PANEL)) { items in
-                var (operand, kernel, output) = (operand, kernel, output)
+            split(rowChunks * all.count, cost: 2 * min(count, rowsAtOnce) * w.inputs * Int(GLOSS_PANEL)) { items in
+                var (operand, kernel, output) = (operand, kernel, target)
                 for chunk in items.lowerBound / all.count...(items.upperBound - 1) / all.count {
                     let inside = items.clamped(to: chunk * all.count..<(chunk + 1) * all.count)
                     let first = all.lowerBound - chunk * all.count
                     gloss_gemm(
-                        instructionSet, isTiled, &operand, &kernel, &output, Int64(rowsAtOnce * chunk),
-                        Int64(min(rowsAtOnce * (chunk + 1), rows)), Int64(first + inside.lowerBound),
+                        instructionSet, isTiled, &operand, &kernel, &output, Int64(from + rowsAtOnce * chunk),
+                        Int64(from + min(rowsAtOnce * (chunk + 1), count)), Int64(first + inside.lowerBound),
                         Int64(first + inside.upperBound))
                 }
             }

@@ -66,7 +66,8 @@ struct Operand: ~Copyable {
 
     /// For a product that writes f32 or bf16.
     func output(_ form: gloss_form) -> gloss_output {
-        gloss_output(rows: base, stride: Int64(stride), columns: Int64(columns), type: type, form: form)
+        gloss_output(
+            rows: base, stride: Int64(stride), columns: Int64(columns), type: type, form: form, addends: nil)
     }
 }
 
@@ -74,8 +75,8 @@ extension Matrix {
     /// For a product that writes this matrix.
     func output(_ form: gloss_form) -> gloss_output {
         gloss_output(
-            rows: base, stride: Int64(columns * 4), columns: Int64(columns), type: GLOSS_F32, form: form
-        )
+            rows: base, stride: Int64(columns * 4), columns: Int64(columns), type: GLOSS_F32, form: form,
+            addends: nil)
     }
 }
 

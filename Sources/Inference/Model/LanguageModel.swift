@@ -94,9 +94,10 @@ struct LanguageModel: Sendable {
     /// All layers over the rows of `sequences`; their caches grow by these rows. `hidden` [rows, width], in place.
     func forward(_ hidden: inout Matrix, _ sequences: [SequenceRows], _ compute: Compute) throws(InferenceError) {
         var buffers = try Buffers(self, rows: hidden.rows)
+        let adapted = sequences.adaptedRows
         for index in layers.indices {
-            project(hidden, index, sequences, into: &buffers, compute)
-            try finishLayer(&hidden, index, sequences, &buffers, compute)
+            try project(hidden, index, sequences, adapted, into: &buffers, compute)
+            try finishLayer(&hidden, index, sequences, adapted, &buffers, compute)
         }
         for sequence in sequences { sequence.own.advance(by: sequence.rows.count) }
     }
@@ -107,20 +108,21 @@ struct LanguageModel: Sendable {
         _ hidden: consuming Matrix, _ sequences: [SequenceRows], _ compute: Compute
     ) throws(InferenceError) -> Matrix {
         var buffers = try Buffers(self, rows: hidden.rows)
+        let adapted = sequences.adaptedRows
         for index in layers.indices.dropLast() {
-            project(hidden, index, sequences, into: &buffers, compute)
-            try finishLayer(&hidden, index, sequences, &buffers, compute)
+            try project(hidden, index, sequences, adapted, into: &buffers, compute)
+            try finishLayer(&hidden, index, sequences, adapted, &buffers, compute)
         }
         let index = layers.count - 1
-        storeKeys(hidden, index, sequences, into: &buffers, compute)
+        try storeKeys(hidden, index, sequences, adapted, into: &buffers, compute)
         var wanted = try Matrix(rows: sequences.count, columns: hidden.columns)
         for (row, sequence) in sequences.enumerated() {
             wanted.copyRows(of: hidden, from: sequence.rows.upperBound - 1, to: row, count: 1)
         }
         let last = sequences.enumerated().map { $1.last(row: $0) }
         var few = try Buffers(self, rows: wanted.rows)
-        projectQueries(wanted, index, last, into: &few, compute)
-        try finishLayer(&wanted, index, last, &few, compute)
+        try projectQueries(wanted, index, last, last.adaptedRows, into: &few, compute)
+        try finishLayer(&wanted, index, last, last.adaptedRows, &few, compute)
         for sequence in sequences { sequence.own.advance(by: sequence.rows.count) }
         return wanted
     }
@@ -147,89 +149,128 @@ struct LanguageModel: Sendable {
 
     /// norm → queries, keys and values; keys and values go to the caches.
     private func project(
-        _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], into buffers: inout Buffers,
-        _ compute: Compute
-    ) {
+        _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], _ adapted: [AdaptedRows],
+        into buffers: inout Buffers, _ compute: Compute
+    ) throws(InferenceError) {
         let layer = layers[index]
-        compute.rmsNorm(hidden, weight: layer.inputNorm, epsilon: configuration.epsilon, into: &buffers.normed)
-        compute.linear(buffers.normed, layer.projections, into: &buffers.projections)
+        let addends = try normProjected(hidden, index, adapted, into: &buffers, compute)
+        compute.linear(buffers.normed, layer.projections, into: &buffers.projections, addends: addends)
         compute.rotateAndStoreKeys(&buffers.projections, sequences, heads: heads, rotary: rotary, layer: index)
         compute.rotateQueries(&buffers.projections, sequences, heads: heads, rotary: rotary)
     }
 
     /// The same without queries.
     private func storeKeys(
-        _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], into buffers: inout Buffers,
-        _ compute: Compute
-    ) {
+        _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], _ adapted: [AdaptedRows],
+        into buffers: inout Buffers, _ compute: Compute
+    ) throws(InferenceError) {
         let layer = layers[index]
-        compute.rmsNorm(hidden, weight: layer.inputNorm, epsilon: configuration.epsilon, into: &buffers.normed)
+        let addends = try normProjected(hidden, index, adapted, into: &buffers, compute)
         compute.linear(
             buffers.normed, layer.projections, into: &buffers.projections,
-            columns: heads.queryWidth..<heads.rowWidth)
+            columns: heads.queryWidth..<heads.rowWidth, addends: addends)
         compute.rotateAndStoreKeys(&buffers.projections, sequences, heads: heads, rotary: rotary, layer: index)
     }
 
     private func projectQueries(
-        _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], into buffers: inout Buffers,
-        _ compute: Compute
-    ) {
+        _ hidden: borrowing Matrix, _ index: Int, _ sequences: [SequenceRows], _ adapted: [AdaptedRows],
+        into buffers: inout Buffers, _ compute: Compute
+    ) throws(InferenceError) {
         let layer = layers[index]
-        compute.rmsNorm(hidden, weight: layer.inputNorm, epsilon: configuration.epsilon, into: &buffers.normed)
+        let addends = try normProjected(hidden, index, adapted, into: &buffers, compute)
         compute.linear(
             buffers.normed, layer.projections, into: &buffers.projections,
-            columns: 0..<heads.queryWidth)
+            columns: 0..<heads.queryWidth, addends: addends)
         compute.rotateQueries(&buffers.projections, sequences, heads: heads, rotary: rotary)
+    }
+
+    /// The norm before the projections, and what rows add to these.
+    private func normProjected(
+        _ hidden: borrowing Matrix, _ index: Int, _ adapted: [AdaptedRows], into buffers: inout Buffers,
+        _ compute: Compute
+    ) throws(InferenceError) -> Addends? {
+        try norm(
+            hidden, layers[index].inputNorm, adapted.parts { $0.text[index].projections }, into: &buffers.normed,
+            compute)
+    }
+
+    /// The norm before a product, and what rows add to it.
+    private func norm(
+        _ hidden: borrowing Matrix, _ weight: [Float], _ parts: [LowRankRows], into normed: inout Operand,
+        _ compute: Compute
+    ) throws(InferenceError) -> Addends? {
+        compute.rmsNorm(hidden, weight: weight, epsilon: configuration.epsilon, into: &normed)
+        if parts.isEmpty || normed.type != GLOSS_INT8 { return try compute.addends(normed, parts) }
+        var exact = try Operand(rows: hidden.rows, columns: hidden.columns, type: precision.attentionType)
+        compute.rmsNorm(hidden, weight: weight, epsilon: configuration.epsilon, into: &exact)
+        return try compute.addends(exact, parts)
     }
 
     /// attention → output (→ norm), then norm → MLP (→ norm), onto the residual stream.
     private func finishLayer(
-        _ hidden: inout Matrix, _ index: Int, _ sequences: [SequenceRows], _ buffers: inout Buffers, _ compute: Compute
+        _ hidden: inout Matrix, _ index: Int, _ sequences: [SequenceRows], _ adapted: [AdaptedRows],
+        _ buffers: inout Buffers, _ compute: Compute
     ) throws(InferenceError) {
         let layer = layers[index]
         compute.attention(
             buffers.projections, sequences, heads: heads, layer: index, layer.specification.attention,
             into: &buffers.attended)
-        if precision == .int8 {
-            var attended = try Operand(rows: hidden.rows, columns: heads.queryWidth, type: GLOSS_INT8)
-            compute.convert(buffers.attended, into: &attended)
-            try add(attended, layer.output, norm: layer.attentionPostNorm, to: &hidden, compute)
-        } else {
-            try add(buffers.attended, layer.output, norm: layer.attentionPostNorm, to: &hidden, compute)
-        }
-        try feedForward(layer, &hidden, compute)
+        try add(
+            buffers.attended, layer.output, adapted.parts { $0.text[index].output }, norm: layer.attentionPostNorm,
+            to: &hidden, compute)
+        try feedForward(index, adapted, &hidden, compute)
     }
 
-    /// hidden += x · Wᵀ, or the norm of that product.
+    /// hidden += x · Wᵀ, or the norm of that product. x becomes int8 for it in int8.
     private func add(
-        _ x: borrowing Operand, _ linear: Linear, norm: [Float]?, to hidden: inout Matrix, _ compute: Compute
+        _ x: borrowing Operand, _ linear: Linear, _ parts: [LowRankRows], norm: [Float]?, to hidden: inout Matrix,
+        _ compute: Compute
     ) throws(InferenceError) {
-        guard let norm else { return compute.linear(x, linear, into: &hidden, GLOSS_ADD) }
-        var product = try Matrix(rows: hidden.rows, columns: hidden.columns)
-        compute.linear(x, linear, into: &product)
-        compute.addRMSNorm(product, weight: norm, epsilon: configuration.epsilon, to: &hidden)
+        let addends = try compute.addends(x, parts)
+        guard let norm else { return try product(x, linear, addends, into: &hidden, GLOSS_ADD, compute) }
+        var sums = try Matrix(rows: hidden.rows, columns: hidden.columns)
+        try product(x, linear, addends, into: &sums, GLOSS_STORE, compute)
+        compute.addRMSNorm(sums, weight: norm, epsilon: configuration.epsilon, to: &hidden)
+    }
+
+    private func product(
+        _ x: borrowing Operand, _ linear: Linear, _ addends: Addends?, into y: inout Matrix, _ form: gloss_form,
+        _ compute: Compute
+    ) throws(InferenceError) {
+        guard precision == .int8 else { return compute.linear(x, linear, into: &y, form, addends: addends) }
+        var rotated = try Operand(rows: x.rows, columns: x.columns, type: GLOSS_INT8)
+        compute.convert(x, into: &rotated)
+        compute.linear(rotated, linear, into: &y, form, addends: addends)
     }
 
     /// hidden += down(gelu(gate(x)) · up(x)), or the norm of that; x = norm(hidden), some rows at a time.
-    private func feedForward(_ layer: Layer, _ hidden: inout Matrix, _ compute: Compute) throws(InferenceError) {
+    private func feedForward(
+        _ index: Int, _ adapted: [AdaptedRows], _ hidden: inout Matrix, _ compute: Compute
+    ) throws(InferenceError) {
         let parts = (hidden.rows + Self.mlpRows - 1) / Self.mlpRows
-        if parts == 1 { return try addFeedForward(layer, &hidden, compute) }
+        if parts == 1 { return try addFeedForward(index, adapted, &hidden, compute) }
         for part in 0..<parts {
             let start = hidden.rows * part / parts
             let count = hidden.rows * (part + 1) / parts - start
             var rows = try Matrix(rows: count, columns: hidden.columns)
             rows.copyRows(of: hidden, from: start, count: count)
-            try addFeedForward(layer, &rows, compute)
+            try addFeedForward(index, adapted.within(start..<start + count), &rows, compute)
             hidden.copyRows(of: rows, to: start, count: count)
         }
     }
 
-    private func addFeedForward(_ layer: Layer, _ rows: inout Matrix, _ compute: Compute) throws(InferenceError) {
+    private func addFeedForward(
+        _ index: Int, _ adapted: [AdaptedRows], _ rows: inout Matrix, _ compute: Compute
+    ) throws(InferenceError) {
+        let layer = layers[index]
         var normed = try Operand(rows: rows.rows, columns: rows.columns, type: precision.operandType)
-        compute.rmsNorm(rows, weight: layer.feedForwardNorm, epsilon: configuration.epsilon, into: &normed)
-        var inner = try Operand(rows: rows.rows, columns: configuration.mlp, type: precision.operandType)
-        try compute.linear(normed, layer.gateAndUp, into: &inner, GLOSS_GEGLU)
-        try add(inner, layer.down, norm: layer.feedForwardPostNorm, to: &rows, compute)
+        let addends = try norm(
+            rows, layer.feedForwardNorm, adapted.parts { $0.text[index].gateAndUp }, into: &normed, compute)
+        var inner = try Operand(rows: rows.rows, columns: configuration.mlp, type: precision.attentionType)
+        compute.linear(normed, layer.gateAndUp, into: &inner, GLOSS_GEGLU, addends: addends)
+        try add(
+            inner, layer.down, adapted.parts { $0.text[index].down }, norm: layer.feedForwardPostNorm, to: &rows,
+            compute)
     }
 
     /// Logits of chosen rows of `hidden`: [rows chosen, vocabulary].
@@ -263,4 +304,8 @@ struct LanguageModel: Sendable {
     func makeCache(capacity: Int) throws(InferenceError) -> KeyValueCache {
         try KeyValueCache(layout: heads.cache, capacity: capacity)
     }
+}
+
+extension [SequenceRows] {
+    fileprivate var adaptedRows: [AdaptedRows] { AdaptedRows.runs(lazy.map { ($0.rows, $0.adapter) }) }
 }

@@ -18,12 +18,15 @@ public struct GenerationRequest: Sendable {
     public let prompt: String
     /// How tokens are chosen.
     public let settings: DecodeSettings
+    /// What answers beside the model, one of its own adapters; the images were seen with it, too.
+    public let adapter: Adapter?
 
     /// A request; nothing is checked yet.
-    public init(images: [ImageTokens], prompt: String, settings: DecodeSettings) {
+    public init(images: [ImageTokens], prompt: String, settings: DecodeSettings, adapter: Adapter? = nil) {
         self.images = images
         self.prompt = prompt
         self.settings = settings
+        self.adapter = adapter
     }
 }
 
@@ -107,6 +110,24 @@ public final class PaliGemma: Sendable {
         }
     }
 
+    /// Reads what describes the model at `url`, and the list of its tensors, but no weights.
+    /// - Throws: what loading it would say about these.
+    public static func check(
+        contentsOf url: URL, precision: Precision? = nil, options: LoadOptions = LoadOptions()
+    ) throws(InferenceError) {
+        let description: ModelDescription
+        if url.isRegularFile {
+            description = try ModelDescription(PackedFile(url))
+        } else {
+            let folder = try ModelFolder(url)
+            description = try ModelDescription(folder)
+            _ = try Checkpoint(folder, precision: precision)
+        }
+        if let what = description.images.unsupportedResize, options.resize == nil {
+            throw InferenceError(.unsupportedModel, what)
+        }
+    }
+
     private init(
         _ description: ModelDescription, weights: inout some WeightSource, precision: Precision?, options: LoadOptions,
         fileDigest: String, warnings: [String], path: String, compute: Compute
@@ -135,15 +156,18 @@ public final class PaliGemma: Sendable {
     /// share.
     ///
     /// - Parameters:
+    ///   - adapter: a folder of PEFT, merged into the weights in f32, before they are rounded.
     ///   - url: replaced, at once and only by a complete file; whatever else comes of it, nothing is left behind.
     ///   - isCancelled: asked before each weight; true ends it with an error.
     public static func pack(
-        folder: URL, precision: Precision?, to url: URL, isCancelled: @escaping () -> Bool = { false }
+        folder: URL, precision: Precision?, adapter: URL? = nil, to url: URL,
+        isCancelled: @escaping () -> Bool = { false }
     ) throws {
         let files = try ModelFolder(folder)
         let description = try ModelDescription(files)
         let configuration = description.configuration
-        var checkpoint = try Checkpoint(files, precision: precision)
+        let merged = try adapter.map { try AdapterFolder($0, for: configuration) }
+        var checkpoint = try Checkpoint(files, precision: precision, adapter: merged)
         try checkpoint.settleHead(isTied: configuration.tiesHead)
         try configuration.check(checkpoint.precision, path: folder.path)
         let partial = url.deletingLastPathComponent().appending(path: ".\(url.lastPathComponent).partial")
@@ -154,7 +178,8 @@ public final class PaliGemma: Sendable {
             }
             _ = try VisionTower(configuration, from: &writer)
             _ = try LanguageModel(configuration.text, from: &writer)
-            try writer.finish(fileDigest: files.digest(description))
+            let digest = try files.digest(description)
+            try writer.finish(fileDigest: merged?.digest(mergedInto: digest) ?? digest)
             guard rename(partial.path, url.path) == 0 else { throw InferenceError(errno: errno, at: url) }
         } catch {
             try? FileManager.default.removeItem(at: partial)
@@ -170,8 +195,18 @@ public final class PaliGemma: Sendable {
         PixelValues(rgb: rgb, width: width, height: height, size: configuration.vision.imageSize, by: resize)
     }
 
+    /// Reads an adapter of PEFT for this model, which stays as it is: its own matrices are added when rows that have the
+    /// adapter are computed, in f32 or, where the model is bf16 or int8, in bf16.
+    public func adapter(contentsOf folder: URL) throws(InferenceError) -> Adapter {
+        try Adapter(AdapterFolder(folder, for: configuration), for: configuration, precision)
+    }
+
     /// The vision tower and the projector, some images together.
-    public func embedImages(_ images: [PixelValues]) throws(InferenceError) -> [ImageTokens] {
+    public func embedImages(_ images: [PixelValues], adapter: Adapter? = nil) throws(InferenceError) -> [ImageTokens] {
+        try embedImages(images.map { ImageInput(pixels: $0, adapter: adapter) })
+    }
+
+    func embedImages(_ images: [ImageInput]) throws(InferenceError) -> [ImageTokens] {
         let count = configuration.imageTokenCount
         let atOnce = max(1, Scheduler.passRows / count)
         var embedded: [ImageTokens] = []
@@ -192,7 +227,9 @@ public final class PaliGemma: Sendable {
         for (id, request) in requests.enumerated() {
             let images = request.images.map { Scheduler.Image($0) }
             scheduler.submit(
-                Scheduler.Query(id: id, images: images, prompt: request.prompt, settings: request.settings))
+                Scheduler.Query(
+                    id: id, images: images, prompt: request.prompt, settings: request.settings,
+                    adapter: request.adapter))
         }
         var results: [Int: Result<[Generation], InferenceError>] = [:]
         while !scheduler.isIdle {
@@ -210,28 +247,32 @@ public final class PaliGemma: Sendable {
         try checkLength(count + ids.count + query.settings.maxTokens)
         let place = WaitingPrefix.Place(priority: query.priority)
         return WaitingPrefix(
-            key: WaitingPrefix.Key(images: query.images.map(\.key), ids: ids), count: count + ids.count,
+            key: WaitingPrefix.Key(images: query.images.map(\.key), ids: ids, adapter: query.adapter),
+            count: count + ids.count,
             query: WaitingPrefix.Query(id: query.id, settings: query.settings, place: place))
     }
 
     private func tokenCount(of image: Scheduler.Image) throws(InferenceError) -> Int {
         switch image.content {
         case .tokens(let tokens): return tokens.count
-        case .pixels(let pixels):
-            guard pixels.size == configuration.vision.imageSize else {
+        case .pixels(let input):
+            guard input.pixels.size == configuration.vision.imageSize else {
                 let size = configuration.vision.imageSize
-                throw InferenceError(.invalidRequest, "an image has a side of \(pixels.size) pixels, expected \(size)")
+                throw InferenceError(
+                    .invalidRequest, "an image has a side of \(input.pixels.size) pixels, expected \(size)")
             }
             return configuration.imageTokenCount
         }
     }
 
     /// Log-probabilities of `suffix` and `<eos>` after the prompt, in one pass.
-    public func score(images: [ImageTokens], prompt: String, suffix: String) throws(InferenceError) -> Generation {
-        let prefix = try prefix(images, prompt)
+    public func score(
+        images: [ImageTokens], prompt: String, suffix: String, adapter: Adapter? = nil
+    ) throws(InferenceError) -> Generation {
+        let prefix = try prefix(images, prompt, adapter)
         let suffix = try tokenizer.encode(suffix) + [configuration.endTokens[0]]
         try checkLength(prefix.count + suffix.count)
-        let whole = Prefix(images: images, ids: prefix.ids + suffix)
+        let whole = Prefix(images: images, ids: prefix.ids + suffix, adapter: adapter)
         let hidden = try language.forward(whole, bidirectional: prefix.count, compute)
         let logits = try language.logits(hidden, rows: suffix.indices.map { prefix.count - 1 + $0 }, compute)
         let scores = suffix.enumerated().map { compute.logProbability(of: $1, logits, row: $0) }
@@ -240,8 +281,9 @@ public final class PaliGemma: Sendable {
     }
 
     /// The ids and images that stand before a response, checked to fit.
-    func prefixOf(_ images: [ImageTokens], _ prompt: String) throws(InferenceError) -> Prefix {
-        let prefix = try prefix(images, prompt)
+    func prefixOf(_ images: [ImageTokens], _ prompt: String, _ adapter: Adapter? = nil) throws(InferenceError) -> Prefix
+    {
+        let prefix = try prefix(images, prompt, adapter)
         try checkLength(prefix.count)
         return prefix
     }
@@ -259,13 +301,13 @@ public final class PaliGemma: Sendable {
 
     /// The slow twin of `generate`: no cache, the whole sequence again for each token, one response at a time.
     func generateUncached(_ request: GenerationRequest) throws(InferenceError) -> [Generation] {
-        let prefix = try prefix(request.images, request.prompt)
+        let prefix = try prefix(request.images, request.prompt, request.adapter)
         let sampler = Sampler(settings: request.settings)
         var responses: [Generation] = []
         for sample in 0..<request.settings.samples {
             var (tokens, scores): ([Int], [Double]) = ([], [])
             while !ends(tokens), tokens.count < request.settings.maxTokens {
-                let whole = Prefix(images: prefix.images, ids: prefix.ids + tokens)
+                let whole = Prefix(images: prefix.images, ids: prefix.ids + tokens, adapter: prefix.adapter)
                 let hidden = try language.forward(whole, bidirectional: prefix.count, compute)
                 let logits = try language.logits(hidden, rows: [whole.count - 1], compute)
                 tokens.append(sampler.token(logits, row: 0, sample: sample, step: tokens.count, compute))
@@ -278,8 +320,10 @@ public final class PaliGemma: Sendable {
         return responses
     }
 
-    private func prefix(_ images: [ImageTokens], _ prompt: String) throws(InferenceError) -> Prefix {
-        Prefix(images: images, ids: try prefixIDs(prompt))
+    private func prefix(
+        _ images: [ImageTokens], _ prompt: String, _ adapter: Adapter?
+    ) throws(InferenceError) -> Prefix {
+        Prefix(images: images, ids: try prefixIDs(prompt), adapter: adapter)
     }
 
     private func prefixIDs(_ prompt: String) throws(InferenceError) -> [Int] {

@@ -6,9 +6,9 @@ extension PaliGemma {
 
     /// Writes the stages of one prefill as a safetensors file: `pixel_values` [images, 3, S, S], `image_features`
     /// [images, tokens, width] and `logits` [positions, vocabulary], which is as large as it is: 4 GB at 896 px.
-    public func writeStages(images: [PixelValues], prompt: String, to url: URL) throws {
-        let features = try embedImages(images)
-        let prefix = try prefixOf(features, prompt)
+    public func writeStages(images: [PixelValues], prompt: String, adapter: Adapter? = nil, to url: URL) throws {
+        let features = try embedImages(images, adapter: adapter)
+        let prefix = try prefixOf(features, prompt, adapter)
         let count = prefix.count
         let hidden = try language.forward(prefix, bidirectional: count, compute)
         let (side, width) = (configuration.vision.imageSize, configuration.text.width)

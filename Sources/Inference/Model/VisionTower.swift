@@ -47,33 +47,57 @@ struct VisionTower: Sendable {
     }
 
     /// Image tokens [B·N, text width], N = grid², row-major patches; unscaled.
-    func embed(_ images: [PixelValues], _ compute: Compute) throws(InferenceError) -> Matrix {
+    func embed(_ images: [ImageInput], _ compute: Compute) throws(InferenceError) -> Matrix {
         let (count, width) = (configuration.grid * configuration.grid, configuration.width)
-        var x = try embedPatches(images, compute)
+        let adapted = AdaptedRows.runs(
+            images.indices.lazy.map { ($0 * count..<($0 + 1) * count, images[$0].adapter) })
+        var x = try embedPatches(images.map(\.pixels), compute)
         var normed = try Operand(rows: x.rows, columns: width, type: precision.operandType)
         var projections = try Matrix(rows: x.rows, columns: 3 * width)
         var attended = try Operand(rows: x.rows, columns: width, type: precision.attentionType)
-        var inner = try Operand(rows: x.rows, columns: configuration.mlp, type: precision.operandType)
+        var inner = try Operand(rows: x.rows, columns: configuration.mlp, type: precision.attentionType)
         let scale = 1 / Float(width / configuration.heads).squareRoot()
-        for layer in layers {
-            compute.layerNorm(x, layer.firstNorm, into: &normed)
-            compute.linear(normed, layer.projections, into: &projections)
+        for (index, layer) in layers.enumerated() {
+            var addends = try norm(
+                x, layer.firstNorm, adapted.parts { $0.vision[index].projections }, into: &normed, compute)
+            compute.linear(normed, layer.projections, into: &projections, addends: addends)
             compute.fullAttention(
                 projections, images: images.count, heads: configuration.heads, scale: scale, into: &attended)
-            if precision == .int8 {
-                compute.convert(attended, into: &normed)
-                compute.linear(normed, layer.output, into: &x, GLOSS_ADD)
-            } else {
-                compute.linear(attended, layer.output, into: &x, GLOSS_ADD)
-            }
-            compute.layerNorm(x, layer.secondNorm, into: &normed)
-            try compute.linear(normed, layer.fc1, into: &inner, GLOSS_GELU)
-            compute.linear(inner, layer.fc2, into: &x, GLOSS_ADD)
+            try add(attended, layer.output, adapted.parts { $0.vision[index].output }, to: &x, compute)
+            addends = try norm(x, layer.secondNorm, adapted.parts { $0.vision[index].fc1 }, into: &normed, compute)
+            compute.linear(normed, layer.fc1, into: &inner, GLOSS_GELU, addends: addends)
+            try add(inner, layer.fc2, adapted.parts { $0.vision[index].fc2 }, to: &x, compute)
         }
-        compute.layerNorm(x, finalNorm, into: &normed)
+        let addends = try norm(x, finalNorm, adapted.parts(\.projector), into: &normed, compute)
         var tokens = try Matrix(rows: images.count * count, columns: projector.weights.outputs)
-        compute.linear(normed, projector, into: &tokens)
+        compute.linear(normed, projector, into: &tokens, addends: addends)
+        for run in adapted {
+            if let saved = run.adapter.savedProjector { compute.linear(normed, saved, into: &tokens, rows: run.rows) }
+        }
         return tokens
+    }
+
+    /// The norm before a product, and what rows add to it.
+    private func norm(
+        _ x: borrowing Matrix, _ norm: LayerNorm, _ parts: [LowRankRows], into normed: inout Operand,
+        _ compute: Compute
+    ) throws(InferenceError) -> Addends? {
+        compute.layerNorm(x, norm, into: &normed)
+        if parts.isEmpty || normed.type != GLOSS_INT8 { return try compute.addends(normed, parts) }
+        var exact = try Operand(rows: x.rows, columns: x.columns, type: precision.attentionType)
+        compute.layerNorm(x, norm, into: &exact)
+        return try compute.addends(exact, parts)
+    }
+
+    /// x += y · Wᵀ + b. y becomes int8 for it in int8.
+    private func add(
+        _ y: borrowing Operand, _ linear: Linear, _ parts: [LowRankRows], to x: inout Matrix, _ compute: Compute
+    ) throws(InferenceError) {
+        let addends = try compute.addends(y, parts)
+        guard precision == .int8 else { return compute.linear(y, linear, into: &x, GLOSS_ADD, addends: addends) }
+        var rotated = try Operand(rows: y.rows, columns: y.columns, type: GLOSS_INT8)
+        compute.convert(y, into: &rotated)
+        compute.linear(rotated, linear, into: &x, GLOSS_ADD, addends: addends)
     }
 
     private var matrices: [PackedWeights] {

@@ -127,7 +127,16 @@ struct JSONReader {
         return Data(bytes[start..<at])
     }
 
-    private static func endsWord(_ byte: UInt8) -> Bool { byte <= 0x20 || Array(",:]}\"[{".utf8).contains(byte) }
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 }
+
+    private static func endsWord(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0...0x20, UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "\""), UInt8(ascii: "["), UInt8(ascii: "]"),
+            UInt8(ascii: "{"), UInt8(ascii: "}"):
+            true
+        default: false
+        }
+    }
 
     /// Whether a string comes next.
     mutating func isString() -> Bool {
@@ -153,7 +162,7 @@ struct JSONReader {
     }
 
     private mutating func skipBlanks() {
-        while at < bytes.count, [0x20, 0x0A, 0x0D, 0x09].contains(bytes[at]) { at += 1 }
+        while at < bytes.count, Self.isBlank(bytes[at]) { at += 1 }
     }
 
     private func failure(_ what: String) -> InferenceError {

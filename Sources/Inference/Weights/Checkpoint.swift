@@ -9,9 +9,14 @@ struct Checkpoint: WeightSource {
     private let files: [SafeTensorsFile]
     private var places: [String: (file: Int, name: String)]
     private var taken: Set<String> = []
+    /// What is merged into the matrices.
+    private let adapter: AdapterFolder?
 
-    /// - Parameter precision: nil: bf16 where all tensors are stored so, else f32.
-    init(_ folder: ModelFolder, precision: Precision?) throws(InferenceError) {
+    /// - Parameters:
+    ///   - precision: nil: bf16 where all tensors are stored so, else f32.
+    ///   - adapter: merged into the matrices in f32, before they are rounded.
+    init(_ folder: ModelFolder, precision: Precision?, adapter: AdapterFolder? = nil) throws(InferenceError) {
+        self.adapter = adapter
         let names = folder.weightFiles
         var files: [SafeTensorsFile] = []
         var places: [String: (file: Int, name: String)] = [:]
@@ -138,7 +143,8 @@ struct Checkpoint: WeightSource {
     ) throws(InferenceError) -> (PackedWeights, [Tensor]) {
         var found: [Tensor] = []
         for part in parts { found.append(try take(part.name, shape: shape ?? [part.rows, inputs])) }
-        let stored: StoredType = found.allSatisfy { $0.entry.type == .bf16 } ? .bf16 : .f32
+        // What is merged has more digits than the base.
+        let stored: StoredType = found.allSatisfy { $0.entry.type == .bf16 && $0.added == nil } ? .bf16 : .f32
         let shape = WeightShape(
             outputs: parts.reduce(0) { $0 + $1.rows }, inputs: inputs, type: precision.weightType(stored),
             isGated: isGated)
@@ -150,10 +156,16 @@ struct Checkpoint: WeightSource {
         let file: SafeTensorsFile
         let entry: SafeTensorsFile.Entry
         let name: String
+        /// What an adapter adds.
+        var added: AdapterFolder.Factors?
 
         func fill(_ packed: PackedWeights, at row: Int, rows: Int, gate: Int? = nil) throws(InferenceError) {
-            let count = file.withBytes(of: entry) {
-                packed.fill(at: row, rows: rows, gate: gate, from: $0, type: entry.type)
+            let count = file.withBytes(of: entry) { bytes in
+                guard let added else {
+                    return packed.fill(at: row, rows: rows, gate: gate, from: bytes, type: entry.type)
+                }
+                let sums = added.added(to: floats(from: bytes, type: entry.type))
+                return sums.withUnsafeBytes { packed.fill(at: row, rows: rows, gate: gate, from: $0.bytes, type: .f32) }
             }
             try refuse(count)
         }
@@ -190,6 +202,8 @@ struct Checkpoint: WeightSource {
                 .invalidModel, "\(file): tensor \(place.name): expected shape \(shape), found \(found)")
         }
         taken.insert(name)
-        return Tensor(file: files[place.file], entry: entry, name: place.name)
+        if let saved = adapter?.savedTensor(name) { return Tensor(file: saved.file, entry: saved.entry, name: name) }
+        return Tensor(
+            file: files[place.file], entry: entry, name: place.name, added: adapter?.factors(of: name))
     }
 }

@@ -68,8 +68,8 @@ enum ForeignFormat {
         let file = url.appending(path: "adapter_config.json")
         let base = (try? JSONDecoder().decode(Adapter.self, from: Data(contentsOf: file)))?.base_model_name_or_path
         return
-            "\(url.path) is an adapter of PEFT\(base.map { " for \($0)" } ?? ""), not a model: give its base model, or"
-            + " merge the two with peft (merge_and_unload, then save_pretrained)"
+            "\(url.path) is an adapter of PEFT\(base.map { " for \($0)" } ?? ""), not a model: give its base model, and this"
+            + " folder as its adapter (--adapter, or adapters in glossd.yaml)"
     }
 
     private static let anew =

@@ -5,6 +5,8 @@ enum TensorName {
     static let head = "lm_head.weight"
     static let finalNorm = "language_model.norm.weight"
     static let projector = "multi_modal_projector.linear"
+    /// What an adapter may replace.
+    static let savedProjector = [".weight", ".bias"].map { projector + $0 }
     static let patchEmbedding = "vision_tower.embeddings.patch_embedding"
     static let positionEmbedding = "vision_tower.embeddings.position_embedding.weight"
     static let visionNorm = "vision_tower.post_layernorm"

@@ -20,13 +20,13 @@ set_limit() {
     fi
 }
 if grep -qw memory /sys/fs/cgroup/cgroup.controllers 2>/dev/null; then
-    edit glossd "MemoryMax=400M"
+    edit glossd "MemoryMax=200M"
 else
     groups=/run/groups
     mkdir -p $groups/system.slice/glossd.service
     echo 0 >$groups/system.slice/glossd.service/memory.current
     echo inactive_file 0 >$groups/system.slice/glossd.service/memory.stat
-    set_limit 400
+    set_limit 200
     edit glossd "BindReadOnlyPaths=$groups:/sys/fs/cgroup"
     ok "no control groups for memory here" "files stand in for them; nothing is killed"
 fi
@@ -34,9 +34,9 @@ systemctl start glossd
 grep -q MemAvailable "/proc/$(pid)/root/proc/meminfo" || fail "it can't see how much memory is free"
 enqueue scene-00.jpg 50 small
 enqueue huge.png 1 huge
-says_so() { says "claiming nothing: decoding takes up to 695 MB of memory*"; }
+says_so() { says "claiming nothing: decoding takes up to 231 MB of memory, and *"; }
 await 20 "it does not say that memory is short" says_so
-ok "a limit of 400 MB" "$(show StatusText)"
+ok "a limit of 200 MB" "$(show StatusText)"
 curl -s http://127.0.0.1:9471/metrics | grep >/dev/null '^gloss_held_up 1.0$' || fail "/metrics does not say so"
 [ "$(curl -s -o /run/health -w '%{http_code}' http://127.0.0.1:9471/healthz)" = 503 ] || fail "/healthz: $(cat /run/health)"
 told() { as_postgres glossctl status --database dbname=gloss | grep >/dev/null 'takes no jobs: decoding'; }
