@@ -44,7 +44,8 @@ struct DaemonConfiguration: Sendable {
 
     /// The keys of the file, dotted.
     static let keys: Set<String> = [
-        "database", "model", "model_name", "adapters", "mask_decoder", "precision", "window", "resize", "threads", "cpus",
+        "database", "model", "model_name", "adapters", "mask_decoder", "precision", "window", "resize", "threads",
+        "cpus",
         "max_jobs", "claim_ahead_seconds", "kv_cache_mb",
         "image_cache_mb",
         "poll_seconds", "heartbeat_seconds", "rescue_seconds", "drain_seconds", "log_level", "health.address",
