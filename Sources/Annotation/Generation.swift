@@ -6,6 +6,8 @@ public enum FinishReason: String, Hashable, Sendable, Codable {
     case eos
     /// It reached `maxTokens` and may be incomplete.
     case length
+    /// The same run of tokens stood `maxRepeats` times in a row.
+    case repetition
 }
 
 /// One response of the model, token by token.
@@ -54,20 +56,27 @@ public struct ScoredText: Hashable, Sendable, Codable {
     public var tokenCount: Int
     /// Why it ended.
     public var finishReason: FinishReason
+    /// The log-probability of each token; nil: not asked for.
+    public var tokenScores: [Float]?
 
-    public init(text: String, sumLogprob: Float, normLogprob: Float, tokenCount: Int, finishReason: FinishReason) {
+    public init(
+        text: String, sumLogprob: Float, normLogprob: Float, tokenCount: Int, finishReason: FinishReason,
+        tokenScores: [Float]? = nil
+    ) {
         self.text = text
         self.sumLogprob = sumLogprob
         self.normLogprob = normLogprob
         self.tokenCount = tokenCount
         self.finishReason = finishReason
+        self.tokenScores = tokenScores
     }
 
-    /// A response of the model, without its tokens.
-    public init(_ generation: Generation) {
+    /// A response of the model, without its tokens; with their scores if `settings` ask for them.
+    public init(_ generation: Generation, _ settings: DecodeSettings = DecodeSettings()) {
         self.init(
             text: generation.text, sumLogprob: Float(generation.sumLogprob), normLogprob: Float(generation.normLogprob),
-            tokenCount: generation.tokens.count, finishReason: generation.finishReason)
+            tokenCount: generation.tokens.count, finishReason: generation.finishReason,
+            tokenScores: settings.tokenScores ? generation.logProbabilities.map { Float($0) } : nil)
     }
 
     enum CodingKeys: String, CodingKey {
@@ -76,5 +85,6 @@ public struct ScoredText: Hashable, Sendable, Codable {
         case normLogprob = "norm_logprob"
         case tokenCount = "tokens"
         case finishReason = "finish"
+        case tokenScores = "token_scores"
     }
 }

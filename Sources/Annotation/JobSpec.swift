@@ -18,6 +18,12 @@ public struct JobSpec: Hashable, Sendable {
     public var language: String
     /// The user's texts: a question, questions, names of things.
     public var texts: [String]
+    /// The answers to choose from, of a task that chooses; else empty.
+    public var options: [String]
+    /// Questions of further stages, in order: `{answer}` stands for the best answer of the stage before.
+    public var followUps: [String]
+    /// Answers that count for nothing when answers are aggregated, compared in their canonical form.
+    public var ignored: [String]
     /// How tokens are chosen.
     public var settings: DecodeSettings
     /// Which score is aggregated.
@@ -30,7 +36,8 @@ public struct JobSpec: Hashable, Sendable {
     /// A spec; `style`, `settings` and `texts` default to the task's own.
     public init(
         task: TaskName, imageURLs: [String], style: String? = nil, language: String = "en", texts: [String]? = nil,
-        settings: DecodeSettings? = nil, score: ResponseScore = .sum, model: String? = nil, background: UInt32? = nil
+        options: [String] = [], followUps: [String] = [], ignored: [String] = [], settings: DecodeSettings? = nil,
+        score: ResponseScore = .sum, model: String? = nil, background: UInt32? = nil
     ) {
         let definition = task.definition
         self.task = task
@@ -38,6 +45,9 @@ public struct JobSpec: Hashable, Sendable {
         self.style = style ?? definition.styles[0].name
         self.language = language
         self.texts = texts ?? definition.defaultTexts
+        self.options = options
+        self.followUps = followUps
+        self.ignored = ignored
         self.settings = settings ?? definition.defaults
         self.score = score
         self.model = model

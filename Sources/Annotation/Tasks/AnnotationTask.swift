@@ -72,13 +72,19 @@ public struct TaskQuery: Hashable, Sendable {
     public var prompt: String
     /// How tokens are chosen.
     public var settings: DecodeSettings
+    /// Responses to score instead of drawing any, each with its end token; empty: responses are drawn. One generation
+    /// each, in order.
+    public var options: [String]
 
-    public init(view: Int, question: Int, images: [Int], prompt: String, settings: DecodeSettings) {
+    public init(
+        view: Int, question: Int, images: [Int], prompt: String, settings: DecodeSettings, options: [String] = []
+    ) {
         self.view = view
         self.question = question
         self.images = images
         self.prompt = prompt
         self.settings = settings
+        self.options = options
     }
 }
 
@@ -166,7 +172,7 @@ public struct TaskContext: Sendable {
     public func responses(of view: Int, _ generations: ViewGenerations) -> ViewResponses {
         let indices = spec.task.definition.limits.imagesAreViews ? [view] : Array(spec.imageURLs.indices)
         return ViewResponses(
-            view: view, responses: generations.map { $0.map { ScoredText($0) } },
+            view: view, responses: generations.map { $0.map { ScoredText($0, spec.settings) } },
             images: indices.compactMap { images[$0] },
             modelDigest: modelDigest)
     }
@@ -192,7 +198,7 @@ extension AnnotationTask {
                 return TaskQuery(
                     view: view, question: question,
                     images: limits.imagesAreViews ? [view] : Array(spec.imageURLs.indices), prompt: prompt,
-                    settings: settings)
+                    settings: settings, options: spec.options)
             }
         }
     }
