@@ -4,7 +4,7 @@
 
 Each folder has a tiny random PaliGemma 1 or 2, written in one of the ways that writers have: fields of config.json
 present, absent or odd, names and types of tensors, shards, heads tied or not, forms of the tokenizer, image processor
-and generation settings. For each, one of these must hold:
+and generation settings; one in four has a LoRA adapter of PEFT beside it. For each, one of these must hold:
 
   same      both answer with the same tokens, and log-probabilities within 1e-4, or no further from transformers in f64
             than transformers in f32 is
@@ -32,6 +32,7 @@ from PIL import Image
 from transformers import PaliGemmaForConditionalGeneration, PaliGemmaProcessor
 from transformers.utils.logging import disable_progress_bar
 
+import adapter_draws
 import folder_draws
 
 NEW_TOKENS = 6
@@ -42,15 +43,23 @@ class Drawn(Exception):
     """transformers gave no answer to compare with: why."""
 
 
-def hugging_face(folder, image, prompt, dtype=torch.float32):
+def load(folder, dtype=torch.float32):
+    """transformers' model; Drawn where it would have weights that are in no file."""
+    model, info = PaliGemmaForConditionalGeneration.from_pretrained(
+        folder, dtype=dtype, attn_implementation="eager", output_loading_info=True)
+    missing = [key for key in info["missing_keys"] if ".head." not in key]  # the pooling head is not computed
+    if missing or info["mismatched_keys"]:
+        raise Drawn(f"weights drawn by chance: {sorted(missing)[:2]}")
+    return model
+
+
+def hugging_face(folder, adapter, image, prompt, dtype=torch.float32):
     """Tokens, log-probabilities and margins of greedy decoding; Drawn where there is nothing to compare with."""
     try:
-        model, info = PaliGemmaForConditionalGeneration.from_pretrained(
-            folder, dtype=dtype, attn_implementation="eager", output_loading_info=True)
+        model = load(folder, dtype)
+        if adapter:
+            model = adapter_draws.load(model, adapter).to(dtype)
         processor = PaliGemmaProcessor.from_pretrained(folder)
-        missing = [key for key in info["missing_keys"] if ".head." not in key]  # the pooling head is not computed
-        if missing or info["mismatched_keys"]:
-            raise Drawn(f"weights drawn by chance: {sorted(missing)[:2]}")
         x = processor(images=[image], text=["<image>" + prompt], return_tensors="pt")
         x.pop("labels", None)
         x["pixel_values"] = x["pixel_values"].to(dtype)
@@ -59,6 +68,8 @@ def hugging_face(folder, image, prompt, dtype=torch.float32):
                                          return_dict_in_generate=True, output_logits=True, output_scores=True)
     except Drawn:
         raise
+    except adapter_draws.NotRead as error:
+        raise Drawn(str(error)) from None
     except Exception as error:  # whatever a loader throws, it did not load
         raise Drawn(f"{type(error).__name__}: {str(error)[:120]}") from None
     ids = made.sequences[0, x["input_ids"].shape[1]:].tolist()
@@ -69,9 +80,21 @@ def hugging_face(folder, image, prompt, dtype=torch.float32):
                 margins=(best[:, 0] - best[:, 1]).tolist(), prefix=x["input_ids"].shape[1])
 
 
-def gloss(binary, folder, image, prompt):
-    done = subprocess.run([binary, "infer", "--model", folder, "--json", "--precision", "f32", "--prompt", prompt,
-                           "--max-tokens", str(NEW_TOKENS), image], capture_output=True, text=True)
+def draw_adapter(draw, folder, out):
+    """The folder of an adapter of the model in `folder`, now and then; else None."""
+    if not draw.chance(0.25):
+        return None
+    try:
+        adapter_draws.draw(draw, load(folder), out)
+        return out
+    except Exception:  # a model that transformers does not read, or an adapter that PEFT does not make, has none
+        return None
+
+
+def gloss(binary, folder, adapter, image, prompt):
+    command = [binary, "infer", "--model", folder, "--json", "--precision", "f32", "--prompt", prompt]
+    command += ["--adapter", adapter] if adapter else []
+    done = subprocess.run([*command, "--max-tokens", str(NEW_TOKENS), image], capture_output=True, text=True)
     if done.returncode not in (0, 1):
         return None, f"exit status {done.returncode}: {done.stderr}"
     return (json.loads(done.stdout) if done.returncode == 0 else None), done.stderr
@@ -110,7 +133,7 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     disable_progress_bar()
-    counts, reasons, bad = collections.Counter(), collections.Counter(), 0
+    counts, reasons, bad, adapters = collections.Counter(), collections.Counter(), 0, 0
     with tempfile.TemporaryDirectory() as work:
         maker = folder_draws.Maker(f"{work}/tokenizers", options.families.split(","))
         picture = f"{work}/image.png"
@@ -124,12 +147,14 @@ def main():
             shutil.rmtree(folder, ignore_errors=True)
             draw = maker.draw(rng, folder)
             prompt = rng.choice(PROMPTS)
-            found, words = gloss(options.glossctl, folder, picture, prompt)
+            adapter = draw_adapter(draw, folder, f"{work}/adapter")
+            adapters += adapter is not None
+            found, words = gloss(options.glossctl, folder, adapter, picture, prompt)
             problem = None
             try:
-                expected = hugging_face(folder, image, prompt)
+                expected = hugging_face(folder, adapter, image, prompt)
                 if found is not None:
-                    problem = compare(found, expected, lambda: hugging_face(folder, image, prompt, torch.float64))
+                    problem = compare(found, expected, lambda: hugging_face(folder, adapter, image, prompt, torch.float64))
                     kind = "same"
             except Drawn as why:
                 expected = None
@@ -147,6 +172,8 @@ def main():
                 print(f"{number}: {problem}\n    prompt {prompt!r}, drawn: {'; '.join(draw.notes)}", flush=True)
                 if options.keep:
                     shutil.copytree(folder, f"{options.keep}/{number}", dirs_exist_ok=True)
+                    if adapter:
+                        shutil.copytree(adapter, f"{options.keep}/{number}/adapter", dirs_exist_ok=True)
                 continue
             counts[kind] += 1
             if options.show:
@@ -155,7 +182,7 @@ def main():
                 reasons[kind, reason] += 1
     for (kind, reason), count in sorted(reasons.items(), key=lambda item: -item[1]):
         print(f"  {kind:8} {count:5}  {reason}")
-    print(f"check-folders: {sum(counts.values()) + bad} folders, {counts['same']} the same, {counts['refused']} refused by name,"
+    print(f"check-folders: {sum(counts.values()) + bad} folders, {adapters} with adapters, {counts['same']} the same, {counts['refused']} refused by name,"
           f" {counts['unread']} that transformers does not read, {bad} different")
     sys.exit(1 if bad else 0)
 

@@ -21,6 +21,23 @@ enum Models {
         }
     }
 
+    /// The first byte even: a zip file of arrays. Odd: one array.
+    @Sendable static func npz(_ bytes: [UInt8]) {
+        guard let first = bytes.first else { return }
+        let rest = Array(bytes.dropFirst())
+        guard first % 2 == 0 else { return array(rest) }
+        guard let archive = try? ZipArchive(Data(rest), path: "decoder.npz") else { return }
+        for name in archive.names {
+            guard let contents = try? archive.contents(name) else { continue }
+            array(contents)
+        }
+    }
+
+    private static func array(_ bytes: [UInt8]) {
+        guard let array = try? NumpyArray(bytes, name: "array") else { return }
+        precondition(array.values.count == array.shape.reduce(1, *))
+    }
+
     private static let url = URL(filePath: "/dev/shm/gloss-fuzz-\(getpid())")
 
     /// The first byte even: the bytes are a packed file. Odd: two bytes state the length of a header, which follows, and what

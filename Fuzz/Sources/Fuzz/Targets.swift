@@ -7,6 +7,7 @@ let targets: [String: @Sendable ([UInt8]) -> Void] = [
     "exif": Pictures.exif,
     "http": Network.answer,
     "jpeg": Pictures.jpeg,
+    "npz": Models.npz,
     "packed": Models.packed,
     "png": Pictures.png,
     "prompt": Texts.prompt,

@@ -15,6 +15,9 @@ struct ZipArchive {
     /// The most bytes of one file: a decoder's largest tensor has some hundred thousand.
     private static let most = 1 << 28
 
+    /// Deflate makes no more than so many bytes of one.
+    private static let mostPerByte = 1032
+
     private let data: Data
     private let path: String
     private var entries: [String: Entry] = [:]
@@ -62,6 +65,9 @@ struct ZipArchive {
         switch entry.method {
         case 0 where entry.stored == entry.size: break
         case 8:
+            guard entry.size <= (entry.stored + 1) * Self.mostPerByte else {
+                throw error("\(name) is damaged: \(entry.stored) bytes do not become \(entry.size)")
+            }
             contents = [UInt8](repeating: 0, count: entry.size)
             guard gloss_inflate(stored, UInt32(entry.stored), &contents, UInt32(entry.size)) == 1 else {
                 throw error("\(name) is damaged: it cannot be inflated")
