@@ -63,8 +63,7 @@ end $$;
 create trigger take_submission instead of insert on gloss.submission
 for each row execute function gloss.take_submission();
 
--- Submissions as JSON: an array of objects with the columns of gloss.inbox, and run_in, seconds from now, instead of
--- A submission as JSON, with its defaults, as a row. run_in is seconds from now.
+-- A submission as JSON, with its defaults, as a row. run_in is seconds from now, instead of run_at.
 create function gloss.json_row(whole jsonb) returns gloss.inbox
 language sql stable
 as $$
@@ -74,7 +73,8 @@ as $$
            else '{}' end)
 $$;
 
--- run_at. What one leaves out it has from `defaults`. One answer each, in the same order; all or none.
+-- Submissions as JSON: an array of objects with the columns of gloss.inbox, and run_in. What one leaves out it has from
+-- `defaults`. One answer each, in the same order; all or none.
 create function gloss.enqueue_json_rows(
     submissions jsonb, defaults jsonb default '{}', out job_id bigint, out outcome text)
 returns setof record
@@ -102,14 +102,22 @@ declare
     one jsonb;
     i inbox;
     t task;
+    f form;
+    last form;
+    problem_of_form text;
 begin
     n := 0;
     for one in select e.value from jsonb_array_elements(submissions) with ordinality e (value, k) order by e.k loop
         n := n + 1;
         begin
             i := json_row(defaults || one);
-            if t.name is distinct from i.task or n = 1 then select * into t from task x where x.name = i.task; end if;
-            problem := coalesce(form_problem(form_of(i), t), gloss.problem(i, t));
+            f := form_of(i);
+            if n = 1 or f is distinct from last then
+                select * into t from task x where x.name = i.task;
+                problem_of_form := form_problem(f, t);
+                last := f;
+            end if;
+            problem := coalesce(problem_of_form, gloss.problem(i, t));
         exception when data_exception then
             problem := sqlerrm;
         end;

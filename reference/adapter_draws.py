@@ -43,7 +43,7 @@ def draw(draw, model, folder):
         field, value = rng.choice(odd)
         fields[field] = value
     for field, value in sorted(fields.items()):
-        draw.note(f"adapter: {field} = {value}", field)
+        draw.note(f"adapter: {field} = {value}", "rank" if field == "r" else field)
     if isinstance(fields.get("init_lora_weights"), str):
         draw.names.append("init_lora_weights")
     seed = rng.getrandbits(32)
@@ -93,7 +93,7 @@ def rewrite(draw, folder):
                                    ("use_rslora", True), ("base_model_name_or_path", None), ("unknown_field", 1),
                                    ("target_modules", ["q_proj"]), ("inference_mode", False), ("megatron_config", {"a": 1})])
         config[field] = value
-        draw.note(f"adapter_config: {field} = {value}", field)
+        draw.note(f"adapter_config: {field} = {value}", "rank" if field == "r" else field)
     with open(path, "w") as f:
         json.dump(config, f)
     if os.path.exists(f"{folder}/README.md"):

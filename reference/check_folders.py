@@ -11,6 +11,9 @@ and generation settings; one in four has a LoRA adapter of PEFT beside it. For e
   refused   Gloss refuses, and names something that was drawn
   unread    transformers does not read it, or would draw missing weights by chance; Gloss does whatever it does
 
+With --record DIR each folder that is the same or refused is kept with what is expected of it: Tests/Fixtures/folders is
+such a sample (`--only 7 --record Tests/Fixtures/folders`), and FolderSampleTests holds Gloss to it without Python.
+
 Anything else is a different answer: it is printed with its draw, kept under --keep, and the exit status is 1.
 """
 import argparse
@@ -121,6 +124,20 @@ def compare(found, expected, exact):
     return f"log-probabilities differ by {worst:.2g}"
 
 
+def record(directory, number, folder, adapter, image, prompt, expected, names, draw):
+    """Keeps a folder with what is expected: transformers' response, or names of which a refusal has one."""
+    place = f"{directory}/{number}"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(folder, f"{place}/model")
+    if adapter:
+        shutil.copytree(adapter, f"{place}/adapter")
+    with open(f"{place}/image.rgb", "wb") as f:
+        f.write(image.convert("RGB").tobytes())
+    with open(f"{place}/expected.json", "w") as f:
+        json.dump(dict(prompt=prompt, width=image.width, height=image.height, drawn=draw.notes, response=expected, refusals=names), f, indent=1)
+        f.write("\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--glossctl", default=".build/release/glossctl")
@@ -129,6 +146,7 @@ def main():
     parser.add_argument("--only", type=int, help="the number of one draw")
     parser.add_argument("--show", action="store_true", help="print every draw")
     parser.add_argument("--families", default="gemma,gemma2")
+    parser.add_argument("--record", help="where folders are kept with what is expected of them")
     parser.add_argument("--keep", help="where folders with a different answer are kept")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -176,6 +194,9 @@ def main():
                         shutil.copytree(adapter, f"{options.keep}/{number}/adapter", dirs_exist_ok=True)
                 continue
             counts[kind] += 1
+            if options.record and kind != "unread":
+                record(options.record, number, folder, adapter, image, prompt, expected if kind == "same" else None,
+                       draw.names if kind == "refused" else [], draw)
             if options.show:
                 print(f"{number}: {kind} {'' if kind == 'same' else reason}\n    {'; '.join(draw.notes)}\n    {words.strip()}")
             if kind != "same":

@@ -62,6 +62,19 @@ import Testing
         #expect(queue.statements.withLock { $0 } == 3)
     }
 
+    /// Where there were bad lines there will be more: the next ones are asked about first. Where there were none, not.
+    @Test func moreBadLinesAreExpected() async throws {
+        let size = BulkEnqueue.batchSize
+        let queue = Queue(bad: [7, size + 7, size + 9])
+        var bulk = BulkEnqueue(enqueue: queue.enqueue, findProblems: queue.problems) { _ in }
+        try await fill(&bulk, 4 * size)
+        #expect(queue.enqueued.withLock { $0 } == (1...4 * size).filter { !queue.bad.contains($0) })
+        #expect(bulk.report.problems.map(\.line) == [7, size + 7, size + 9])
+        #expect(bulk.report.inserted == 4 * size - 3)
+        // Refused, asked, enqueued; asked, enqueued; asked, enqueued; enqueued.
+        #expect(queue.statements.withLock { $0 } == 8)
+    }
+
     @Test func longLinesMakeSmallStatements() async throws {
         let queue = Queue()
         var bulk = BulkEnqueue(enqueue: queue.enqueue, findProblems: queue.problems) { _ in }

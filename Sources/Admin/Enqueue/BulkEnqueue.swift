@@ -25,13 +25,22 @@ struct BulkEnqueue {
     static let batchBytes = 4 << 20
     private static let mostProblems = 1000
 
+    /// What the database says of a statement's submissions: which were no good, and what became of the others.
+    private struct Answer {
+        var problems: [Int: String] = [:]
+        var enqueued: [Enqueued] = []
+    }
+
     private let enqueue: @Sendable ([Submission]) async throws -> [Enqueued]
     private let findProblems: @Sendable ([Submission]) async throws -> [Int: String]
     private let onProblem: (BadLine) -> Void
     private var waiting: [Submission] = []
     private var waitingBytes = 0
     /// What the database has.
-    private var pending: (submissions: [Submission], task: Task<[Enqueued], any Error>)?
+    private var pending: (submissions: [Submission], task: Task<Answer, any Error>)?
+    /// Whether the last submissions had bad ones among them. Then the next ones are asked about before they are tried: files
+    /// with bad lines have them everywhere.
+    private var expectsBad = false
     private(set) var report = Report()
 
     /// - Parameters:
@@ -74,7 +83,7 @@ struct BulkEnqueue {
         guard let (submissions, task) = pending else { return }
         pending = nil
         do {
-            count(try await task.value, submissions[...])
+            take(try await task.value, submissions)
         } catch let error as StorageError where error.disposition == .permanent {
             try await sift(submissions, error)
         }
@@ -86,16 +95,36 @@ struct BulkEnqueue {
         guard !waiting.isEmpty else { return }
         let submissions = waiting
         (waiting, waitingBytes) = ([], 0)
-        pending = (submissions, Task { [enqueue] in try await enqueue(submissions) })
+        let find = expectsBad ? findProblems : nil
+        pending = (
+            submissions,
+            Task { [enqueue] in
+                guard let find else { return Answer(enqueued: try await enqueue(submissions)) }
+                let problems = try await find(submissions)
+                let rest = submissions.indices.filter { problems[$0] == nil }.map { submissions[$0] }
+                return Answer(problems: problems, enqueued: rest.isEmpty ? [] : try await enqueue(rest))
+            }
+        )
+    }
+
+    private mutating func take(_ answer: Answer, _ submissions: [Submission]) {
+        reject(answer.problems, of: submissions)
+        expectsBad = !answer.problems.isEmpty
+        count(answer.enqueued, submissions.indices.filter { answer.problems[$0] == nil }.map { submissions[$0] })
+    }
+
+    private mutating func reject(_ problems: [Int: String], of submissions: [Submission]) {
+        for (index, reason) in problems.sorted(by: { $0.key < $1.key }) {
+            reject(BadLine(line: submissions[index].line, reason: reason))
+        }
     }
 
     /// One bad line refuses its whole statement. The database then says of each what is wrong with it, and the others go in.
     private mutating func sift(_ submissions: [Submission], _ refusal: StorageError) async throws {
         if submissions.count == 1 { return reject(BadLine(line: submissions[0].line, reason: refusal.message)) }
         let problems = try await problems(of: submissions)
-        for (index, reason) in problems.sorted(by: { $0.key < $1.key }) {
-            reject(BadLine(line: submissions[index].line, reason: reason))
-        }
+        expectsBad = !problems.isEmpty
+        reject(problems, of: submissions)
         let rest = submissions.indices.filter { problems[$0] == nil }.map { submissions[$0] }
         if !problems.isEmpty { return try await submit(rest) }
         // It does not know: halves are tried until the line stands alone.
@@ -111,14 +140,14 @@ struct BulkEnqueue {
 
     private mutating func submit(_ part: [Submission]) async throws {
         guard !part.isEmpty else { return }
-        do { count(try await enqueue(part), part[...]) } catch let error as StorageError
+        do { count(try await enqueue(part), part) } catch let error as StorageError
             where error.disposition == .permanent
         {
             try await sift(part, error)
         }
     }
 
-    private mutating func count(_ done: [Enqueued], _ submissions: ArraySlice<Submission>) {
+    private mutating func count(_ done: [Enqueued], _ submissions: [Submission]) {
         for (submission, enqueued) in zip(submissions, done) { count(enqueued, submission) }
     }
 
