@@ -10,7 +10,7 @@ struct ServedModel: Sendable {
     let maskDecoder: VAEMaskDecoder?
 
     /// Reads the adapters' folders and the mask decoder's file; an empty path is none.
-    init(_ model: PaliGemma, adapters folders: [String: String], maskDecoder file: String) throws(InferenceError) {
+    init(_ model: PaliGemma, adapters folders: [String: String], maskDecoder file: String = "") throws(InferenceError) {
         self.model = model
         maskDecoder = try Self.maskDecoder(file)
         var adapters: [String: Adapter] = [:]
