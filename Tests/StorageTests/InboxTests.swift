@@ -72,7 +72,10 @@ import Testing
         }
         #expect(error?.sqlState == "22023")
         #expect(
-            error?.message.hasPrefix("row 2: task must be caption, detect, multiview, vqa, not \"captoin\"") == true)
+            error?.message.hasPrefix(
+                "row 2: task must be \(TaskName.all.map(\.name.rawValue).sorted().joined(separator: ", ")), not \"captoin\""
+            )
+                == true)
         #expect(try await database.query("select count(*) from gloss.job").scalar == "0")
     }
 
