@@ -29,7 +29,8 @@ import Work
     ) throws -> WorkDriver {
         let served = try ServedModel(
             model,
-            adapters: adapters.mapValues { GlossdProcess.fixtures.appending(path: "tiny/adapters/\($0)").path })
+            adapters: adapters.mapValues { GlossdProcess.fixtures.appending(path: "tiny/adapters/\($0)").path },
+            maskDecoder: "")
         var policy = FetchPolicy()
         policy.localRoots = [GlossdProcess.fixtures.path]
         let (fetcher, size) = (try ImageFetcher(policy: policy), model.configuration.vision.imageSize)
