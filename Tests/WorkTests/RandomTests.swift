@@ -11,12 +11,16 @@ import Testing
     private static let thousands = ProcessInfo.processInfo.environment["GLOSS_RANDOM_LIVES"].flatMap { Int($0) } ?? 1
 
     @Test(arguments: 0..<8) func everyLeaseEndsOnce(part: Int) {
+        var seen = Checks.Seen()
         for number in 0..<Self.thousands * 125 {
             let seed = UInt64(8 * number + part)
-            let violations = RandomLife(seed: seed).run()
+            let life = RandomLife(seed: seed)
+            let violations = life.run()
+            seen.add(life.seen)
             #expect(violations.isEmpty, "seed \(seed): \(violations.prefix(5))")
             if !violations.isEmpty { return }
         }
+        #expect(seen.isComplete, "what these lives are to have in them: \(seen)")
     }
 }
 
@@ -50,6 +54,8 @@ final class RandomLife {
         script()
     }
 
+    var seen: Checks.Seen { daemon.checks.seen }
+
     func run() -> [String] {
         daemon.take(.started)
         for _ in 0..<Int(world.between(1, 60)) { enqueue(after: world.between(0, 60)) }
@@ -69,13 +75,21 @@ final class RandomLife {
     private func enqueue(after seconds: Double) {
         let origin = origins.randomElement(using: &world.random)!
         let views = Int(world.between(1, 9))
-        var spec = world.chance(0.6) ? Specs.caption("\(origin)/a.jpg") : Specs.object(views: views, origin)
+        var spec = world.chance(0.6) ? Specs.caption("\(origin)/a.jpg") : object(views, origin)
         if world.chance(0.3) {
             spec.imageURLs = spec.imageURLs.map { _ in "\(origins.randomElement(using: &world.random)!)/b.jpg" }
         }
         if world.chance(0.05) { spec.imageURLs = spec.imageURLs.map { _ in "data:image/png;base64,AA" } }
         let priority = Int(world.between(-2, 3))
         world.after(seconds) { [world] in world.store.enqueue(spec, priority: priority) }
+    }
+
+    /// Half of the objects have follow-up questions; some ignore all that the engine can say.
+    private func object(_ views: Int, _ origin: String) -> JobSpec {
+        let followUps = ["what colour is the {answer}?", "what is it?", "what is the {answer} made of?"]
+        let count = world.chance(0.5) ? Int(world.between(1, 4)) : 0
+        let ignored = world.chance(0.05) ? (0..<100).map { "word \($0)" } : []
+        return Specs.object(views: views, origin, followUps: Array(followUps.prefix(count)), ignored: ignored)
     }
 
     /// Answers of all kinds from each origin.
@@ -117,7 +131,7 @@ final class RandomLife {
 
     /// Something that an operator, a machine or a network does.
     private func disturb(after seconds: Double) {
-        let kind = Int(world.between(0, 7))
+        let kind = Int(world.between(0, 8))
         let length = world.between(1, 40)
         world.after(seconds) { [self] in
             switch kind {
@@ -134,6 +148,10 @@ final class RandomLife {
             case 3: world.store.forgetWorkers()
             case 4: for id in world.store.jobs.keys.sorted() where world.chance(0.3) { world.store.cancel(id) }
             case 5: if world.chance(0.2) { world.store.mood = .refusing }
+            case 6:
+                for url in Set(world.store.jobs.values.flatMap(\.spec.imageURLs)).sorted() where world.chance(0.3) {
+                    world.web.changes[url, default: 0] += 1
+                }
             default:
                 let part = ImageFailure.NetworkPart.allCases.randomElement(using: &world.random)!
                 world.web.everywhere = { origin, _ in
