@@ -29,6 +29,7 @@ final class RandomLife {
     private let world: World
     private let settings: WorkSettings
     private var daemon: SimulatedDaemon
+    private var dead: [SimulatedDaemon] = []
     private let origins: [String]
 
     init(seed: UInt64) {
@@ -54,7 +55,7 @@ final class RandomLife {
         script()
     }
 
-    var seen: Checks.Seen { daemon.checks.seen }
+    var seen: Checks.Seen { (dead + [daemon]).reduce(into: Checks.Seen()) { $0.add($1.checks.seen) } }
 
     func run() -> [String] {
         daemon.take(.started)
@@ -69,7 +70,7 @@ final class RandomLife {
         // What was under way ends later, and nothing comes of it.
         world.run(until: end + 60)
         daemon.checks.atTheEnd(daemon.state)
-        return daemon.checks.violations
+        return (dead + [daemon]).flatMap(\.checks.violations)
     }
 
     private func enqueue(after seconds: Double) {
@@ -129,9 +130,20 @@ final class RandomLife {
         world.store.lossProbability = world.chance(0.3) ? 0.1 : 0
     }
 
+    /// The daemon dies, and another one begins.
+    private func die() {
+        guard daemon.state.phase == .working else { return }
+        daemon.kill()
+        dead.append(daemon)
+        let engine = SimulatedEngine()
+        (engine.token, engine.failure) = (daemon.engine.token, daemon.engine.failure)
+        daemon = world.addDaemon(settings, engine: engine)
+        daemon.take(.started)
+    }
+
     /// Something that an operator, a machine or a network does.
     private func disturb(after seconds: Double) {
-        let kind = Int(world.between(0, 8))
+        let kind = Int(world.between(0, 10))
         let length = world.between(1, 40)
         world.after(seconds) { [self] in
             switch kind {
@@ -144,13 +156,16 @@ final class RandomLife {
                 }
             case 2:
                 daemon.freeMemory = 50
-                world.after(length) { [daemon] in daemon.freeMemory = 1 << 40 }
+                world.after(length) { [self] in daemon.freeMemory = 1 << 40 }
             case 3: world.store.forgetWorkers()
             case 4: for id in world.store.jobs.keys.sorted() where world.chance(0.3) { world.store.cancel(id) }
             case 5: if world.chance(0.2) { world.store.mood = .refusing }
-            case 6:
-                for url in Set(world.store.jobs.values.flatMap(\.spec.imageURLs)).sorted() where world.chance(0.3) {
-                    world.web.changes[url, default: 0] += 1
+            case 6: die()
+            case 7, 8:
+                // Together, so that what is gone on with is about other images.
+                die()
+                for url in Set(world.store.jobs.values.flatMap(\.spec.imageURLs)).sorted() {
+                    if world.chance(0.7) { world.web.changes[url, default: 0] += 1 }
                 }
             default:
                 let part = ImageFailure.NetworkPart.allCases.randomElement(using: &world.random)!
