@@ -20,7 +20,7 @@ public struct JobSpec: Hashable, Sendable {
     public var texts: [String]
     /// The answers to choose from, of a task that chooses; else empty.
     public var options: [String]
-    /// Questions of further stages, in order: `{answer}` stands for the best answer of the stage before.
+    /// Questions of further stages, one each, in order: `{answer}` stands for the best answer of the first stage.
     public var followUps: [String]
     /// Answers that count for nothing when answers are aggregated, compared in their canonical form.
     public var ignored: [String]

@@ -58,10 +58,14 @@ public struct ViewResponses: Hashable, Sendable, Codable {
     public var images: [SourceImage]
     /// The digest of the model that gave them. Responses of two models are never aggregated.
     public var modelDigest: String
+    /// The answer that the questions name, the best one of the first stage; nil in the first stage.
+    public var answer: String?
 
     public init(
-        stage: Int = 1, view: Int, responses: [[ScoredText]], images: [SourceImage] = [], modelDigest: String = ""
+        stage: Int = 1, view: Int, responses: [[ScoredText]], images: [SourceImage] = [], modelDigest: String = "",
+        answer: String? = nil
     ) {
+        self.answer = answer
         self.stage = stage
         self.view = view
         self.responses = responses
@@ -70,7 +74,7 @@ public struct ViewResponses: Hashable, Sendable, Codable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case stage, view, responses, images
+        case stage, view, responses, images, answer
         case modelDigest = "model_digest"
     }
 }

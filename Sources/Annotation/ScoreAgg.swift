@@ -6,6 +6,10 @@ import Foundation
 ///     s_i(r)   = max { s_ij : f(r_ij) = r }       the best score of answer r within one query i = (view, question)
 ///     s_agg(r) = log Σ_i exp s_i(r)               one flat sum over all queries
 ///     p(r)     = exp s_agg(r) / Σ_r' exp s_agg(r')
+///
+/// A model that does not know may say so, and the words may win as if they were an answer. PaliGemma's mix checkpoints
+/// write "sorry, as a base VLM I am not trained to answer this question", and "unanswerable", which is an answer of
+/// VizWiz-VQA. Which answers count for nothing is the user's to say.
 public enum ScoreAgg {
     /// One response: text, and its log-probability.
     public struct Response: Sendable {
@@ -21,14 +25,17 @@ public enum ScoreAgg {
     }
 
     /// Aggregates the responses of each query: the most probable answer first, ties by text. Empty responses count for
-    /// nothing.
-    public static func aggregate(_ queries: [[Response]]) -> [AggregatedAnswer] {
+    /// nothing, and neither do those whose canonical form is that of one of `ignored`.
+    public static func aggregate(_ queries: [[Response]], ignoring ignored: [String] = []) -> [AggregatedAnswer] {
+        let ignored = Set(ignored.map(canonical))
         var perQuery: [String: [Double]] = [:]
         for query in queries {
             var best: [String: Double] = [:]
             for response in query {
                 let text = canonical(response.text)
-                if !text.isEmpty { best[text] = max(best[text] ?? -.infinity, response.score) }
+                if !text.isEmpty && !ignored.contains(text) {
+                    best[text] = max(best[text] ?? -.infinity, response.score)
+                }
             }
             for (text, score) in best { perQuery[text, default: []].append(score) }
         }

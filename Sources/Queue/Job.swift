@@ -43,12 +43,15 @@ public struct JobWork: Hashable, Sendable {
         self.tokens = tokens
     }
 
-    /// The work of a spec.
+    /// The work of a spec, all its stages.
     public init(_ spec: JobSpec) {
-        let prefills = spec.viewCount * spec.prompts.count
         self.init(
-            images: spec.imageURLs.count, prefills: prefills,
-            tokens: prefills * spec.settings.samples * spec.settings.maxTokens)
+            spec, images: spec.imageURLs.count, prefills: spec.viewCount * (spec.prompts.count + spec.followUps.count))
+    }
+
+    fileprivate init(_ spec: JobSpec, images: Int, prefills: Int) {
+        self.init(
+            images: images, prefills: prefills, tokens: prefills * spec.settings.samples * spec.settings.maxTokens)
     }
 }
 
@@ -91,20 +94,20 @@ public struct ClaimedJob: Sendable, Equatable {
     /// The job's number.
     public var id: JobID { lease.job }
 
-    /// What is left to do at most: views that are finished count for nothing.
+    /// What is left to do at most: what is finished of a view counts for nothing.
     public var work: JobWork {
         let whole = JobWork(spec)
-        guard spec.viewCount > 0, spec.task.definition.limits.imagesAreViews else { return whole }
-        let left = spec.viewCount - checkpoints.count
+        guard spec.task.definition.limits.imagesAreViews else { return whole }
+        let finished = Dictionary(grouping: checkpoints, by: \.view).mapValues(\.count)
         return JobWork(
-            images: left, prefills: whole.prefills / spec.viewCount * left, tokens: whole.tokens / spec.viewCount * left
-        )
+            spec, images: whole.images - finished.values.count { $0 > spec.followUps.count },
+            prefills: whole.prefills - checkpoints.reduce(0) { $0 + ($1.stage == 1 ? spec.prompts.count : 1) })
     }
 
-    /// The same claim, with only those finished views that this model gave.
-    public func keepingViews(ofModel digest: String) -> ClaimedJob {
+    /// The same claim, with only some of the finished views.
+    public func keepingViews(_ isKept: (ViewResponses) -> Bool) -> ClaimedJob {
         ClaimedJob(
             lease: lease, key: key, batch: batch, priority: priority, attempt: attempt, maxAttempts: maxAttempts,
-            rescueCount: rescueCount, spec: spec, checkpoints: checkpoints.filter { $0.modelDigest == digest })
+            rescueCount: rescueCount, spec: spec, checkpoints: checkpoints.filter(isKept))
     }
 }

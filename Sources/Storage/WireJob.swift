@@ -45,6 +45,10 @@ struct WireSpec: Codable {
     var style: String
     var language: String
     var texts: [String]
+    /// Absent: none, as the next two.
+    var options: [String]?
+    var follow_ups: [String]?
+    var ignore: [String]?
     var settings: DecodeSettings
     var score: ResponseScore
     /// Six hexadecimal digits behind a number sign.
@@ -55,8 +59,9 @@ struct WireSpec: Codable {
             throw UnknownStyle(task: task, style: style)
         }
         return JobSpec(
-            task: task, imageURLs: imageURLs, style: style, language: language, texts: texts, settings: settings,
-            score: score, model: model, background: background.flatMap { UInt32($0.dropFirst(), radix: 16) })
+            task: task, imageURLs: imageURLs, style: style, language: language, texts: texts, options: options ?? [],
+            followUps: follow_ups ?? [], ignored: ignore ?? [], settings: settings, score: score, model: model,
+            background: background.flatMap { UInt32($0.dropFirst(), radix: 16) })
     }
 }
 

@@ -72,7 +72,7 @@ public struct EngineQuery: Hashable, Sendable {
     public var prompt: String
     /// How to answer.
     public var settings: DecodeSettings
-    /// Its job's: lower is earlier.
+    /// Lower is earlier: twice its job's, and 1 less where the job asks on.
     public var priority: Int
     /// The name of the adapter that its job asks for; nil: the model alone answers.
     public var adapter: String?

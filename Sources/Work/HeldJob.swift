@@ -28,19 +28,24 @@ struct HeldJob {
         let isPermanent: Bool
     }
 
+    /// A view in a stage: what a checkpoint keeps.
+    private struct Part: Hashable {
+        var stage: Int
+        var view: Int
+    }
+
     let claimed: ClaimedJob
     /// What answers it: the model, alone or with an adapter.
     let identity: EngineIdentity
-    /// What is left to ask: views that an earlier attempt finished are not asked again.
-    let queries: [TaskQuery]
-    /// Indices of the images that are needed for that.
-    let imageIndices: [Int]
+    /// What the engine is asked next, or was asked last: the first stage, then all further ones together. Views that an
+    /// earlier attempt finished are not asked again.
+    private(set) var queries: [TaskQuery] = []
+    /// Indices of the images that are needed for that and for what follows.
+    private(set) var imageIndices: [Int] = []
     /// The origins of these images.
-    let origins: [String]
-    /// What is left to compute at most.
+    private(set) var origins: [String] = []
+    /// What is left to compute at most, when it was claimed.
     let work: JobWork
-    /// Responses that the engine computes for it.
-    let rowCount: Int
     var state = State.waiting
     /// The images that were asked for, by their index.
     var images: [Int: ImageID] = [:]
@@ -51,35 +56,71 @@ struct HeldJob {
     private var fetchSeconds = 0.0, decodeSeconds = 0.0
     /// The numbers of its queries that are not answered.
     var asked: Set<Int> = []
-    /// By view and question.
-    private var answers: [Int: [Int: [Generation]]] = [:]
-    private var savedViews: Set<Int> = []
+    /// By stage and view, then by question.
+    private var answers: [Part: [Int: [Generation]]] = [:]
+    /// Views whose answers are complete and that were not taken.
+    private var finished: [Part] = []
+    private var answeredCount = 0
+    /// What the first stage found, once all its views are answered.
+    private var first: Result<AnnotationResult, NoResult>?
     private var cost = EngineCost()
 
     init(_ claimed: ClaimedJob, engine: EngineDescription, originOf: (String) -> String?, now: Instant) {
         movedAt = now
-        identity = engine.identity(for: claimed.spec.model)
-        let claimed = claimed.keepingViews(ofModel: identity.answeringDigest)
-        self.claimed = claimed
-        let done = Set(claimed.checkpoints.map(\.view))
-        queries = claimed.spec.task.definition.queries(claimed.spec).filter { !done.contains($0.view) }
-        imageIndices = Set(queries.flatMap(\.images)).sorted()
-        work = claimed.work
-        rowCount = queries.count * claimed.spec.settings.samples
-        origins = Set(imageIndices.map { originOf(claimed.spec.imageURLs[$0]) ?? "" }).sorted()
+        let identity = engine.identity(for: claimed.spec.model)
+        self.identity = identity
+        self.claimed = claimed.keepingViews { $0.modelDigest == identity.answeringDigest }
+        work = self.claimed.work
+        plan(engine)
+        let spec = claimed.spec
+        // Which views the further stages lack is known when there is an answer to ask on with.
+        imageIndices = mayAskOn ? Array(spec.imageURLs.indices) : Set(queries.flatMap(\.images)).sorted()
+        origins = Set(imageIndices.map { originOf(spec.imageURLs[$0]) ?? "" }).sorted()
     }
 
     var lease: Lease { claimed.lease }
+
+    /// Responses that the engine computes for `queries`.
+    var rowCount: Int { queries.count * claimed.spec.settings.samples }
+
+    /// Whether there may be questions after those of `queries`.
+    var mayAskOn: Bool { first == nil && !claimed.spec.followUps.isEmpty }
+
+    /// Finds out what to ask next, by what is answered: nothing when all is.
+    mutating func plan(_ engine: EngineDescription) {
+        queries = unanswered(stage: 1, answer: nil)
+        guard queries.isEmpty else { return }
+        if first == nil { first = Result { () throws(NoResult) in try firstResult(engine) } }
+        guard let answer else { return }
+        queries = claimed.spec.followUps.indices.flatMap { unanswered(stage: $0 + 2, answer: answer) }
+    }
+
+    /// What a stage asks of the views that have not answered.
+    private func unanswered(stage: Int, answer: String?) -> [TaskQuery] {
+        let done = Set(checkpoints(stage: stage, answer: answer).map(\.view))
+        return claimed.spec.task.definition.queries(claimed.spec, stage: stage, answer: answer ?? "").filter {
+            !done.contains($0.view) && answers[Part(stage: stage, view: $0.view)] == nil
+        }
+    }
+
+    /// The best answer of the first stage: what the further ones are about.
+    private var answer: String? { (try? first?.get())?.answer?.answer }
+
+    /// What earlier attempts finished. The first stage may have had another answer then: what asked on with that one
+    /// counts for nothing.
+    private func checkpoints(stage: Int, answer: String?) -> [ViewResponses] {
+        claimed.checkpoints.filter { $0.stage == stage && $0.answer == answer }
+    }
 
     /// Which of two jobs comes first: the one of the lower priority, then the one that was claimed first.
     static func comesFirst(_ left: HeldJob, _ right: HeldJob) -> Bool {
         (left.claimed.priority, left.lease.fence) < (right.claimed.priority, right.lease.fence)
     }
 
-    /// The share of its queries that is not answered, 0...1.
+    /// The share of its queries, those of further stages too, that is not answered, 0...1.
     var shareLeft: Double {
         if queries.isEmpty || state == .reporting { return 0 }
-        return state == .computing ? Double(asked.count) / Double(queries.count) : 1
+        return 1 - min(1, Double(answeredCount) / Double(max(1, work.prefills)))
     }
 
     /// How far it is, for the heartbeat.
@@ -103,38 +144,57 @@ struct HeldJob {
 
     mutating func fetched(_ file: FetchedFile) { fetchSeconds += file.seconds }
 
-    mutating func took(_ generations: [Generation], view: Int, question: Int, cost: EngineCost) {
-        answers[view, default: [:]][question] = generations
+    /// Whether an earlier attempt saw another image in this place.
+    func contradicts(_ image: DecodedImage, index: Int) -> Bool {
+        claimed.checkpoints.contains { view in
+            view.view == index && view.images.contains { $0.info.sha256 != image.source.info.sha256 }
+        }
+    }
+
+    mutating func took(_ generations: [Generation], _ query: TaskQuery, cost: EngineCost) {
+        let part = Part(stage: query.stage, view: query.view)
+        answers[part, default: [:]][query.question] = generations
+        answeredCount += 1
+        let spec = claimed.spec
+        if answers[part]?.count == (query.stage == 1 ? spec.prompts.count : 1) { finished.append(part) }
         self.cost.visionSeconds += cost.visionSeconds
         self.cost.prefillSeconds += cost.prefillSeconds
         self.cost.decodeSeconds += cost.decodeSeconds
     }
 
-    /// Views whose answers are complete and that were not taken before, as long as others are missing.
+    /// Views whose answers are complete and that were not taken before.
     mutating func takeFinishedViews(_ engine: EngineDescription) -> [ViewResponses] {
-        let spec = claimed.spec
-        guard spec.task.definition.limits.imagesAreViews, !asked.isEmpty else { return [] }
-        let finished = answers.keys.sorted().filter {
-            !savedViews.contains($0) && answers[$0]?.count == spec.prompts.count
-        }
-        savedViews.formUnion(finished)
+        guard claimed.spec.task.definition.limits.imagesAreViews else { return [] }
+        defer { finished = [] }
         let context = context(engine)
-        return finished.map { context.responses(of: $0, generations(of: $0)) }
+        return finished.map { responses(of: $0, context) }
     }
 
     /// What all its answers together mean.
     func outcome(_ engine: EngineDescription) -> Outcome {
-        let spec = claimed.spec
-        let views = Dictionary(uniqueKeysWithValues: answers.keys.map { ($0, generations(of: $0)) })
-        do throws(NoResult) {
-            let result = try spec.task.definition.result(
-                views, checkpoints: claimed.checkpoints, context: context(engine))
+        switch first {
+        case .success(let first):
+            let result = first.adding(furtherViews(engine), of: claimed.spec)
             let provenance = Provenance(
-                engine: identity, settings: spec.settings, images: allImages, timings: timings)
+                engine: identity, settings: claimed.spec.settings, images: allImages, timings: timings)
             return .completed(AnnotationRecord(result: result, provenance: provenance))
-        } catch {
+        case .failure(let error):
             return .failed(Failure(code: error.code, reason: error.reason, disposition: .permanent))
+        case nil: preconditionFailure("a job has ended whose first stage is not answered")
         }
+    }
+
+    private func firstResult(_ engine: EngineDescription) throws(NoResult) -> AnnotationResult {
+        let views = Dictionary(
+            uniqueKeysWithValues: answers.keys.filter { $0.stage == 1 }.map { ($0.view, generations(of: $0)) })
+        return try claimed.spec.task.definition.result(
+            views, checkpoints: checkpoints(stage: 1, answer: nil), context: context(engine))
+    }
+
+    private func furtherViews(_ engine: EngineDescription) -> [ViewResponses] {
+        let context = context(engine)
+        return answers.keys.filter { $0.stage > 1 }.map { responses(of: $0, context) }
+            + claimed.spec.followUps.indices.flatMap { checkpoints(stage: $0 + 2, answer: answer) }
     }
 
     private var timings: [String: Double] {
@@ -157,8 +217,13 @@ struct HeldJob {
             maskDecoder: engine.maskDecoder)
     }
 
-    private func generations(of view: Int) -> ViewGenerations {
-        let questions = answers[view] ?? [:]
+    private func responses(of part: Part, _ context: TaskContext) -> ViewResponses {
+        context.responses(
+            of: part.view, generations(of: part), stage: part.stage, answer: part.stage > 1 ? answer : nil)
+    }
+
+    private func generations(of part: Part) -> ViewGenerations {
+        let questions = answers[part] ?? [:]
         return questions.keys.sorted().compactMap { questions[$0] }
     }
 }

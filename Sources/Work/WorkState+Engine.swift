@@ -91,32 +91,40 @@ extension WorkState {
     }
 
     private mutating func submit(_ leases: [Lease]) {
-        var submitted: [EngineQuery] = []
+        var submitted: [Lease] = []
         var left: [Lease] = []
         for lease in leases {
             guard let job = jobs[lease], case .announced = job.state else { continue }
             jobs[lease]?.state = .computing
-            submitted += job.queries.map { query in enqueue(query, of: job) }
             if job.queries.isEmpty { left.append(lease) }
+            submitted.append(lease)
         }
-        if !submitted.isEmpty {
-            emit(.submit(submitted))
-            handedOver(Set(submitted.flatMap(\.images)))
-        }
+        hand(submitted)
         // All views of these were finished before.
         for lease in left { finish(lease) }
+    }
+
+    /// Gives the engine what jobs ask now. Their images are kept as long as there may be more to ask about them: what the
+    /// engine made of an image may have to make room for others.
+    private mutating func hand(_ leases: [Lease]) {
+        let asking = leases.compactMap { jobs[$0] }
+        let submitted = asking.flatMap { job in job.queries.map { query in enqueue(query, of: job) } }
+        if !submitted.isEmpty { emit(.submit(submitted)) }
+        for job in asking where !job.mayAskOn { handedOver(job.images.values) }
     }
 
     private mutating func enqueue(_ query: TaskQuery, of job: HeldJob) -> EngineQuery {
         lastQuery += 1
         let settings = query.settings
         queries[lastQuery] = HeldQuery(
-            lease: job.lease, view: query.view, question: query.question, rowCount: settings.samples,
+            lease: job.lease, asked: query, rowCount: settings.samples,
             mostTokens: settings.samples * settings.maxTokens)
         jobs[job.lease]?.asked.insert(lastQuery)
         return EngineQuery(
             id: lastQuery, images: query.images.compactMap { job.images[$0] }, prompt: query.prompt, settings: settings,
-            priority: job.claimed.priority, adapter: job.identity.adapterDigest == nil ? nil : job.identity.model)
+            // What asks on comes before its equals: the engine still knows its images, and a job that ends makes room.
+            priority: 2 * job.claimed.priority - (query.stage > 1 ? 1 : 0),
+            adapter: job.identity.adapterDigest == nil ? nil : job.identity.model)
     }
 
     // MARK: Answers
@@ -130,8 +138,8 @@ extension WorkState {
             resume(.engine)
             costs.add(answer.cost, of: job.claimed.spec.task, mostTokens: query.mostTokens)
             emit(.note(.answered(tokens: generations.reduce(0) { $0 + $1.tokens.count })))
-            jobs[query.lease]?.took(generations, view: query.view, question: query.question, cost: answer.cost)
-            if jobs[query.lease]?.asked.isEmpty == true { finish(query.lease) } else { keepFinishedViews(query.lease) }
+            jobs[query.lease]?.took(generations, query.asked, cost: answer.cost)
+            goOn(query.lease)
         case .failure(let failure) where failure.isEngineFault:
             holdUp(.engine, failure.message)
             release(
@@ -142,6 +150,18 @@ extension WorkState {
                 query.lease,
                 .failed(Failure(code: failure.code, reason: failure.message, disposition: .permanent)))
         }
+    }
+
+    /// After an answer: waits for the others, asks on, or ends.
+    private mutating func goOn(_ lease: Lease) {
+        if jobs[lease]?.asked.isEmpty == true {
+            let engine = engine
+            jobs[lease]?.plan(engine)
+            guard let job = jobs[lease], !job.queries.isEmpty else { return finish(lease) }
+            engineRowCount += job.rowCount
+            hand([lease])
+        }
+        keepFinishedViews(lease)
     }
 
     private mutating func finish(_ lease: Lease) {

@@ -135,9 +135,17 @@ extension WorkState {
         budget.pixels.take(decoded.byteCount)
         images[id]?.pixelBytes = decoded.byteCount
         if image.isAbandoned { return discard(id) }
+        if jobs[image.lease]?.contradicts(decoded, index: image.index) == true { return startOver(image.lease) }
         jobs[image.lease]?.took(decoded, index: image.index)
         jobs[image.lease]?.movedAt = now
         if let job = jobs[image.lease], job.state == .fetching, job.hasAllImages { jobs[image.lease]?.state = .ready }
+    }
+
+    /// Begins a job anew, and forgets what earlier attempts finished: they saw other images than are there now.
+    private mutating func startOver(_ lease: Lease) {
+        guard let job = jobs[lease] else { return }
+        for image in job.images.values.sorted() { abandon(image) }
+        jobs[lease] = HeldJob(job.claimed.keepingViews { _ in false }, engine: engine, originOf: originOf, now: now)
     }
 
     mutating func failed(_ id: ImageID, _ failure: ImageFailure) {

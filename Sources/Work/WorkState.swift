@@ -53,8 +53,7 @@ public struct WorkState: Sendable {
     /// A query that the engine has.
     struct HeldQuery {
         let lease: Lease
-        let view: Int
-        let question: Int
+        let asked: TaskQuery
         let rowCount: Int
         let mostTokens: Int
     }

@@ -34,6 +34,21 @@ import Annotation
         #expect(ScoreAgg.aggregate([[.init(text: " ", score: 0)]]).isEmpty)
     }
 
+    /// What a job ignores counts for nothing, however it is written.
+    @Test func ignoredAnswersCountForNothing() {
+        let refusal = "sorry, as a base VLM I am not trained to answer this question"
+        let views: [[ScoreAgg.Response]] = [
+            [.init(text: "Sorry, as a base VLM I am not trained to answer this question.", score: -0.1)],
+            [.init(text: "Unanswerable", score: -0.2), .init(text: "cup", score: -3)],
+            [.init(text: "a cup", score: -3), .init(text: "mug", score: -3)],
+        ]
+        #expect(ScoreAgg.aggregate(views).map(\.answer)[0] == ScoreAgg.canonical(refusal))
+        let answers = ScoreAgg.aggregate(views, ignoring: [refusal, "unanswerable"])
+        #expect(answers.map(\.answer) == ["cup", "mug"])
+        #expect(abs(answers[0].probability - 2 / 3) < 1e-12 && abs(answers[1].probability - 1 / 3) < 1e-12)
+        #expect(ScoreAgg.aggregate(views, ignoring: [refusal, "unanswerable", "The cup!", "MUG"]).isEmpty)
+    }
+
     @Test func probabilitiesSumToOneAndExtremeScoresStayFinite() {
         let answers = ScoreAgg.aggregate([[.init(text: "x", score: -2000)], [.init(text: "y", score: -2001)]])
         #expect(abs(answers.reduce(0) { $0 + $1.probability } - 1) < 1e-12)

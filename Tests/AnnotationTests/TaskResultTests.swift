@@ -87,6 +87,38 @@ func result(
         #expect(found.answer?.answer == "fruit", "-1 against -4")
     }
 
+    @Test func aJobThatIgnoresEveryAnswerHasNoResult() throws {
+        var spec = spec
+        spec.ignored = ["the banana"]
+        #expect(try result(spec, [:], checkpoints: [view0]).stages[0].distribution.map(\.answer) == ["fruit"])
+        spec.ignored = ["the banana", "Fruit."]
+        let reason = "the job ignores every answer that its 2 views were given: \"banana\", \"fruit\""
+        #expect(throws: NoResult(code: "no_answer", reason: reason)) {
+            try result(spec, [1: [[generation("", [-1])]]], checkpoints: [view0])
+        }
+    }
+
+    /// Each further stage is aggregated for itself. One that has no answer leaves what the first stage found.
+    @Test func furtherStagesAreAggregated() throws {
+        var spec = spec
+        spec.followUps = ["what colour is the {answer}?", "where is it?"]
+        spec.ignored = ["nowhere"]
+        let first = try result(spec, [1: [[generation("fruit", [-0.2])]]], checkpoints: [view0])
+        let context = context(spec)
+        func view(_ stage: Int, _ view: Int, _ texts: [String]) -> ViewResponses {
+            context.responses(of: view, [texts.map { generation($0, [-1]) }], stage: stage, answer: "fruit")
+        }
+        let further = [view(3, 1, ["Nowhere"]), view(2, 1, ["red"]), view(2, 0, ["red", "blue"]), view(3, 0, [""])]
+        let found = first.adding(further, of: spec)
+        #expect(found.stages.count == 3 && found.stages[0] == first.stages[0] && found.score == first.score)
+        #expect(found.answer == first.answer && found.best == first.best)
+        #expect(found.stages[1].prompts == ["answer en what colour is the fruit?"])
+        #expect(found.stages[1].views == [further[2], further[1]], "in order of view")
+        #expect(found.stages[1].distribution.map(\.answer) == ["red", "blue"])
+        #expect(found.stages[2].prompts == ["answer en where is it?"] && found.stages[2].distribution.isEmpty)
+        #expect(found.stages[2].views == [further[3], further[0]])
+    }
+
     @Test func responsesWithoutAWordAreNoResult() {
         let expected = NoResult(code: "no_answer", reason: "none of the 2 views' responses has a word")
         #expect(throws: expected) {

@@ -88,6 +88,30 @@ import Testing
         #expect(queries.allSatisfy { $0.settings.samples == 5 && $0.settings.temperature == 1 })
     }
 
+    /// A further stage asks its question of each view, with streams of its own: 1,000,000 · (stage − 1) further on.
+    @Test func furtherStagesNameTheAnswer() {
+        let spec = JobSpec(
+            task: .multiview, imageURLs: ["a", "b"], language: "de", texts: ["x", "y"],
+            followUps: ["what is the {answer} made of?", "who?", "{answer}, {answer} or {text}?"],
+            settings: DecodeSettings(samples: 3, temperature: 1, seed: 7))
+        let task = TaskName.multiview.definition
+        #expect(task.queries(spec, answer: "mug").map(\.prompt) == task.queries(spec).map(\.prompt))
+        let prompts = (2...4).map { spec.prompts(stage: $0, answer: "red mug") }
+        #expect(
+            prompts == [
+                ["answer de what is the red mug made of?"], ["answer de who?"],
+                ["answer de red mug, red mug or {text}?"],
+            ])
+        let queries = task.queries(spec, stage: 3, answer: "mug")
+        #expect(queries.map(\.stage) == [3, 3] && queries.map(\.question) == [0, 0])
+        #expect(queries.map(\.view) == [0, 1] && queries.map(\.images) == [[0], [1]])
+        #expect(queries.map(\.settings.seed) == [2_000_007, 2_001_007])
+        #expect(queries.allSatisfy { $0.settings.samples == 3 && $0.settings.temperature == 1 })
+        var raw = spec
+        raw.style = "raw"
+        #expect(raw.prompts(stage: 2, answer: "mug") == ["what is the mug made of?"])
+    }
+
     @Test func aSeedAtTheEndOfItsRangeWrapsAround() {
         let spec = JobSpec(
             task: .multiview, imageURLs: ["a", "b"], texts: ["x"], settings: DecodeSettings(seed: .max))

@@ -25,11 +25,13 @@ import Work
     }
 
     private func driver(
-        _ store: any JobStore, adapters: [String: String] = [:], _ change: (inout WorkSettings) -> Void = { _ in }
+        _ store: any JobStore, adapters: [String: String] = [:], limits: Scheduler.Limits = Scheduler.Limits(),
+        _ change: (inout WorkSettings) -> Void = { _ in }
     ) throws -> WorkDriver {
         let served = try ServedModel(
             model,
-            adapters: adapters.mapValues { GlossdProcess.fixtures.appending(path: "tiny/adapters/\($0)").path })
+            adapters: adapters.mapValues { GlossdProcess.fixtures.appending(path: "tiny/adapters/\($0)").path },
+            maskDecoder: "")
         var policy = FetchPolicy()
         policy.localRoots = [GlossdProcess.fixtures.path]
         let (fetcher, size) = (try ImageFetcher(policy: policy), model.configuration.vision.imageSize)
@@ -53,7 +55,7 @@ import Work
                 decoders: DecoderPool(
                     executable: GlossdProcess.binary.path, limits: .init(maxPixels: 1_000_000), count: 2),
                 size: size, resize: model.resize, metrics: metrics, deliver: deliver),
-            engine: InferenceThread(model: model, limits: Scheduler.Limits(), metrics: metrics, deliver: deliver),
+            engine: InferenceThread(model: model, limits: limits, metrics: metrics, deliver: deliver),
             adapters: served.adapters,
             fetcher: .init(share: { _ in }, park: { _, _ in }, unpark: { _ in }), metrics: metrics,
             journal: Journal(metrics: metrics, logger: logger), watchdog: Watchdog(threads: []))
@@ -68,8 +70,10 @@ import Work
     }
 
     /// Runs a daemon until the jobs have ended, and drains it.
-    private func run(_ jobs: [JobID], adapters: [String: String] = [:]) async throws {
-        let driver = try driver(store, adapters: adapters)
+    private func run(
+        _ jobs: [JobID], adapters: [String: String] = [:], limits: Scheduler.Limits = Scheduler.Limits()
+    ) async throws {
+        let driver = try driver(store, adapters: adapters, limits: limits)
         let work = Task { try await driver.run() }
         for job in jobs {
             try await eventually {
@@ -103,6 +107,64 @@ import Work
         }
         #expect(metrics.text().contains("gloss_jobs_ended_total{outcome=\"done\"} 2.0"))
         #expect(metrics.status.word == "draining" && metrics.status.work?.phase == .stopped)
+    }
+
+    private func object(seed: UInt64 = 3) -> JobSpec {
+        JobSpec(
+            task: .multiview, imageURLs: ["rgb.png", "photo.jpg", "grey.png"].map(file), texts: ["what?", "which?"],
+            followUps: ["what colour is the {answer}?", "where is it?"],
+            settings: DecodeSettings(maxTokens: 8, samples: 3, temperature: 1, seed: seed))
+    }
+
+    /// Follow-up questions: an image is fetched once, and goes through the vision tower once. Where its tokens had to make
+    /// room it is computed again, of the pixels that are kept. The answers are the same.
+    @Test(arguments: [Scheduler.Limits().imageBytes, 1]) func imagesAreKeptForFollowUps(cacheBytes: Int) async throws {
+        let job = await store.enqueue(object())
+        try await run([job], limits: Scheduler.Limits(imageBytes: cacheBytes))
+        let result = try #require(await store.record(of: job)).result
+        let answer = try #require(result.answer?.answer)
+        #expect(result.stages.count == 3 && result.stages.allSatisfy { $0.views.map(\.view) == [0, 1, 2] })
+        #expect(result.stages[1].prompts == ["answer en what colour is the \(answer)?"])
+        #expect(result.stages[2].prompts == ["answer en where is it?"])
+        #expect(result.stages.allSatisfy { !$0.distribution.isEmpty })
+        let units = metrics.stages.mapValues(\.units)
+        #expect(units["fetch"] == 3 && units["decode"] == 3)
+        let passes = try #require(units["vision"])
+        #expect(cacheBytes == 1 ? passes > 3 : passes == 3, "\(passes) images through the vision tower")
+        #expect(units["prefill"] == 3 * (2 + 1 + 1))
+        // Another cache, the same bits.
+        let other = try DriverTests()
+        let again = await other.store.enqueue(object())
+        try await other.run([again])
+        #expect(await other.store.record(of: again)?.result == result)
+    }
+
+    /// A query of any stage can be repeated by its prompt, its image and its seed.
+    @Test func aFollowUpIsRepeatedByItsSeed() async throws {
+        let job = await store.enqueue(object())
+        var settings = object().settings
+        settings.seed += 1_000_000 * 2 + 1000 * 1
+        let single = await store.enqueue(
+            JobSpec(task: .vqa, imageURLs: [file("photo.jpg")], texts: ["where is it?"], settings: settings))
+        try await run([job, single])
+        let stage = try #require(await store.record(of: job)?.result.stages.last)
+        let responses = try #require(await store.record(of: single)?.result.stages.first?.views.first?.responses.first)
+        #expect(stage.views[1].responses[0].sorted { $0.sumLogprob > $1.sumLogprob } == responses)
+    }
+
+    /// A job with follow-up questions alone and beside others: the same results, to the bit.
+    @Test func followUpsDoNotDependOnTheCompany() async throws {
+        let alone = await store.enqueue(object())
+        try await run([alone])
+        let company = try DriverTests()
+        var jobs: [JobID] = []
+        for seed in 1...6 {
+            jobs.append(await company.store.enqueue(object(seed: UInt64(seed))))
+            jobs.append(await company.store.enqueue(Samples.caption(file("rgb.png"))))
+        }
+        try await company.run(jobs)
+        #expect(await company.store.record(of: jobs[4])?.result == store.record(of: alone)?.result)
+        #expect(await company.store.record(of: jobs[2])?.result != store.record(of: alone)?.result)
     }
 
     /// Jobs ask for an adapter by name; one that asks for nothing gets the model alone.

@@ -48,6 +48,7 @@ import Testing
         ("select gloss.origin_of('https://e.org')", [.reader, .admin]),
         ("select * from gloss.result", [.reader, .admin]),
         ("select * from gloss.multiview_response", [.reader, .admin]),
+        ("select * from gloss.multiview_stage", [.reader, .admin]),
         ("select * from gloss.detection", [.reader, .admin]),
         ("select * from gloss.found", [.reader, .admin]),
         ("select * from gloss.depth", [.reader, .admin]),

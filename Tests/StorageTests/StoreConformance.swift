@@ -297,12 +297,15 @@ enum StoreUnderTest: Sendable {
         let views = [Samples.view(1, [["a mug", "a cup"]]), Samples.view(0, [["a mug", "mug\u{0}"]])]
         for view in views { #expect(try await queue.store.checkpoint(view, under: first.lease, by: worker)) }
         #expect(try await queue.store.checkpoint(views[0], under: first.lease, by: worker))
+        let further = ViewResponses(
+            stage: 2, view: 0, responses: [[Samples.response("red")]], modelDigest: "d", answer: "mug")
+        #expect(try await queue.store.checkpoint(further, under: first.lease, by: worker))
         try await queue.advance(by: .seconds(3600))
         _ = try await queue.store.rescue()
         let other = try await queue.store.register(Samples.worker())
         let second = try #require(try await queue.store.claim(limit: 1, by: other).first)
-        #expect(second.checkpoints.map(\.view) == [0, 1])
-        #expect(second.checkpoints.last == views[0])
+        #expect(second.checkpoints.map(\.stage) == [1, 1, 2] && second.checkpoints.map(\.view) == [0, 1, 0])
+        #expect(second.checkpoints[1...] == [views[0], further])
     }
 
     @Test(arguments: StoreKind.allCases)

@@ -8,7 +8,7 @@ public actor MemoryJobStore: JobStore {
         var key: String?
         var priority: Int
         var life: JobLife
-        var views: [Int: ViewResponses] = [:]
+        var views: [ViewResponses] = []
         var record: AnnotationRecord?
     }
 
@@ -117,7 +117,7 @@ public actor MemoryJobStore: JobStore {
             lease: Lease(job: id, fence: lastFence), key: entry.key, priority: entry.priority,
             attempt: entry.life.attemptCount + 1,
             maxAttempts: entry.life.maxAttempts, rescueCount: entry.life.rescueCount, spec: entry.spec,
-            checkpoints: entry.views.values.sorted { $0.view < $1.view })
+            checkpoints: entry.views.sorted { ($0.stage, $0.view) < ($1.stage, $1.view) })
     }
 
     private func holds(_ lease: Lease) -> Bool {
@@ -145,7 +145,8 @@ public actor MemoryJobStore: JobStore {
     public func checkpoint(_ view: ViewResponses, under lease: Lease, by worker: WorkerID) throws -> Bool {
         try failIfAsked()
         guard holds(lease) else { return false }
-        entries[lease.job]?.views[view.view] = view
+        entries[lease.job]?.views.removeAll { ($0.stage, $0.view) == (view.stage, view.view) }
+        entries[lease.job]?.views.append(view)
         return true
     }
 

@@ -11,17 +11,34 @@ final class Checks {
         let at: Instant
     }
 
+    /// How often jobs with follow-up questions went which way.
+    struct Seen {
+        /// Done with several stages; claimed again within the first stage, and within a further one; begun anew.
+        var done = 0, resumed = 0, resumedFurther = 0, begunAnew = 0
+
+        var isComplete: Bool { done > 0 && resumed > 0 && resumedFurther > 0 && begunAnew > 0 }
+
+        mutating func add(_ other: Seen) {
+            done += other.done
+            resumed += other.resumed
+            resumedFurther += other.resumedFurther
+            begunAnew += other.begunAnew
+        }
+    }
+
     private let settings: WorkSettings
+    private(set) var seen = Seen()
     private(set) var violations: [String] = []
     /// Claimed, neither reported nor lost.
     private var open: Set<Lease> = []
     private var ended: [Lease: JobReport] = [:]
     private(set) var recordedCount = 0, mostFileBytes = 0
-    private var claimedJobs: Set<Lease> = []
+    private var claimedJobs: [Lease: ClaimedJob] = [:]
     // Bytes of images, as the world sees them.
     private var files: [ImageID: Int] = [:]
     private var pixels: [ImageID: Lease] = [:]
     private var imageOf: [ImageID: Lease] = [:]
+    private var discarded: Set<ImageID> = []
     private var decoding: [ImageID: Int] = [:]
     private var decoders: Set<ImageID> = []
     private var measured: [ImageID: Int] = [:]
@@ -31,7 +48,8 @@ final class Checks {
     private var announcement: Announcement?
     private var announced: [Lease: Instant] = [:]
     private var didBeginFail = false
-    private var queryOf: [Int: Lease] = [:]
+    private var keptCounts: [Lease: Int] = [:]
+    private var seedsOf: [Lease: Set<UInt64>] = [:]
     private var isStopped = false
 
     init(_ settings: WorkSettings) { self.settings = settings }
@@ -45,7 +63,12 @@ final class Checks {
     func before(_ event: Event, _ now: Instant) {
         switch event {
         case .claimed(let jobs, _):
-            for job in jobs { isTrue(claimedJobs.insert(job.lease).inserted, "claimed twice: \(job.lease)") }
+            for job in jobs {
+                let stage = job.spec.followUps.isEmpty ? nil : job.checkpoints.last?.stage
+                if stage == 1 { seen.resumed += 1 }
+                if let stage, stage > 1 { seen.resumedFurther += 1 }
+                isTrue(claimedJobs.updateValue(job, forKey: job.lease) == nil, "claimed twice: \(job.lease)")
+            }
             open.formUnion(jobs.map(\.lease))
         case .begun:
             begun.formUnion(announcement?.leases ?? [])
@@ -86,6 +109,7 @@ final class Checks {
             isTrue(decoding.values.reduce(0, +) <= free, "more decoding than memory")
         case .discard(let image):
             files[image] = nil
+            discarded.insert(image)
         case .begin(let leases, _):
             announcement = Announcement(leases: Set(leases), at: now)
         case .submit(let queries): submitted(queries, now)
@@ -100,9 +124,12 @@ final class Checks {
     private func submitted(_ queries: [EngineQuery], _ now: Instant) {
         let isSilent = announcement.map { now - $0.at >= settings.beginPatience } ?? false
         for query in queries {
-            for image in query.images { isTrue(pixels[image] != nil, "an image of a query is not here") }
+            for image in query.images {
+                isTrue(pixels[image] != nil && !discarded.contains(image), "an image of a query is not here")
+            }
             guard let lease = query.images.first.flatMap({ imageOf[$0] }) else { continue }
-            queryOf[query.id] = lease
+            let isNew = seedsOf[lease, default: []].insert(query.settings.seed).inserted
+            isTrue(isNew, "asked twice: \(query.prompt) of \(lease)")
             isTrue(ended[lease] == nil, "submitted after its end")
             let waited = announced[lease].map { now - $0 >= settings.beginPatience } ?? false
             isTrue(begun.contains(lease) || isSilent || didBeginFail || waited, "submitted before it was announced")
@@ -110,7 +137,10 @@ final class Checks {
     }
 
     private func recorded(_ report: JobReport) {
-        isTrue(claimedJobs.contains(report.lease), "recorded without a claim")
+        isTrue(claimedJobs[report.lease] != nil, "recorded without a claim")
+        if case .completed(let record) = report.outcome, let spec = claimedJobs[report.lease]?.spec {
+            checkStages(record, spec)
+        }
         if let earlier = ended[report.lease] {
             isTrue(earlier == report, "two reports of one lease")
         } else {
@@ -119,11 +149,33 @@ final class Checks {
         }
     }
 
+    /// Each stage was asked of each view once, about one answer and by one model.
+    private func checkStages(_ record: AnnotationRecord, _ spec: JobSpec) {
+        let stages = record.result.stages
+        isTrue(stages.count == 1 + spec.followUps.count, "\(stages.count) stages")
+        if stages.count > 1 { seen.done += 1 }
+        isTrue(record.provenance.images.count == spec.imageURLs.count, "images are missing")
+        for (index, stage) in stages.enumerated() {
+            let number = index + 1
+            let answer = number > 1 ? record.result.answer?.answer : nil
+            let prompts = spec.prompts(stage: number, answer: answer ?? "")
+            isTrue(stage.prompts == prompts, "stage \(number) asks \(stage.prompts)")
+            isTrue(stage.views.map(\.view) == Array(0..<spec.viewCount), "stage \(number): \(stage.views.map(\.view))")
+            isTrue(
+                stage.views.allSatisfy {
+                    $0.stage == number && $0.answer == answer && $0.modelDigest == "digest"
+                        && $0.responses.count == prompts.count
+                }, "stage \(number) mixes responses")
+        }
+    }
+
     // MARK: State
 
     func after(_ state: WorkState) {
         for (id, image) in state.images where imageOf[id] == nil { imageOf[id] = image.lease }
         for (lease, job) in state.jobs {
+            let kept = job.claimed.checkpoints.count
+            if let before = keptCounts.updateValue(kept, forKey: lease), before > kept { seen.begunAnew += 1 }
             if case .announced(let at) = job.state, announced[lease] == nil { announced[lease] = at }
         }
         pixels = pixels.filter { state.images[$0.key] != nil }
@@ -134,6 +186,8 @@ final class Checks {
         isTrue(
             pixelBytes <= settings.pixelBytes || Set(pixels.values).count <= 1,
             "\(pixelBytes) bytes of pixels of \(Set(pixels.values).count) jobs")
+        let stages = Dictionary(grouping: state.queries.values, by: \.lease).values.map { Set($0.map(\.asked.stage)) }
+        isTrue(stages.allSatisfy { $0 == [1] || !$0.contains(1) }, "asked on before the first stage was answered")
         isTrue(state.engineRowCount >= 0, "negative rows")
         let rows = state.queries.values.reduce(0) { $0 + $1.rowCount }
         let announcedRows = state.jobs.values.reduce(0) {

@@ -159,7 +159,7 @@ import Testing
         }
         #expect(harness.state.jobs[urgent.lease]?.phase == .fetch && harness.state.jobs[usual.lease]?.state == .ready)
         effects = harness.take(.begun)
-        #expect(effects.submitted.map(\.priority) == [-100])
+        #expect(effects.submitted.map(\.priority) == [-200])
     }
 
     /// The engine computes what is no number: the daemon says so and takes no more; no job dies of it.

@@ -11,12 +11,16 @@ import Testing
     private static let thousands = ProcessInfo.processInfo.environment["GLOSS_RANDOM_LIVES"].flatMap { Int($0) } ?? 1
 
     @Test(arguments: 0..<8) func everyLeaseEndsOnce(part: Int) {
+        var seen = Checks.Seen()
         for number in 0..<Self.thousands * 125 {
             let seed = UInt64(8 * number + part)
-            let violations = RandomLife(seed: seed).run()
+            let life = RandomLife(seed: seed)
+            let violations = life.run()
+            seen.add(life.seen)
             #expect(violations.isEmpty, "seed \(seed): \(violations.prefix(5))")
             if !violations.isEmpty { return }
         }
+        #expect(seen.isComplete, "what these lives are to have in them: \(seen)")
     }
 }
 
@@ -25,6 +29,7 @@ final class RandomLife {
     private let world: World
     private let settings: WorkSettings
     private var daemon: SimulatedDaemon
+    private var dead: [SimulatedDaemon] = []
     private let origins: [String]
 
     init(seed: UInt64) {
@@ -50,6 +55,8 @@ final class RandomLife {
         script()
     }
 
+    var seen: Checks.Seen { (dead + [daemon]).reduce(into: Checks.Seen()) { $0.add($1.checks.seen) } }
+
     func run() -> [String] {
         daemon.take(.started)
         for _ in 0..<Int(world.between(1, 60)) { enqueue(after: world.between(0, 60)) }
@@ -63,19 +70,27 @@ final class RandomLife {
         // What was under way ends later, and nothing comes of it.
         world.run(until: end + 60)
         daemon.checks.atTheEnd(daemon.state)
-        return daemon.checks.violations
+        return (dead + [daemon]).flatMap(\.checks.violations)
     }
 
     private func enqueue(after seconds: Double) {
         let origin = origins.randomElement(using: &world.random)!
         let views = Int(world.between(1, 9))
-        var spec = world.chance(0.6) ? Specs.caption("\(origin)/a.jpg") : Specs.object(views: views, origin)
+        var spec = world.chance(0.6) ? Specs.caption("\(origin)/a.jpg") : object(views, origin)
         if world.chance(0.3) {
             spec.imageURLs = spec.imageURLs.map { _ in "\(origins.randomElement(using: &world.random)!)/b.jpg" }
         }
         if world.chance(0.05) { spec.imageURLs = spec.imageURLs.map { _ in "data:image/png;base64,AA" } }
         let priority = Int(world.between(-2, 3))
         world.after(seconds) { [world] in world.store.enqueue(spec, priority: priority) }
+    }
+
+    /// Half of the objects have follow-up questions; some ignore all that the engine can say.
+    private func object(_ views: Int, _ origin: String) -> JobSpec {
+        let followUps = ["what colour is the {answer}?", "what is it?", "what is the {answer} made of?"]
+        let count = world.chance(0.5) ? Int(world.between(1, 4)) : 0
+        let ignored = world.chance(0.05) ? (0..<100).map { "word \($0)" } : []
+        return Specs.object(views: views, origin, followUps: Array(followUps.prefix(count)), ignored: ignored)
     }
 
     /// Answers of all kinds from each origin.
@@ -115,9 +130,20 @@ final class RandomLife {
         world.store.lossProbability = world.chance(0.3) ? 0.1 : 0
     }
 
+    /// The daemon dies, and another one begins.
+    private func die() {
+        guard daemon.state.phase == .working else { return }
+        daemon.kill()
+        dead.append(daemon)
+        let engine = SimulatedEngine()
+        (engine.token, engine.failure) = (daemon.engine.token, daemon.engine.failure)
+        daemon = world.addDaemon(settings, engine: engine)
+        daemon.take(.started)
+    }
+
     /// Something that an operator, a machine or a network does.
     private func disturb(after seconds: Double) {
-        let kind = Int(world.between(0, 7))
+        let kind = Int(world.between(0, 10))
         let length = world.between(1, 40)
         world.after(seconds) { [self] in
             switch kind {
@@ -130,10 +156,17 @@ final class RandomLife {
                 }
             case 2:
                 daemon.freeMemory = 50
-                world.after(length) { [daemon] in daemon.freeMemory = 1 << 40 }
+                world.after(length) { [self] in daemon.freeMemory = 1 << 40 }
             case 3: world.store.forgetWorkers()
             case 4: for id in world.store.jobs.keys.sorted() where world.chance(0.3) { world.store.cancel(id) }
             case 5: if world.chance(0.2) { world.store.mood = .refusing }
+            case 6: die()
+            case 7, 8:
+                // Together, so that what is gone on with is about other images.
+                die()
+                for url in Set(world.store.jobs.values.flatMap(\.spec.imageURLs)).sorted() {
+                    if world.chance(0.7) { world.web.changes[url, default: 0] += 1 }
+                }
             default:
                 let part = ImageFailure.NetworkPart.allCases.randomElement(using: &world.random)!
                 world.web.everywhere = { origin, _ in

@@ -24,7 +24,14 @@ final class SimulatedStore {
         var isBegun = false
         var endedAt: Instant?
         var beganAt: Instant?
-        var views: [Int: ViewResponses] = [:]
+        /// In the order of stage and view.
+        var views: [ViewResponses] = []
+
+        mutating func keep(_ view: ViewResponses) {
+            views.removeAll { ($0.stage, $0.view) == (view.stage, view.view) }
+            views.append(view)
+            views.sort { ($0.stage, $0.view) < ($1.stage, $1.view) }
+        }
     }
 
     /// How a statement runs.
@@ -70,6 +77,9 @@ final class SimulatedStore {
     func leaseUnknown(_ count: Int, to worker: WorkerID, _ now: Instant) {
         _ = claim(ClaimBudget(jobs: count), worker, now)
     }
+
+    /// What an earlier daemon kept of a job is changed.
+    func change(_ id: Int64, _ change: (inout [ViewResponses]) -> Void) { change(&jobs[id]!.views) }
 
     /// Takes every daemon for dead.
     func forgetWorkers(except alive: WorkerID? = nil) {
@@ -151,7 +161,7 @@ final class SimulatedStore {
             return .begun
         case .checkpoint(let view, let lease, _):
             checkpointCount += 1
-            if holds(lease) { jobs[lease.job.rawValue]?.views[view.view] = view }
+            if holds(lease) { jobs[lease.job.rawValue]?.keep(view) }
             return .checkpointed(lease, holds: holds(lease))
         case .record(let reports, _): return .recorded(reports.map { record($0, now) })
         case .heartbeat(let heartbeat, let worker):
@@ -211,7 +221,7 @@ final class SimulatedStore {
                 ClaimedJob(
                     lease: Lease(job: job.id, fence: lastFence), priority: job.priority, attempt: job.attemptCount + 1,
                     rescueCount: job.rescueCount, spec: job.spec,
-                    checkpoints: job.views.values.sorted { $0.view < $1.view }))
+                    checkpoints: job.views))
         }
         return claimed
     }

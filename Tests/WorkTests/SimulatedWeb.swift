@@ -26,6 +26,12 @@ final class SimulatedWeb {
     /// The requests under way, and the most at a time.
     private(set) var active: [String: Int] = [:], mostActive: [String: Int] = [:]
 
+    /// How often the images of a URL became others.
+    var changes: [String: Int] = [:]
+
+    /// What is found under a URL.
+    func content(_ url: String) -> String { "\(url) \(changes[url] ?? 0)" }
+
     static func origin(_ url: String) -> String? {
         guard url.hasPrefix("http") else { return nil }
         return url.split(separator: "/", omittingEmptySubsequences: false).prefix(3).joined(separator: "/")
@@ -127,7 +133,8 @@ final class SimulatedEngine {
     private static func generations(_ query: EngineQuery, _ tokens: Int) -> [Generation] {
         (0..<query.settings.samples).map { sample in
             Generation(
-                text: "word \(sample)", tokens: [1, 2], logProbabilities: [-0.5, -0.5], finishReason: .eos,
+                text: "word \(query.prompt.utf8.count + sample)", tokens: [1, 2], logProbabilities: [-0.5, -0.5],
+                finishReason: .eos,
                 prefixTokenCount: 10)
         }
     }

@@ -91,6 +91,7 @@ final class SimulatedDaemon {
     private var avoided: [String: Instant] = [:]
     private var timer = 0
     private var cancelled: Set<ImageID> = []
+    private var urls: [ImageID: String] = [:]
     /// The statements that are under way.
     private(set) var statements: [Statement: Int] = [:]
     /// The daemon ended without a word.
@@ -166,6 +167,7 @@ final class SimulatedDaemon {
     }
 
     private func fetch(_ image: ImageID, _ url: String) {
+        urls[image] = url
         let answer = world.web.answer(url, self)
         let isHeard = { [self] in !cancelled.contains(image) }
         if let headers = answer.headers {
@@ -199,7 +201,8 @@ final class SimulatedDaemon {
             return take(.imageFailed(image, failure), after: 0.02)
         }
         let info = ImageInfo(
-            sha256: "\(image.number)", width: 8, height: 8, orientation: 1, format: "png", byteCount: 100)
+            sha256: world.web.content(urls[image] ?? ""), width: 8, height: 8, orientation: 1, format: "png",
+            byteCount: 100)
         let decoded = DecodedImage(
             source: SourceImage(info: info, finalURL: "http://x/"), byteCount: settings.imageBytes, seconds: 0.01)
         take(.imageDecoded(image, decoded), after: 0.01)

@@ -62,6 +62,8 @@ public enum Presentation: String, Hashable, Sendable {
 
 /// A query of a job: one prompt about some of its images.
 public struct TaskQuery: Hashable, Sendable {
+    /// The stage of the job's questions, from 1.
+    public var stage: Int
     /// The view, from 0.
     public var view: Int
     /// The question, from 0.
@@ -77,8 +79,10 @@ public struct TaskQuery: Hashable, Sendable {
     public var options: [String]
 
     public init(
-        view: Int, question: Int, images: [Int], prompt: String, settings: DecodeSettings, options: [String] = []
+        stage: Int = 1, view: Int, question: Int, images: [Int], prompt: String, settings: DecodeSettings,
+        options: [String] = []
     ) {
+        self.stage = stage
         self.view = view
         self.question = question
         self.images = images
@@ -133,11 +137,11 @@ public protocol AnnotationTask: Sendable {
     /// What a report shows.
     var presentation: Presentation { get }
 
-    /// Reads and combines the responses of all views: what is recorded.
+    /// Reads and combines the responses of all views in the first stage: what is recorded, but for further stages.
     ///
     /// - Parameters:
     ///   - responses: those of this attempt, by view.
-    ///   - checkpoints: views that an earlier attempt finished.
+    ///   - checkpoints: views that an earlier attempt finished in that stage.
     ///   - context: the spec, the images by index, the vocabulary and the model's digest.
     func result(
         _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
@@ -168,13 +172,14 @@ public struct TaskContext: Sendable {
         self.maskDecoder = maskDecoder
     }
 
-    /// A view's responses as they are stored.
-    public func responses(of view: Int, _ generations: ViewGenerations) -> ViewResponses {
+    /// A view's responses as they are stored. `answer`: the one that the questions of a further stage name.
+    public func responses(
+        of view: Int, _ generations: ViewGenerations, stage: Int = 1, answer: String? = nil
+    ) -> ViewResponses {
         let indices = spec.task.definition.limits.imagesAreViews ? [view] : Array(spec.imageURLs.indices)
         return ViewResponses(
-            view: view, responses: generations.map { $0.map { ScoredText($0, spec.settings) } },
-            images: indices.compactMap { images[$0] },
-            modelDigest: modelDigest)
+            stage: stage, view: view, responses: generations.map { $0.map { ScoredText($0, spec.settings) } },
+            images: indices.compactMap { images[$0] }, modelDigest: modelDigest, answer: answer)
     }
 }
 
@@ -186,17 +191,19 @@ extension AnnotationTask {
     /// The usual limits.
     public var limits: TaskLimits { TaskLimits() }
 
-    /// What a job asks, in order: each prompt of each view.
+    /// What a job asks in a stage, in order: each prompt of each view. `answer` is the first stage's best one; the
+    /// first stage has no use for it.
     ///
-    /// Queries draw from random streams of their own, seed + 1000 · view + question, so that `glossctl infer --seed`
-    /// repeats any of them.
-    public func queries(_ spec: JobSpec) -> [TaskQuery] {
-        (0..<spec.viewCount).flatMap { view in
-            spec.prompts.enumerated().map { question, prompt in
+    /// Queries draw from random streams of their own, seed + 1,000,000 · (stage − 1) + 1000 · view + question, so that
+    /// `glossctl infer --seed` repeats any of them.
+    public func queries(_ spec: JobSpec, stage: Int = 1, answer: String = "") -> [TaskQuery] {
+        let prompts = spec.prompts(stage: stage, answer: answer)
+        return (0..<spec.viewCount).flatMap { view in
+            prompts.enumerated().map { question, prompt in
                 var settings = spec.settings
-                settings.seed &+= UInt64(1000 * view + question)
+                settings.seed &+= UInt64(1_000_000 * (stage - 1) + 1000 * view + question)
                 return TaskQuery(
-                    view: view, question: question,
+                    stage: stage, view: view, question: question,
                     images: limits.imagesAreViews ? [view] : Array(spec.imageURLs.indices), prompt: prompt,
                     settings: settings, options: spec.options)
             }

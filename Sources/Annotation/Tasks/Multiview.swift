@@ -3,7 +3,8 @@ extension TaskName {
     public static let multiview = TaskName(known: "multiview")
 }
 
-/// Asks several questions of several views of one object and aggregates the answers (ScoreAgg).
+/// Asks several questions of several views of one object and aggregates the answers (ScoreAgg). Follow-up questions about
+/// the best answer are asked of the same views, and aggregated each for itself.
 struct MultiviewTask: AnnotationTask {
     let name = TaskName.multiview
     let summary = "Ask about several views of one object, and aggregate the answers (ScoreAgg)."
@@ -19,27 +20,25 @@ struct MultiviewTask: AnnotationTask {
     ]
     let defaults = DecodeSettings(maxTokens: 24, samples: 5, temperature: 1)
     let limits = TaskLimits(imageCount: 64, imagesAreViews: true)
-    let resultViews = ["multiview", "multiview_response"]
+    let resultViews = ["multiview", "multiview_stage", "multiview_response"]
     let presentation = Presentation.distribution
 
     func result(
         _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {
-        let views = (checkpoints + responses.map { context.responses(of: $0.key, $0.value) }).sorted {
-            $0.view < $1.view
-        }
-        let score = context.spec.score
-        let distribution = ScoreAgg.aggregate(
-            views.flatMap(\.responses).map { samples in
-                samples.map {
-                    ScoreAgg.Response(text: $0.text, score: Double(score == .sum ? $0.sumLogprob : $0.normLogprob))
-                }
-            })
-        guard let best = distribution.first else {
-            let reason = "none of the \(views.count) views' responses has a word"
-            throw NoResult(code: "no_answer", reason: reason)
-        }
-        let stage = StageResult(prompts: context.spec.prompts, views: views, distribution: distribution)
+        let views = checkpoints + responses.map { context.responses(of: $0.key, $0.value) }
+        let stage = StageResult(aggregating: views, of: context.spec, prompts: context.spec.prompts)
+        guard let best = stage.distribution.first else { throw noAnswer(views) }
         return AnnotationResult(stages: [stage], score: Float(best.probability))
+    }
+
+    private func noAnswer(_ views: [ViewResponses]) -> NoResult {
+        let answers = Set(views.flatMap(\.responses).joined().map { ScoreAgg.canonical($0.text) }).subtracting([""])
+        let reason =
+            answers.isEmpty
+            ? "none of the \(views.count) views' responses has a word"
+            : "the job ignores every answer that its \(views.count) views were given: "
+                + answers.sorted().map { "\"\($0)\"" }.joined(separator: ", ")
+        return NoResult(code: "no_answer", reason: reason)
     }
 }
