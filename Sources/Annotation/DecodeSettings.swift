@@ -78,4 +78,19 @@ extension DecodeSettings: Codable {
             maxRepeats: try values.decodeIfPresent(Int.self, forKey: .maxRepeats) ?? 0,
             tokenScores: try values.decodeIfPresent(Bool.self, forKey: .tokenScores) ?? false)
     }
+    /// Those are left out where they have their defaults, so that settings of before are written as before.
+    public func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(maxTokens, forKey: .maxTokens)
+        try values.encode(samples, forKey: .samples)
+        if pick != .all { try values.encode(pick, forKey: .pick) }
+        try values.encode(beams, forKey: .beams)
+        try values.encode(temperature, forKey: .temperature)
+        try values.encode(topK, forKey: .topK)
+        try values.encode(topP, forKey: .topP)
+        try values.encode(seed, forKey: .seed)
+        if !continueFrom.isEmpty { try values.encode(continueFrom, forKey: .continueFrom) }
+        if maxRepeats != 0 { try values.encode(maxRepeats, forKey: .maxRepeats) }
+        if tokenScores { try values.encode(tokenScores, forKey: .tokenScores) }
+    }
 }

@@ -87,13 +87,13 @@ import Testing
     @Test func aDaemonGetsTheTasksThatItKnows() async throws {
         try await database.query(
             """
-            select gloss.define_task('{"name": "segment", "summary": "Find things and give their masks.",
-                "default_style": "segment", "styles": {"segment": {"prompt": "segment {texts}", "texts": [1, 8]}},
+            select gloss.define_task('{"name": "trace", "summary": "Find things and give their outlines.",
+                "default_style": "trace", "styles": {"trace": {"prompt": "trace {texts}", "texts": [1, 8]}},
                 "defaults": {"max_tokens": 20, "samples": 1, "temperature": 0}, "default_texts": [], "text_noun": "thing",
                 "limits": {"images": 16, "views": false, "samples": 1}, "separator": ";"}')
             """)
         let enqueued = try await database.query(
-            "select outcome from gloss.enqueue('segment', 'https://e.org/a', prompt => 'cat; dog', key => 's')",
+            "select outcome from gloss.enqueue('trace', 'https://e.org/a', prompt => 'cat; dog', key => 's')",
             as: .producer)
         #expect(enqueued.scalar == "inserted", "a new task needs no migration")
         _ = try await database.administration().enqueue(Samples.caption(), EnqueueOptions(key: "c"))

@@ -72,7 +72,8 @@ import Testing
         }
         #expect(error?.sqlState == "22023")
         #expect(
-            error?.message.hasPrefix("row 2: task must be caption, detect, multiview, vqa, not \"captoin\"") == true)
+            error?.message.hasPrefix("row 2: task must be caption, choice, detect, multiview, ") == true
+                && error?.message.contains(", vqa, not \"captoin\"") == true)
         #expect(try await database.query("select count(*) from gloss.job").scalar == "0")
     }
 
