@@ -96,6 +96,9 @@ begin
     if not rare.max_repeats between 2 and 100 and rare.max_repeats <> 0 then
         return 'max_repeats must be 0 (off) or 2 to 100, not ' || rare.max_repeats;
     end if;
+    if rare.max_repeats > 0 and f.beams > 1 then
+        return 'a beam search does not stop at a repetition: give max_repeats => 0 or beams => 1';
+    end if;
     if btrim(rare.continue_from) <> '' then
         problem := gloss.characters_problem('continue_from', btrim(rare.continue_from), 2000);
         if problem is not null then return problem; end if;

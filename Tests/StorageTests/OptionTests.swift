@@ -89,6 +89,7 @@ import Testing
         #expect(try await specs(database) == [spec])
         let work = try await database.query("select prefills, tokens from gloss.job")
         #expect(work.rows == [["6", "\(6 * 5 * 24)"]], "views × (questions + further ones)")
+        #expect(JobWork(spec) == JobWork(images: 2, prefills: 6, tokens: 6 * 5 * 24))
     }
 
     @Test func beamsAndOptionsAreWork() async throws {
@@ -101,7 +102,8 @@ import Testing
         }
         let work = try await database.query("select prefills, tokens from gloss.job order by id")
         #expect(work.rows == [["1", "30"], ["1", "24"]])
-        #expect(try await specs(database)[0].settings.beams == 3)
+        let specs = try await specs(database)
+        #expect(Set(specs.map { JobWork($0).tokens }) == [30, 24], "daemons count as the queue does")
     }
 
     /// As big_vision makes a short clip longer and cuts a long one.
@@ -141,7 +143,7 @@ import Testing
         let insert = """
             insert into gloss.inbox (task, image_url, prompt, options, key, max_repeats, beams, frames)
             select case when i % 4 = 0 then 'choice' else 'vqa' end, 'https://e.org/' || i, 'is it ' || i || '?',
-                case when i % 4 = 0 then array['yes ' || i, 'no'] end, 'k' || i, case when i % 3 = 0 and i % 4 > 0 then 5 end,
+                case when i % 4 = 0 then array['yes ' || i, 'no'] end, 'k' || i, case when i % 3 = 0 and i % 4 > 1 then 5 end,
                 case when i % 4 = 1 then 2 end, case when i % 4 = 2 then 2 end
             from generate_series(1, 300) i
             """
@@ -151,7 +153,7 @@ import Testing
         #expect(numbers.sorted() == Array(1...300))
         for (number, spec) in zip(numbers, specs) {
             #expect(spec.options == (number % 4 == 0 ? ["yes \(number)", "no"] : []))
-            #expect(spec.settings.maxRepeats == (number % 3 == 0 && number % 4 > 0 ? 5 : 0))
+            #expect(spec.settings.maxRepeats == (number % 3 == 0 && number % 4 > 1 ? 5 : 0))
             #expect(spec.settings.beams == (number % 4 == 1 ? 2 : 1))
             #expect(spec.imageURLs.count == (number % 4 == 2 ? 2 : 1))
         }
@@ -212,6 +214,10 @@ import Testing
         (
             "gloss.enqueue_caption('\(url)', max_repeats => 101)",
             "max_repeats must be 0 (off) or 2 to 100, not 101"
+        ),
+        (
+            "gloss.enqueue_caption('\(url)', max_repeats => 2, beams => 2)",
+            "a beam search does not stop at a repetition: give max_repeats => 0 or beams => 1"
         ),
         ("gloss.enqueue_caption('\(url)', frames => 17)", "frames must be 1 to 16, not 17"),
         ("gloss.enqueue_caption('\(url)', frames => 0)", "frames must be 1 to 16, not 0"),
