@@ -174,23 +174,29 @@ as $$
 declare
     usual constant int := (t.defaults ->> 'samples')::int;
     samples constant int := coalesce(f.samples, usual);
+    settings jsonb := t.defaults || jsonb_build_object(
+        'max_tokens', coalesce(f.max_tokens, (t.defaults ->> 'max_tokens')::int),
+        'samples', samples,
+        'beams', coalesce(f.beams, 1),
+        'temperature', coalesce(f.temperature,
+            case when samples = usual then (t.defaults ->> 'temperature')::float8
+                 when samples > 1 then 1 else 0 end, 0),
+        'top_k', coalesce(f.top_k, 0),
+        'top_p', coalesce(f.top_p, 1),
+        'seed', coalesce(f.seed, 0));
+    more jsonb := '{}';
 begin
+    if not (f.rare is null) then
+        settings := settings || gloss.rare_settings(f.rare);
+        more := gloss.rare_spec(f.rare);
+    end if;
     return jsonb_build_object(
         'style', coalesce(f.style, t.default_style),
         'language', coalesce(f.language, 'en'),
         'texts', t.default_texts,
         'score', coalesce(f.score, 'sum'),
         'background', lower(f.background),
-        'settings', t.defaults || jsonb_build_object(
-            'max_tokens', coalesce(f.max_tokens, (t.defaults ->> 'max_tokens')::int),
-            'samples', samples,
-            'beams', coalesce(f.beams, 1),
-            'temperature', coalesce(f.temperature,
-                case when samples = usual then (t.defaults ->> 'temperature')::float8
-                     when samples > 1 then 1 else 0 end, 0),
-            'top_k', coalesce(f.top_k, 0),
-            'top_p', coalesce(f.top_p, 1),
-            'seed', coalesce(f.seed, 0)) || gloss.rare_settings(f.rare)) || gloss.rare_spec(f.rare);
+        'settings', settings) || more;
 end $$;
 
 -- Each beam is a response that is extended.
@@ -270,6 +276,8 @@ as $$
            coalesce((r.i).frames, cardinality((r.i).image_urls), 1)::smallint, coalesce((r.i).priority, 0)::smallint,
            coalesce((r.i).max_attempts, 5)::smallint, (r.i).key, u.urls,
            case when num_nonnulls((r.i).prompt, (r.i).texts, (r.i).options) = 0 then specs[k.n]
+                when (r.i).options is null
+                then specs[k.n] || jsonb_build_object('texts', gloss.texts_of(r.i, tasks[k.n]))
                 else specs[k.n] || jsonb_strip_nulls(jsonb_build_object('texts', gloss.texts_of(r.i, tasks[k.n]),
                     'options', gloss.trimmed((r.i).options))) end
     from unnest(ordered) o (row)

@@ -89,7 +89,6 @@ declare
     one text;
     problem text;
 begin
-    if rare is null then return null; end if;
     if rare.pick not in ('all', 'likeliest') then
         return 'pick must be all or likeliest, not "' || left(rare.pick, 200) || '"';
     end if;
@@ -179,7 +178,7 @@ begin
             coalesce('"' || left(f.task, 200) || '"', 'null'));
     end if;
     return coalesce(gloss.style_problem(f, t), gloss.options_problem(f), gloss.settings_problem(f, t),
-        gloss.rare_problem(f, t));
+        case when not (f.rare is null) then gloss.rare_problem(f, t) end);
 end $$;
 
 create or replace function gloss.problem(i gloss.inbox, t gloss.task) returns text
@@ -187,7 +186,8 @@ language plpgsql stable
 as $$
 declare
     problem constant text := coalesce(gloss.images_problem(i, t), gloss.texts_problem(i, t),
-        gloss.choices_problem(i, t), gloss.row_problem(i));
+        case when i.options is not null or t.limits ? 'options' then gloss.choices_problem(i, t) end,
+        gloss.row_problem(i));
     responses bigint;
 begin
     if problem is not null then return problem; end if;
