@@ -55,7 +55,7 @@ public struct JobSpec: Hashable, Sendable {
     }
 
     /// The prompts that the model gets, in order.
-    public var prompts: [String] { promptStyle.prompts(texts, language: language) }
+    public var prompts: [String] { promptStyle.prompts(texts, language: language, options: options) }
 
     /// The style by its name; the task's own if the name is not one of its styles.
     public var promptStyle: PromptStyle {

@@ -34,7 +34,7 @@ public struct JobWork: Hashable, Sendable {
     public var images: Int
     /// Prefixes through the language model.
     public var prefills: Int
-    /// Tokens decoded, if every response reaches its limit.
+    /// Tokens decoded, if every response reaches its limit; beams and options are responses.
     public var tokens: Int
 
     public init(images: Int = 0, prefills: Int = 0, tokens: Int = 0) {
@@ -50,8 +50,8 @@ public struct JobWork: Hashable, Sendable {
     }
 
     fileprivate init(_ spec: JobSpec, images: Int, prefills: Int) {
-        self.init(
-            images: images, prefills: prefills, tokens: prefills * spec.settings.samples * spec.settings.maxTokens)
+        let responses = spec.settings.samples * spec.settings.beams * max(1, spec.options.count)
+        self.init(images: images, prefills: prefills, tokens: prefills * responses * spec.settings.maxTokens)
     }
 }
 

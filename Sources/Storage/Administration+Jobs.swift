@@ -147,6 +147,14 @@ struct WireSubmission: Encodable {
     var top_k: Int
     var top_p: Double
     var seed: UInt64
+    // Nil: the default, as the queue itself has it.
+    var pick: SamplePick?
+    var continue_from: String?
+    var max_repeats: Int?
+    var token_scores: Bool?
+    var options: [String]?
+    var follow_ups: [String]?
+    var ignore: [String]?
 
     init(_ spec: JobSpec, _ options: EnqueueOptions) {
         (task, image_urls, texts, model) = (spec.task, spec.imageURLs, spec.texts, spec.model)
@@ -160,5 +168,12 @@ struct WireSubmission: Encodable {
         (max_tokens, samples, beams) = (spec.settings.maxTokens, spec.settings.samples, spec.settings.beams)
         (temperature, seed) = (spec.settings.temperature, spec.settings.seed)
         (top_k, top_p) = (spec.settings.topK, spec.settings.topP)
+        if spec.settings.pick != .all { pick = spec.settings.pick }
+        if !spec.settings.continueFrom.isEmpty { continue_from = spec.settings.continueFrom }
+        if spec.settings.maxRepeats != 0 { max_repeats = spec.settings.maxRepeats }
+        if spec.settings.tokenScores { token_scores = true }
+        if !spec.options.isEmpty { self.options = spec.options }
+        if !spec.followUps.isEmpty { follow_ups = spec.followUps }
+        if !spec.ignored.isEmpty { ignore = spec.ignored }
     }
 }

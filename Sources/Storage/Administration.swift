@@ -121,8 +121,11 @@ public struct ResultView: RawRepresentable, CaseIterable, Hashable, Sendable {
     public static let result = ResultView("result")
     /// One row a thing that a job of any task found.
     public static let found = ResultView("found")
+    /// One row a response whose tokens' log-probabilities were asked for.
+    public static let tokenScore = ResultView("token_score")
     /// The views of each task, then those of all tasks.
-    public static let allCases = TaskName.all.flatMap(\.resultViews).map { ResultView($0) } + [found, result]
+    public static let allCases =
+        TaskName.all.flatMap(\.resultViews).map { ResultView($0) } + [found, tokenScore, result]
 
     /// Its name in the schema `gloss`.
     public let rawValue: String

@@ -13,6 +13,8 @@ struct WireStage: Encodable {
     var sums: [Float]
     var norms: [Float]
     var tokens: [Int]
+    /// The log-probability of each token of each response, one after the other; nil: not asked for.
+    var token_scores: [Float]?
     /// Nil: all ended by themselves.
     var finish: [FinishReason]?
     /// Nil: one view, one question, and as many samples as responses.
@@ -29,6 +31,8 @@ struct WireStage: Encodable {
         sums = flat.map(\.sumLogprob)
         norms = flat.map(\.normLogprob)
         tokens = flat.map(\.tokenCount)
+        let scores = flat.compactMap(\.tokenScores)
+        if !scores.isEmpty && scores.count == flat.count { token_scores = scores.flatMap(\.self) }
         if flat.contains(where: { $0.finishReason != .eos }) { finish = flat.map(\.finishReason) }
         let (viewCount, questionCount) = (result.views.count, result.views.first?.responses.count ?? 0)
         if viewCount * questionCount != 1 {

@@ -51,12 +51,12 @@ public enum SubmissionFormat: String, CaseIterable, Sendable {
 /// The fields of a submission: the columns of `gloss.inbox`, and `run_in`, seconds from now.
 public enum SubmissionField {
     /// Those that are arrays.
-    public static let arrays: Set<String> = ["image_urls", "texts"]
+    public static let arrays: Set<String> = ["image_urls", "texts", "options", "follow_ups", "ignore"]
     /// All of them.
     public static let all: Set<String> = arrays.union([
         "task", "image_url", "prompt", "key", "batch", "priority", "run_at", "run_in", "max_attempts", "model",
         "language", "style", "score", "background", "max_tokens", "samples", "beams", "temperature", "top_k", "top_p",
-        "seed",
+        "seed", "pick", "continue_from", "max_repeats", "token_scores", "frames",
     ])
 
     /// Why names are refused; nil if they are good.

@@ -49,6 +49,47 @@ import Testing
             """
         ),
         (
+            [
+                "caption", "https://a.example/1.jpg", "--samples", "3", "--pick", "likeliest", "--continue-from",
+                "a cat",
+                "--max-repeats", "4", "--token-scores",
+            ],
+            """
+            gloss.enqueue_caption('https://a.example/1.jpg', 'k', samples => 3, pick => 'likeliest',
+                continue_from => 'a cat', max_repeats => 4, token_scores => true)
+            """
+        ),
+        (
+            ["ocr", "https://a.example/1.jpg", "--beams", "3"],
+            "gloss.enqueue_ocr('https://a.example/1.jpg', 'k', beams => 3)"
+        ),
+        (
+            [
+                "choice", "https://a.example/1.jpg", "--question", "is it red?", "--option", "yes", "--option",
+                "not  really",
+                "--style", "listed", "--score", "normalised",
+            ],
+            """
+            gloss.enqueue_choice('https://a.example/1.jpg', 'is it red?', array['yes', 'not  really'], 'k',
+                style => 'listed', score => 'normalised')
+            """
+        ),
+        (
+            ["caption", "https://a.example/1.jpg", "https://a.example/2.jpg", "--frames", "5"],
+            "gloss.enqueue_caption(urls => array['https://a.example/1.jpg', 'https://a.example/2.jpg'], key => 'k', frames => 5)"
+        ),
+        (
+            [
+                "multiview", "https://a.example/1.jpg", "--follow-up", "what is the {answer} for?", "--ignore",
+                "unanswerable",
+                "--ignore", "no",
+            ],
+            """
+            gloss.enqueue_multiview('k', array['https://a.example/1.jpg'], follow_ups => array['what is the {answer} for?'],
+                ignore => array['unanswerable', 'no'])
+            """
+        ),
+        (
             ["multiview", "https://a.example/1.jpg", "https://a.example/2.jpg"],
             "gloss.enqueue_multiview('k', array['https://a.example/1.jpg', 'https://a.example/2.jpg'])"
         ),
@@ -108,6 +149,9 @@ import Testing
         (["detect"], "detect in the style detect needs a --thing."),
         (["caption", "--style", "raw"], "caption in the style raw needs a --prompt."),
         (["vqa", "--questions", "a?,b?"], "vqa takes no list: give --question once for each."),
+        (["choice", "--question", "q?", "--option", "a"], "choice needs 2 to 64 times --option, not 1."),
+        (["caption", "--frames", "17"], "--frames must be 1 to 16, not 17."),
+        (["multiview", "--frames", "2"], "--frames is for images that are one input."),
     ])
     func missingTextsAreToldBeforehand(arguments: [String], message: String) async throws {
         let run = try await Tool.run(Tool.path, ["enqueue"] + arguments + ["https://a.example/1.jpg"])
@@ -122,6 +166,10 @@ import Testing
         (["vqa", "https://a/b", "--question", " "], "a prompt is empty"),
         (["detect", "https://a/b", "--thing", "a;b"], "contains a semicolon"),
         (["multiview", "https://a/b", "--samples", "99"], "samples must be 1 to 64, not 99"),
+        (["caption", "https://a/b", "--beams", "9"], "beams must be 1 to 8, not 9"),
+        (["detect", "https://a/b", "--thing", "a", "--beams", "2"], "detect takes beams => 1 only"),
+        (["vqa", "https://a/b", "--question", "q", "--option", "a"], "vqa takes no options"),
+        (["caption", "https://a/b", "--follow-up", "why?"], "caption takes no follow_ups and no ignore"),
         (["caption", "https://a/b", "--priority", "101"], "priority must be -100 to 100"),
     ])
     func badInputIsRefusedWithAReason(arguments: [String], reason: String) async throws {
@@ -155,7 +203,7 @@ import Testing
         let first = try await enqueue("enqueue", "from", file, "--batch", "b")
         #expect(first.status == 65)
         #expect(first.output == "4 inserted, 0 duplicate, 0 conflict, 3 bad.\n")
-        #expect(first.errors.contains("jobs.csv:4: task must be caption, detect, multiview, ocr, "))
+        #expect(first.errors.contains("jobs.csv:4: task must be caption, choice, detect, multiview, ocr, "))
         #expect(first.errors.contains("jobs.csv:6: invalid input syntax for type bigint: \"many\"\n"))
         #expect(first.errors.contains("jobs.csv:7: 3 fields, but the header has 6\n"))
         #expect(first.errors.hasSuffix("glossctl: 3 of 7 lines are no good\n"))
@@ -167,6 +215,40 @@ import Testing
             ])
         let batches = try await database.query("select distinct batch from gloss.job_state")
         #expect(batches.rows == [["b"]])
+    }
+
+    @Test func filesHaveAllOptions() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let enqueue = Tool(database, as: .producer)
+        let folder = try TemporaryFolder()
+        let csv = try folder.write(
+            "jobs.csv",
+            """
+            task,image_url,prompt,key,options,max_repeats,token_scores,pick,samples,continue_from,frames,beams,follow_ups,ignore
+            choice,https://a.example/1.jpg,which?,c1,"[""a b"",""c""]",,true,,,,,,,
+            vqa,https://a.example/1.jpg,why?,c2,,3,false,likeliest,2,because,2,,,
+            vqa,https://a.example/1.jpg,why?,c3,,,,,,,,2,,
+            multiview,https://a.example/1.jpg,why?,c4,,,,,,,,,and then?,no
+            choice,https://a.example/1.jpg,which?,c5,a b,,,,,,,,,
+
+            """)
+        let lines = try folder.write(
+            "jobs.jsonl",
+            """
+            {"task":"choice","image_url":"https://a.example/1.jpg","prompt":"which?","key":"c1","options":["a b","c"],\
+            "token_scores":true}
+            {"task":"vqa","image_urls":["https://a.example/1.jpg"],"prompt":"why?","key":"c2","max_repeats":3,\
+            "pick":"likeliest","samples":2,"continue_from":"because","frames":2}
+            {"task":"vqa","image_url":"https://a.example/1.jpg","prompt":"why?","key":"c3","beams":2}
+            {"task":"multiview","image_url":"https://a.example/1.jpg","prompt":"why?","key":"c4",\
+            "follow_ups":["and then?"],"ignore":["no"]}
+
+            """)
+        let first = try await enqueue("enqueue", "from", csv)
+        #expect(first.output == "4 inserted, 0 duplicate, 0 conflict, 1 bad.\n", "\(first.errors)")
+        #expect(first.errors.contains("jobs.csv:6: choice needs 2 to 64 options, not 1"))
+        let again = try await enqueue("enqueue", "from", lines)
+        #expect(again.output == "0 inserted, 4 duplicate, 0 conflict, 0 bad.\n", "\(again.errors)")
     }
 
     @Test func aJSONLFileTwiceAndWithAConflict() async throws {

@@ -64,6 +64,23 @@ import Testing
                 "x=\"200.0\" y=\"100.0\" width=\"200.0\" height=\"200.0\""))
     }
 
+    @Test func aChoiceShowsTheSharesOfItsOptions() throws {
+        let shares = ",\"answers\":[\"<b>t\",\"no\"],\"probabilities\":[0.75,0.25]"
+        let html = CardHTML(card: ReportCard(rows: [try row("choice", job: 1, url: "http://a", shares)])).html
+        #expect(html.contains("<span class=\"p\">75.0%</span>") && html.contains("width:75.00%"), "not exp(sum)")
+        #expect(html.contains("1 more answers") && html.contains("<span>no</span><span class=\"p\">25.0%</span>"))
+        #expect(!html.contains("<b>t"))
+    }
+
+    @Test(arguments: [("eos", nil), ("length", "cut off"), ("repetition", "repeats")])
+    func whatWasCutSaysSo(reason: String, note: String?) throws {
+        var row = try row("caption", job: 1, url: "http://a")
+        row.finish_reason = reason
+        let html = CardHTML(card: ReportCard(rows: [row])).html
+        #expect(html.contains("class=\"cut\"") == (note != nil))
+        if let note { #expect(html.contains(">\(note)</span>")) }
+    }
+
     /// A task of a newer version is shown as the text that it gave.
     @Test func aTaskUnknownHereIsShown() throws {
         let card = ReportCard(rows: [try row("dream", job: 1, url: "http://a")])

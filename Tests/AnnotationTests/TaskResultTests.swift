@@ -126,3 +126,55 @@ func result(
         }
     }
 }
+
+@Suite struct ChoiceResultTests {
+    private let spec = JobSpec(
+        task: .choice, imageURLs: ["a"], texts: ["how many?"], options: ["two", "at most one", "three"])
+
+    /// Shares exp(sum) / Σ exp(sum) of -3, -1 and -1: equal ones stand in their order.
+    @Test func sharesAreThoseOfTheSums() throws {
+        let scored = [[-1, -2], [-0.25, -0.25, -0.25, -0.25], [-1.0]].map { generation("as the tokenizer has it", $0) }
+        let result = try result(spec, [0: [scored]])
+        let stage = try #require(result.stages.first)
+        #expect(stage.views[0].responses[0].map(\.text) == spec.options, "in their order, word for word")
+        #expect(stage.views[0].responses[0].map(\.sumLogprob) == [-3, -1, -1])
+        #expect(stage.distribution.map(\.answer) == ["at most one", "three", "two"])
+        let expected = [0.468_311, 0.468_311, 0.063_379]
+        for (share, value) in zip(stage.distribution.map(\.probability), expected) {
+            #expect(abs(share - value) < 1e-6)
+        }
+        #expect(result.score == Float(stage.distribution[0].probability) && result.answer?.answer == "at most one")
+    }
+
+    @Test func theNormalisedScoresAreUsedOnDemand() throws {
+        var spec = spec
+        spec.score = .normalised
+        let scored = [[-1, -2], [-0.25, -0.25, -0.25, -0.25], [-1.0]].map { generation("", $0) }
+        let shares = try #require(try result(spec, [0: [scored]]).stages.first).distribution
+        #expect(shares.map(\.answer) == ["at most one", "three", "two"])
+        #expect(shares[0].probability > shares[1].probability, "-0.78 against -1")
+    }
+
+    /// Scores far below what exp can tell from nothing.
+    @Test func unlikelyOptionsHaveSharesToo() throws {
+        let scored = [-2000, -2000, -2001].map { generation("", [$0]) }
+        let shares = try #require(try result(spec, [0: [scored]]).stages.first).distribution
+        #expect(
+            abs(shares.map(\.probability).reduce(0, +) - 1) < 1e-12 && abs(shares[0].probability - 0.422_319) < 1e-6)
+    }
+
+    @Test func everyOptionMustBeScored() {
+        let expected = NoResult(code: "no_answer", reason: "the model has not scored each of the options")
+        #expect(throws: expected) { try result(spec, [:]) }
+        #expect(throws: expected) { try result(spec, [0: [[generation("two", [-1])]]]) }
+    }
+
+    @Test func tokenScoresAreKeptOnDemand() throws {
+        var spec = spec
+        spec.settings.tokenScores = true
+        let scored = [[-1, -2], [-0.5], [-0.25]].map { generation("", $0) }
+        let kept = try #require(try result(spec, [0: [scored]]).stages.first).views[0].responses[0]
+        #expect(kept.map(\.tokenScores) == [[-1, -2], [-0.5], [-0.25]])
+        #expect(try result(self.spec, [0: [scored]]).best?.tokenScores == nil)
+    }
+}

@@ -8,6 +8,7 @@ import Testing
         let style: String
         var language = "en"
         var texts: [String] = []
+        var options: [String] = []
         let prompts: [String]
 
         var testDescription: String { "\(task) \(style)" }
@@ -31,6 +32,16 @@ import Testing
         Example(task: .vqa, style: "answer", texts: ["{text} {texts}?"], prompts: ["answer en {text} {texts}?"]),
         Example(task: .vqa, style: "bare", texts: ["Question: a\nAnswer:"], prompts: ["Question: a\nAnswer:"]),
         Example(task: .vqa, style: "raw", texts: ["Is it red?"], prompts: ["Is it red?"]),
+        Example(
+            task: .choice, style: "answer", texts: ["Is it red?"], options: ["yes", "no"],
+            prompts: ["answer en Is it red?"]),
+        Example(
+            task: .choice, style: "listed", texts: ["which {options}?"], options: ["a", "{text}", "c d"],
+            prompts: ["answer en  which {options}? choose from: a \t {text} \t c d"]),
+        Example(
+            task: .choice, style: "bare", texts: ["Is there a cat?"], options: ["yes", "no"],
+            prompts: ["Is there a cat?"]),
+        Example(task: .choice, style: "raw", texts: ["what?"], options: ["yes", "no"], prompts: ["what?"]),
         Example(task: .detect, style: "detect", texts: ["cat"], prompts: ["detect cat"]),
         Example(task: .detect, style: "detect", texts: ["cat", "big dog"], prompts: ["detect cat ; big dog"]),
         Example(task: .detect, style: "bare", texts: ["the left cat"], prompts: ["the left cat"]),
@@ -47,7 +58,7 @@ import Testing
     @Test(arguments: examples) func promptsAreThoseOfThePaper(example: Example) {
         let spec = JobSpec(
             task: example.task, imageURLs: ["u"], style: example.style, language: example.language,
-            texts: example.texts)
+            texts: example.texts, options: example.options)
         #expect(spec.prompts == example.prompts)
     }
 
@@ -72,6 +83,13 @@ import Testing
         let query = TaskQuery(view: 0, question: 0, images: [0, 1], prompt: "answer en ?", settings: settings)
         #expect(TaskName.vqa.definition.queries(spec) == [query])
         #expect(spec.viewCount == 1)
+    }
+
+    @Test func aChoiceIsOneQueryWithItsOptions() {
+        let spec = JobSpec(task: .choice, imageURLs: ["a"], texts: ["?"], options: ["yes", "no"])
+        let queries = TaskName.choice.definition.queries(spec)
+        #expect(queries.map(\.prompt) == ["answer en ?"] && queries.map(\.options) == [["yes", "no"]])
+        #expect(TaskName.vqa.definition.queries(JobSpec(task: .vqa, imageURLs: ["a"], texts: ["?"]))[0].options == [])
     }
 
     /// Each query draws from a stream of its own: seed + 1000 · view + question.
@@ -149,7 +167,7 @@ import Testing
         (TaskName.caption, "caption", DecodeSettings(maxTokens: 64)),
         (.vqa, "answer", DecodeSettings(maxTokens: 32)), (.detect, "detect", DecodeSettings(maxTokens: 256)),
         (.segment, "segment", DecodeSettings(maxTokens: 256)), (.ocr, "ocr", DecodeSettings(maxTokens: 512)),
-        (.question, "question", DecodeSettings(maxTokens: 32)),
+        (.question, "question", DecodeSettings(maxTokens: 32)), (.choice, "answer", DecodeSettings(maxTokens: 8)),
         (.multiview, "answer", DecodeSettings(maxTokens: 24, samples: 5, temperature: 1)),
     ])
     func defaults(task: TaskName, style: String, settings: DecodeSettings) {
@@ -171,7 +189,7 @@ import Testing
                 "max_tokens": 256, "samples": 1, "beams": 1, "temperature": 0, "top_k": 0, "top_p": 1, "seed": 0
               },
               "default_texts": [], "text_noun": "thing", "separator": ";",
-              "limits": {"images": 16, "views": false, "samples": 1}
+              "limits": {"images": 16, "views": false, "samples": 1, "beams": 1}
             }
             """
         let row = TaskRow(TaskName.detect.definition)
@@ -187,5 +205,27 @@ import Testing
         }
         #expect(TaskRow(TaskName.multiview.definition).limits.views)
         #expect(TaskRow(TaskName.caption.definition).textNoun == nil)
+        #expect(TaskRow(TaskName.choice.definition).limits.options == [2, 64])
+        let searching = TaskName.all.filter { $0.limits.beamCount == 8 }.map(\.name)
+        #expect(Set(searching) == [.caption, .ocr, .vqa, .question])
+    }
+}
+
+@Suite struct SettingsTests {
+    /// Settings that came later are written only where they say something, so that jobs of before stay the same jobs.
+    @Test func onlyWhatIsNotUsualIsWritten() throws {
+        func keys(_ settings: DecodeSettings) throws -> Set<String> {
+            let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(settings))
+            return Set((object as? [String: Any])?.keys.map { $0 } ?? [])
+        }
+        let usual: Set = ["max_tokens", "samples", "beams", "temperature", "top_k", "top_p", "seed"]
+        #expect(try keys(DecodeSettings()) == usual)
+        let all = DecodeSettings(
+            samples: 3, pick: .likeliest, beams: 2, temperature: 1, continueFrom: "a", maxRepeats: 2, tokenScores: true)
+        #expect(try keys(all) == usual.union(["pick", "continue_from", "max_repeats", "token_scores"]))
+        for settings in [DecodeSettings(), all] {
+            let again = try JSONDecoder().decode(DecodeSettings.self, from: JSONEncoder().encode(settings))
+            #expect(again == settings)
+        }
     }
 }

@@ -152,6 +152,28 @@ import Testing
         #expect { try answers[2].get() } throws: { "\($0)".contains("top-p is 0.0") }
     }
 
+    @Test func tooManyImagesAreToldHowManyFit() throws {
+        let subject = try Subject("tiny2")
+        let (model, good) = (subject.model, subject.requests[0])
+        let (each, most) = (good.images[0].count, model.configuration.text.maxPositions)
+        func answer(_ count: Int) -> Result<[Generation], InferenceError> {
+            let images = Array(repeating: good.images[0], count: count)
+            return model.generate([
+                GenerationRequest(images: images, prompt: "x", settings: DecodeSettings(maxTokens: 4))
+            ])[0]
+        }
+        let others = try answer(1).get()[0].prefixTokenCount - each + 4
+        let fitting = (most - others) / each
+        let count = fitting + 2
+        #expect { try answer(count).get() } throws: {
+            ($0 as? InferenceError)?.message
+                == """
+                prefix and response need \(count * each + others) tokens, the model has \(most) positions: \(fitting) of the \
+                \(count) images fit, with \(each) tokens each
+                """
+        }
+    }
+
     /// Keys and values of a long response lie in several blocks, the last of which is not full.
     @Test(arguments: sets) func responsesOfSeveralBlocks(set: String) throws {
         let subject = try Subject(set)

@@ -103,7 +103,7 @@ import Testing
             "temperature 0 is greedy: all samples would be the same; give a temperature above 0 or samples => 1"
         ),
         ("gloss.enqueue_caption('https://e.org', temperature => 'NaN')", "temperature must be 0 to 5, not NaN"),
-        ("gloss.enqueue_caption('https://e.org', beams => 3)", "beams must be 1, not 3: there is no beam search yet"),
+        ("gloss.enqueue_caption('https://e.org', beams => -1)", "beams must be 1 to 8, not -1"),
         ("gloss.enqueue_caption('https://e.org', seed => -1)", "seed must not be negative, not -1"),
         ("gloss.enqueue_caption('https://e.org', top_p => 0)", "top_p must be above 0 and at most 1, not 0"),
         ("gloss.enqueue_caption('https://e.org', max_tokens => 0)", "max_tokens must be 1 to 1024, not 0"),

@@ -16,7 +16,7 @@ import Testing
         "enqueue": [.producer, .admin], "enqueue_caption": [.producer, .admin], "enqueue_vqa": [.producer, .admin],
         "enqueue_detect": [.producer, .admin], "enqueue_segment": [.producer, .admin],
         "enqueue_ocr": [.producer, .admin], "enqueue_question": [.producer, .admin],
-        "enqueue_caption_box": [.producer, .admin],
+        "enqueue_caption_box": [.producer, .admin], "enqueue_choice": [.producer, .admin],
         "enqueue_multiview": [.producer, .admin],
         "enqueue_json": [.producer, .admin], "enqueue_json_rows": [.producer, .admin],
         "bad_json_rows": [.producer, .admin],

@@ -130,7 +130,9 @@ import Testing
     /// Rows that are made by position are made in one place each: what goes in comes out.
     @Test func whatIsMadeByPositionIsInOrder() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
-        for (function, type) in [("move_of", "move"), ("form_row", "form"), ("claimed_job_of", "claimed_job")] {
+        for (function, type) in [
+            ("move_of", "move"), ("form_row", "form"), ("rare_of", "rare_options"), ("claimed_job_of", "claimed_job"),
+        ] {
             let arguments = try await database.query(
                 """
                 select array_to_string(p.proargnames, ','), (
@@ -167,6 +169,7 @@ import Testing
         case "text[]": "'{x}'::text[]"
         case "uuid": "gen_random_uuid()"
         case "jsonb": "'{}'::jsonb"
+        case "gloss.rare_options": "row('x', 'x', 1, true, '{x}', '{x}')::gloss.rare_options"
         case let time where time.hasPrefix("timestamp"): "now()"
         default: "1::\(type)"
         }

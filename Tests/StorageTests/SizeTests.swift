@@ -52,7 +52,7 @@ import Testing
         ("select gloss.enqueue_multiview('o', array['\(url)'], array[['a', 'b']])", "texts must be a plain list"),
         (
             "select gloss.enqueue_json(jsonb_build_object('task', repeat('t', 10000000)))",
-            "task must be caption, detect, multiview, ocr, question, segment, vqa, not "
+            "task must be caption, choice, detect, multiview, ocr, question, segment, vqa, not "
         ),
         (
             """

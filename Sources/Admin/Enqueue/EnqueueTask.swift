@@ -29,10 +29,18 @@ struct EnqueueTask<Task: AnnotationTask>: AsyncParsableCommand {
     var urls: [String]
     @Flag(help: ArgumentHelp("All images are one input of one job.", visibility: Task().hasViews ? .hidden : .default))
     var together = false
+    @Option(help: framesHelp)
+    var frames: Int?
     @Option(name: textName, help: textHelp)
     var texts: [String] = []
     @Option(name: listName, help: listHelp)
     var list: String?
+    @Option(name: .customLong("option"), help: optionHelp)
+    var choices: [String] = []
+    @Option(name: .customLong("follow-up"), help: followUpHelp)
+    var followUps: [String] = []
+    @Option(name: .customLong("ignore"), help: ignoreHelp)
+    var ignored: [String] = []
 
     private var allTexts: [String] {
         (list ?? "").split(separator: ",").map { $0.trimmingWhitespace() }.filter { !$0.isEmpty } + texts
@@ -42,6 +50,15 @@ struct EnqueueTask<Task: AnnotationTask>: AsyncParsableCommand {
         let task = Task()
         if urls.count > 1 && !isOneInput && submit.key != nil {
             throw ValidationError("--key names one job, but there are \(urls.count) images; see also --together.")
+        }
+        let most = task.limits.imageCount
+        if let frames, task.hasViews || !(1...most).contains(frames) {
+            let reason = task.hasViews ? "is for images that are one input" : "must be 1 to \(most), not \(frames)"
+            throw ValidationError("--frames \(reason).")
+        }
+        if let range = task.limits.optionCount, !range.contains(choices.count) {
+            throw ValidationError(
+                "\(task.name) needs \(range.lowerBound) to \(range.upperBound) times --option, not \(choices.count).")
         }
         if list != nil && task.separator == nil {
             throw ValidationError("\(task.name) takes no list: give --\(Self.noun) once for each.")
@@ -54,11 +71,15 @@ struct EnqueueTask<Task: AnnotationTask>: AsyncParsableCommand {
 
     func run() async throws {
         let inputs = isOneInput ? [urls] : urls.map { [$0] }
-        let specs = inputs.map { spec.spec(Task().name, images: $0, texts: allTexts.isEmpty ? nil : allTexts) }
+        let specs = inputs.map { images in
+            spec.spec(
+                Task().name, images: frames.map { count in (0..<count).map { images[$0 % images.count] } } ?? images,
+                texts: allTexts.isEmpty ? nil : allTexts, options: choices, followUps: followUps, ignored: ignored)
+        }
         try await SubmitJobs(database: database, json: format.json).run(specs, submit.options())
     }
 
-    private var isOneInput: Bool { together || Task().hasViews }
+    private var isOneInput: Bool { together || frames != nil || Task().hasViews }
 }
 
 // MARK: Help, from the task's definition
@@ -90,10 +111,35 @@ extension EnqueueTask {
             visibility: Task().separator == nil ? .hidden : .default)
     }
 
+    private static var framesHelp: ArgumentHelp {
+        ArgumentHelp(
+            "All images are one input of one job: its so many frames, repeated in their order or cut.",
+            visibility: Task().hasViews ? .hidden : .default)
+    }
+
+    private static var optionHelp: ArgumentHelp {
+        ArgumentHelp(
+            "An answer to choose from; repeat it for each.", valueName: "text",
+            visibility: Task().limits.optionCount == nil ? .hidden : .default)
+    }
+
+    private static var followUpHelp: ArgumentHelp {
+        ArgumentHelp(
+            "A further question; {answer} is the best answer to the first ones. Repeat it for more.",
+            valueName: "question", visibility: Task().hasViews ? .default : .hidden)
+    }
+
+    private static var ignoreHelp: ArgumentHelp {
+        ArgumentHelp(
+            "An answer that counts for nothing, such as unanswerable; repeat it for more.", valueName: "answer",
+            visibility: Task().hasViews ? .default : .hidden)
+    }
+
     private static var examples: [String] {
         let task = Task()
         let start = "glossctl enqueue \(task.name) https://example.org/"
-        let text = task.textNoun.map { task.defaultTexts.isEmpty ? " --\($0) '…'" : "" } ?? ""
+        let choices = task.limits.optionCount == nil ? "" : " --option yes --option no"
+        let text = (task.textNoun.map { task.defaultTexts.isEmpty ? " --\($0) '…'" : "" } ?? "") + choices
         let one = "\(start)cat.jpg\(text) --key row-17"
         return task.hasViews ? ["\(start){1,2,3}.jpg --key object-3"] : [one, "\(start){1,2,3}.jpg\(text)"]
     }

@@ -40,6 +40,10 @@ struct SpecOptions: ParsableArguments {
     var maxTokens: Int?
     @Option(help: "Responses to each prompt.")
     var samples: Int?
+    @Option(help: "Which of several samples are kept: all or likeliest.")
+    var pick = SamplePick.all
+    @Option(help: "Beams of a search for the likeliest response, 2 to 8; 1 is none.")
+    var beams = 1
     @Option(help: "0 is greedy. Default: 0, and 1 if there are several samples.")
     var temperature: Double?
     @Option(help: "Sample among so many of the likeliest tokens; 0 is all.")
@@ -48,7 +52,13 @@ struct SpecOptions: ParsableArguments {
     var topP = 1.0
     @Option(help: "The seed of the random numbers.")
     var seed: UInt64 = 0
-    @Option(help: "Which score of a response is aggregated, where answers are: sum or normalised.")
+    @Option(help: ArgumentHelp("What each response begins with.", valueName: "text"))
+    var continueFrom = ""
+    @Option(help: "A response ends where the same tokens stand so often in a row; 0 is never.")
+    var maxRepeats = 0
+    @Flag(help: "Keep the log-probability of each token: glossctl results token_score.")
+    var tokenScores = false
+    @Option(help: "Which score of a response is aggregated, where answers are compared: sum or normalised.")
     var score = ResponseScore.sum
 
     func validate() throws {
@@ -56,16 +66,24 @@ struct SpecOptions: ParsableArguments {
     }
 
     /// A job of these options. What is out of range is refused by the database, which says why.
-    /// - Parameter texts: nil: the task's own.
-    func spec(_ task: TaskName, images: [String], texts: [String]?) -> JobSpec {
+    /// - Parameters:
+    ///   - texts: nil: the task's own.
+    ///   - choices: the answers to choose from.
+    func spec(
+        _ task: TaskName, images: [String], texts: [String]?, options choices: [String] = [], followUps: [String] = [],
+        ignored: [String] = []
+    ) -> JobSpec {
         var settings = task.definition.defaults
         settings.maxTokens = maxTokens ?? settings.maxTokens
         settings.samples = samples ?? settings.samples
         settings.temperature = temperature ?? (settings.samples > 1 ? 1 : 0)
         (settings.topK, settings.topP, settings.seed) = (topK, topP, seed)
+        (settings.pick, settings.beams) = (pick, beams)
+        (settings.continueFrom, settings.maxRepeats, settings.tokenScores) = (continueFrom, maxRepeats, tokenScores)
         return JobSpec(
-            task: task, imageURLs: images, style: style, language: language, texts: texts, settings: settings,
-            score: score, model: model, background: background?.value)
+            task: task, imageURLs: images, style: style, language: language, texts: texts, options: choices,
+            followUps: followUps, ignored: ignored, settings: settings, score: score, model: model,
+            background: background?.value)
     }
 }
 
@@ -101,6 +119,7 @@ struct Colour: ExpressibleByArgument {
 
 extension TaskName: ExpressibleByArgument {}
 extension ResponseScore: ExpressibleByArgument {}
+extension SamplePick: ExpressibleByArgument {}
 
 /// Enqueues jobs one by one and says what became of each.
 struct SubmitJobs {

@@ -85,7 +85,8 @@ struct CardHTML {
     }
 
     private func answer(_ row: ReportRow) -> String {
-        let probability = row.sum_logprob.map { exp($0) }
+        // Of a choice, the share among its options.
+        let probability = row.probabilities?.first ?? row.sum_logprob.map { exp($0) }
         let meter = probability.map { "<i class=\"meter\"><i style=\"width:\(HTML.share($0))%\"></i></i>" } ?? ""
         let sure = probability.map { "<span class=\"p\">\(HTML.percent($0))</span>" } ?? ""
         return """
@@ -111,8 +112,9 @@ struct CardHTML {
             """
     }
 
-    /// The further samples of a job.
+    /// The further samples or answers of a job.
     private func others(_ row: ReportRow) -> String {
+        if let answers = row.answers { return hidden(Array(zip(answers, row.probabilities ?? [])).dropFirst()) }
         guard row.texts.count > 1 else { return "" }
         let items = row.texts.dropFirst().map { "<li>\(HTML.escape($0))</li>" }.joined()
         return "<details><summary>\(row.texts.count - 1) more</summary><ol>\(items)</ol></details>"
@@ -159,7 +161,11 @@ struct CardHTML {
     }
 
     private func cut(_ row: ReportRow) -> String {
-        row.finish_reason == "length" ? " <span class=\"cut\" title=\"It reached max_tokens\">cut off</span>" : ""
+        switch row.finish_reason {
+        case "length": " <span class=\"cut\" title=\"It reached max_tokens\">cut off</span>"
+        case "repetition": " <span class=\"cut\" title=\"It repeated itself max_repeats times\">repeats</span>"
+        default: ""
+        }
     }
 
     private var foot: String {

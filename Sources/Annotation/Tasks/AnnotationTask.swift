@@ -3,7 +3,8 @@ public struct PromptStyle: Hashable, Sendable {
     /// Its name: what a user writes.
     public let name: String
     /// The prompt: `{language}` stands for the language, `{text}` for a text (one prompt a text), `{texts}` for all
-    /// texts, joined, `{box}` for the locations of a text that is a box, `y1,x1,y2,x2` in fractions.
+    /// texts, joined, `{box}` for the locations of a text that is a box, `y1,x1,y2,x2` in fractions, `{options}` for the
+    /// options, joined as big_vision does.
     public let template: String
     /// How many texts it takes.
     public let textCount: ClosedRange<Int>
@@ -15,20 +16,27 @@ public struct PromptStyle: Hashable, Sendable {
     }
 
     /// The prompts of a job.
-    public func prompts(_ texts: [String], language: String) -> [String] {
-        // The language first: a user's text may hold the letters of a placeholder.
-        let base = Self.replacing("{language}", in: template, with: language)
-        if base.contains("{texts}") {
-            return [Self.replacing("{texts}", in: base, with: texts.joined(separator: " ; "))]
+    public func prompts(_ texts: [String], language: String, options: [String] = []) -> [String] {
+        let shared = [
+            "language": language, "texts": texts.joined(separator: " ; "), "options": options.joined(separator: " \t "),
+        ]
+        guard template.contains("{text}") || template.contains("{box}") else { return [filled(shared)] }
+        return texts.map { text in
+            filled(shared.merging(["text": text, "box": PromptText.locations(text)]) { $1 })
         }
-        if base.contains("{box}") {
-            return texts.map { Self.replacing("{box}", in: base, with: PromptText.locations($0)) }
-        }
-        return base.contains("{text}") ? texts.map { Self.replacing("{text}", in: base, with: $0) } : [base]
     }
 
-    private static func replacing(_ placeholder: String, in text: String, with value: String) -> String {
-        text.replacing(placeholder, with: value)
+    /// The template with values in place of their names, each looked at once: a user's text may hold the letters of a
+    /// placeholder.
+    private func filled(_ values: [String: String]) -> String {
+        var (prompt, rest) = ("", template[...])
+        while let start = rest.firstIndex(of: "{"), let end = rest[start...].firstIndex(of: "}") {
+            let name = String(rest[rest.index(after: start)..<end])
+            prompt += rest[..<start]
+            prompt += values[name] ?? "{\(name)}"
+            rest = rest[rest.index(after: end)...]
+        }
+        return prompt + rest
     }
 }
 
@@ -40,11 +48,20 @@ public struct TaskLimits: Hashable, Sendable {
     public var imagesAreViews: Bool
     /// The most samples of a query.
     public var sampleCount: Int
+    /// The most beams.
+    public var beamCount: Int
+    /// How many options a job gives, of a task that chooses; nil: it takes none.
+    public var optionCount: ClosedRange<Int>?
 
-    public init(imageCount: Int = 16, imagesAreViews: Bool = false, sampleCount: Int = 64) {
+    public init(
+        imageCount: Int = 16, imagesAreViews: Bool = false, sampleCount: Int = 64, beamCount: Int = 1,
+        optionCount: ClosedRange<Int>? = nil
+    ) {
         self.imageCount = imageCount
         self.imagesAreViews = imagesAreViews
         self.sampleCount = sampleCount
+        self.beamCount = beamCount
+        self.optionCount = optionCount
     }
 }
 
@@ -52,7 +69,7 @@ public struct TaskLimits: Hashable, Sendable {
 public enum Presentation: String, Hashable, Sendable {
     /// The best text.
     case text
-    /// The question and the best text.
+    /// The question and the best answer, with the others' shares if there are any.
     case answer
     /// Boxes over the image.
     case boxes

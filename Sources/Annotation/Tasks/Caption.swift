@@ -17,6 +17,7 @@ struct CaptionTask: AnnotationTask {
     ]
     let textNoun: String? = nil
     let defaults = DecodeSettings(maxTokens: 64)
+    let limits = TaskLimits(beamCount: 8)
     let resultViews = ["caption"]
     let presentation = Presentation.text
 

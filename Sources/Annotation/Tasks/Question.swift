@@ -15,6 +15,7 @@ struct QuestionTask: AnnotationTask {
     ]
     let textNoun: String? = "question"
     let defaults = DecodeSettings(maxTokens: 32)
+    let limits = TaskLimits(beamCount: 8)
     let resultViews = ["answer"]
     let presentation = Presentation.answer
 

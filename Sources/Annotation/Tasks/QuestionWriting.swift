@@ -14,6 +14,7 @@ struct QuestionWritingTask: AnnotationTask {
     ]
     let textNoun: String? = "answer"
     let defaults = DecodeSettings(maxTokens: 32)
+    let limits = TaskLimits(beamCount: 8)
     let resultViews = ["question"]
     let presentation = Presentation.answer
 

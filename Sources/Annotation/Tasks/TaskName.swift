@@ -2,8 +2,8 @@
 public struct TaskName: RawRepresentable, Hashable, Sendable, Codable, CaseIterable, CustomStringConvertible {
     /// All tasks. A new one is a file of this folder and a line here.
     public static let all: [any AnnotationTask] = [
-        CaptionTask(), TextReadingTask(), QuestionTask(), QuestionWritingTask(), DetectionTask(), SegmentationTask(),
-        MultiviewTask(),
+        CaptionTask(), TextReadingTask(), QuestionTask(), ChoiceTask(), QuestionWritingTask(), DetectionTask(),
+        SegmentationTask(), MultiviewTask(),
     ]
 
     /// Their names, in the same order.

@@ -16,6 +16,10 @@ public struct TaskRow: Hashable, Sendable, Codable {
         public var views: Bool
         /// The most samples of a query.
         public var samples: Int
+        /// The most beams.
+        public var beams: Int
+        /// The least and the most options; nil: it takes none.
+        public var options: [Int]?
     }
 
     /// The task's name.
@@ -49,7 +53,8 @@ public struct TaskRow: Hashable, Sendable, Codable {
         defaultTexts = task.defaultTexts
         textNoun = task.textNoun
         limits = Limits(
-            images: task.limits.imageCount, views: task.limits.imagesAreViews, samples: task.limits.sampleCount)
+            images: task.limits.imageCount, views: task.limits.imagesAreViews, samples: task.limits.sampleCount,
+            beams: task.limits.beamCount, options: task.limits.optionCount.map { [$0.lowerBound, $0.upperBound] })
         separator = task.separator.map { String($0) }
     }
 

@@ -14,7 +14,7 @@ struct TextReadingTask: AnnotationTask {
     ]
     let textNoun: String? = nil
     let defaults = DecodeSettings(maxTokens: 512)
-    let limits = TaskLimits(sampleCount: 32)
+    let limits = TaskLimits(sampleCount: 32, beamCount: 8)
     let resultViews = ["ocr"]
     let presentation = Presentation.text
 

@@ -244,7 +244,7 @@ public final class PaliGemma: Sendable {
         var count = 0
         for image in query.images { count += try tokenCount(of: image) }
         let ids = try prefixIDs(query.prompt)
-        try checkLength(count + ids.count + query.settings.maxTokens)
+        try checkLength(count + ids.count + query.settings.maxTokens, images: query.images.count)
         let place = WaitingPrefix.Place(priority: query.priority)
         return WaitingPrefix(
             key: WaitingPrefix.Key(images: query.images.map(\.key), ids: ids, adapter: query.adapter),
@@ -330,12 +330,15 @@ public final class PaliGemma: Sendable {
         [configuration.beginToken] + (try tokenizer.encode(prompt + "\n"))
     }
 
-    private func checkLength(_ count: Int) throws(InferenceError) {
-        guard count <= configuration.text.maxPositions else {
-            throw InferenceError(
-                .invalidRequest,
-                "prefix and response need \(count) tokens, the model has \(configuration.text.maxPositions) positions")
-        }
+    /// Throws if a sequence needs more positions than the model has, and says how many of its images fit.
+    private func checkLength(_ count: Int, images imageCount: Int = 0) throws(InferenceError) {
+        let (most, each) = (configuration.text.maxPositions, configuration.imageTokenCount)
+        guard count > most else { return }
+        let fitting = max(0, (most - count + imageCount * each) / each)
+        throw InferenceError(
+            .invalidRequest,
+            "prefix and response need \(count) tokens, the model has \(most) positions"
+                + (imageCount > 1 ? ": \(fitting) of the \(imageCount) images fit, with \(each) tokens each" : ""))
     }
 
     private func ends(_ tokens: [Int]) -> Bool { tokens.last.map(configuration.endTokens.contains) ?? false }
