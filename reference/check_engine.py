@@ -5,7 +5,8 @@
 
 Each folder has model/ and golden/ as make_fixtures.py writes them. Prints the largest difference of every kind. Exits
 with 1 if one is too large. The limits are 2e-5 for stages (relative to the largest value) and 1e-4 for
-log-probabilities. Ids must be equal up to a near-tie, where Hugging Face's own margin is below 1e-3. Needs numpy.
+log-probabilities. Ids must be equal up to a near-tie, where Hugging Face's own margin is below 1e-3. Beam searches are those of
+golden/beams_bv.json, if it is there, which noise leaves as they are. Needs numpy.
 """
 import argparse
 import json
