@@ -5,7 +5,8 @@
 
 Each folder has model/ and golden/ as make_fixtures.py writes them. Prints the largest difference of every kind. Exits
 with 1 if one is too large. The limits are 2e-5 for stages (relative to the largest value) and 1e-4 for
-log-probabilities. Ids must be equal up to a near-tie, where Hugging Face's own margin is below 1e-3. Needs numpy.
+log-probabilities. Ids must be equal up to a near-tie, where Hugging Face's own margin is below 1e-3. Beam searches are those of
+golden/beams_bv.json, if it is there, which noise leaves as they are. Needs numpy.
 """
 import argparse
 import json
@@ -19,7 +20,8 @@ import numpy as np
 from checkpoint import read_safetensors
 
 LIMITS = {"pixel values": 0, "image features": 2e-5, "logits": 2e-5, "greedy ids that differ": 0, "greedy log-probability": 1e-4,
-          "suffix ids that differ": 0, "suffix log-probability": 1e-4, "text that differs": 0}
+          "suffix ids that differ": 0, "suffix log-probability": 1e-4, "text that differs": 0, "beam ids that differ": 0,
+          "beam sum": 1e-4, "beam limits that differ": 0}
 
 
 def relative(found, expected):
@@ -70,7 +72,17 @@ def check(folder, model, engine):
         score = engine.run(case, "--score", case["score"]["suffix"])
         note("suffix ids that differ", score["tokens"] != case["score"]["suffix_ids"])
         note("suffix log-probability", np.abs(np.subtract(score["logprobs"], case["score"]["logprobs"])).max())
-    print(f"{model}: {len(cases)} cases")
+    searches = []
+    if os.path.exists(f"{folder}/golden/beams_bv.json"):
+        with open(f"{folder}/golden/beams_bv.json") as file:
+            searches = [search for search in json.load(file) if search["stable"]]
+    for search in searches:
+        answer = engine.run(search, "--beams", str(search["beams"]), "--max-tokens", str(search["max_tokens"]))
+        note("beam ids that differ", answer["tokens"] != search["ids"])
+        note("beam sum", abs(answer["sum_logprob"] - search["score"]))
+        if "cut" in search:
+            note("beam limits that differ", (answer["finish_reason"] == "length") != search["cut"])
+    print(f"{model}: {len(cases)} cases, {len(searches)} beam searches")
     for what, value in worst.items():
         print(f"  {what:26} {value:.3g}{'' if value <= LIMITS[what] else '   TOO LARGE'}")
     return all(worst[what] <= limit for what, limit in LIMITS.items())

@@ -1,4 +1,4 @@
-"""PaliGemma and PaliGemma 2 in plain numpy (f32): both towers, prefill, greedy decoding and scoring. Written to be read.
+"""PaliGemma and PaliGemma 2 in plain numpy (f32): both towers, prefill, greedy decoding, beam search and scoring. Written to be read.
 
     from checkpoint import load_weights
     model = PaliGemma(config, load_weights(folder))
@@ -179,6 +179,30 @@ class PaliGemma:
             hidden = self.decoder(self.embed([token]), np.array([at]), np.ones((1, at + 1), bool), len(ids), cache)
             row = self.logits(hidden)[0]
         return tokens, logprobs
+
+    def search(self, ids, features, limit, width):
+        """big_vision's beam search: (tokens, which always end with EOS, sum of their log-probabilities, whether the limit
+        cut the search while a beam was as likely)."""
+        logits, cache = self.prefill(ids, features)
+        beams, best = [(0.0, [], cache, logits[-1])], (-np.inf, None)
+        for n in range(limit):
+            onward = []
+            for total, tokens, cache, row in beams:
+                logp = log_softmax(row)
+                if total + logp[EOS] > best[0]:  # every beam may end here; what ended earlier wins against its equals
+                    best = (total + float(logp[EOS]), tokens + [EOS])
+                order = [int(t) for t in np.argsort(-logp, kind="stable")[:width + 1] if t != EOS]
+                onward += [(total + float(logp[t]), tokens + [t], cache) for t in order]
+            onward = sorted(onward, key=lambda beam: -beam[0])[:width]
+            if onward[0][0] < best[0]:  # sums only fall
+                return best[1], best[0], False
+            if n == limit - 1:
+                return best[1], best[0], True
+            beams = []
+            for total, tokens, cache in onward:
+                cache, at = list(cache), len(ids) + n
+                hidden = self.decoder(self.embed(tokens[-1:]), np.array([at]), np.ones((1, at + 1), bool), len(ids), cache)
+                beams.append((total, tokens, cache, self.logits(hidden)[0]))
 
     def score(self, ids, features, suffix):
         """The log-probability of each token of `suffix` after the prompt `ids`, in one pass."""

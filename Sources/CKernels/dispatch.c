@@ -18,6 +18,7 @@
     void gloss_##isa##_soft_cap(float *, int64_t, float, float);                                                       \
     float gloss_##isa##_softmax(const float *, gloss_range, gloss_range, float, void *, gloss_dtype, int64_t);         \
     int64_t gloss_##isa##_argmax(const float *, int64_t);                                                              \
+    void gloss_##isa##_top_indices(const float *, int64_t, int64_t, int64_t *);                                        \
     double gloss_##isa##_log_sum_exp(const float *, int64_t);                                                          \
     double gloss_##isa##_exp_weights(const float *, double, float *, int64_t);                                         \
     int64_t gloss_##isa##_draw(const float *, int64_t, double, double);
@@ -137,6 +138,9 @@ float gloss_softmax(gloss_isa isa, const float *x, gloss_range a, gloss_range b,
     DISPATCH(softmax(x, a, b, scale, out, type, width))
 }
 int64_t gloss_argmax(gloss_isa isa, const float *x, int64_t n) { DISPATCH(argmax(x, n)) }
+void gloss_top_indices(gloss_isa isa, const float *x, int64_t n, int64_t count, int64_t *indices) {
+    DISPATCH(top_indices(x, n, count, indices))
+}
 double gloss_log_sum_exp(gloss_isa isa, const float *x, int64_t n) { DISPATCH(log_sum_exp(x, n)) }
 double gloss_exp_weights(gloss_isa isa, const float *x, double temperature, float *w, int64_t n) {
     DISPATCH(exp_weights(x, temperature, w, n))

@@ -268,6 +268,21 @@ INLINE int64_t argmax(const float *x, int64_t n) {
     return 0;
 }
 int64_t NAME(argmax)(const float *x, int64_t n) { return argmax(x, n); }
+// What is not larger than the least one held is passed over, a block at a time.
+void NAME(top_indices)(const float *x, int64_t n, int64_t count, int64_t *indices) {
+    enum { BLOCK = 256 };
+    int64_t held = 0;
+    for (int64_t first = 0; first < n; first += BLOCK) {
+        const int64_t end = n - first < BLOCK ? n : first + BLOCK;
+        if (held == count && top(x + first, end - first) <= x[indices[count - 1]]) continue;
+        for (int64_t i = first; i < end; i++) {
+            if (held == count && !(x[i] > x[indices[count - 1]])) continue;
+            int64_t place = held < count ? held++ : count - 1;
+            for (; place > 0 && x[i] > x[indices[place - 1]]; place--) indices[place] = indices[place - 1];
+            indices[place] = i;
+        }
+    }
+}
 INLINE double total(d16 s) {
     for (int width = 8; width; width /= 2)
         for (int i = 0; i < width; i++) s[i] += s[i + width];

@@ -93,7 +93,8 @@ struct WorkDriver: Service {
     private func schedulerQuery(_ query: EngineQuery) -> Scheduler.Query {
         Scheduler.Query(
             id: query.id, images: query.images.compactMap { images.image($0) }, prompt: query.prompt,
-            settings: query.settings, priority: query.priority, adapter: query.adapter.map { adapters[$0]! })
+            settings: query.settings, options: query.options, priority: query.priority,
+            adapter: query.adapter.map { adapters[$0]! })
     }
 
     private func show(_ status: WorkStatus) {

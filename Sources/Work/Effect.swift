@@ -72,6 +72,8 @@ public struct EngineQuery: Hashable, Sendable {
     public var prompt: String
     /// How to answer.
     public var settings: DecodeSettings
+    /// Responses to score instead of drawing any; empty: responses are drawn.
+    public var options: [String]
     /// Lower is earlier: twice its job's, and 1 less where the job asks on.
     public var priority: Int
     /// The name of the adapter that its job asks for; nil: the model alone answers.

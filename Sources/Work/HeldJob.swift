@@ -81,7 +81,7 @@ struct HeldJob {
     var lease: Lease { claimed.lease }
 
     /// Responses that the engine computes for `queries`.
-    var rowCount: Int { queries.count * claimed.spec.settings.samples }
+    var rowCount: Int { queries.reduce(0) { $0 + $1.rowCount } }
 
     /// Whether there may be questions after those of `queries`.
     var mayAskOn: Bool { first == nil && !claimed.spec.followUps.isEmpty }

@@ -117,11 +117,12 @@ extension WorkState {
         lastQuery += 1
         let settings = query.settings
         queries[lastQuery] = HeldQuery(
-            lease: job.lease, asked: query, rowCount: settings.samples,
-            mostTokens: settings.samples * settings.maxTokens)
+            lease: job.lease, asked: query, rowCount: query.rowCount,
+            mostTokens: query.rowCount * settings.maxTokens)
         jobs[job.lease]?.asked.insert(lastQuery)
         return EngineQuery(
             id: lastQuery, images: query.images.compactMap { job.images[$0] }, prompt: query.prompt, settings: settings,
+            options: query.options,
             // What asks on comes before its equals: the engine still knows its images, and a job that ends makes room.
             priority: 2 * job.claimed.priority - (query.stage > 1 ? 1 : 0),
             adapter: job.identity.adapterDigest == nil ? nil : job.identity.model)

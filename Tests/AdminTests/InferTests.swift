@@ -125,6 +125,100 @@ import Testing
         #expect(other.status == 1 && other.errors.contains("config.json: "), "\(other.errors)")
     }
 
+    /// What the reference's search found.
+    @Test func beamsAreTheReferences() async throws {
+        struct Search: Decodable {
+            let images: [String], prompt: String, beams: Int, max_tokens: Int, ids: [Int], score: Double, cut: Bool
+        }
+        let file = Tree.root.appendingPathComponent("Tests/Fixtures/tiny/golden/beams_bv.json")
+        let all = try JSONDecoder().decode([Search].self, from: Data(contentsOf: file))
+        let some = all.filter { $0.ids.count > 2 }.prefix(2) + all.filter(\.cut).prefix(1)
+        #expect(some.count == 3)
+        for search in some {
+            let found = try answer(
+                try await infer(
+                    [
+                        "--json", "--prompt", search.prompt, "--beams", "\(search.beams)", "--max-tokens",
+                        "\(search.max_tokens)",
+                    ] + search.images.map(Tree.image)))
+            #expect(found.tokens == search.ids && abs(found.sum_logprob - search.score) < 1e-4)
+            #expect(found.finish_reason == (search.cut ? "length" : "eos"))
+        }
+    }
+
+    private struct Choices: Decodable {
+        struct Choice: Decodable, Equatable {
+            let text: String, sum_logprob: Double, norm_logprob: Double, probability: Double
+        }
+        let text: String
+        let sum_logprob: Double
+        let choices: [Choice]
+    }
+
+    @Test func choicesAreScoredInTheirOrder() async throws {
+        let base = ["--json", "--prompt", "answer en what?", Tree.image("rgb.png")]
+        let texts = ["cat", "a red cube", "", "-1"]
+        func option(_ name: String, _ text: String) -> [String] {
+            text.hasPrefix("-") ? ["\(name)=\(text)"] : [name, text]
+        }
+        let run = try await infer(base + texts.flatMap { option("--choice", $0) })
+        try #require(run.status == 0, "\(run.errors)")
+        let found = try JSONDecoder().decode(Choices.self, from: Data(run.output.utf8))
+        #expect(found.choices.map(\.text) == texts)
+        #expect(abs(found.choices.map(\.probability).reduce(0, +) - 1) < 1e-12)
+        for choice in found.choices {
+            let score = try answer(try await infer(base + option("--score", choice.text)))
+            #expect(score.sum_logprob == choice.sum_logprob, "bit for bit")
+            let other = found.choices[0]
+            let (ratio, apart) = (choice.probability / other.probability, choice.sum_logprob - other.sum_logprob)
+            #expect(abs(log(ratio) - apart) < 1e-9)
+        }
+        let best = found.choices.max { $0.sum_logprob < $1.sum_logprob }!
+        #expect(found.text == best.text && found.sum_logprob == best.sum_logprob)
+        let people = try await infer(["--prompt", "x", "--choice", "cat", "--choice", "dog", Tree.image("rgb.png")])
+        #expect(people.output.contains("PROBABILITY") && people.output.contains("dog"))
+    }
+
+    @Test func aTextIsContinued() async throws {
+        let base = ["--json", "--prompt", "caption en", Tree.image("rgb.png")]
+        let found = try answer(try await infer(base + ["--continue-from", "a red cube", "--max-tokens", "9"]))
+        let given = try answer(try await infer(base + ["--score", "a red cube"]))
+        let count = given.tokens.count - 1
+        #expect(found.tokens.prefix(count) == given.tokens.prefix(count) && found.tokens.count > count)
+        #expect(found.logprobs.prefix(count) == given.logprobs.prefix(count) && found.text.hasPrefix("a red cube"))
+        let full = try await infer(base + ["--continue-from", "a red cube", "--max-tokens", "\(count)"])
+        #expect(full.status == 1 && full.errors.contains("nothing could follow"), "\(full.errors)")
+    }
+
+    @Test func oneSampleIsPicked() async throws {
+        let base = ["--json", "--prompt", "caption en", "--max-tokens", "6", "--samples", "4", Tree.image("rgb.png")]
+        let all = try JSONDecoder().decode([String: [Answer]].self, from: Data(try await infer(base).output.utf8))
+        let picked = try answer(try await infer(base + ["--pick", "likeliest"]))
+        #expect(picked.sum_logprob == all["samples"]?.map(\.sum_logprob).max())
+    }
+
+    @Test func repetitionsAreSaid() async throws {
+        let base = ["--prompt", "caption en", "--continue-from", "cat cat cat cat", "--max-repeats", "2", "--samples"]
+        let run = try await infer(base + ["60", "--temperature", "3", "--max-tokens", "80", Tree.image("rgb.png")])
+        #expect(run.status == 0, "\(run.errors)")
+        #expect(run.output.contains(", ended by --max-repeats"))
+        let one = try await infer(base + ["1", "--max-repeats", "1", Tree.image("rgb.png")])
+        #expect(one.status == 1 && one.errors.contains("max repeats is 1, expected 0"), "\(one.errors)")
+    }
+
+    @Test(arguments: [
+        ["--score", "a", "--choice", "b"], ["--score", "a", "--samples", "2"], ["--score", "a", "--beams", "2"],
+        ["--choice", "a", "--samples", "2"], ["--choice", "a", "--beams", "2"],
+        ["--choice", "a", "--continue-from", "b"],
+        ["--choice", "a", "--max-repeats", "3"], ["--beams", "2", "--samples", "2"],
+        ["--beams", "2", "--temperature", "1"],
+        ["--beams", "2", "--max-repeats", "3"], ["--beams", "2", "--pick", "likeliest"],
+    ]) func whatExcludesEachOtherIsNamed(options: [String]) async throws {
+        let run = try await infer(["--prompt", "x", Tree.image("rgb.png")] + options)
+        #expect(run.status == 64)
+        #expect(run.errors.contains("\(options[0]) and \(options[2]) exclude each other."), "\(run.errors)")
+    }
+
     @Test func samplesDependOnTheSeedOnly() async throws {
         let base = ["--json", "--prompt", "caption en", "--max-tokens", "6", "--samples", "3", Tree.image("rgb.png")]
         func samples(_ more: [String]) async throws -> [[Int]] {

@@ -14,6 +14,9 @@ import Testing
         let model: PaliGemma
         let adapters: [Adapter?]
         let queries: [Scheduler.Query]
+        static let asked = [
+            ("rgb.png", "caption en"), ("photo.jpg", "detect cat"), ("rgb.png", "ocr"), ("photo.jpg", "caption en"),
+        ]
 
         init(_ set: String, _ precision: Precision, _ compute: Compute = Compute(threadCount: 2)) throws {
             let golden = try Golden(Golden.fixtures.appending(path: set))
@@ -24,17 +27,19 @@ import Testing
                     try model.adapter(contentsOf: GoldenAdapter(set: set, name: $0).url)
                 })
             var queries: [Scheduler.Query] = []
-            for (index, image) in ["rgb.png", "photo.jpg"].enumerated() {
+            for (index, (image, prompt)) in Self.asked.enumerated() {
                 let pixels = Scheduler.Image(golden.pixels([image], model)[0], key: image)
                 for (place, adapter) in adapters.enumerated() {
                     let sampled = (index + place) % 2 == 1
-                    let settings = DecodeSettings(
+                    var settings = DecodeSettings(
                         maxTokens: 3 + place, samples: sampled ? 3 : 1, temperature: sampled ? 0.9 : 0,
                         seed: UInt64(place))
+                    if index == 2 { settings = DecodeSettings(maxTokens: 8, beams: 2 + place) }
+                    if index == 3 { settings = DecodeSettings() }
                     queries.append(
                         Scheduler.Query(
-                            id: queries.count, images: [pixels], prompt: index == 0 ? "caption en" : "detect cat",
-                            settings: settings, adapter: adapter))
+                            id: queries.count, images: [pixels], prompt: prompt, settings: settings,
+                            options: index == 3 ? ["cat", "a red cube"] : [], adapter: adapter))
                 }
             }
             (self.model, self.queries) = (model, queries)
@@ -49,7 +54,7 @@ import Testing
                 scheduler.submit(
                     Scheduler.Query(
                         id: id, images: query.images, prompt: query.prompt, settings: query.settings,
-                        adapter: query.adapter))
+                        options: query.options, adapter: query.adapter))
             }
             var found = [[Generation]](repeating: [], count: some.count)
             while !scheduler.isIdle { for done in scheduler.step() { found[done.id] = try done.result.get() } }
@@ -99,10 +104,10 @@ import Testing
         let base = subject.queries.filter { $0.adapter == nil }
         let golden = try Golden(Golden.fixtures.appending(path: "tiny"))
         let plain = try golden.model(precision: precision)
-        let requests = try zip(["rgb.png", "photo.jpg"], base).map { image, query in
+        let requests = try zip(Subject.asked, base).map { asked, query in
             GenerationRequest(
-                images: try plain.embedImages(golden.pixels([image], plain)), prompt: query.prompt,
-                settings: query.settings)
+                images: try plain.embedImages(golden.pixels([asked.0], plain)), prompt: query.prompt,
+                settings: query.settings, options: query.options)
         }
         let mixed = try zip(subject.queries, subject.answers(subject.queries)).filter { $0.0.adapter == nil }.map(\.1)
         #expect(try plain.generate(requests).map { try $0.get() } == mixed)

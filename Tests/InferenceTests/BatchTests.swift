@@ -27,8 +27,26 @@ import Testing
                     maxTokens: 3 + index % 9, samples: sampled ? 1 + index % 5 : 1, temperature: sampled ? 0.9 : 0,
                     topK: index % 3 == 1 ? 40 : 0, topP: index % 4 == 1 ? 0.9 : 1, seed: UInt64(index / 3))
                 requests.append(GenerationRequest(images: images, prompt: example.prompt, settings: settings))
+                guard index % 3 == 0 else { continue }
+                requests += Self.others(images, example.prompt, index)
             }
             self.requests = requests
+        }
+
+        /// Beams, what is given, and what is picked.
+        private static func others(_ images: [ImageTokens], _ prompt: String, _ index: Int) -> [GenerationRequest] {
+            let beams = DecodeSettings(maxTokens: 4 + index % 7, beams: 2 + index / 3 % 7)
+            var onward = DecodeSettings(maxTokens: 16, samples: 3, temperature: 1, continueFrom: "a red cube")
+            onward.pick = index % 2 == 0 ? .likeliest : .all
+            onward.maxRepeats = 2
+            var both = beams
+            (both.maxTokens, both.continueFrom) = (12, "a red")
+            let all = [beams, onward, both].map { GenerationRequest(images: images, prompt: prompt, settings: $0) }
+            return all + [
+                GenerationRequest(
+                    images: images, prompt: prompt, settings: DecodeSettings(),
+                    options: ["cat", "", "a red cube", "<loc0100> <loc0200> dog", "cat"])
+            ]
         }
     }
 
@@ -177,21 +195,33 @@ import Testing
     /// Keys and values of a long response lie in several blocks, the last of which is not full.
     @Test(arguments: sets) func responsesOfSeveralBlocks(set: String) throws {
         let subject = try Subject(set)
-        let long = subject.requests.prefix(3).enumerated().map { index, request in
+        var long = subject.requests.prefix(3).enumerated().map { index, request in
             GenerationRequest(
                 images: request.images, prompt: request.prompt,
                 settings: DecodeSettings(maxTokens: 135 + index, samples: 3, temperature: 3, seed: UInt64(index)))
         }
+        let (first, text) = (subject.requests[0], String(repeating: "a red cube ", count: 20))
+        let count = try subject.model.tokenizer.encode(text).count
+        try #require(count > 70)
+        long += [
+            GenerationRequest(
+                images: first.images, prompt: first.prompt,
+                settings: DecodeSettings(maxTokens: count + 9, beams: 3, continueFrom: text)),
+            GenerationRequest(
+                images: first.images, prompt: first.prompt, settings: DecodeSettings(), options: [text, "cat"]),
+        ]
         for precision in [Precision.f32, .bf16] {
             let model = try subject.golden.model(precision: precision)
             let alone = try long.map { try model.generate([$0])[0].get() }
             #expect(alone.joined().contains { $0.tokens.count > 128 })
-            #expect(try model.generate(subject.requests + long).suffix(3).map { try $0.get() } == alone)
+            #expect(try model.generate(subject.requests + long).suffix(5).map { try $0.get() } == alone)
             guard precision == .f32 else { continue }
-            let slow = try model.generateUncached(long[0])
-            #expect(slow.map(\.tokens) == alone[0].map(\.tokens))
-            for (a, b) in zip(slow.flatMap(\.logProbabilities), alone[0].flatMap(\.logProbabilities)) {
-                #expect(abs(a - b) < 1e-4)
+            for index in [0, 3, 4] {
+                let slow = try model.generateUncached(long[index])
+                #expect(slow.map(\.tokens) == alone[index].map(\.tokens))
+                for (a, b) in zip(slow.flatMap(\.logProbabilities), alone[index].flatMap(\.logProbabilities)) {
+                    #expect(abs(a - b) < 1e-4)
+                }
             }
         }
     }

@@ -128,7 +128,14 @@ import Testing
                     images: [], prompt: "x",
                     settings: DecodeSettings(maxTokens: 3, temperature: temperature, topK: k, topP: p))
             }
-            for result in model.generate(requests) {
+            let others = [
+                GenerationRequest(images: [], prompt: "x", settings: DecodeSettings(maxTokens: 3, beams: 3)),
+                GenerationRequest(images: [], prompt: "x", settings: DecodeSettings(), options: ["", "a"]),
+                GenerationRequest(
+                    images: [], prompt: "x",
+                    settings: DecodeSettings(maxTokens: 3, samples: 3, pick: .likeliest, temperature: 1)),
+            ]
+            for result in model.generate(requests + others) {
                 let error = #expect(throws: InferenceError.self) { try result.get() }
                 #expect(error?.code == .notFinite && error?.disposition == .engine)
             }

@@ -363,4 +363,30 @@ import Testing
         let odd: [Float] = [1, 2, .nan, 5]
         for isa in instructionSets { #expect(gloss_argmax(isa, odd, 4) == 2) }
     }
+
+    @Test(arguments: [1, 255, 257, 5000]) func topIndicesAreThoseOfASort(count: Int) {
+        var noise = Noise(6)
+        for levels in [Float(3), 1e6] {  // few levels: many are equal
+            let x = noise.values(count, scale: levels).map { $0.rounded() }
+            let sorted = x.indices.sorted { (x[$0], $1) > (x[$1], $0) }
+            for wanted in [1, 2, 9] where wanted <= count {
+                for isa in instructionSets { #expect(top(wanted, of: x, isa) == Array(sorted.prefix(wanted))) }
+            }
+            guard count > 9 else { continue }
+            for place in [0, 3, count - 1] {
+                var odd = x
+                odd[place] = .nan
+                for isa in instructionSets {
+                    let found = top(9, of: odd, isa)
+                    #expect(Set(found).count == 9 && found.allSatisfy(x.indices.contains))
+                }
+            }
+        }
+    }
+
+    private func top(_ count: Int, of x: [Float], _ isa: gloss_isa) -> [Int] {
+        var indices = [Int64](repeating: -1, count: count)
+        gloss_top_indices(isa, x, Int64(x.count), Int64(count), &indices)
+        return indices.map { Int($0) }
+    }
 }

@@ -20,12 +20,20 @@ import Testing
         queries = (0..<2 * golden.cases.count).map { id in
             let example = golden.cases[id / 2]
             let sampled = id % 3 == 1
-            let settings = DecodeSettings(
+            var settings = DecodeSettings(
                 maxTokens: 1 + id % 9, samples: sampled ? 1 + id % 5 : 1, temperature: sampled ? 0.9 : 0,
                 topK: id % 4 == 1 ? 40 : 0, topP: id % 5 == 1 ? 0.9 : 1, seed: UInt64(id / 3))
+            var options: [String] = []
+            switch id % 8 {
+            case 0: settings = DecodeSettings(maxTokens: 1 + id % 9, beams: 2 + id / 8 % 7)
+            case 4: settings = DecodeSettings(maxTokens: 12, beams: 3, continueFrom: "a red")
+            case 5: (settings, options) = (DecodeSettings(), ["yes", "", "a red cube \(id)", "no"])
+            case 7: (settings.maxTokens, settings.continueFrom, settings.maxRepeats) = (12, "a red", 2)
+            default: break
+            }
             return Scheduler.Query(
                 id: id, images: example.images.map { byName[$0]! }, prompt: example.prompt, settings: settings,
-                priority: id % 7 - 3)
+                options: options, priority: id % 7 - 3)
         }
         self.model = model
     }
@@ -115,11 +123,15 @@ import Testing
     /// Responses have memory as they grow: more are computed together than would fit at their full length, within the
     /// budget all the same, and what waits for memory is answered as it is alone.
     @Test(arguments: [3, 8]) func memoryIsTakenAsItIsNeeded(room: Int) throws {
-        let long = (0..<10).map { id in
-            Scheduler.Query(
-                id: id, images: [images[id % 2]], prompt: "answer en \(id)",
-                settings: DecodeSettings(
-                    maxTokens: 60 + 20 * id, samples: 1 + id % 2, temperature: 3, seed: UInt64(id)))
+        let text = String(repeating: "a red cube ", count: 20)
+        let long = (0..<14).map { id in
+            var settings = DecodeSettings(
+                maxTokens: 60 + 20 * id, samples: 1 + id % 2, temperature: 3, seed: UInt64(id))
+            if id % 5 == 4 { settings = DecodeSettings(maxTokens: 200, beams: 2 + id % 3, continueFrom: text) }
+            if id == 3 { settings = DecodeSettings() }
+            return Scheduler.Query(
+                id: id, images: [images[id % 2]], prompt: "answer en \(id)", settings: settings,
+                options: id == 3 ? [text, text + "cat"] : [])
         }
         let expected = try long.map(alone)
         let budget = try long.map(need).max()! * room / 2

@@ -32,6 +32,8 @@ struct BenchEngine: ParsableCommand {
     var maxTokens = 64
     @Option(help: "Responses to each prompt; several are drawn at temperature 1.")
     var samples = 1
+    @Option(help: "Beams of each prompt; 1 is greedy, or samples.")
+    var beams = 1
     @Option(help: "How often each image comes.")
     var `repeat` = 1
     @Option(help: "Prompts that the scheduler holds at a time.")
@@ -89,7 +91,8 @@ struct BenchEngine: ParsableCommand {
             id: id, images: [Scheduler.Image(pixels[image % pixels.count], key: "\(image)")],
             prompt: prompts[id % prompts.count],
             settings: DecodeSettings(
-                maxTokens: maxTokens, samples: samples, temperature: samples > 1 ? 1 : 0, seed: UInt64(id)))
+                maxTokens: maxTokens, samples: samples, beams: beams, temperature: samples > 1 ? 1 : 0,
+                seed: UInt64(id)))
     }
 
     private func say(_ answer: Answer) {
@@ -108,10 +111,12 @@ struct BenchEngine: ParsableCommand {
     private struct Answer: Encodable {
         let seconds, vision, prefill, extend: Double
         let images, prompts, tokens: Int
+        /// Tokens of responses and beams that were computed after a prefill.
+        let rows: Int
 
         init(seconds: Double, tokens: Int, prompts: Int, statistics: Scheduler.Statistics) {
             (self.seconds, self.tokens, self.prompts) = (seconds, tokens, prompts)
-            images = statistics.imageCount
+            (images, rows) = (statistics.imageCount, statistics.extendRowCount)
             (vision, prefill, extend) = (
                 statistics.seconds.vision, statistics.seconds.prefill, statistics.seconds.extend
             )

@@ -119,7 +119,6 @@ struct Colour: ExpressibleByArgument {
 
 extension TaskName: ExpressibleByArgument {}
 extension ResponseScore: ExpressibleByArgument {}
-extension SamplePick: ExpressibleByArgument {}
 
 /// Enqueues jobs one by one and says what became of each.
 struct SubmitJobs {

@@ -13,10 +13,15 @@ struct Infer: ParsableCommand {
             Several images are one input. With --json there is one object on one line, with every token's \
             log-probability (natural logarithm, of the raw logits).
 
+            With --choice the response is the likeliest of the given texts; each has its probability among them.
+
             EXAMPLES
               glossctl infer --model DIR --prompt 'caption en' cat.jpg
               glossctl infer --model DIR --prompt 'answer en what is this?' \\
                 --samples 5 --seed 7 --json cat.jpg
+              glossctl infer --model DIR --prompt 'caption en' --beams 3 cat.jpg
+              glossctl infer --model DIR --prompt 'answer en is there a cat?' \\
+                --choice yes --choice no cat.jpg
               glossctl infer --model DIR --prompt 'caption en' --score 'a red cube' a.png
               glossctl infer --model DIR --prompt 'caption en' \\
                 --dump-stages stages.safetensors a.png
@@ -42,6 +47,10 @@ struct Infer: ParsableCommand {
     var maxTokens = 64
     @Option(help: "Responses.")
     var samples = 1
+    @Option(help: "Which samples are given: all, or the likeliest alone.")
+    var pick = SamplePick.all
+    @Option(help: "Search with so many beams, 2 to 8, as big_vision does; 1 is greedy, or samples.")
+    var beams = 1
     @Option(help: "0 is greedy. Default: 0, and 1 if there are several samples.")
     var temperature: Double?
     @Option(help: "Sample among so many of the likeliest tokens; 0 is all.")
@@ -50,6 +59,17 @@ struct Infer: ParsableCommand {
     var topP = 1.0
     @Option(help: "The seed of the random numbers.")
     var seed: UInt64 = 0
+    @Option(
+        help: ArgumentHelp(
+            "What the response begins with. Its tokens are scored and counted as the model's own.", valueName: "text"))
+    var continueFrom = ""
+    @Option(help: "End a response where the same run of tokens stands so often in a row; 0 is never.")
+    var maxRepeats = 0
+    @Option(
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Generate nothing; choose this response or another one given so. May be repeated.", valueName: "text"))
+    var choice: [String] = []
     @Option(help: "Generate nothing; score this response instead.")
     var score: String?
     @Option(help: "f32, bf16, bf16-amx or int8. Default: bf16 where all weights are stored so, else f32.")
@@ -81,7 +101,24 @@ struct Infer: ParsableCommand {
             throw ValidationError("The prompt \(problem).")
         }
         if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more, not \(threads).") }
-        if score != nil && samples != 1 { throw ValidationError("--score and --samples exclude each other.") }
+        if let (first, second) = excluded { throw ValidationError("\(first) and \(second) exclude each other.") }
+    }
+
+    /// Two options that make no sense together.
+    private var excluded: (String, String)? {
+        let sampling = [
+            ("--samples", samples != 1), ("--pick", pick != .all), ("--temperature", (temperature ?? 0) != 0),
+            ("--max-repeats", maxRepeats != 0),
+        ]
+        let drawing = sampling + [("--beams", beams != 1), ("--continue-from", !continueFrom.isEmpty)]
+        let rows = [
+            ("--score", score != nil, [("--choice", !choice.isEmpty)] + drawing),
+            ("--choice", !choice.isEmpty, drawing), ("--beams", beams != 1, sampling),
+        ]
+        for (name, isGiven, others) in rows where isGiven {
+            if let other = others.first(where: \.1) { return (name, other.0) }
+        }
+        return nil
     }
 
     func run() throws {
@@ -112,6 +149,7 @@ struct Infer: ParsableCommand {
                 decoded.indices.contains(index) ? (decoded[index].height, decoded[index].width) : nil
             }
         }
+        if !choice.isEmpty { return try say(Choices(choice, responses), boxes) }
         try format.json ? sayJSON(responses, boxes) : say(responses, boxes)
     }
 
@@ -127,9 +165,11 @@ struct Infer: ParsableCommand {
             return [try model.score(images: images, prompt: asked, suffix: score, adapter: adapter)]
         }
         let settings = DecodeSettings(
-            maxTokens: maxTokens, samples: samples, temperature: temperature ?? (samples > 1 ? 1 : 0), topK: topK,
-            topP: topP, seed: seed)
-        let request = GenerationRequest(images: images, prompt: asked, settings: settings, adapter: adapter)
+            maxTokens: maxTokens, samples: samples, pick: pick, beams: beams,
+            temperature: temperature ?? (samples > 1 ? 1 : 0), topK: topK, topP: topP, seed: seed,
+            continueFrom: continueFrom, maxRepeats: maxRepeats)
+        let request = GenerationRequest(
+            images: images, prompt: asked, settings: settings, options: choice, adapter: adapter)
         return try model.generate([request]).flatMap { try $0.get() }
     }
 
@@ -144,12 +184,21 @@ struct Infer: ParsableCommand {
     }
 
     private func sayJSON(_ responses: [Generation], _ boxes: [[Finding]]) throws {
-        let scored = zip(responses, boxes).map(ScoredResponse.init)
-        if samples > 1 {
+        let scored = zip(responses, boxes).map { ScoredResponse($0, $1) }
+        if samples > 1, pick == .all {
             try JSONText.say(["samples": scored])
         } else if let only = scored.first {
             try JSONText.say(only)
         }
+    }
+
+    private func say(_ choices: Choices, _ boxes: [[Finding]]) throws {
+        let best = choices.best
+        if format.json {
+            return try JSONText.say(ScoredResponse(choices.responses[best], boxes[best], choices: choices.rows))
+        }
+        Console.say(Palette.output.paint(choices.rows[best].text, .bold))
+        choices.table.lines(width: nil, palette: .output).forEach { Console.say("  \($0)") }
     }
 
     private func say(_ responses: [Generation], _ boxes: [[Finding]]) {
@@ -157,7 +206,12 @@ struct Infer: ParsableCommand {
         for (response, findings) in zip(responses, boxes) {
             Console.say(palette.paint(score ?? response.text, .bold))
             let count = "\(response.tokens.count) token\(response.tokens.count == 1 ? "" : "s")"
-            let end = response.finishReason == .eos ? "" : ", cut off by --max-tokens"
+            let end =
+                switch response.finishReason {
+                case .eos: ""
+                case .length: ", cut off by --max-tokens"
+                case .repetition: ", ended by --max-repeats"
+                }
             let (sum, norm) = (response.sumLogprob, response.normLogprob)
             let scores = "log-probability \(Formats.fixed(sum, 4)), length-normalised \(Formats.fixed(norm, 4))"
             Console.say(palette.paint("  \(scores), \(count)\(end)", .dim))
@@ -207,4 +261,5 @@ enum LocalImage {
 
 extension Precision: ExpressibleByArgument {}
 extension Resize: ExpressibleByArgument {}
+extension SamplePick: ExpressibleByArgument {}
 extension LoadOptions.Window: ExpressibleByArgument {}

@@ -9,8 +9,11 @@ struct ScoredResponse: Encodable {
     let finishReason: FinishReason
     let prefixTokenCount: Int
     let boxes: [BoxObject]
+    /// What it was chosen from; nil: it was not chosen.
+    let choices: [Choices.Row]?
 
-    init(_ response: Generation, _ findings: [Finding]) {
+    init(_ response: Generation, _ findings: [Finding], choices: [Choices.Row]? = nil) {
+        self.choices = choices
         (text, tokens, logprobs) = (response.text, response.tokens, response.logProbabilities)
         (sumLogprob, finishReason) = (response.sumLogprob, response.finishReason)
         prefixTokenCount = response.prefixTokenCount
@@ -18,7 +21,7 @@ struct ScoredResponse: Encodable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case text, tokens, logprobs, boxes
+        case text, tokens, logprobs, boxes, choices
         case sumLogprob = "sum_logprob"
         case finishReason = "finish_reason"
         case prefixTokenCount = "prefix_tokens"

@@ -95,6 +95,9 @@ public struct TaskQuery: Hashable, Sendable {
     /// each, in order.
     public var options: [String]
 
+    /// Responses that the engine computes for it: samples, beams or options.
+    public var rowCount: Int { options.isEmpty ? settings.samples * settings.beams : options.count }
+
     public init(
         stage: Int = 1, view: Int, question: Int, images: [Int], prompt: String, settings: DecodeSettings,
         options: [String] = []

@@ -160,8 +160,11 @@ typedef struct {
 float gloss_softmax(gloss_isa isa, const float *x, gloss_range a, gloss_range b, float scale, void *out,
                     gloss_dtype type, int64_t width);
 
-// The first index of the largest value, or of a NaN if there is one. log Σ exp(x), in double.
+// The first index of the largest value, or of a NaN if there is one.
 int64_t gloss_argmax(gloss_isa isa, const float *x, int64_t n);
+// Indices of the `count` ≤ n largest values, the largest first; of equal ones the first. Others if there is a NaN.
+void gloss_top_indices(gloss_isa isa, const float *x, int64_t n, int64_t count, int64_t *indices);
+// log Σ exp(x), in double.
 double gloss_log_sum_exp(gloss_isa isa, const float *x, int64_t n);
 // w[i] = exp((x[i] − max) / temperature). Returns the sum of w in double.
 double gloss_exp_weights(gloss_isa isa, const float *x, double temperature, float *w, int64_t n);

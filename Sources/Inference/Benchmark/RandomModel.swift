@@ -143,11 +143,13 @@ public final class RandomModel {
                 for row in 0..<rows { try own[row].makeRoom() }
                 let parts = (0..<rows).map {
                     SequenceRows(
-                        prefix: prefilled.caches[$0 / samples], response: own[$0], row: $0,
+                        prefix: prefilled.caches[$0 / samples], response: own[$0], rows: $0..<$0 + 1,
                         // Side by side, as the scheduler has them.
                         adapter: adapters.isEmpty ? nil : adapters[$0 * adapters.count / rows])
                 }
-                try draw(language.forwardToLast(noise(rows: rows), parts, compute), from: prefilled.caches)
+                var hidden = try noise(rows: rows)
+                try language.forward(&hidden, parts, compute)
+                try draw(hidden, from: prefilled.caches)
             }
         }
         return Cost(
@@ -195,11 +197,10 @@ public final class RandomModel {
     private func draw(_ hidden: borrowing Matrix, from prefixes: [KeyValueCache]) throws(InferenceError) {
         let own = KeyValueBlocks(layout: language.heads.cache, limit: 1)
         let settings = DecodeSettings(temperature: 1)
-        let live = (0..<hidden.rows).map { row in
+        var live = (0..<hidden.rows).map { row in
             LiveSequence(query: row, sample: row, prefix: prefixes[0], own: own, sampler: Sampler(settings: settings))
         }
-        var sequences = live[...]
-        try language.draw(hidden, rows: Array(live.indices), for: &sequences, compute)
+        try language.draw(hidden, rows: live.firstRows, for: &live, compute)
     }
 
     private func cache(capacity: Int) -> KeyValueCache {

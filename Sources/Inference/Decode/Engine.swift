@@ -22,13 +22,13 @@ protocol Engine: Sendable {
     /// Some images through the vision tower, together.
     func embedImages(_ images: [ImageInput]) throws(InferenceError) -> [ImageTokens]
 
-    /// Fills the empty caches of some prefixes, and draws the first token of each sequence. `rows`: the prefix of each
+    /// Fills the empty caches of some prefixes, and finds the first token of each sequence. `rows`: the prefix of each
     /// sequence, in order.
     func prefill(
         _ prefixes: [Prefix], _ caches: [KeyValueCache], for sequences: inout [LiveSequence], rows: [Int]
     ) throws(InferenceError)
 
-    /// Takes in the last token of each sequence, whose blocks have room, and draws its next one.
+    /// Takes in `rowCount` tokens of each sequence, whose blocks have room, and finds those that follow.
     func extend(_ sequences: inout [LiveSequence]) throws(InferenceError)
 
     /// A response as text. Throws where its log-probabilities are no numbers.
@@ -42,12 +42,12 @@ extension PaliGemma: Engine {
         _ prefixes: [Prefix], _ caches: [KeyValueCache], for sequences: inout [LiveSequence], rows: [Int]
     ) throws(InferenceError) {
         let hidden = try language.prefill(prefixes, caches, compute)
-        try language.draw(hidden, rows: rows, for: &sequences[...], compute)
+        try language.draw(hidden, rows: rows, for: &sequences, compute)
     }
 
     func extend(_ sequences: inout [LiveSequence]) throws(InferenceError) {
         let hidden = try language.extend(sequences, compute)
-        try language.draw(hidden, rows: Array(sequences.indices), for: &sequences[...], compute)
+        try language.draw(hidden, rows: sequences.firstRows, for: &sequences, compute)
     }
 }
 
@@ -55,7 +55,9 @@ extension KeyValueLayout {
     /// Bytes of the keys and values of a prefix and of all its responses at their full length.
     func byteCount(of prefix: WaitingPrefix) -> Int {
         prefix.queries.reduce(byteCount(capacity: prefix.count)) { bytes, query in
-            bytes + query.settings.samples * byteCount(blocksFor: query.settings.maxTokens)
+            query.options.isEmpty
+                ? bytes + query.sequenceCount * byteCount(blocksFor: query.settings.maxTokens)
+                : query.options.reduce(bytes) { $0 + byteCount(blocksFor: $1.count - 1) }
         }
     }
 }

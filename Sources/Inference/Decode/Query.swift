@@ -45,6 +45,8 @@ extension Scheduler {
         public let prompt: String
         /// How tokens are chosen.
         public let settings: DecodeSettings
+        /// Responses to score instead of drawing any, each with its end token; empty: responses are drawn.
+        public let options: [String]
         /// Lower is earlier: it begins before all that wait with a higher one.
         public let priority: Int
         /// What answers beside the model, one of the model's own adapters; nil: the model alone.
@@ -52,13 +54,14 @@ extension Scheduler {
 
         /// A query; nothing is checked yet.
         public init(
-            id: Int, images: [Image], prompt: String, settings: DecodeSettings, priority: Int = 0,
-            adapter: Adapter? = nil
+            id: Int, images: [Image], prompt: String, settings: DecodeSettings, options: [String] = [],
+            priority: Int = 0, adapter: Adapter? = nil
         ) {
             self.id = id
             self.images = images.map { $0.seen(with: adapter) }
             self.prompt = prompt
             self.settings = settings
+            self.options = options
             self.priority = priority
             self.adapter = adapter
         }
@@ -68,7 +71,7 @@ extension Scheduler {
     public struct Completion: Sendable {
         /// The query's.
         public let id: Int
-        /// A response for each sample.
+        /// A response for each sample, unless but one of them is picked; for each option; or the one that beams find.
         public let result: Result<[Generation], InferenceError>
         /// Its share of the passes that it was part of.
         public let seconds: StageSeconds
@@ -90,7 +93,8 @@ extension Scheduler {
         public var images = 0.0
         /// Prefixes through the language model, and their tokens.
         public var prefills = 0.0, prefixTokens = 0.0
-        /// Tokens of its responses that were decoded: a prefill draws the first of each, an extension every other.
+        /// Tokens of its responses and beams that were drawn or scored: a prefill gives the first of each, extensions the
+        /// others.
         public var tokens = 0
 
         /// Nothing yet.
@@ -115,9 +119,9 @@ extension Scheduler {
 
     /// How much at once. Results do not depend on it.
     public struct Limits: Sendable {
-        /// Bytes of keys and values. Responses have them as they grow; a prefill begins, and a response goes on, only if
-        /// all older ones can then still come to their end. A query that needs more than all of it, its prefix and every
-        /// sample at its full length, is computed alone.
+        /// Bytes of keys and values, those that beams share counted for each. Responses have them as they grow; a prefill
+        /// begins, and a response goes on, only if all older ones can then still come to their end. A query that needs more than all of it, its prefix and every
+        /// sample, option or beam at its full length, is computed alone.
         public var keyValueBytes: Int
         /// Bytes of image tokens kept for queries about the same images.
         public var imageBytes: Int
@@ -146,7 +150,7 @@ extension Scheduler {
         public var prefillCount = 0, prefillTokenCount = 0
         /// Queries that used the prefill of another.
         public var sharedPrefillCount = 0
-        /// Steps, and their rows: one token of one response each.
+        /// Steps, and their rows: one token of one response or beam each.
         public var extendCount = 0, extendRowCount = 0
     }
 }

@@ -61,22 +61,31 @@ extension Scheduler {
         for prefix in waiting { caches.append(try KeyValueCache(layout: engine.keyValues, capacity: prefix.count)) }
         var (sequences, rows): ([LiveSequence], [Int]) = ([], [])
         for (row, prefix) in waiting.enumerated() {
-            for query in prefix.queries {
-                for sample in 0..<query.settings.samples {
-                    sequences.append(
-                        LiveSequence(
-                            query: query.id, sample: sample, adapter: prefix.key.adapter, prefix: caches[row],
-                            own: KeyValueBlocks(layout: engine.keyValues, limit: query.settings.maxTokens),
-                            sampler: Sampler(settings: query.settings)))
-                    rows.append(row)
-                }
-            }
+            let new = prefix.queries.flatMap { self.sequences(of: $0, adapter: prefix.key.adapter, caches[row]) }
+            sequences += new
+            rows += new.map { _ in row }
         }
         try engine.prefill(prefixes, caches, for: &sequences, rows: rows)
         return sequences
     }
 
-    /// The next token of every live response that has memory for one more.
+    /// The samples, options or beams of a query, without a token.
+    private func sequences(
+        of query: WaitingPrefix.Query, adapter: Adapter?, _ cache: KeyValueCache
+    ) -> [LiveSequence] {
+        (0..<query.sequenceCount).map { sample in
+            let option = query.options.isEmpty ? nil : query.options[sample]
+            // Keys and values of an end token are never wanted.
+            let limit = option.map { $0.count - 1 } ?? query.settings.maxTokens
+            return LiveSequence(
+                query: query.id, sample: sample, adapter: adapter, prefix: cache,
+                own: KeyValueBlocks(layout: engine.keyValues, limit: limit),
+                sampler: Sampler(settings: query.settings), endTokens: engine.configuration.endTokens,
+                given: option ?? query.beginning, isGivenWhole: option != nil)
+        }
+    }
+
+    /// The next token of every live response that has memory for one more, or as many as are given.
     mutating func extend() {
         let start = ContinuousClock.now
         begunCount = 0
@@ -85,15 +94,21 @@ extension Scheduler {
         // Those that wait for memory keep their places.
         let paused = hasRoom.contains(false) ? live : []
         if !paused.isEmpty { live = live.indices.filter { hasRoom[$0] }.map { live[$0] } }
+        let most = max(1, Self.passRows / live.count)
+        for index in live.indices {
+            live[index].rowCount = min(live[index].readyCount, live[index].own.room, most)
+        }
         let extended = Result { () throws(InferenceError) in try engine.extend(&live) }
         let seconds = start.secondsAgo
-        let extendedCount = live.count
+        let rowCount = live.rowCount
         statistics.seconds.extend += seconds
-        for sequence in live { pending[sequence.query]?.seconds.extend += seconds / Double(extendedCount) }
+        for sequence in live {
+            pending[sequence.query]?.seconds.extend += seconds * Double(sequence.rowCount) / Double(rowCount)
+        }
         let ids = live.map(\.query)
         if case .success = extended {
             statistics.extendCount += 1
-            statistics.extendRowCount += extendedCount
+            statistics.extendRowCount += rowCount
             countTokens(of: live)
         }
         if !paused.isEmpty {
@@ -113,12 +128,16 @@ extension Scheduler {
         var hasRoom: [Bool] = []
         var failed: [Int: InferenceError] = [:]
         var group = -1
-        for index in live.indices {
-            if index == 0 || live[index].prefix !== live[index - 1].prefix { group += 1 }
-            let bytes = live[index].own.nextByteCount
-            hasRoom.append(bytes == 0 || plan.grant(bytes, to: group))
-            guard hasRoom[index] else { continue }
-            do { try live[index].own.makeRoom() } catch { failed[live[index].query] = error }
+        while hasRoom.count < live.count {
+            let unit = live.unit(at: hasRoom.count)
+            let first = unit.lowerBound
+            if first == 0 || live[first].prefix !== live[first - 1].prefix { group += 1 }
+            let bytes = unit.reduce(0) { $0 + live[$1].own.nextByteCount }
+            let isGranted = bytes == 0 || plan.grant(bytes, to: group)
+            hasRoom += unit.map { _ in isGranted }
+            for index in unit where isGranted {
+                do { try live[index].own.makeRoom() } catch { failed[live[index].query] = error }
+            }
         }
         guard !failed.isEmpty else { return hasRoom }
         hasRoom = live.indices.filter { failed[live[$0].query] == nil }.map { hasRoom[$0] }
@@ -127,7 +146,7 @@ extension Scheduler {
     }
 
     private mutating func countTokens(of drawn: [LiveSequence]) {
-        for sequence in drawn { pending[sequence.query]?.work.tokens += 1 }
+        for sequence in drawn { pending[sequence.query]?.work.tokens += sequence.rowCount }
     }
 
     /// Ends queries whose pass failed: what they hold is given up, and no other is touched.
@@ -139,16 +158,25 @@ extension Scheduler {
         }
     }
 
-    /// Takes out the responses that have ended, and the queries whose last response has.
+    /// Has the beams go on that are to, and takes out the responses that have ended and the queries whose last response
+    /// has.
     private mutating func handOver() {
-        let endTokens = engine.configuration.endTokens
-        for sequence in live {
-            guard let reason = sequence.finished(endTokens: endTokens) else { continue }
-            pending[sequence.query]?.responses[sequence.sample] = ScoredTokens(
+        advanceBeams()
+        var ended: [(query: Int, sample: Int, response: ScoredTokens)] = []
+        live.removeAll { sequence in
+            guard let reason = sequence.finished else { return false }
+            let response = ScoredTokens(
                 tokens: sequence.tokens, logProbabilities: sequence.logProbabilities, finishReason: reason)
-            complete(sequence.query)
+            ended.append((sequence.query, sequence.sample, response))
+            return true
         }
-        live.removeAll { $0.finished(endTokens: endTokens) != nil }
+        for (query, sample, response) in ended { end(response, sample, of: query) }
+    }
+
+    /// A response of a query, which may be its last.
+    mutating func end(_ response: ScoredTokens, _ sample: Int, of query: Int) {
+        pending[query]?.responses[sample] = response
+        complete(query)
     }
 
     private mutating func complete(_ id: Int) {
@@ -157,7 +185,9 @@ extension Scheduler {
         else { return }
         pending[id] = nil
         let result = Result { () throws(InferenceError) in
-            try responses.map { response throws(InferenceError) in try engine.generation(response, query.prefixCount) }
+            try responses.picked(query.pick).map { response throws(InferenceError) in
+                try engine.generation(response, query.prefixCount)
+            }
         }
         ended.append(Completion(id: id, result: result, seconds: query.seconds, work: query.work))
     }

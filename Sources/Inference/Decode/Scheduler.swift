@@ -14,9 +14,11 @@ import Annotation
 public struct Scheduler: ~Copyable {
     /// A query that has not ended.
     struct Pending {
-        let settings: DecodeSettings
+        let pick: SamplePick
         let prefixCount: Int
         var responses: [ScoredTokens?]
+        /// Of its beams, from their first choice on.
+        var search: BeamSearch?
         var seconds = StageSeconds()
         var work = Work()
         /// A pass computed for it: an image, or its prefix.
@@ -107,12 +109,13 @@ public struct Scheduler: ~Copyable {
             ended.append(Completion(id: query.id, result: .failure(error)))
             return
         }
-        let responses = [ScoredTokens?](repeating: nil, count: query.settings.samples)
-        pending[query.id] = Pending(settings: query.settings, prefixCount: prefix.count, responses: responses)
+        let responses = [ScoredTokens?](repeating: nil, count: prefix.queries[0].responseCount)
+        pending[query.id] = Pending(
+            pick: query.options.isEmpty ? query.settings.pick : .all, prefixCount: prefix.count, responses: responses)
         for image in query.images where images.retain(image) { statistics.imageHitCount += 1 }
         let (layout, limits) = (engine.keyValues, limits)
         let shares = waiting.add(prefix) {
-            $0.responseCount <= limits.rows && layout.byteCount(of: $0) <= limits.keyValueBytes
+            $0.sequenceCount <= limits.rows && layout.byteCount(of: $0) <= limits.keyValueBytes
         }
         if shares { statistics.sharedPrefillCount += 1 }
     }
@@ -167,7 +170,7 @@ public struct Scheduler: ~Copyable {
                 plan.admit(MemoryPlan.Holding(bytes: prefixBytes, remaining: need - prefixBytes))
             else { return false }
             rows += prefix.count
-            responses += prefix.responseCount
+            responses += prefix.sequenceCount
             return true
         }
     }

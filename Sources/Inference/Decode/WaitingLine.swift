@@ -23,6 +23,15 @@ struct WaitingPrefix {
         let id: Int
         let settings: DecodeSettings
         var place: Place
+        /// What each response begins with.
+        var beginning: [Int] = []
+        /// Responses to score, each with its end token, instead of drawing any.
+        var options: [[Int]] = []
+
+        /// Sequences that are extended for it.
+        var sequenceCount: Int { options.isEmpty ? max(settings.samples, settings.beams) : options.count }
+        /// Responses that come of it.
+        var responseCount: Int { options.isEmpty ? settings.samples : options.count }
     }
 
     let key: Key
@@ -38,7 +47,7 @@ struct WaitingPrefix {
     }
 
     var priority: Int { place.priority }
-    var responseCount: Int { queries.reduce(0) { $0 + $1.settings.samples } }
+    var sequenceCount: Int { queries.reduce(0) { $0 + $1.sequenceCount } }
 
     private static func best(_ queries: [Query]) -> Place { queries.lazy.map(\.place).min()! }
 }

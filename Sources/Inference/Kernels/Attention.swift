@@ -25,11 +25,11 @@ struct SequenceRows {
             adapter: adapter)
     }
 
-    /// The next token of a response, in row `row`. Its blocks have room.
-    init(prefix: KeyValueCache, response: KeyValueBlocks, row: Int, adapter: Adapter? = nil) {
+    /// The next tokens of a response, whose last block has room for them.
+    init(prefix: KeyValueCache, response: KeyValueBlocks, rows: Range<Int>, adapter: Adapter? = nil) {
         let own = response.blocks.last!
         self.init(
-            shared: prefix, earlier: response.blocks.dropLast(), own: own, rows: row..<row + 1, bidirectional: 0,
+            shared: prefix, earlier: response.blocks.dropLast(), own: own, rows: rows, bidirectional: 0,
             start: own.count, adapter: adapter)
     }
 

@@ -171,6 +171,18 @@ struct Compute: Sendable {
         Int(gloss_argmax(instructionSet, logits.base + row * logits.columns, Int64(logits.columns)))
     }
 
+    /// Indices of the `count` largest values of row `row`, the largest first; of equal ones the first. Others if there is
+    /// a NaN.
+    func largest(_ count: Int, _ logits: borrowing Matrix, row: Int) -> [Int] {
+        let base = logits.base + row * logits.columns
+        let indices = [Int64](unsafeUninitializedCapacity: min(count, logits.columns)) { buffer, initialized in
+            gloss_top_indices(
+                instructionSet, base, Int64(logits.columns), Int64(buffer.count), buffer.baseAddress!)
+            initialized = buffer.count
+        }
+        return indices.map { Int($0) }
+    }
+
     /// The first index of row `row` where the running sum of the probabilities exceeds `uniform` (0..<1) of their
     /// total.
     func draw(_ logits: borrowing Matrix, row: Int, temperature: Double, uniform: Double) -> Int {

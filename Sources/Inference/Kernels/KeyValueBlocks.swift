@@ -29,6 +29,9 @@ struct KeyValueBlocks {
         return layout.byteCount(capacity: nextCapacity)
     }
 
+    /// Tokens that the last block has room for.
+    var room: Int { blocks.last.map { $0.capacity - $0.count } ?? 0 }
+
     private var nextCapacity: Int { min(Self.tokens, limit - blocks.count * Self.tokens) }
 
     /// Makes room for the next token, in a block that nobody else has.

@@ -14,18 +14,22 @@ final class KeyValueCache {
     private(set) var count = 0
     private let storage: UnsafeMutableRawPointer
 
-    init(layout: KeyValueLayout, capacity: Int) throws(InferenceError) {
+    convenience init(layout: KeyValueLayout, capacity: Int) throws(InferenceError) {
+        try self.init(layout: layout, capacity: capacity, zeroed: true)
+    }
+
+    private init(layout: KeyValueLayout, capacity: Int, zeroed: Bool) throws(InferenceError) {
         self.layout = layout
         self.capacity = capacity
         storage = UnsafeMutableRawPointer(
-            try Memory.allocate(count: layout.byteCount(capacity: capacity) / 4, zeroed: true))
+            try Memory.allocate(count: layout.byteCount(capacity: capacity) / 4, zeroed: zeroed))
     }
 
     deinit { free(storage) }
 
     /// Another one with the same tokens.
     func copy() throws(InferenceError) -> KeyValueCache {
-        let other = try KeyValueCache(layout: layout, capacity: capacity)
+        let other = try KeyValueCache(layout: layout, capacity: capacity, zeroed: false)
         memcpy(other.storage, storage, byteCount)
         other.count = count
         return other

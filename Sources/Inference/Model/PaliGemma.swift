@@ -18,14 +18,20 @@ public struct GenerationRequest: Sendable {
     public let prompt: String
     /// How tokens are chosen.
     public let settings: DecodeSettings
+    /// Responses to score instead of drawing any, each with its end token; empty: responses are drawn.
+    public let options: [String]
     /// What answers beside the model, one of its own adapters; the images were seen with it, too.
     public let adapter: Adapter?
 
     /// A request; nothing is checked yet.
-    public init(images: [ImageTokens], prompt: String, settings: DecodeSettings, adapter: Adapter? = nil) {
+    public init(
+        images: [ImageTokens], prompt: String, settings: DecodeSettings, options: [String] = [],
+        adapter: Adapter? = nil
+    ) {
         self.images = images
         self.prompt = prompt
         self.settings = settings
+        self.options = options
         self.adapter = adapter
     }
 }
@@ -220,8 +226,8 @@ public final class PaliGemma: Sendable {
         return embedded
     }
 
-    /// Responses to each request, computed together: [request][sample]. One that can't be served does not touch the
-    /// others.
+    /// Responses to each request, computed together: [request][response], as `Scheduler.Completion` has them. One that
+    /// can't be served does not touch the others.
     public func generate(_ requests: [GenerationRequest]) -> [Result<[Generation], InferenceError>] {
         var scheduler = Scheduler(model: self)
         for (id, request) in requests.enumerated() {
@@ -229,7 +235,7 @@ public final class PaliGemma: Sendable {
             scheduler.submit(
                 Scheduler.Query(
                     id: id, images: images, prompt: request.prompt, settings: request.settings,
-                    adapter: request.adapter))
+                    options: request.options, adapter: request.adapter))
         }
         var results: [Int: Result<[Generation], InferenceError>] = [:]
         while !scheduler.isIdle {
@@ -240,16 +246,37 @@ public final class PaliGemma: Sendable {
 
     /// What a query asks of a prefill. Throws what this model can't serve.
     func waitingPrefix(of query: Scheduler.Query) throws(InferenceError) -> WaitingPrefix {
-        try query.settings.validate()
+        try query.settings.validate(optionCount: query.options.count)
         var count = 0
         for image in query.images { count += try tokenCount(of: image) }
         let ids = try prefixIDs(query.prompt)
-        try checkLength(count + ids.count + query.settings.maxTokens, images: query.images.count)
+        let beginning = try beginning(query.settings)
+        let options = try query.options.map { option throws(InferenceError) in try optionIDs(option) }
+        try checkLength(
+            count + ids.count + (options.map(\.count).max() ?? query.settings.maxTokens), images: query.images.count)
         let place = WaitingPrefix.Place(priority: query.priority)
         return WaitingPrefix(
             key: WaitingPrefix.Key(images: query.images.map(\.key), ids: ids, adapter: query.adapter),
             count: count + ids.count,
-            query: WaitingPrefix.Query(id: query.id, settings: query.settings, place: place))
+            query: WaitingPrefix.Query(
+                id: query.id, settings: query.settings, place: place, beginning: beginning, options: options))
+    }
+
+    /// The tokens that a response begins with. Throws if no room is left after them.
+    func beginning(_ settings: DecodeSettings) throws(InferenceError) -> [Int] {
+        let ids = try tokenizer.encode(settings.continueFrom)
+        guard ids.count < settings.maxTokens else {
+            throw InferenceError(
+                .invalidRequest,
+                "the text to continue from has \(ids.count) tokens, max tokens is \(settings.maxTokens): nothing could follow"
+            )
+        }
+        return ids
+    }
+
+    /// The tokens of a whole response.
+    func optionIDs(_ option: String) throws(InferenceError) -> [Int] {
+        try tokenizer.encode(option) + [configuration.endTokens[0]]
     }
 
     private func tokenCount(of image: Scheduler.Image) throws(InferenceError) -> Int {
@@ -265,19 +292,13 @@ public final class PaliGemma: Sendable {
         }
     }
 
-    /// Log-probabilities of `suffix` and `<eos>` after the prompt, in one pass.
+    /// Log-probabilities of `suffix` and `<eos>` after the prompt: those of an option.
     public func score(
         images: [ImageTokens], prompt: String, suffix: String, adapter: Adapter? = nil
     ) throws(InferenceError) -> Generation {
-        let prefix = try prefix(images, prompt, adapter)
-        let suffix = try tokenizer.encode(suffix) + [configuration.endTokens[0]]
-        try checkLength(prefix.count + suffix.count)
-        let whole = Prefix(images: images, ids: prefix.ids + suffix, adapter: adapter)
-        let hidden = try language.forward(whole, bidirectional: prefix.count, compute)
-        let logits = try language.logits(hidden, rows: suffix.indices.map { prefix.count - 1 + $0 }, compute)
-        let scores = suffix.enumerated().map { compute.logProbability(of: $1, logits, row: $0) }
-        return try generation(
-            ScoredTokens(tokens: suffix, logProbabilities: scores, finishReason: .eos), prefix.count)
+        let request = GenerationRequest(
+            images: images, prompt: prompt, settings: DecodeSettings(), options: [suffix], adapter: adapter)
+        return try generate([request])[0].get()[0]
     }
 
     /// The ids and images that stand before a response, checked to fit.
@@ -299,28 +320,7 @@ public final class PaliGemma: Sendable {
             logits: (0..<prefix.count).map { logits.values(rows: $0..<$0 + 1) })
     }
 
-    /// The slow twin of `generate`: no cache, the whole sequence again for each token, one response at a time.
-    func generateUncached(_ request: GenerationRequest) throws(InferenceError) -> [Generation] {
-        let prefix = try prefix(request.images, request.prompt, request.adapter)
-        let sampler = Sampler(settings: request.settings)
-        var responses: [Generation] = []
-        for sample in 0..<request.settings.samples {
-            var (tokens, scores): ([Int], [Double]) = ([], [])
-            while !ends(tokens), tokens.count < request.settings.maxTokens {
-                let whole = Prefix(images: prefix.images, ids: prefix.ids + tokens, adapter: prefix.adapter)
-                let hidden = try language.forward(whole, bidirectional: prefix.count, compute)
-                let logits = try language.logits(hidden, rows: [whole.count - 1], compute)
-                tokens.append(sampler.token(logits, row: 0, sample: sample, step: tokens.count, compute))
-                scores.append(compute.logProbability(of: tokens.last!, logits, row: 0))
-            }
-            let reason: FinishReason = ends(tokens) ? .eos : .length
-            let response = ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: reason)
-            responses.append(try generation(response, prefix.count))
-        }
-        return responses
-    }
-
-    private func prefix(
+    func prefix(
         _ images: [ImageTokens], _ prompt: String, _ adapter: Adapter?
     ) throws(InferenceError) -> Prefix {
         Prefix(images: images, ids: try prefixIDs(prompt), adapter: adapter)
@@ -341,7 +341,7 @@ public final class PaliGemma: Sendable {
                 + (imageCount > 1 ? ": \(fitting) of the \(imageCount) images fit, with \(each) tokens each" : ""))
     }
 
-    private func ends(_ tokens: [Int]) -> Bool { tokens.last.map(configuration.endTokens.contains) ?? false }
+    func ends(_ tokens: [Int]) -> Bool { tokens.last.map(configuration.endTokens.contains) ?? false }
 
     func generation(_ response: ScoredTokens, _ prefixCount: Int) throws(InferenceError) -> Generation {
         guard response.logProbabilities.allSatisfy(\.isFinite) else {
