@@ -18,17 +18,14 @@ import Testing
 
     /// Enqueues an object whose questions are followed by others.
     private func enqueue(
-        _ key: String, _ urls: [String], questions: [String], options: String, followUps: String,
+        _ key: String, _ urls: [String], questions: [String], options: String, followUps: [String],
         in database: TestDatabase
     ) async throws {
         let list = { (texts: [String]) in "array['\(texts.joined(separator: "','"))']" }
         try await database.query(
             """
-            do $$ begin
-                perform gloss.enqueue_multiview('\(key)', \(list(urls)), questions => \(list(questions)),
-                    batch => 'objects', \(options));
-                update gloss.job set spec = spec || '{"follow_ups": \(followUps)}' where key = '\(key)';
-            end $$
+            select gloss.enqueue_multiview('\(key)', \(list(urls)), questions => \(list(questions)),
+                batch => 'objects', follow_ups => \(list(followUps)), \(options))
             """)
     }
 
@@ -39,7 +36,7 @@ import Testing
         let server = try Self.server(Self.root.appending(path: "demo/images/objects/obj-0"), views)
         try await enqueue(
             "obj-0", views.map { server.url("/\($0)") }, questions: ["What is this?", "What type of object is this?"],
-            options: "samples => 3, seed => 1", followUps: #"["what colour is the {answer}?", "what colour is this?"]"#,
+            options: "samples => 3, seed => 1", followUps: ["what colour is the {answer}?", "what colour is this?"],
             in: database)
         var settings = GlossdProcess.settings(database, ports: [server.port])
         settings["GLOSS_MODEL"] = Self.root.appending(path: "models/gloss-shapes").path
@@ -80,7 +77,7 @@ import Testing
             try await self.enqueue(
                 key, views.map { server.url("/\($0)") }, questions: ["what?", "who?"],
                 options: "samples => 8, max_tokens => 60, temperature => 2",
-                followUps: #"["where is the {answer}?", "when?", "why is the {answer}?"]"#, in: database)
+                followUps: ["where is the {answer}?", "when?", "why is the {answer}?"], in: database)
         }
         try await enqueue("killed")
         var settings = GlossdProcess.settings(database, ports: [server.port])

@@ -70,6 +70,7 @@ final class RandomLife {
         // What was under way ends later, and nothing comes of it.
         world.run(until: end + 60)
         daemon.checks.atTheEnd(daemon.state)
+        defer { world.end() }
         return (dead + [daemon]).flatMap(\.checks.violations)
     }
 

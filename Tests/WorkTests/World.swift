@@ -60,6 +60,9 @@ final class World {
 
     func between(_ low: Double, _ high: Double) -> Double { low + (high - low) * random.fraction() }
 
+    /// Forgets what would still come: it holds the daemons, which hold the world.
+    func end() { coming = [] }
+
     /// Goes on until nothing more comes, a time is reached or a condition holds; whether it holds.
     @discardableResult
     func run(until end: Double, _ isDone: () -> Bool = { false }) -> Bool {

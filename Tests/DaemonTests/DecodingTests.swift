@@ -1,0 +1,66 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// Ways to decode, from SQL to the view, by a real process with the shipped model.
+@Suite struct DecodingTests {
+    private static let root = GlossdProcess.fixtures.deletingLastPathComponent().deletingLastPathComponent()
+
+    @Test(.timeLimit(.minutes(2))) func theShippedModelChoosesSearchesAndContinues() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let bytes = Array(try Data(contentsOf: Self.root.appending(path: "demo/images/objects/obj-0/view-0.jpg")))
+        let server = try LoopbackServer(["/cube.jpg": { $0.answer(200, bytes) }])
+        let url = server.url("/cube.jpg")
+        try await database.query(
+            """
+            select (gloss.enqueue_choice('\(url)', 'what colour is this?', array['green', 'red', 'blue'],
+                    key => 'colour', batch => 'all', token_scores => true)).outcome,
+                (gloss.enqueue_choice('\(url)', 'is there a sphere?', array['yes', 'no'], key => 'sphere',
+                    batch => 'all')).outcome,
+                (gloss.enqueue_caption('\(url)', key => 'beams', beams => 3, batch => 'all')).outcome,
+                (gloss.enqueue_caption('\(url)', key => 'greedy', batch => 'all', token_scores => true)).outcome,
+                (gloss.enqueue_caption('\(url)', key => 'continued', continue_from => 'a green',
+                    batch => 'all')).outcome,
+                (gloss.enqueue_caption('\(url)', key => 'likeliest', samples => 8, pick => 'likeliest', seed => 3,
+                    batch => 'all')).outcome
+            """)
+        var settings = GlossdProcess.settings(database, ports: [server.port])
+        settings["GLOSS_MODEL"] = Self.root.appending(path: "models/gloss-shapes").path
+        let daemon = try GlossdProcess(settings)
+        try await eventually(
+            "select \"left\" = 0 from gloss.batch_progress where batch = 'all'", in: database, [daemon])
+
+        let choices = try await database.query(
+            """
+            select key, answer, probability > .9, options, abs(sum_p - 1) < 1e-4
+            from gloss.choice, lateral (select sum(p) as sum_p from unnest(probabilities) p) s order by key
+            """)
+        #expect(
+            choices.rows == [
+                ["colour", "red", "t", "{green,red,blue}", "t"], ["sphere", "no", "t", "{yes,no}", "t"],
+            ])
+        let texts = try await database.query(
+            "select key, caption, finish_reason, cardinality(samples) from gloss.caption order by key"
+        ).rows
+        #expect(texts.map { $0[0] } == ["beams", "continued", "greedy", "likeliest"])
+        #expect(texts.map { $0[2] } == ["eos", "eos", "eos", "eos"])
+        #expect(texts.map { $0[3] } == ["1", "1", "1", "1"], "of eight samples one is kept")
+        #expect(texts[0][1] == "a red cube" && texts[2][1] == "a red cube")
+        #expect(texts[1][1]?.hasPrefix("a green") == true)
+        let sums = try await database.query(
+            """
+            select max(sum_logprob) filter (where key = 'beams') >= max(sum_logprob) filter (where key = 'greedy') - 1e-4
+            from gloss.caption
+            """)
+        #expect(sums.scalar == "t", "beams find nothing less likely than the greedy text")
+        let tokens = try await database.query(
+            """
+            select j.key, t.n from gloss.job j,
+                lateral (select count(*) as n from gloss.token_score t where t.job_id = j.id) t where t.n > 0 order by 1
+            """)
+        #expect(tokens.rows == [["colour", "3"], ["greedy", "1"]], "kept where they were asked for")
+        daemon.signal(SIGTERM)
+        #expect(await daemon.wait() == 0)
+    }
+}
