@@ -63,7 +63,10 @@ import Testing
         #expect(ends.allSatisfy { $0[0] <= 1.2 * fairShare }, "both work to the end: \(ends)")
         for daemon in daemons { daemon.signal(SIGTERM) }
         for daemon in daemons { #expect(await daemon.wait() == 0) }
-        #expect(try await scalar(database, "select count(*) from gloss.attempt") == 0, "and nothing was given back")
+        // On a busy machine a daemon may find that it holds more than it can do soon.
+        let attempts = try await database.query(
+            "select code, reason, count(*) from gloss.attempt where code <> 'surplus' group by 1, 2")
+        #expect(attempts.rows == [], "and nothing else was given back")
     }
 
     /// Two daemons are killed in the middle, one after the other: only jobs that their engines had begun count a rescue.
