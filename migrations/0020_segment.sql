@@ -2,23 +2,6 @@
 
 set local role gloss_owner;
 
-create function gloss.enqueue_segment(
-    url text, things text[], key text default null, batch text default null,
-    priority int default 0, run_at timestamptz default null, max_attempts int default 5, model text default null,
-    style text default null, max_tokens int default null, temperature double precision default null,
-    top_k int default null, top_p double precision default null, seed bigint default null,
-    background text default null, out job_id bigint, out outcome text)
-language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
-as $$
-#variable_conflict use_variable
-begin
-    select e.job_id, e.outcome into job_id, outcome
-    from enqueue(task => 'segment', image_urls => array[url], texts => things, key => key,
-        batch => batch, priority => priority, run_at => run_at, max_attempts => max_attempts, model => model,
-        style => style, background => background, max_tokens => max_tokens, temperature => temperature,
-        top_k => top_k, top_p => top_p, seed => seed) e;
-end $$;
-
 -- One row a box. mask is COCO's compressed run lengths at the image's size as shown upright; what pycocotools takes.
 create view gloss.segmentation as
 select j.key, f.n::int as box, f.label, f.score, f.y1, f.x1, f.y2, f.x2, f.codes, f.token_score as codes_score,

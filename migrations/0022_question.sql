@@ -2,23 +2,6 @@
 
 set local role gloss_owner;
 
-create function gloss.enqueue_question(
-    url text, answer text, key text default null, language text default 'en', batch text default null,
-    priority int default 0, run_at timestamptz default null, max_attempts int default 5, model text default null,
-    style text default null, max_tokens int default null, samples int default null, beams int default null,
-    temperature double precision default null, top_k int default null, top_p double precision default null,
-    seed bigint default null, background text default null, out job_id bigint, out outcome text)
-language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
-as $$
-#variable_conflict use_variable
-begin
-    select e.job_id, e.outcome into job_id, outcome
-    from enqueue(task => 'question', image_urls => array[url], prompt => answer, key => key,
-        batch => batch, priority => priority, run_at => run_at, max_attempts => max_attempts, model => model,
-        language => language, style => style, background => background, max_tokens => max_tokens, samples => samples,
-        beams => beams, temperature => temperature, top_k => top_k, top_p => top_p, seed => seed) e;
-end $$;
-
 create view gloss.question as
 select j.key, j.spec #>> '{texts,0}' as answer, a.texts[1] as question, a.sums[1] as sum_logprob,
        a.norms[1] as norm_logprob, a.tokens[1] as token_count,

@@ -84,43 +84,5 @@ begin
     return null;
 end $$;
 
--- Describes a part of an image: box is y1, x1, y2, x2, fractions of the height and the width.
-create function gloss.enqueue_caption_box(
-    url text, box double precision[], key text default null, batch text default null, priority int default 0,
-    run_at timestamptz default null, max_attempts int default 5, model text default null, max_tokens int default null,
-    samples int default null, beams int default null, temperature double precision default null,
-    top_k int default null, top_p double precision default null, seed bigint default null,
-    background text default null, out job_id bigint, out outcome text)
-language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
-as $$
-#variable_conflict use_variable
-begin
-    select e.job_id, e.outcome into job_id, outcome
-    from enqueue(task => 'caption', style => 'box', image_urls => array[url],
-        texts => array[array_to_string(box, ',', 'null')], key => key,
-        batch => batch, priority => priority, run_at => run_at, max_attempts => max_attempts, model => model,
-        background => background, max_tokens => max_tokens, samples => samples, beams => beams,
-        temperature => temperature, top_k => top_k, top_p => top_p, seed => seed) e;
-end $$;
-
 insert into gloss.privilege (grantee, privilege, object) values
     ('gloss_producer', 'execute', 'enqueue_caption_box'), ('gloss_admin', 'execute', 'enqueue_caption_box');
-
--- With a style, of which one is new.
-drop function gloss.enqueue_detect;
-create function gloss.enqueue_detect(
-    url text, things text[], key text default null, batch text default null,
-    priority int default 0, run_at timestamptz default null, max_attempts int default 5, model text default null,
-    max_tokens int default null, temperature double precision default null, top_k int default null,
-    top_p double precision default null, seed bigint default null, background text default null,
-    style text default null, out job_id bigint, out outcome text)
-language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
-as $$
-#variable_conflict use_variable
-begin
-    select e.job_id, e.outcome into job_id, outcome
-    from enqueue(task => 'detect', image_urls => array[url], texts => things, key => key,
-        batch => batch, priority => priority, run_at => run_at, max_attempts => max_attempts, model => model,
-        style => style, background => background, max_tokens => max_tokens, temperature => temperature,
-        top_k => top_k, top_p => top_p, seed => seed) e;
-end $$;

@@ -1,5 +1,5 @@
--- The doors of 0012 and of the tasks with the options of 0025. New arguments stand behind the old ones, so that calls by
--- position go on.
+-- The doors of 0012 with the options of 0025, and those of the tasks since. New arguments stand behind the old ones, so that
+-- calls by position go on.
 
 set local role gloss_owner;
 
@@ -10,8 +10,7 @@ select null::bigint as job_id, null::text as outcome, i.task, i.image_url, i.ima
        i.token_scores, i.frames, i.options, i.follow_ups, i.ignore
 from gloss.inbox i where false;
 
-drop function gloss.enqueue, gloss.enqueue_caption, gloss.enqueue_vqa, gloss.enqueue_detect, gloss.enqueue_multiview,
-    gloss.enqueue_segment, gloss.enqueue_ocr, gloss.enqueue_question, gloss.enqueue_caption_box;
+drop function gloss.enqueue, gloss.enqueue_caption, gloss.enqueue_vqa, gloss.enqueue_detect, gloss.enqueue_multiview;
 
 create function gloss.enqueue(
     task text, image_url text default null, image_urls text[] default null, prompt text default null,

@@ -59,7 +59,7 @@ class Pooler:
 
     def stop(self, number=signal.SIGKILL):
         self.send(number)
-        self.process.wait(60)
+        self.process.wait(10)
         self.children.remove(self.process.pid)
         for name in (".s.PGSQL.5432", "pid"):
             pathlib.Path(self.folder, name).unlink(missing_ok=True)

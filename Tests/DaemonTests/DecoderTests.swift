@@ -8,7 +8,7 @@ import Testing
 @testable import Daemon
 
 /// Decoding in a process of its own: the same pixels and errors as here, whatever becomes of that process.
-@Suite(.timeLimit(.minutes(5))) struct DecoderTests {
+@Suite(.timeLimit(.minutes(1))) struct DecoderTests {
     private static let folder = GlossdProcess.fixtures.appending(path: "images")
     private let size = 56
 
