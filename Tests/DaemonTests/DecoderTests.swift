@@ -8,7 +8,7 @@ import Testing
 @testable import Daemon
 
 /// Decoding in a process of its own: the same pixels and errors as here, whatever becomes of that process.
-@Suite(.timeLimit(.minutes(1))) struct DecoderTests {
+@Suite(.timeLimit(.minutes(10))) struct DecoderTests {
     private static let folder = GlossdProcess.fixtures.appending(path: "images")
     private let size = 56
 
@@ -104,7 +104,7 @@ import Testing
 
     /// A child that hangs, as over a file that takes for ever.
     @Test func givesUpOnADecoderThatHangs() async throws {
-        let pool = pool(patience: .seconds(2))
+        let pool = pool(patience: .seconds(10))
         let file = try file("photo.jpg")
         #expect(await decode(file, in: pool).failure == nil)
         let hanging = try #require(pool.idlePIDs.first)
@@ -112,7 +112,7 @@ import Testing
         let error = try #require(await decode(file, in: pool).failure)
         #expect(error.code == .decoderLate && error.blame == .ourselves)
         #expect(error.disposition == .release(after: nil))
-        #expect(error.message == "the decoder was not done with this image after 2.0 seconds")
+        #expect(error.message == "the decoder was not done with this image after 10.0 seconds")
         #expect(kill(hanging, 0) == -1, "it is still there")
         #expect(await decode(file, in: pool).failure == nil)
         #expect(pool.idlePIDs != [hanging])
@@ -234,7 +234,8 @@ import Testing
         try Data("#!/bin/sh\n\(script)\n".utf8).write(to: program)
         defer { try? FileManager.default.removeItem(at: program) }
         chmod(program.path, 0o755)
-        let patience: Duration = code == .decoderCPULimit ? .seconds(15) : .seconds(1)
+        // Where much else runs, two seconds of processor time may take long, and so may the start of a process.
+        let patience: Duration = code == .decoderLate ? .seconds(1) : .seconds(120)
         let pool = pool(patience: patience, processorTime: 1, executable: program.path)
         let file = try file("rgb.png")
         for disposition in [first, second] {
