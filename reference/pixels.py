@@ -1,4 +1,4 @@
-"""Pillow's bicubic and TensorFlow's bilinear resize, bit for bit, and SigLIP's normalisation, in numpy."""
+"""Pillow's bicubic and TensorFlow's bilinear resize and its boxes, bit for bit, and SigLIP's normalisation, in numpy."""
 import numpy as np
 
 BITS = 22  # fixed-point bits of a filter weight
@@ -104,6 +104,21 @@ def resize_antialiased(image, width, height):
     rows = gather(image.astype(np.float32), triangle_spans(image.shape[0], height))
     whole = gather(rows.transpose(1, 0, 2), triangle_spans(image.shape[1], width)).transpose(1, 0, 2)
     return np.ascontiguousarray(np.clip(whole, 0, 255).astype(np.uint8))
+
+
+def draw_box(image, box):
+    """u8 (h, w, 3) and y1, x1, y2, x2 -> the same with a red outline, as big_vision's draw_bbox: tf.image.draw_bounding_boxes."""
+    height, width = image.shape[:2]
+    edges = np.float32(box) * np.float32([height - 1, width - 1] * 2)
+    top, left, bottom, right = (int(edge) for edge in edges)  # towards zero
+    out = image.copy()
+    if top > bottom or left > right:
+        return out
+    for y in range(height):
+        for x in range(width):
+            if top <= y <= bottom and left <= x <= right and (y in (top, bottom) or x in (left, right)):
+                out[y, x] = 255, 0, 0
+    return out
 
 
 def pixel_values(resized):

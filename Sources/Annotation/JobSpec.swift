@@ -32,12 +32,14 @@ public struct JobSpec: Hashable, Sendable {
     public var model: String?
     /// The colour under transparent pixels, 0xRRGGBB; nil is white.
     public var background: UInt32?
+    /// A box that is drawn into the one image before the model sees it; nil: none.
+    public var drawnBox: Box?
 
     /// A spec; `style`, `settings` and `texts` default to the task's own.
     public init(
         task: TaskName, imageURLs: [String], style: String? = nil, language: String = "en", texts: [String]? = nil,
         options: [String] = [], followUps: [String] = [], ignored: [String] = [], settings: DecodeSettings? = nil,
-        score: ResponseScore = .sum, model: String? = nil, background: UInt32? = nil
+        score: ResponseScore = .sum, model: String? = nil, background: UInt32? = nil, drawnBox: Box? = nil
     ) {
         let definition = task.definition
         self.task = task
@@ -52,6 +54,7 @@ public struct JobSpec: Hashable, Sendable {
         self.score = score
         self.model = model
         self.background = background
+        self.drawnBox = drawnBox
     }
 
     /// The prompts that the model gets, in order.

@@ -42,6 +42,29 @@ public struct RunLengthMask: Hashable, Sendable {
         self.init(height: height, width: width, counts: Self.compressed(runs + [length]))
     }
 
+    /// The lengths of the runs, the first one outside; nil if `counts` are no run lengths of an image of this size.
+    ///
+    /// Source: rleFrString of cocoapi's maskApi.c.
+    public var runs: [Int]? {
+        guard height >= 0, width >= 0 else { return nil }
+        var (runs, total) = ([Int](), 0)
+        var (value, shift) = (0, 0)
+        for byte in counts.utf8 {
+            guard 48..<112 ~= byte, shift < 60 else { return nil }
+            let group = Int(byte) - 48
+            value |= (group & 31) << shift
+            shift += 5
+            if group & 32 != 0 { continue }
+            if group & 16 != 0 { value |= -1 << shift }
+            if runs.count > 2 { value += runs[runs.count - 2] }
+            guard value >= 0, value <= height * width - total else { return nil }
+            total += value
+            runs.append(value)
+            (value, shift) = (0, 0)
+        }
+        return shift == 0 && total == height * width ? runs : nil
+    }
+
     /// From the fourth run on, the difference from the run before the last. Each number in groups of five bits, the
     /// lowest first, with a sixth bit where more follow: characters from `0` on.
     ///

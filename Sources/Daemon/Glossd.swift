@@ -187,7 +187,7 @@ struct Glossd: AsyncParsableCommand {
                     identity: identity, adapters: served.identities(identity), vocabulary: model.vocabulary,
                     maskDecoder: served.maskDecoder),
                 originOf: ImageFetcher.origin(of:), seed: .random(in: 0 ... .max), now: .now),
-            events: events, inbox: inbox, store: store, description: description(configuration, model), images: images,
+            events: events, inbox: inbox, store: store, description: description(configuration, served), images: images,
             engine: thread, adapters: served.adapters,
             fetcher: .init(
                 share: { fetcher.share(among: $0) }, park: { fetcher.park($0, for: $1) },
@@ -213,13 +213,16 @@ struct Glossd: AsyncParsableCommand {
         try await group.run()
     }
 
-    private static func description(_ configuration: DaemonConfiguration, _ model: PaliGemma) -> WorkerDescription {
+    private static func description(
+        _ configuration: DaemonConfiguration, _ served: ServedModel
+    ) -> WorkerDescription {
         WorkerDescription(
             host: ProcessInfo.processInfo.hostName, pid: ProcessInfo.processInfo.processIdentifier,
             version: glossVersion,
             models: [configuration.modelName] + configuration.adapters.keys.sorted() + [
-                model.fileDigest, model.digest,
+                served.model.fileDigest, served.model.digest,
             ],
+            adapters: served.adapters.mapValues(\.digest),
             rescueAfter: configuration.rescueAfter)
     }
 

@@ -13,7 +13,8 @@ final class ImageTable: Sendable {
     /// An image that is ready for the vision tower.
     private struct Pixels {
         let values: PixelValues
-        /// Two images with the same key have the same pixels: the file's SHA-256, and the colour under transparent pixels.
+        /// Two images with the same key have the same pixels: the file's SHA-256, the colour under transparent pixels, and the box
+        /// that is drawn.
         let key: String
     }
 
@@ -75,13 +76,15 @@ final class ImageTable: Sendable {
 
     // MARK: Decoding
 
-    func decode(_ id: ImageID, background: UInt32?) {
+    func decode(_ id: ImageID, background: UInt32?, drawnBox: Box?) {
         guard let file = entries.withLock({ $0[id]?.file }) else {
             let failure = ImageError(.cancelled, "everything was given up")
             return deliver(.imageFailed(id, ImageFailure(failure)))
         }
         Task {
-            do throws(ImageError) { deliver(.imageDecoded(id, try await decodeNow(id, file, background))) } catch {
+            do throws(ImageError) {
+                deliver(.imageDecoded(id, try await decodeNow(id, file, background, drawnBox)))
+            } catch {
                 deliver(.imageFailed(id, ImageFailure(error)))
             }
         }
@@ -97,7 +100,7 @@ final class ImageTable: Sendable {
     }
 
     private func decodeNow(
-        _ id: ImageID, _ file: FetchedImage, _ background: UInt32?
+        _ id: ImageID, _ file: FetchedImage, _ background: UInt32?, _ drawnBox: Box?
     ) async throws(ImageError) -> Work.DecodedImage {
         let colour = background.map { DecodeLimits.Colour(rgb: $0) }
         let waiting = Mutex(Duration.zero)
@@ -111,8 +114,11 @@ final class ImageTable: Sendable {
         }.get()
         let seconds = (ContinuousClock.now - start - waiting.withLock { $0 }) / .seconds(1)
         metrics.spent(.decode, seconds: seconds)
-        let pixels = Pixels(
-            values: PixelValues(resized: decoded.pixels, size: size), key: "\(file.sha256)/\(background ?? 0xFFFFFF)")
+        let values = PixelValues(resized: decoded.pixels, size: size)
+        let key = "\(file.sha256)/\(background ?? 0xFFFFFF)"
+        let pixels =
+            drawnBox.map { Pixels(values: values.drawing($0), key: "\(key)/\([$0.y1, $0.x1, $0.y2, $0.x2])") }
+            ?? Pixels(values: values, key: key)
         entries.withLock { $0[id] = Entry(pixels: pixels) }
         let info = ImageInfo(
             sha256: file.sha256, width: decoded.header.width, height: decoded.header.height,

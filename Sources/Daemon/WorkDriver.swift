@@ -73,7 +73,7 @@ struct WorkDriver: Service {
         switch effect {
         case .fetch(let image, let url): images.fetch(image, url)
         case .cancelFetch(let image): images.cancelFetch(image)
-        case .decode(let image, let background): images.decode(image, background: background)
+        case .decode(let image, let background, let box): images.decode(image, background: background, drawnBox: box)
         case .proceed(let image): images.proceed(image)
         case .refuse(let image): images.proceed(image, false)
         case .discard(let image): images.discard(image)

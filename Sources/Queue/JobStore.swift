@@ -27,6 +27,8 @@ public struct WorkerDescription: Hashable, Sendable {
     public var version: String
     /// The names and digests by which a job may ask for the model that this daemon runs.
     public var models: [String]
+    /// The digests of the adapters among them, by name.
+    public var adapters: [String: String]
     /// The tasks that it knows; it gets no others.
     public var tasks: [TaskName]
     /// After so long without a heartbeat others take its jobs.
@@ -34,13 +36,14 @@ public struct WorkerDescription: Hashable, Sendable {
 
     /// A daemon's description; by default it knows all tasks of this version.
     public init(
-        host: String, pid: Int32, version: String, models: [String], tasks: [TaskName] = TaskName.allCases,
-        rescueAfter: Duration = .seconds(15)
+        host: String, pid: Int32, version: String, models: [String], adapters: [String: String] = [:],
+        tasks: [TaskName] = TaskName.allCases, rescueAfter: Duration = .seconds(15)
     ) {
         self.host = host
         self.pid = pid
         self.version = version
         self.models = models
+        self.adapters = adapters
         self.tasks = tasks
         self.rescueAfter = rescueAfter
     }

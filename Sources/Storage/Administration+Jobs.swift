@@ -155,6 +155,7 @@ struct WireSubmission: Encodable {
     var options: [String]?
     var follow_ups: [String]?
     var ignore: [String]?
+    var draw_box: WireBox?
 
     init(_ spec: JobSpec, _ options: EnqueueOptions) {
         (task, image_urls, texts, model) = (spec.task, spec.imageURLs, spec.texts, spec.model)
@@ -175,5 +176,6 @@ struct WireSubmission: Encodable {
         if !spec.options.isEmpty { self.options = spec.options }
         if !spec.followUps.isEmpty { follow_ups = spec.followUps }
         if !spec.ignored.isEmpty { ignore = spec.ignored }
+        draw_box = spec.drawnBox.map(WireBox.init)
     }
 }

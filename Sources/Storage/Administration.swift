@@ -121,6 +121,8 @@ public struct ResultView: RawRepresentable, CaseIterable, Hashable, Sendable {
     public static let result = ResultView("result")
     /// One row a thing that a job of any task found.
     public static let found = ResultView("found")
+    /// One row a stage of an object.
+    public static let multiviewStage = ResultView("multiview_stage")
     /// One row a response whose tokens' log-probabilities were asked for.
     public static let tokenScore = ResultView("token_score")
     /// The views of each task, then those of all tasks.

@@ -40,12 +40,15 @@ public struct PostgresJobStore: JobStore {
     /// Registers this daemon's run, under an identity that it chooses at random.
     public func register(_ worker: WorkerDescription) async throws -> WorkerID {
         let identity = UUID().uuidString.lowercased()
+        // A daemon without adapters makes the call that schemas of before know.
+        let adapters = try worker.adapters.isEmpty ? [] : [JSON.encode(worker.adapters, context: "register")]
         let answer = try await work.query(
-            "select gloss.register_worker($1, $2, $3, $4::text[], $5::text[], make_interval(secs => $6), $7::uuid)",
+            "select gloss.register_worker($1, $2, $3, $4::text[], $5::text[], make_interval(secs => $6), $7::uuid"
+                + "\(adapters.isEmpty ? "" : ", $8::jsonb"))",
             [
                 SQLValue(worker.host), SQLValue(worker.pid), SQLValue(worker.version), SQLValue(worker.models),
                 SQLValue(worker.tasks.map(\.rawValue)), SQLValue(worker.rescueAfter.seconds), SQLValue(identity),
-            ], context: "register")
+            ] + adapters, context: "register")
         guard let number = answer.scalar.flatMap({ Int64($0) }) else { throw StorageError.unexpected("register") }
         return WorkerID(number: number, identity: identity)
     }

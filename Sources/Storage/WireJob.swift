@@ -53,6 +53,8 @@ struct WireSpec: Codable {
     var score: ResponseScore
     /// Six hexadecimal digits behind a number sign.
     var background: String?
+    /// Absent: none.
+    var draw_box: WireBox?
 
     func jobSpec(task: TaskName, imageURLs: [String], model: String?) throws(UnknownStyle) -> JobSpec {
         guard task.definition.styles.contains(where: { $0.name == style }) else {
@@ -61,7 +63,28 @@ struct WireSpec: Codable {
         return JobSpec(
             task: task, imageURLs: imageURLs, style: style, language: language, texts: texts, options: options ?? [],
             followUps: follow_ups ?? [], ignored: ignore ?? [], settings: settings, score: score, model: model,
-            background: background.flatMap { UInt32($0.dropFirst(), radix: 16) })
+            background: background.flatMap { UInt32($0.dropFirst(), radix: 16) }, drawnBox: draw_box?.box)
+    }
+}
+
+/// A box as an array: y1, x1, y2, x2.
+struct WireBox: Codable {
+    let box: Box
+
+    init(_ box: Box) { self.box = box }
+
+    init(from decoder: any Decoder) throws {
+        let edges = try decoder.singleValueContainer().decode([Float].self)
+        guard edges.count == 4 else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: "a box has 4 numbers, not \(edges.count)"))
+        }
+        box = Box(y1: edges[0], x1: edges[1], y2: edges[2], x2: edges[3])
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode([box.y1, box.x1, box.y2, box.x2])
     }
 }
 

@@ -51,7 +51,7 @@ public enum SubmissionFormat: String, CaseIterable, Sendable {
 /// The fields of a submission: the columns of `gloss.inbox`, and `run_in`, seconds from now.
 public enum SubmissionField {
     /// Those that are arrays.
-    public static let arrays: Set<String> = ["image_urls", "texts", "options", "follow_ups", "ignore"]
+    public static let arrays: Set<String> = ["image_urls", "texts", "options", "follow_ups", "ignore", "draw_box"]
     /// All of them.
     public static let all: Set<String> = arrays.union([
         "task", "image_url", "prompt", "key", "batch", "priority", "run_at", "run_in", "max_attempts", "model",
@@ -142,8 +142,11 @@ public struct SubmissionReader {
         }
     }
 
-    /// A JSON array, or URLs separated by spaces, or one text.
+    /// A JSON array, or URLs separated by spaces, or the numbers of a box, or one text.
     private static func array(_ text: String, _ name: String, _ line: Int) throws -> [String] {
+        if name == "draw_box" {
+            return text.trimmingCharacters(in: CharacterSet(charactersIn: "[ ]")).components(separatedBy: ",")
+        }
         if text.hasPrefix("[") {
             guard let array = try? JSONDecoder().decode([String].self, from: Data(text.utf8)) else {
                 throw BadLine(line: line, reason: "\(name) is not a JSON array of texts: \(text.prefix(100))")

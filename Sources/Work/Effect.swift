@@ -27,7 +27,7 @@ public enum Effect: Sendable {
     /// Give up a fetch.
     case cancelFetch(ImageID)
     /// Have a decoder read the header of a fetched file, say `imageMeasured`, and wait. The colour is that under transparent pixels.
-    case decode(ImageID, background: UInt32?)
+    case decode(ImageID, background: UInt32?, drawnBox: Box?)
     /// There is memory: the decoder goes on.
     case proceed(ImageID)
     /// The image is not wanted any more: the decoder gives it up.

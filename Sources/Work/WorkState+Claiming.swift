@@ -55,7 +55,14 @@ extension WorkState {
         guard claimer == worker else { return emit(.note(.lost(claimed.map(\.lease)))) }
         for claim in claimed where jobs[claim.lease] == nil {
             add(HeldJob(claim, engine: engine, originOf: originOf, now: now))
-            if phase != .working { release(claim.lease, shutdown) }
+            if phase != .working {
+                release(claim.lease, shutdown)
+            } else if let refusal = claim.spec.task.definition.refusal(engine.vocabulary) {
+                // No image would change that.
+                report(
+                    claim.lease,
+                    .failed(Failure(code: refusal.code, reason: refusal.reason, disposition: .permanent)))
+            }
         }
     }
 

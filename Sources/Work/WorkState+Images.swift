@@ -66,7 +66,8 @@ extension WorkState {
             } else if decoderCount < settings.decoders {
                 images[id]?.state = .measuring
                 decoderCount += 1
-                emit(.decode(id, background: job.claimed.spec.background))
+                let spec = job.claimed.spec
+                emit(.decode(id, background: spec.background, drawnBox: spec.drawnBox))
             }
         }
     }

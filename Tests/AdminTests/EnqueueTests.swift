@@ -79,6 +79,10 @@ import Testing
             "gloss.enqueue_caption(urls => array['https://a.example/1.jpg', 'https://a.example/2.jpg'], key => 'k', frames => 5)"
         ),
         (
+            ["caption", "https://a.example/1.jpg", "--draw-box", "0.1, 0.2,0.87654321,1"],
+            "gloss.enqueue_caption('https://a.example/1.jpg', 'k', draw_box => array[0.1, 0.2, 0.87654321, 1])"
+        ),
+        (
             [
                 "multiview", "https://a.example/1.jpg", "--follow-up", "what is the {answer} for?", "--ignore",
                 "unanswerable",
@@ -152,6 +156,10 @@ import Testing
         (["choice", "--question", "q?", "--option", "a"], "choice needs 2 to 64 times --option, not 1."),
         (["caption", "--frames", "17"], "--frames must be 1 to 16, not 17."),
         (["multiview", "--frames", "2"], "--frames is for images that are one input."),
+        (["caption", "--draw-box", "0,0,1,1", "--frames", "2"], "--draw-box is for jobs of one image."),
+        (["multiview", "--draw-box", "0,0,1,1"], "--draw-box is for jobs of one image."),
+        (["caption", "--draw-box", "0,0,1"], "invalid for '--draw-box <y1,x1,y2,x2>'"),
+        (["caption", "--draw-box", "0.5,0,0.4,1"], "invalid for '--draw-box <y1,x1,y2,x2>'"),
     ])
     func missingTextsAreToldBeforehand(arguments: [String], message: String) async throws {
         let run = try await Tool.run(Tool.path, ["enqueue"] + arguments + ["https://a.example/1.jpg"])
@@ -224,12 +232,13 @@ import Testing
         let csv = try folder.write(
             "jobs.csv",
             """
-            task,image_url,prompt,key,options,max_repeats,token_scores,pick,samples,continue_from,frames,beams,follow_ups,ignore
-            choice,https://a.example/1.jpg,which?,c1,"[""a b"",""c""]",,true,,,,,,,
-            vqa,https://a.example/1.jpg,why?,c2,,3,false,likeliest,2,because,2,,,
-            vqa,https://a.example/1.jpg,why?,c3,,,,,,,,2,,
-            multiview,https://a.example/1.jpg,why?,c4,,,,,,,,,and then?,no
-            choice,https://a.example/1.jpg,which?,c5,a b,,,,,,,,,
+            task,image_url,prompt,key,options,max_repeats,token_scores,pick,samples,continue_from,frames,beams,follow_ups,ignore,draw_box
+            choice,https://a.example/1.jpg,which?,c1,"[""a b"",""c""]",,true,,,,,,,,
+            vqa,https://a.example/1.jpg,why?,c2,,3,false,likeliest,2,because,2,,,,
+            vqa,https://a.example/1.jpg,why?,c3,,,,,,,,2,,,"0, 0.1,1,0.5"
+            multiview,https://a.example/1.jpg,why?,c4,,,,,,,,,and then?,no,
+            choice,https://a.example/1.jpg,which?,c5,a b,,,,,,,,,,
+            vqa,https://a.example/1.jpg,why?,c6,,,,,,,,,,,"[0,0,1,2]"
 
             """)
         let lines = try folder.write(
@@ -239,14 +248,16 @@ import Testing
             "token_scores":true}
             {"task":"vqa","image_urls":["https://a.example/1.jpg"],"prompt":"why?","key":"c2","max_repeats":3,\
             "pick":"likeliest","samples":2,"continue_from":"because","frames":2}
-            {"task":"vqa","image_url":"https://a.example/1.jpg","prompt":"why?","key":"c3","beams":2}
+            {"task":"vqa","image_url":"https://a.example/1.jpg","prompt":"why?","key":"c3","beams":2,\
+            "draw_box":[0,0.1,1,0.5]}
             {"task":"multiview","image_url":"https://a.example/1.jpg","prompt":"why?","key":"c4",\
             "follow_ups":["and then?"],"ignore":["no"]}
 
             """)
         let first = try await enqueue("enqueue", "from", csv)
-        #expect(first.output == "4 inserted, 0 duplicate, 0 conflict, 1 bad.\n", "\(first.errors)")
+        #expect(first.output == "4 inserted, 0 duplicate, 0 conflict, 2 bad.\n", "\(first.errors)")
         #expect(first.errors.contains("jobs.csv:6: choice needs 2 to 64 options, not 1"))
+        #expect(first.errors.contains("jobs.csv:7: draw_box is y1,x1,y2,x2, fractions"))
         let again = try await enqueue("enqueue", "from", lines)
         #expect(again.output == "0 inserted, 4 duplicate, 0 conflict, 0 bad.\n", "\(again.errors)")
     }

@@ -1,4 +1,5 @@
 import Annotation
+import Foundation
 import Testing
 
 @testable import Admin
@@ -62,6 +63,53 @@ import Testing
         #expect(
             CardHTML(card: ReportCard(rows: [row])).html.contains(
                 "x=\"200.0\" y=\"100.0\" width=\"200.0\" height=\"200.0\""))
+    }
+
+    @Test func masksLieOverTheImage() throws {
+        var row = try row("segment", job: 1, url: "http://a", ",\"draw_box\":[0.25,0.5,0.75,1]")
+        let json = { (n: Int, mask: String) in
+            """
+            {"job_id":1,"n":\(n),"label":"<l>","score":0.5,"y1":0,"x1":0,"y2":1,"x2":1,"width":4,"height":3,"mask":\(mask)}
+            """
+        }
+        row.findings = [
+            try FoundRow(json: json(1, "\"0<\"")), try FoundRow(json: json(2, "null")),
+            try FoundRow(json: json(3, "\"<script>\"")),
+        ]
+        let html = CardHTML(card: ReportCard(rows: [row])).html
+        #expect(html.components(separatedBy: "<path ").count == 2, "one can be read")
+        #expect(
+            html.contains("transform=\"translate(0.0000 0.0000) scale(250.0000 333.3333)\" d=\"M0 0h4v3h-4z\""),
+            "\(html)")
+        #expect(html.contains("<rect class=\"drawn\" x=\"500.0\" y=\"250.0\" width=\"500.0\" height=\"500.0\"/>"))
+        #expect(!html.contains("<script>"))
+    }
+
+    /// Behind an object's answers those of each follow-up question, with the answer that it names.
+    @Test func anObjectShowsItsFollowUps() throws {
+        let shares = ",\"answers\":[\"mug\",\"cup\"],\"probabilities\":[0.75,0.25]"
+        var row = try row("multiview", job: 1, url: "http://a", shares)
+        let colours = (1...6).map { "{\"answer\":\"<c\($0)>\",\"p\":0.\(7 - $0)}" }.joined(separator: ",")
+        let stage = { (number: Int, prompt: String, distribution: String) in
+            """
+            {"job_id":1,"stage":\(number),"prompts":["answer en \(prompt)"],"distribution":\(distribution),"key":"k"}
+            """
+        }
+        row.followUps = [
+            try FollowUpRow(json: stage(2, "what colour is the <mug>?", "[\(colours)]")),
+            try FollowUpRow(json: stage(3, "where is the mug?", "null")),
+        ]
+        let html = CardHTML(card: ReportCard(rows: [row])).html
+        let order = [
+            ">mug<", ">75.0%<", ">cup<", "<h3>what colour is the &lt;mug&gt;?</h3>", ">&lt;c1&gt;<", ">60.0%<",
+            ">2 more answers<", ">&lt;c6&gt;<", ">10.0%<", "<h3>where is the mug?</h3>", ">no answer<",
+        ]
+        var rest = html[...]
+        for part in order {
+            let place = try #require(rest.range(of: part), "\(part) in \(rest)")
+            rest = rest[place.upperBound...]
+        }
+        #expect(row.searchText.contains("<c6>") && row.searchText.contains("where is the mug?"))
     }
 
     @Test func aChoiceShowsTheSharesOfItsOptions() throws {

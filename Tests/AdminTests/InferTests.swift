@@ -100,6 +100,20 @@ import Testing
         #expect(try await infer(["--window", "some", "--prompt", "x", Tree.image("rgb.png")]).status == 64)
     }
 
+    /// A drawn box is seen; nothing but a box is taken, and one image.
+    @Test func aBoxIsDrawn() async throws {
+        let base = ["--json", "--prompt", "caption en", "--score", "a cat", Tree.image("rgb.png")]
+        let (plain, drawn) = (try await infer(base), try await infer(["--draw-box", "0.1,0.2,0.9,0.8"] + base))
+        #expect(try answer(plain).logprobs != answer(drawn).logprobs)
+        #expect(
+            try answer(try await infer(["--draw-box", "0.1,0.2,0.9,0.8"] + base)).logprobs == answer(drawn).logprobs)
+        for wrong in ["0.1,0.2,0.9", "a,b,c,d", "0.9,0.2,0.1,0.8", "0,0,1,1.5", "nan,0,1,1"] {
+            #expect(try await infer(["--draw-box", wrong] + base).status == 64, "\(wrong)")
+        }
+        let two = try await infer(["--draw-box", "0,0,1,1"] + base + [Tree.image("rgb.png")])
+        #expect(two.status == 64 && two.errors.contains("--draw-box is for one image."))
+    }
+
     /// Codes and masks of a text that is scored.
     @Test func boxesHaveCodesAndMasks() async throws {
         struct Boxes: Decodable {

@@ -132,6 +132,55 @@ import Testing
         #expect(page.contains("src=\"file://\(Tree.image("rgb.png"))\""))
     }
 
+    /// Masks and follow-up questions come from views of their own.
+    @Test func theReportHasMasksAndFollowUps() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        try await database.query(
+            """
+            select gloss.enqueue_segment('https://a.invalid/1.jpg', array['cat'], key => 's', batch => 'b'),
+                   gloss.enqueue_multiview('m', array['https://a.invalid/1.jpg'], array['what?'], 1, batch => 'b',
+                       follow_ups => array['what colour is the {answer}?', 'why?']),
+                   gloss.enqueue_ocr('https://a.invalid/2.jpg', key => 'o', batch => 'b'),
+                   gloss.enqueue_question('https://a.invalid/2.jpg', 'blue', key => 'q', batch => 'b'),
+                   gloss.enqueue_choice('https://a.invalid/2.jpg', 'is it?', array['yes', 'no'], key => 'c', batch => 'b')
+            """)
+        let worker = Worker(database)
+        let view = ViewResponses(view: 0, responses: [[Worker.text("mug")]], images: [Samples.image()])
+        func stage(_ number: Int, _ prompt: String, _ answers: [String]) -> StageResult {
+            var view = view
+            (view.stage, view.answer) = (number, number > 1 ? "mug" : nil)
+            let shares = answers.map { AggregatedAnswer(answer: $0, probability: 1 / Double(answers.count)) }
+            return StageResult(prompts: ["answer en \(prompt)"], views: [view], distribution: shares)
+        }
+        for job in try await worker.claim() {
+            switch job.spec.task {
+            case .segment:
+                var cat = Finding(label: "cat", score: 0.75, box: Box(y1: 0, x1: 0, y2: 1, x2: 1))
+                let inside = Array(repeating: true, count: 480 * 640)
+                cat.mask = RunLengthMask(height: 480, width: 640, rows: 0..<480, columns: 0..<640, pixels: inside)
+                cat.codes = Array(0..<16)
+                try await worker.complete(job, [Worker.text("<loc0001> cat")], findings: [cat])
+            case .multiview:
+                let stages = [
+                    stage(1, "what?", ["mug"]), stage(2, "what colour is the mug?", ["red", "blue"]),
+                    stage(3, "why?", []),
+                ]
+                try await worker.complete(job, AnnotationResult(stages: stages, score: 1))
+            default: try await worker.complete(job, [Worker.text("\(job.spec.task) says")])
+            }
+        }
+        let folder = try TemporaryFolder()
+        let run = try await Tool(database, as: .reader)("report", "--batch", "b", "--output", folder.file("r.html"))
+        #expect(run.status == 0, "\(run.errors)")
+        let page = try folder.read("r.html")
+        for shown in [
+            "scale(6.2500 6.2500)\" d=\"M0 0h160v160h-160z\"", "<h3>what colour is the mug?</h3>", ">red<", ">50.0%<",
+            "<h3>why?</h3>", "no answer", "ocr says", "question says", "choice says",
+        ] {
+            #expect(page.contains(shown), "\(shown)")
+        }
+    }
+
     /// Reports on what is said to be annotated, with the images embedded as far as these options let them.
     private func embedded(_ options: [String], digest: String? = nil, from url: String? = nil) async throws
         -> (page: String, answer: [String: Any])

@@ -66,17 +66,20 @@ private let box = [1, 2, 3, 4]
 
     /// A tokenizer that is not PaliGemma's has no locations: no answer would ever have a box.
     @Test func aModelWithoutLocationsIsRefused() throws {
-        var context = context(JobSpec(task: .detect, imageURLs: ["a"], texts: ["cat"]))
-        context.vocabulary = NoLocations()
-        let error = #expect(throws: NoResult.self) {
-            try TaskName.detect.definition.result([0: [[response([])]]], checkpoints: [], context: context)
+        for task in TaskName.allCases {
+            let isOfBoxes = [.detect, .segment].contains(task)
+            let (bare, boxes) = (Some(locations: [:], codes: [7: 0]), Some(locations: [5: 0], codes: [:]))
+            #expect(task.definition.refusal(bare)?.code == (isOfBoxes ? "no_locations" : nil), "\(task)")
+            #expect((task.definition.refusal(bare)?.reason.contains("<loc0000>") ?? false) == isOfBoxes)
+            let masks = task.definition.refusal(boxes)
+            #expect((masks?.reason.contains("<seg000>") ?? false) == (task == .segment), "\(task)")
+            #expect(task.definition.refusal(Some(locations: [5: 0], codes: [7: 0])) == nil)
         }
-        #expect(error?.code == "no_locations")
     }
 
-    private struct NoLocations: Vocabulary {
-        let locations: [Int: Int] = [:]
-        let codes: [Int: Int] = [:]
+    private struct Some: Vocabulary {
+        let locations: [Int: Int]
+        let codes: [Int: Int]
         let separators: Set<Int> = []
         func decode(_ ids: [Int]) -> String { "" }
     }

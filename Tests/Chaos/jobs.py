@@ -8,6 +8,8 @@ from schema import WAITING
 
 IMAGES = ["rgb.png", "photo.jpg", "lossless.webp", "grey.png", "alpha.webp", "exif6.jpg"]
 QUESTIONS = ["What is this?", "What type of object is this?"]
+# A box and its outline: the tiny model writes none by itself.
+OUTLINE = "<loc0100><loc0200><loc0900><loc0800>" + "".join(f"<seg{code:03}>" for code in range(0, 128, 8))
 
 # What a kind of web page makes of its job, where that must be the same each time: done, or dead after so many attempts.
 FINE = ["drip", "reset_first", "busy_first", "down_first", "dies", "redirect", "wrong_type"]
@@ -34,6 +36,22 @@ def templates():
     for seed in range(3):
         add(f"object-{seed}", 6, task="multiview", views=(IMAGES * 2)[seed:seed + 3], texts=QUESTIONS, samples=3,
             temperature=1, seed=seed)
+    # Follow-up questions: stages, which depend on what the first one is answered.
+    for seed in range(2):
+        add(f"follow-ups-{seed}", 4, task="multiview", views=(IMAGES * 2)[seed + 1:seed + 4], texts=QUESTIONS, samples=2,
+            temperature=1, seed=seed, follow_ups=["where is the {answer}?", "why?"], ignore=["unanswerable"])
+    for image in IMAGES[:3]:
+        add(f"segment-{image}", 2, image=image, task="segment", texts=["cat"], continue_from=OUTLINE, max_tokens=24)
+        add(f"choice-{image}", 2, image=image, task="choice", texts=["is it red?"], options=["yes", "no", "a b"],
+            token_scores=True)
+        add(f"beams-{image}", 2, image=image, task="caption", beams=3)
+        # The same files as of the captions, and other images.
+        add(f"drawn-{image}", 2, image=image, task="caption", draw_box=[0.1, 0.2, 0.9, 0.8])
+    add("drawn-otherwise", 2, task="caption", draw_box=[0.1, 0.2, 0.9, 0.9])
+    add("box", 2, task="caption", style="box", texts=["0.1,0.2,0.9,0.8"])
+    add("ocr", 2, task="ocr", max_tokens=12, max_repeats=3)
+    add("question", 2, task="question", texts=["blue"], samples=4, temperature=1, pick="likeliest")
+    add("video", 2, task="caption", views=IMAGES[:2], frames=4)
     for kind in FINE:
         add(f"web-{kind}", 1.5, kind=kind, task="caption", max_attempts=40 if kind == "dies" else 5)
     for kind in DEAD:
@@ -49,7 +67,9 @@ class Feeder:
     """Enqueues jobs in batches, as a producer, so that there is always something to do."""
 
     COLUMNS = ("task text, image_urls text[], texts text[], key text, batch text, priority int, max_tokens int, "
-               "samples int, temperature float8, seed bigint, max_attempts int, run_at timestamptz")
+               "samples int, temperature float8, seed bigint, max_attempts int, run_at timestamptz, style text, beams int, "
+               "pick text, continue_from text, max_repeats int, token_scores bool, frames int, options text[], "
+               "follow_ups text[], ignore text[], draw_box real[]")
 
     def __init__(self, world, rng):
         self.world, self.rng, self.templates = world, rng, templates()

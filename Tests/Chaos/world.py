@@ -187,7 +187,8 @@ class World:
         if self.pooled:
             self.pooler.start()
         settings = {
-            "GLOSS_MODEL": str(self.options.model.resolve()), "GLOSS_POLL_SECONDS": "0.5", "GLOSS_THREADS": "1",
+            "GLOSS_MODEL": str(self.options.model.resolve()),
+            "GLOSS_MASK_DECODER": str(REPOSITORY / "Tests/Fixtures/masks/decoder.npz"), "GLOSS_POLL_SECONDS": "0.5", "GLOSS_THREADS": "1",
             "GLOSS_HEARTBEAT_SECONDS": str(self.rescue / 8), "GLOSS_RESCUE_SECONDS": str(self.rescue),
             "GLOSS_MAX_JOBS": "12", "GLOSS_FETCH_NETWORKS": "127.0.0.0/8", "GLOSS_FETCH_PORTS": str(self.web.port),
             "GLOSS_FETCH_TIMEOUT_SECONDS": "5", "GLOSS_FETCH_CONNECT_TIMEOUT_SECONDS": "3",

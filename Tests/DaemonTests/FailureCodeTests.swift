@@ -9,7 +9,8 @@ import Testing
 @Suite struct FailureCodeTests {
     /// Those of the work and of the database.
     private static let others = [
-        "held_up", "slow_origin", "surplus", "shutdown", "origin_parked", "no_answer", "not_finite", "invalid_request",
+        "held_up", "slow_origin", "surplus", "shutdown", "origin_parked", "no_answer", "no_locations", "not_finite",
+        "invalid_request",
         "out_of_memory", "unreadable", "unrecordable", "host_unavailable", "poison", "cancelled", "unknown",
     ]
 

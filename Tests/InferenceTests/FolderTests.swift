@@ -189,6 +189,58 @@ import Testing
         }
     }
 
+    /// A lone tokenizer.model beside files that list other tokens: transformers would read them, and so does Gloss where
+    /// tokenizer.json has them.
+    @Test func listedTokensMustBeInTheTokenizer() throws {
+        let image = #""1728": {"content": "<image>", "special": true}"#
+        let good = [
+            ("added_tokens.json", #"{"<image>": 1728, "<loc0000>": 576, "<bos>": 2}"#),
+            ("tokenizer_config.json", "{}"),
+            (
+                "tokenizer_config.json",
+                #"{"added_tokens_decoder": {\#(image), "1": {"content": "<eos>"}}, "extra_special_tokens": ["<image>"], "#
+                    + #""additional_special_tokens": [{"content": "<image>"}], "bos_token": "<bos>"}"#
+            ),
+        ]
+        let bad = [
+            ("added_tokens.json", #"{"<image>": 1728, "<mine>": 1729}"#, "the token <mine> is not in tokenizer.model"),
+            ("added_tokens.json", #"{"<bos>": 9}"#, "the token <bos> has the id 9, and 2 in tokenizer.model"),
+            ("added_tokens.json", "[]", "added_tokens.json: not valid"),
+            (
+                "tokenizer_config.json", #"{"added_tokens_decoder": {\#(image), "1729": {"content": "<mine>"}}}"#,
+                "tokenizer_config.json: the token <mine> is not in tokenizer.model"
+            ),
+            (
+                "tokenizer_config.json", #"{"additional_special_tokens": ["<image>", "<sep>"]}"#,
+                "the token <sep> is not in tokenizer.model"
+            ),
+            (
+                "tokenizer_config.json", #"{"extra_special_tokens": {"own_token": "<own>"}}"#,
+                "the token <own> is not in tokenizer.model"
+            ),
+        ]
+        try ModelCopy.with { copy in
+            for (name, text) in good {
+                try copy.write(text, to: name)
+                #expect(copy.refusal() == nil, "\(text)")
+                try copy.remove(name)
+            }
+            for (name, text, reason) in bad {
+                try copy.write(text, to: name)
+                let refusal = copy.refusal()
+                #expect(refusal?.message.contains(reason) == true, "\(text): \(refusal?.message ?? "")")
+                #expect(throws: InferenceError.self) {
+                    try PaliGemma.pack(folder: copy.url, precision: .f32, to: copy.file("model.gloss"))
+                }
+                try copy.remove(name)
+            }
+            // With a tokenizer.json, that is what says.
+            try copy.write(bad[0].1, to: bad[0].0)
+            try FileManager.default.copyItem(at: Self.tinyJSON, to: copy.file("tokenizer.json"))
+            #expect(copy.refusal() == nil)
+        }
+    }
+
     @Test func aTokenizerOfAnotherModelIsWarnedOf() throws {
         try ModelCopy.with { copy in
             #expect(try copy.load().warnings == [])

@@ -290,6 +290,48 @@ import Testing
         #expect(await complaints("dead") == [], "who cancels knows")
     }
 
+    /// An adapter is what its name and its digest say together, on a model; jobs for one that nobody serves wait.
+    @Test func adaptersAreComparedByNameAndDigest() async throws {
+        let (base, other) = (String(repeating: "a", count: 64), String(repeating: "b", count: 64))
+        let (shelves, newer) = (String(repeating: "c", count: 64), String(repeating: "d", count: 64))
+        func serve(_ name: String, _ digest: String, _ adapters: [String: String]) async throws {
+            var worker = Samples.worker(models: [name] + adapters.keys.sorted() + ["file", digest])
+            worker.adapters = adapters
+            _ = try await register(worker)
+        }
+        try await serve("tiny", base, ["shelves": shelves, "tags": shelves])
+        try await serve("tiny", base, ["shelves": shelves])
+        try await database.query("update gloss.registered_worker set heartbeat_at = now() + interval '1 hour'")
+        #expect(await complaints("models") == [])
+        #expect(await examine().first { $0.check == "models" }?.message == "served: shelves, tags, tiny")
+
+        try await serve("tiny", base, ["shelves": newer])
+        try await database.query("update gloss.registered_worker set heartbeat_at = now() + interval '1 hour'")
+        var found = await complaints("models")
+        #expect(found.map(\.level) == [.warning])
+        var prefix = "the name shelves stands for different adapters, or adapters of different models: test (pid 1): "
+        #expect(try #require(found.first).message.hasPrefix(prefix + "aaaaaaaaaaaa with cccccccccccc, "))
+        #expect(found.first?.message.hasSuffix("aaaaaaaaaaaa with dddddddddddd") == true)
+        #expect(found.first?.advice?.contains("(adapters)") == true)
+
+        try await database.query("update gloss.registered_worker set stopped_at = now() where id = 3")
+        #expect(await complaints("models") == [])
+        try await serve("huge", other, ["tags": shelves])
+        try await database.query("update gloss.registered_worker set heartbeat_at = now() + interval '1 hour'")
+        found = await complaints("models")
+        prefix = "the name tags stands for different adapters, or adapters of different models: "
+        #expect(found.count == 1 && found[0].message.hasPrefix(prefix), "the same adapter on another model")
+
+        try await database.query("update gloss.registered_worker set stopped_at = now() where id = 4")
+        for name in ["shelves", "gone"] {
+            try await database.query("select gloss.enqueue_caption('https://e.org/a', model => '\(name)')")
+        }
+        #expect(
+            await complaints("models").map(\.message) == [
+                "1 jobs of caption ask for the model gone, and no daemon that is alive serves them"
+            ])
+    }
+
     // MARK: The server
 
     @Test func anOpenTransactionHoldsTheHorizon() async throws {

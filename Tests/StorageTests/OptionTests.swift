@@ -137,6 +137,71 @@ import Testing
         #expect(specs.last?.prompts == ["answer de by position?"])
     }
 
+    /// A box that is drawn is a part of what is asked.
+    @Test func aDrawnBoxByEveryDoor() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let box = "draw_box => '{0.1,0.25,0.333333343,1}'"
+        #expect(try await outcome("gloss.enqueue_caption('\(Self.url)', 'k', \(box))", database) == "inserted")
+        let json = """
+            {"task": "caption", "image_url": "\(Self.url)", "key": "k", "draw_box": [0.1, 0.25, 0.33333334, 1.0]}
+            """
+        for door in [
+            "gloss.enqueue_caption(urls => array['\(Self.url)'], key => 'k', frames => 1, \(box))",
+            "gloss.enqueue('caption', '\(Self.url)', key => 'k', \(box))", "gloss.enqueue_json('\(json)')",
+        ] {
+            #expect(try await outcome(door, database) == "duplicate", "\(door)")
+        }
+        for other in ["", ", draw_box => '{0,0.25,0.333333343,1}'"] {
+            #expect(
+                try await outcome("gloss.enqueue_caption('\(Self.url)', 'k'\(other))", database) == "conflict")
+        }
+        let values = "('caption', '\(Self.url)', 'k', '{0.1,0.25,0.33333334,1}')"
+        try await database.query(
+            "insert into gloss.inbox (task, image_url, key, draw_box) values \(values)", as: .producer)
+        let row = try await database.query(
+            "insert into gloss.submission (task, image_url, key, draw_box) values \(values) returning outcome",
+            as: .producer)
+        #expect(row.scalar == "duplicate")
+        let spec = JobSpec(
+            task: .caption, imageURLs: [Self.url], drawnBox: Box(y1: 0.1, x1: 0.25, y2: 1 / 3, x2: 1))
+        let again = try await database.administration(as: .producer).enqueue(spec, EnqueueOptions(key: "k"))
+        #expect(again.outcome == .duplicate)
+        #expect(try await specs(database) == [spec])
+    }
+
+    /// Boxes of a bulk are each row's own; other texts and options of the row stay.
+    @Test func aBulkOfDrawnBoxes() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        try await database.query(
+            """
+            insert into gloss.inbox (task, image_url, prompt, options, draw_box)
+            select case when i % 2 = 0 then 'choice' else 'vqa' end, 'https://e.org/a', 'is it ' || i || '?',
+                case when i % 2 = 0 then array['yes', 'no'] end, case when i % 3 > 0 then array[0, 0, i / 400.0, 1] end
+            from generate_series(1, 300) i
+            """, as: .producer)
+        let specs = try await specs(database)
+        #expect(specs.count == 300)
+        for spec in specs {
+            let number = try #require(Int(spec.texts[0].filter(\.isNumber)))
+            let box = Box(y1: 0, x1: 0, y2: Float(Double(number) / 400), x2: 1)
+            #expect(spec.drawnBox == (number % 3 > 0 ? box : nil))
+            #expect(spec.options == (number % 2 == 0 ? ["yes", "no"] : []))
+        }
+        for (key, y2) in [("1", "i"), ("2", "1")] {
+            let error = await #expect(throws: StorageError.self) {
+                try await database.query(
+                    """
+                    insert into gloss.inbox (task, image_url, key, draw_box)
+                    select 'caption', 'https://e.org/a', '\(key)/' || i, array[case i when 40 then 1.5 else 0 end, 0, \(y2), 1]
+                    from generate_series(1, 50) i
+                    """, as: .producer)
+            }
+            let bad = key == "1" ? "row 2 (key \"1/2\"): draw_box is" : "row 40 (key \"2/40\"): draw_box is"
+            #expect(error?.message.hasPrefix(bad) == true, "\(error?.message ?? "")")
+        }
+        #expect(try await database.query("select count(*) from gloss.job").scalar == "300")
+    }
+
     /// Rows with and without options in one statement, each with its own.
     @Test func aBulkOfAllKinds() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
@@ -183,6 +248,9 @@ import Testing
             ])
     }
 
+    private static let boxes =
+        "draw_box is y1,x1,y2,x2, fractions of the height and the width such as 0.1,0.2,0.9,0.8"
+
     static let refused: [(call: String, message: String)] = [
         ("gloss.enqueue_caption('\(url)', beams => 9)", "beams must be 1 to 8, not 9"),
         ("gloss.enqueue_caption('\(url)', beams => 0)", "beams must be 1 to 8, not 0"),
@@ -225,6 +293,21 @@ import Testing
             "gloss.enqueue('multiview', '\(url)', frames => 2)",
             "multiview takes no frames: its images are views"
         ),
+        (
+            "gloss.enqueue_caption('\(url)', frames => 2, draw_box => '{0,0,1,1}')",
+            "draw_box is for jobs of one image, not of 2"
+        ),
+        (
+            "gloss.enqueue('multiview', '\(url)', draw_box => '{0,0,1,1}')",
+            "multiview takes no draw_box: its images are views"
+        ),
+        ("gloss.enqueue_vqa('\(url)', 'q', draw_box => '{0.1,0.1,0.9}')", "\(boxes), not \"0.1,0.1,0.9\""),
+        ("gloss.enqueue_vqa('\(url)', 'q', draw_box => '{0,0,0.5,1.5}')", "\(boxes), not \"0,0,0.5,1.5\""),
+        ("gloss.enqueue_vqa('\(url)', 'q', draw_box => '{0.6,0,0.5,1}')", "\(boxes), not \"0.6,0,0.5,1\""),
+        ("gloss.enqueue_vqa('\(url)', 'q', draw_box => '{0,0.6,1,0.5}')", "\(boxes), not \"0,0.6,1,0.5\""),
+        ("gloss.enqueue_vqa('\(url)', 'q', draw_box => '{0,0,null,1}')", "\(boxes), not \"0,0,null,1\""),
+        ("gloss.enqueue_vqa('\(url)', 'q', draw_box => '{0,0,nan,1}')", "\(boxes), not \"0,0,NaN,1\""),
+        ("gloss.enqueue_choice('\(url)', 'q', '{a,b}', draw_box => '{}')", "\(boxes), not \"\""),
         ("gloss.enqueue_caption('\(url)', urls => array['\(url)'])", "give either url or urls, not both"),
         ("gloss.enqueue_caption()", "an image URL is empty"),
         ("gloss.enqueue_caption(urls => '{}')", "there is no image URL"),

@@ -101,7 +101,7 @@ final class Checks {
         isTrue(!isStopped, "an effect after stop")
         switch effect {
         case .fetch(let image, _): files[image] = settings.maxFileBytes
-        case .decode(let image, _):
+        case .decode(let image, _, _):
             decoders.insert(image)
             isTrue(decoders.count <= settings.decoders, "too many decoders")
         case .proceed(let image):

@@ -54,6 +54,28 @@ import Testing
         #expect(effects.submitted.count == 2 && effects.begins.isEmpty)
     }
 
+    /// The model of these tests has no tokens for boxes: no image is asked for, and the job ends at once.
+    @Test func whatTheModelCannotGiveEndsAtOnce() {
+        var harness = Harness()
+        harness.register()
+        harness.take(.memory(free: .max))
+        let specs = [TaskName.detect, .segment].map {
+            JobSpec(task: $0, imageURLs: ["https://a.org/1.png"], texts: ["cat"])
+        }
+        let jobs = specs.map { harness.claim($0) } + [harness.claim(Specs.caption())]
+        let effects = harness.take(.claimed(jobs, by: harness.worker))
+        #expect(effects.fetches.count == 1, "that of the caption")
+        #expect(effects.records.map(\.lease) == jobs.prefix(2).map(\.lease))
+        for report in effects.records {
+            guard case .failed(let failure) = report.outcome else {
+                Issue.record("\(report.outcome)")
+                continue
+            }
+            #expect(failure.code == "no_locations" && failure.disposition == .permanent)
+            #expect(failure.reason.hasPrefix("the tokenizer of the model has no pieces <loc0000>"))
+        }
+    }
+
     /// A database that is silent does not keep the engine waiting for more than two seconds.
     @Test func theEngineDoesNotWaitForASilentDatabase() {
         var (harness, effects, _) = ready([Specs.caption(), Specs.caption()])

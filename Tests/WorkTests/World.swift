@@ -133,7 +133,7 @@ final class SimulatedDaemon {
         switch effect {
         case .fetch(let image, let url): fetch(image, url)
         case .cancelFetch(let image): cancelled.insert(image)
-        case .decode(let image, _): take(.imageMeasured(image, decodeBytes: world.web.decodeBytes), after: 0.001)
+        case .decode(let image, _, _): take(.imageMeasured(image, decodeBytes: world.web.decodeBytes), after: 0.001)
         case .proceed(let image): decode(image)
         case .refuse(let image):
             let failure = ImageFailure(code: "cancelled", message: "refused", blame: .cancelled)

@@ -13,10 +13,10 @@ struct EnqueueFrom: AsyncParsableCommand {
         discussion: """
             The columns or fields are those of gloss.inbox: task, image_urls, prompt, texts, key, batch, priority, \
             run_at, max_attempts, model, language, style, score, background, max_tokens, samples, beams, temperature, \
-            top_k, top_p, seed, pick, continue_from, max_repeats, token_scores, frames, options, follow_ups, ignore; \
-            also image_url for one image, and run_in, seconds from now. What is left out has its default. In CSV the \
+            top_k, top_p, seed, pick, continue_from, max_repeats, token_scores, frames, options, follow_ups, ignore, \
+            draw_box; also image_url for one image, and run_in, seconds from now. What is left out has its default. In CSV the \
             first line names the columns, and an empty field is left out. image_urls are separated by spaces; texts, \
-            options, follow_ups and ignore are one text each; all of them may be a JSON array.
+            options, follow_ups and ignore are one text each, draw_box is y1,x1,y2,x2; all of them may be a JSON array.
 
             Good lines are enqueued even if others are bad: each bad line is named, and the exit code is 65. With \
             keys, it is safe to run the same file again.

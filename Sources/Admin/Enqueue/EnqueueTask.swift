@@ -31,6 +31,8 @@ struct EnqueueTask<Task: AnnotationTask>: AsyncParsableCommand {
     var together = false
     @Option(help: framesHelp)
     var frames: Int?
+    @Option(help: drawBoxHelp)
+    var drawBox: Box?
     @Option(name: textName, help: textHelp)
     var texts: [String] = []
     @Option(name: listName, help: listHelp)
@@ -56,6 +58,9 @@ struct EnqueueTask<Task: AnnotationTask>: AsyncParsableCommand {
             let reason = task.hasViews ? "is for images that are one input" : "must be 1 to \(most), not \(frames)"
             throw ValidationError("--frames \(reason).")
         }
+        if drawBox != nil, task.hasViews || together || (frames ?? 1) > 1 {
+            throw ValidationError("--draw-box is for jobs of one image.")
+        }
         if let range = task.limits.optionCount, !range.contains(choices.count) {
             throw ValidationError(
                 "\(task.name) needs \(range.lowerBound) to \(range.upperBound) times --option, not \(choices.count).")
@@ -74,7 +79,8 @@ struct EnqueueTask<Task: AnnotationTask>: AsyncParsableCommand {
         let specs = inputs.map { images in
             spec.spec(
                 Task().name, images: frames.map { count in (0..<count).map { images[$0 % images.count] } } ?? images,
-                texts: allTexts.isEmpty ? nil : allTexts, options: choices, followUps: followUps, ignored: ignored)
+                texts: allTexts.isEmpty ? nil : allTexts, options: choices, followUps: followUps, ignored: ignored,
+                drawnBox: drawBox)
         }
         try await SubmitJobs(database: database, json: format.json).run(specs, submit.options())
     }
@@ -115,6 +121,12 @@ extension EnqueueTask {
         ArgumentHelp(
             "All images are one input of one job: its so many frames, repeated in their order or cut.",
             visibility: Task().hasViews ? .hidden : .default)
+    }
+
+    private static var drawBoxHelp: ArgumentHelp {
+        ArgumentHelp(
+            "A box in fractions of the height and the width, drawn in red into what the model sees.",
+            valueName: "y1,x1,y2,x2", visibility: Task().hasViews ? .hidden : .default)
     }
 
     private static var optionHelp: ArgumentHelp {

@@ -71,7 +71,7 @@ struct SpecOptions: ParsableArguments {
     ///   - choices: the answers to choose from.
     func spec(
         _ task: TaskName, images: [String], texts: [String]?, options choices: [String] = [], followUps: [String] = [],
-        ignored: [String] = []
+        ignored: [String] = [], drawnBox: Box? = nil
     ) -> JobSpec {
         var settings = task.definition.defaults
         settings.maxTokens = maxTokens ?? settings.maxTokens
@@ -83,7 +83,7 @@ struct SpecOptions: ParsableArguments {
         return JobSpec(
             task: task, imageURLs: images, style: style, language: language, texts: texts, options: choices,
             followUps: followUps, ignored: ignored, settings: settings, score: score, model: model,
-            background: background?.value)
+            background: background?.value, drawnBox: drawnBox)
     }
 }
 
@@ -114,6 +114,18 @@ struct Colour: ExpressibleByArgument {
             return nil
         }
         self.value = value
+    }
+}
+
+/// A box, `y1,x1,y2,x2` in fractions of the height and the width.
+extension Box: ExpressibleByArgument {
+    public init?(argument: String) {
+        let edges = argument.split(separator: ",", omittingEmptySubsequences: false)
+            .map { Float($0.trimmingCharacters(in: .whitespaces)) ?? .nan }
+        guard edges.count == 4, edges.allSatisfy({ 0...1 ~= $0 }), edges[0] <= edges[2], edges[1] <= edges[3] else {
+            return nil
+        }
+        self.init(y1: edges[0], x1: edges[1], y2: edges[2], x2: edges[3])
     }
 }
 

@@ -66,6 +66,11 @@ struct Infer: ParsableCommand {
     @Option(help: "End a response where the same run of tokens stands so often in a row; 0 is never.")
     var maxRepeats = 0
     @Option(
+        help: ArgumentHelp(
+            "A box in fractions of the height and the width, drawn in red into what the model sees, as big_vision does.",
+            valueName: "y1,x1,y2,x2"))
+    var drawBox: Box?
+    @Option(
         parsing: .singleValue,
         help: ArgumentHelp(
             "Generate nothing; choose this response or another one given so. May be repeated.", valueName: "text"))
@@ -101,6 +106,7 @@ struct Infer: ParsableCommand {
             throw ValidationError("The prompt \(problem).")
         }
         if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more, not \(threads).") }
+        if drawBox != nil, images.count != 1 { throw ValidationError("--draw-box is for one image.") }
         if let (first, second) = excluded { throw ValidationError("\(first) and \(second) exclude each other.") }
     }
 
@@ -138,7 +144,10 @@ struct Infer: ParsableCommand {
             contentsOf: try location(), precision: precision, options: LoadOptions(window: window, resize: resize),
             threads: threads ?? Processors.threadCount())
         for warning in model.warnings { Console.note("glossctl: \(warning)") }
-        let pixels = decoded.map { model.pixelValues(rgb: $0.pixels, width: $0.width, height: $0.height) }
+        let pixels = decoded.map { image in
+            let seen = model.pixelValues(rgb: image.pixels, width: image.width, height: image.height)
+            return drawBox.map(seen.drawing) ?? seen
+        }
         let adapter = try adapter.map { try model.adapter(contentsOf: URL(filePath: $0, directoryHint: .isDirectory)) }
         if let dumpStages { try dump(model, pixels, adapter, to: dumpStages) }
         let responses = try responses(model, model.embedImages(pixels, adapter: adapter), adapter)

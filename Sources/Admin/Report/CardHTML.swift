@@ -8,6 +8,7 @@ struct CardHTML {
     var embedded: [String: String] = [:]
 
     private static let shownAnswers = 8
+    private static let shownFurtherAnswers = 4
 
     /// An `<article>`.
     var html: String {
@@ -54,12 +55,18 @@ struct CardHTML {
     }
 
     private func overlay(_ boxes: [ReportRow.LabelledBox]) -> String {
-        guard !boxes.isEmpty else { return "" }
-        var (rectangles, tags) = ("", "")
+        let drawn = card.rows.compactMap(\.draw_box).filter { $0.count == 4 }
+        guard !boxes.isEmpty || !drawn.isEmpty else { return "" }
+        var (masks, rectangles, tags) = ("", drawn.map(drawnBox).joined(), "")
         for (index, box) in boxes.enumerated() {
             let hue = "--h:\(HTML.hue(of: box.label))"
             let (x, y) = (Formats.fixed(box.x1 * 1000, 1), Formats.fixed(box.y1 * 1000, 1))
             let (width, height) = (max(0, box.x2 - box.x1) * 1000, max(0, box.y2 - box.y1) * 1000)
+            if let path = box.mask.flatMap(MaskPath.init) {
+                masks += """
+                    <path data-box="\(index)" style="\(hue)" transform="\(path.transform)" d="\(path.data)"/>
+                    """
+            }
             rectangles += """
                 <rect data-box="\(index)" style="\(hue)" x="\(x)" y="\(y)" width="\(Formats.fixed(width, 1))" \
                 height="\(Formats.fixed(height, 1))"/>
@@ -71,8 +78,17 @@ struct CardHTML {
                 """
         }
         return """
-            <div class="overlay"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none">\(rectangles)</svg>\
+            <div class="overlay"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none">\(masks)\(rectangles)</svg>\
             \(tags)</div>
+            """
+    }
+
+    /// A box that the model saw in the image.
+    private func drawnBox(_ box: [Double]) -> String {
+        let edges = box.map { $0 * 1000 }
+        let numbers = [edges[1], edges[0], edges[3] - edges[1], edges[2] - edges[0]].map { Formats.fixed($0, 1) }
+        return """
+            <rect class="drawn" x="\(numbers[0])" y="\(numbers[1])" width="\(numbers[2])" height="\(numbers[3])"/>
             """
     }
 
@@ -134,9 +150,21 @@ struct CardHTML {
         let samples = row.settings.samples ?? 1
         return """
             \(strip(views))<div class="body">\(best ?? "")\
-            <ol class="bars">\(shown)</ol>\(more)\
+            <ol class="bars">\(shown)</ol>\(more)\(row.followUps.map(followUp).joined())\
             <details><summary>\(views.count) views × \(row.prompts.count) questions × \(samples) samples</summary>\
             <ol>\(questions)</ol></details></div>
+            """
+    }
+
+    /// A further question about the object, and its answers.
+    private func followUp(_ stage: FollowUpRow) -> String {
+        let pairs = stage.shares.map { ($0.answer, $0.p) }
+        let questions = stage.prompts.map(ReportRow.question).joined(separator: " ")
+        let shown = pairs.prefix(Self.shownFurtherAnswers).map(bar).joined()
+        let bars = pairs.isEmpty ? "<p class=\"none\">no answer</p>" : "<ol class=\"bars\">\(shown)</ol>"
+        return """
+            <div class="stage"><h3>\(HTML.escape(questions))</h3>\(bars)\
+            \(hidden(pairs.dropFirst(Self.shownFurtherAnswers)))</div>
             """
     }
 

@@ -72,6 +72,9 @@ enum PageAssets {
           vector-effect: non-scaling-stroke; rx: 4px;
           filter: drop-shadow(0 0 1px rgb(0 0 0 / .55));
         }
+        .overlay path { fill: hsl(var(--h) 90% 52% / .45); shape-rendering: crispEdges; }
+        .overlay path ~ rect { fill: none; }
+        .overlay rect.drawn { fill: none; stroke: #f00; stroke-width: 1; rx: 0; filter: none; }
         .tag {
           position: absolute; transform: translateY(-100%); max-width: 60%; padding: 0 6px;
           border-radius: 4px 4px 4px 0;
@@ -79,7 +82,7 @@ enum PageAssets {
           white-space: nowrap; overflow: hidden; text-overflow: ellipsis; box-shadow: 0 0 0 1px hsl(var(--ring) / .25);
         }
         .tag.inside { transform: none; border-radius: 4px 0 4px 0; }
-        .overlay.focus rect:not(.on), .overlay.focus .tag:not(.on) { opacity: .15; }
+        .overlay.focus :is(rect, path, .tag):not(.on) { opacity: .15; }
         .overlay rect.on { fill: hsl(var(--h) 90% 55% / .28); stroke-width: 4; }
         .body { display: grid; gap: 10px; padding: 14px 16px 12px; }
         .caption { font-size: 16px; line-height: 1.4; overflow-wrap: anywhere; white-space: pre-line; }
@@ -92,7 +95,7 @@ enum PageAssets {
         .meter { flex: 1; min-width: 30px; height: 4px; border-radius: 2px; background: var(--line); }
         .meter i { display: block; height: 100%; border-radius: 2px; background: var(--accent); }
         .p { color: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; white-space: nowrap; }
-        .detect h3 {
+        .detect h3, .stage h3 {
           margin-bottom: 5px; color: var(--soft); font-size: 13px; font-weight: 400; overflow-wrap: anywhere;
         }
         .chips { display: flex; flex-wrap: wrap; gap: 6px; list-style: none; }
@@ -103,6 +106,7 @@ enum PageAssets {
         .chips li::before {
           content: ""; width: 8px; height: 8px; border-radius: 50%; background: hsl(var(--h) 80% 48%);
         }
+        .stage { padding-top: 8px; border-top: 1px solid var(--line); }
         .none { color: var(--faint); font-size: 13px; font-style: italic; }
         .cut {
           padding: 0 6px; border-radius: 4px; background: var(--warnbg); color: var(--warn); font-size: 11px;

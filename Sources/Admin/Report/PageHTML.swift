@@ -31,7 +31,7 @@ struct PageHTML {
         <div class="tools">
         <input type="search" id="filter" placeholder="Filter by text, label, answer, key …" aria-label="Filter">
         \(taskButtons)
-        <label class="toggle"><input type="checkbox" id="boxes" checked> show boxes</label>
+        <label class="toggle"><input type="checkbox" id="boxes" checked> boxes and masks</label>
         <output id="count"></output>
         </div>
         </header>

@@ -7,10 +7,10 @@ import Synchronization
 /// `glossctl report`
 struct Report: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Writes an HTML page of results, with the images, boxes, answers and their probabilities.",
+        abstract: "Writes an HTML page of results, with the images, boxes, masks, answers and their probabilities.",
         discussion: """
-            All that is known of an image stands in one card; each multiview object has a card with its views and the \
-            distribution of its answers. The page is one file. It shows the images from their own URLs, or, with \
+            All that is known of an image stands in one card; each multiview object has a card with its views, the \
+            distribution of its answers, and that of each follow-up question. The page is one file. It shows the images from their own URLs, or, with \
             --embed, carries them: those that may be fetched under the daemon's policy (public addresses, ports 80 and 443) \
             and are still the files that were annotated, by their SHA-256. Others keep their URLs.
 
@@ -63,20 +63,27 @@ struct Report: AsyncParsableCommand {
             try embedder?.learn(from: json)
             rows.withLock { $0.append(row) }
         }
-        return try await withFindings(rows.withLock { $0 }, administration)
+        return try await withDetails(rows.withLock { $0 }, administration)
     }
 
-    private func withFindings(_ rows: [ReportRow], _ administration: Administration) async throws -> [ReportRow] {
-        let jobs = Set(rows.map(\.job_id))
-        let found = Mutex<[Int64: [FoundRow]]>([:])
+    /// The rows with what they found, and with their further stages.
+    private func withDetails(_ rows: [ReportRow], _ administration: Administration) async throws -> [ReportRow] {
+        let places = Mutex(Dictionary(uniqueKeysWithValues: rows.map { ($0.job_id, $0) }))
         try await administration.exportJSON(.found, batch: batch) { json in
             let row = try FoundRow(json: json)
-            if jobs.contains(row.job_id) { found.withLock { $0[row.job_id, default: []].append(row) } }
+            places.withLock { $0[row.job_id]?.findings.append(row) }
         }
-        return found.withLock { found in
-            rows.map { row in
-                var row = row
-                row.findings = (found[row.job_id] ?? []).sorted { $0.n < $1.n }
+        if rows.contains(where: \.isObject) {
+            try await administration.exportJSON(.multiviewStage, batch: batch) { json in
+                let row = try FollowUpRow(json: json)
+                if row.stage > 1 { places.withLock { $0[row.job_id]?.followUps.append(row) } }
+            }
+        }
+        return places.withLock { places in
+            rows.compactMap { row in
+                var row = places[row.job_id]
+                row?.findings.sort { $0.n < $1.n }
+                row?.followUps.sort { $0.stage < $1.stage }
                 return row
             }
         }

@@ -17,8 +17,12 @@ struct ReportRow: Decodable {
     var prompts: [String]
     var model: String
     var settings: Settings
+    /// The box that was drawn into the image: y1, x1, y2, x2 in fractions.
+    var draw_box: [Double]?
     /// What was found, in the model's order.
     var findings: [FoundRow] = []
+    /// The follow-up questions of an object, in order.
+    var followUps: [FollowUpRow] = []
 
     /// What the report says of the decode settings.
     struct Settings: Decodable {
@@ -27,7 +31,7 @@ struct ReportRow: Decodable {
 
     enum CodingKeys: CodingKey {
         case job_id, task, key, text, sum_logprob, norm_logprob, finish_reason, texts, answers, probabilities
-        case image_urls, prompts, model, settings
+        case image_urls, prompts, model, settings, draw_box
     }
 
     /// Reads the JSON object of a row.
@@ -38,6 +42,8 @@ struct ReportRow: Decodable {
         var label: String
         var score: Double
         var y1: Double, x1: Double, y2: Double, x2: Double
+        /// Its pixels.
+        var mask: RunLengthMask?
     }
 
     /// The task; nil: a newer version's.
@@ -55,7 +61,8 @@ struct ReportRow: Decodable {
             guard let y1 = found.y1, let x1 = found.x1, let y2 = found.y2, let x2 = found.x2 else { return nil }
             let edge = [y1, x1, y2, x2].map { min(max($0, 0), 1) }
             return LabelledBox(
-                label: found.label, score: found.score, y1: edge[0], x1: edge[1], y2: edge[2], x2: edge[3])
+                label: found.label, score: found.score, y1: edge[0], x1: edge[1], y2: edge[2], x2: edge[3],
+                mask: found.runLengths)
         }
         .sorted { $0.score > $1.score }
     }
@@ -68,8 +75,9 @@ struct ReportRow: Decodable {
 
     /// Everything a person may look for.
     var searchText: String {
-        ([key ?? ""] + texts + findings.map(\.label) + (answers ?? []) + prompts).joined(separator: " ")
-            .lowercased()
+        let further = followUps.flatMap { $0.prompts + $0.shares.map(\.answer) }
+        return ([key ?? ""] + texts + findings.map(\.label) + (answers ?? []) + prompts + further)
+            .joined(separator: " ").lowercased()
     }
 }
 
@@ -80,9 +88,41 @@ struct FoundRow: Decodable, Equatable {
     var label: String
     var score: Double
     var y1, x1, y2, x2: Double?
+    /// COCO's run lengths, of the image's size.
+    var mask: String?
+    var width, height: Int?
 
     /// Reads the JSON object of a row.
     init(json: String) throws(CommandError) { self = try read(json, of: "gloss.found") }
+
+    /// The mask with its size.
+    var runLengths: RunLengthMask? {
+        guard let mask, let width, let height else { return nil }
+        return RunLengthMask(height: height, width: width, counts: mask)
+    }
+}
+
+/// A row of `gloss.multiview_stage`.
+struct FollowUpRow: Decodable, Equatable {
+    /// An answer with its probability.
+    struct Share: Decodable, Equatable {
+        var answer: String
+        var p: Double
+    }
+
+    var job_id: Int64
+    /// From 1; the first one is the result's own.
+    var stage: Int
+    /// The questions, with the answer that they name.
+    var prompts: [String]
+    /// Nil: there was no answer.
+    var distribution: [Share]?
+
+    /// The likeliest first.
+    var shares: [Share] { distribution ?? [] }
+
+    /// Reads the JSON object of a row.
+    init(json: String) throws(CommandError) { self = try read(json, of: "gloss.multiview_stage") }
 }
 
 private func read<Row: Decodable>(_ json: String, of view: String) throws(CommandError) -> Row {

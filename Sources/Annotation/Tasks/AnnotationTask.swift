@@ -157,6 +157,9 @@ public protocol AnnotationTask: Sendable {
     /// What a report shows.
     var presentation: Presentation { get }
 
+    /// Why a model with these tokens can give no result, whatever it is shown; nil: it may give one.
+    func refusal(_ vocabulary: any Vocabulary) -> NoResult?
+
     /// Reads and combines the responses of all views in the first stage: what is recorded, but for further stages.
     ///
     /// - Parameters:
@@ -210,6 +213,8 @@ extension AnnotationTask {
     public var defaultTexts: [String] { [] }
     /// The usual limits.
     public var limits: TaskLimits { TaskLimits() }
+    /// Every model will do.
+    public func refusal(_ vocabulary: any Vocabulary) -> NoResult? { nil }
 
     /// What a job asks in a stage, in order: each prompt of each view. `answer` is the first stage's best one; the
     /// first stage has no use for it.

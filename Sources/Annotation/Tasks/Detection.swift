@@ -20,10 +20,22 @@ struct DetectionTask: AnnotationTask {
     let resultViews = ["detection"]
     let presentation = Presentation.boxes
 
+    func refusal(_ vocabulary: any Vocabulary) -> NoResult? { .noBoxes(vocabulary) }
+
     func result(
         _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {
         try .boxes(responses, context: context)
+    }
+}
+
+extension NoResult {
+    /// Of a model without locations.
+    static func noBoxes(_ vocabulary: any Vocabulary) -> NoResult? {
+        guard vocabulary.locations.isEmpty else { return nil }
+        return NoResult(
+            code: "no_locations",
+            reason: "the tokenizer of the model has no pieces <loc0000> to <loc1023>: it can't give boxes")
     }
 }
 
@@ -32,11 +44,6 @@ extension AnnotationResult {
     static func boxes(
         _ responses: [Int: ViewGenerations], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {
-        guard !context.vocabulary.locations.isEmpty else {
-            throw NoResult(
-                code: "no_locations",
-                reason: "the tokenizer of the model has no pieces <loc0000> to <loc1023>: it can't give boxes")
-        }
         var result = try AnnotationResult.bestFirst(responses, context: context)
         guard let response = responses[0]?.first?.first else { return result }
         let spec = context.spec

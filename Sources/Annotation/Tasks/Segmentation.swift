@@ -22,6 +22,14 @@ struct SegmentationTask: AnnotationTask {
     let resultViews = ["segmentation"]
     let presentation = Presentation.boxes
 
+    func refusal(_ vocabulary: any Vocabulary) -> NoResult? {
+        if let refusal = NoResult.noBoxes(vocabulary) { return refusal }
+        guard vocabulary.codes.isEmpty else { return nil }
+        return NoResult(
+            code: "no_locations",
+            reason: "the tokenizer of the model has no pieces <seg000> to <seg127>: it can't give masks")
+    }
+
     func result(
         _ responses: [Int: ViewGenerations], checkpoints: [ViewResponses], context: TaskContext
     ) throws(NoResult) -> AnnotationResult {

@@ -74,6 +74,7 @@ struct ModelDescription {
                 "\(files.path)/tokenizer.model: no such file, nor tokenizer.json; copy one of them from the model that this"
                     + " one was trained from")
         }
+        if found.count == 1, first.0 == tokenizerNames[0] { try ListedTokens.check(first.1, files) }
         return first.1.hasPieces(of: last.1) ? first : last
     }
 

@@ -9,12 +9,30 @@ extension Doctor {
         var pid: Int
         var version: String
         var models: [String]
+        var adapters: [String: String]
         var silent_seconds: Double
         var running: Int
         var alive: Bool
         var holdup: String?
 
         var name: String { "\(host) (pid \(pid))" }
+
+        /// What computes the answers to jobs that ask for each of its names.
+        var digests: [(name: String, digest: String, adapter: String?)] {
+            guard models.count > 1, let own = models.last else { return [] }
+            return [(models[0], own, nil)] + adapters.map { ($0.key, own, $0.value) }
+        }
+    }
+
+    /// One of a daemon's names, and what it stands for there.
+    private struct Served {
+        var host: String
+        var digest: String
+        var adapter: String?
+
+        var description: String {
+            "\(host): \(digest.prefix(12))\(adapter.map { " with \($0.prefix(12))" } ?? "")"
+        }
     }
 
     private func allDaemons() async throws -> [Daemon] {
@@ -76,17 +94,28 @@ extension Doctor {
                 "models", .error, "\(what), and no daemon that is alive serves them",
                 advice: "start a daemon with it, or cancel them: select gloss.cancel(…)")
         }
-        let alive = try await allDaemons().filter { $0.alive && $0.models.count > 1 }
-        for (name, group) in Dictionary(grouping: alive, by: { $0.models[0] }).sorted(by: { $0.key < $1.key }) {
-            guard Set(group.map { $0.models.last }).count > 1 else { continue }
-            let where_ = group.map { "\($0.name): \($0.models.last?.prefix(12) ?? "")" }.joined(separator: ", ")
-            findings.append(
-                Diagnosis(
-                    "models", .warning, "the name \(name) stands for different models or precisions: \(where_)",
-                    advice: "give them names of their own (model_name), or jobs of one batch get answers of both"))
+        var served: [String: [Served]] = [:]
+        for daemon in try await allDaemons() where daemon.alive {
+            for (name, digest, adapter) in daemon.digests {
+                served[name, default: []].append(Served(host: daemon.name, digest: digest, adapter: adapter))
+            }
         }
-        let names = Set(alive.map { $0.models[0] }).sorted().joined(separator: ", ")
+        findings += served.sorted { $0.key < $1.key }.compactMap(ambiguous)
+        let names = served.keys.sorted().joined(separator: ", ")
         return findings.isEmpty ? [Diagnosis("models", .ok, "served: \(names.isEmpty ? "none" : names)")] : findings
+    }
+
+    /// A name that is not the same everywhere.
+    private func ambiguous(_ name: String, _ all: [Served]) -> Diagnosis? {
+        guard Set(all.map { [$0.digest, $0.adapter] }).count > 1 else { return nil }
+        let hasAdapters = all.contains { $0.adapter != nil }
+        let what = hasAdapters ? "adapters, or adapters of different models" : "models or precisions"
+        return Diagnosis(
+            "models", .warning,
+            "the name \(name) stands for different \(what): \(all.map(\.description).joined(separator: ", "))",
+            advice:
+                "give them names of their own (\(hasAdapters ? "adapters" : "model_name")), or jobs of one batch get"
+                + " answers of both")
     }
 
     func misplaced() async throws -> [Diagnosis] {
