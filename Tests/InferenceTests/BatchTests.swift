@@ -82,6 +82,18 @@ import Testing
             for (a, b) in zip(cached.flatMap(\.logProbabilities), slow.flatMap(\.logProbabilities)) {
                 #expect(abs(a - b) < 1e-4)
             }
+            for (ours, theirs) in zip(cached, slow) { expectSameSpreads(ours, theirs, model) }
+        }
+    }
+
+    /// Every location has one, and no other token.
+    private func expectSameSpreads(_ ours: Generation, _ theirs: Generation, _ model: PaliGemma) {
+        let locations = ours.tokens.indices.filter { model.vocabulary.locations[ours.tokens[$0]] != nil }
+        #expect(ours.spreads.keys.sorted() == locations && theirs.spreads.keys.sorted() == locations)
+        for (index, spread) in ours.spreads {
+            guard let slow = theirs.spreads[index] else { continue }
+            #expect(abs(spread.mass - slow.mass) < 1e-4)
+            #expect(zip(spread.positions, slow.positions).allSatisfy { abs($0 - $1) < 1 })
         }
     }
 
