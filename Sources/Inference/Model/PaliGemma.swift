@@ -261,7 +261,8 @@ public final class PaliGemma: Sendable {
             key: WaitingPrefix.Key(images: query.images.map(\.key), ids: ids, adapter: query.adapter),
             count: count + ids.count,
             query: WaitingPrefix.Query(
-                id: query.id, settings: query.settings, place: place, beginning: beginning, options: options))
+                id: query.id, settings: query.settings, place: place, beginning: beginning, options: options,
+                holder: query.holder))
     }
 
     /// The tokens that a response begins with. Throws if no room is left after them.
