@@ -12,7 +12,7 @@ import Work
 @testable import Daemon
 
 /// From claimed to recorded with the real engine, real files and decoders, and the queue in memory.
-@Suite(.timeLimit(.minutes(2))) struct DriverTests {
+@Suite(.timeLimit(.minutes(5))) struct DriverTests {
     private let model: PaliGemma
     private let store = MemoryJobStore()
     private let inbox: AsyncStream<Event>.Continuation

@@ -37,7 +37,7 @@ import Testing
     }
 
     /// Two wait for each other, and the one that PostgreSQL ends runs again.
-    @Test(.timeLimit(.minutes(1))) func aDeadlockIsRepeated() async throws {
+    @Test(.timeLimit(.minutes(5))) func aDeadlockIsRepeated() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         try await database.query("create table pair (id int primary key, n int not null)")
         try await database.query("insert into pair values (1, 0), (2, 0)")
@@ -71,7 +71,7 @@ import Testing
     }
 
     /// The server is stopped in the middle of it all: it holds the connection, and says nothing.
-    @Test(.timeLimit(.minutes(1))) func aFrozenServerIsGivenUp() async throws {
+    @Test(.timeLimit(.minutes(5))) func aFrozenServerIsGivenUp() async throws {
         let server = PrivatePostgres()
         let database = try await server.makeDatabase(migrated: false)
         var settings = database.settings()
