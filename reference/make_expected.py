@@ -17,8 +17,9 @@ import torch
 from PIL import Image
 
 from fixture_images import on_white
+from pixels import paste
 from shapes.evaluate import Subject
-from shapes.masks import MaskDecoder, paste
+from shapes.masks import MaskDecoder
 from shapes.tasks import VIEW_QUESTIONS, parse_boxes
 
 ROOT = os.path.normpath(os.path.join(os.path.dirname(__file__), ".."))
@@ -39,7 +40,8 @@ def expected(subject, decoder, file, prompt):
     best = rows.topk(2, -1).values
     logp = torch.log_softmax(rows, -1)[range(len(ids)), ids]
     text = subject.processor.tokenizer.decode(ids, skip_special_tokens=True)
-    masks = [counts(paste(decoder(codes), box, image.height, image.width)) for box, codes, _ in parse_boxes(text) if codes]
+    pasted = [paste(decoder(codes), box, image.height, image.width) for box, codes, _ in parse_boxes(text) if codes]
+    masks = [counts(pixels) for pixels in pasted if pixels is not None]
     return dict(file=file, prompt=prompt, ids=ids, text=text, logprob=round(float(logp.double().sum()), 6),
                 min_margin=round(float((best[:, 0] - best[:, 1]).min()), 6), **(dict(masks=masks) if masks else {}))
 

@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pixels import paste
+
 from .geometry import SOLIDS
-from .masks import MaskDecoder, overlap, paste
+from .masks import MaskDecoder, overlap
 from .render import sample_scene, silhouette, training_view
 from .tasks import VIEW_QUESTIONS, describe, judge, questions
 
@@ -75,7 +77,8 @@ def mask_overlap(decoder, items):
 
     def of(wanted, given):
         box, codes, _ = given
-        return overlap(paste(decoder(codes), box, MASK_SIDE, MASK_SIDE), silhouettes[wanted[2]]) if codes else 0.0
+        mask = paste(decoder(codes), box, MASK_SIDE, MASK_SIDE) if codes else None
+        return 0.0 if mask is None else overlap(mask, silhouettes[wanted[2]])
     return of
 
 

@@ -11,7 +11,6 @@ import time
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import nn
 
 from .render import draw, sample_scene, silhouette
@@ -106,15 +105,6 @@ class MaskDecoder:
         """(64, 64) f32; inside is above 0."""
         e = self.codebook[torch.tensor(codes)].view(1, 4, 4, -1).permute(0, 3, 1, 2)
         return self.decoder(e)[0, 0].numpy()
-
-
-def paste(mask, box, height, width):
-    """big_vision's evaluator: edges cut off to whole pixels, Pillow's bilinear on floats, above 0 is inside."""
-    y1, x1, y2, x2 = (int(v * side) for v, side in zip(box, (height, width, height, width)))
-    out = np.zeros((height, width), bool)
-    if y2 > y1 and x2 > x1:
-        out[y1:y2, x1:x2] = np.asarray(Image.fromarray(mask).resize((x2 - x1, y2 - y1), Image.BILINEAR)) > 0
-    return out
 
 
 def overlap(a, b):

@@ -71,7 +71,8 @@ public struct Scheduler: ~Copyable {
 
     /// Whether there is nothing to do until a holder that asks on, or ends, makes room.
     public var isHeldUp: Bool {
-        guard !isIdle, ended.isEmpty, case .nothing = nextPass() else { return false }
+        // Cheap, as it is asked before each pass: no holder waits but for another one, and what lives goes on.
+        guard holders.count > 1, live.isEmpty, !isIdle, ended.isEmpty, case .nothing = nextPass() else { return false }
         return true
     }
 
@@ -144,15 +145,16 @@ public struct Scheduler: ~Copyable {
     }
 
     private mutating func hold(_ kept: [Image], for number: Int64, _ priority: Int) {
-        var holder = holders[number] ?? Holder(priority: priority, order: holderCount)
-        holderCount += 1
-        for image in kept where holder.images.insert(image.key).inserted { _ = images.retain(image) }
-        holders[number] = holder
+        if holders[number] == nil {
+            holders[number] = Holder(priority: priority, order: holderCount)
+            holderCount += 1
+        }
+        for image in kept where holders[number]!.images.insert(image.key).inserted { _ = images.retain(image) }
     }
 
     /// A holder will not ask again: its images go when room is wanted, once its queries have begun.
     public mutating func letGo(_ holder: Int64) {
-        holders.removeValue(forKey: holder)?.images.sorted().forEach { images.release($0) }
+        holders.removeValue(forKey: holder)?.images.forEach { images.release($0) }
     }
 
     mutating func drop(_ id: Int) {
