@@ -109,8 +109,7 @@ import Testing
         let subject = try Subject(set)
         let (golden, requests) = (subject.golden, subject.requests)
         let expected = try golden.model(precision: precision).generate(requests).map { try $0.get() }
-        for isa in [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT, GLOSS_AMX]
-        where isa.rawValue <= gloss_best_isa().rawValue {
+        for isa in instructionSets {
             for threads in [1, 3] {
                 let compute = Compute(instructionSet: isa, threadCount: threads)
                 let other = try golden.model(precision: precision, compute: compute)

@@ -3,9 +3,8 @@ import Foundation
 
 @testable import Inference
 
-let instructionSets = [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT, GLOSS_AMX].filter {
-    $0.rawValue <= gloss_best_isa().rawValue
-}
+/// Those that this machine has.
+let instructionSets = InstructionSet.present.map(\.kernel)
 
 /// Seeded values in −1…1.
 struct Noise {
