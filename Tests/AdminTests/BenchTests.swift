@@ -12,6 +12,7 @@ import Testing
         for key in ["f32", "f32_generic", "memory_bytes"] {
             #expect((peaks[key] as? Double ?? 0) > 1e8, "\(key)")
         }
+        #expect(peaks["instruction_set"] as? String != nil)
     }
 
     @Test func refusesNonsense() async throws {
@@ -21,6 +22,7 @@ import Testing
             ["object", "--threads", "0"], ["object", "--no-random-weights"], ["object", "--prompt-tokens", "0"],
             ["object", "--prompt-tokens", "4096"], ["table5", "--batch", "0"], ["table5", "--threads", "-2"],
             ["table5", "--seconds", "inf"], ["gemm", "--rows", "0"], ["gemm", "--dtype", ""],
+            ["gemm", "--isa", "sse9"],
         ] {
             let run = try await Tool.run(Tool.path, ["bench"] + line)
             #expect(run.status == 64, "\(line): \(run.errors)")

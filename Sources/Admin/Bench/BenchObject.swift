@@ -60,7 +60,8 @@ struct BenchObject: ParsableCommand {
         let step = model.extend(prefilled!, samples: Self.samples, steps: Self.steps)
         let peak = MemoryUse.peakResident
         // Memory's speed moves within seconds with what else the host does: the limit of one answer alone is measured beside it.
-        let nearby = BenchLimits(MachinePeaks.measure(threads: options.threadCount, seconds: 2), options.dtype)
+        let nearby = BenchLimits(
+            MachinePeaks.measure(threads: options.threadCount, seconds: 2), options.dtype, options.instructionSet)
         let single = model.extend(prefilled!.first(1), samples: 1, steps: Self.steps)
         let extend = step.scaled(by: Double(Self.steps))
         let whole = vision + prefill + extend

@@ -41,15 +41,22 @@ struct BenchOptions: ParsableArguments {
     var randomWeights = true
     @Option(help: "f32, bf16, bf16-amx or int8.")
     var dtype = Precision.bf16
+    @Option(help: "The instructions to compute with. Default: the fastest that the processor has.")
+    var isa: InstructionSet?
     @Option(help: "Threads. Default: one for each processor that it may use.")
     var threads: Int?
 
     var threadCount: Int { threads ?? Processors.threadCount() }
+    var instructionSet: InstructionSet { isa ?? .best }
 
     func validate() throws {
         guard randomWeights else { throw ValidationError("There are only random weights to measure with.") }
         if let threads, !(1...1024 ~= threads) {
             throw ValidationError("--threads must be 1 to 1024, not \(threads).")
+        }
+        if let isa, !InstructionSet.present.contains(isa) {
+            let present = InstructionSet.present.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--isa is \(isa), and this processor has \(present).")
         }
     }
 
@@ -66,8 +73,9 @@ struct BenchOptions: ParsableArguments {
         Console.note("measuring the machine's peaks")
         let peaks = MachinePeaks.measure(threads: threadCount, seconds: 6)
         Console.note("drawing the weights of \(config.name) in \(dtype.rawValue)")
-        let model = try RandomModel(config.configuration, precision: dtype, threads: threadCount)
-        return (model, BenchLimits(peaks, dtype))
+        let model = try RandomModel(
+            config.configuration, precision: dtype, instructionSet: instructionSet, threads: threadCount)
+        return (model, BenchLimits(peaks, dtype, instructionSet))
     }
 }
 
@@ -78,14 +86,8 @@ struct BenchLimits {
     /// Bytes/s.
     let memory: Double
 
-    init(_ peaks: MachinePeaks, _ precision: Precision) {
-        operations =
-            switch precision {
-            case .f32: peaks.f32
-            case .bf16: peaks.bf16 ?? peaks.f32
-            case .bf16AMX: peaks.bf16AMX ?? peaks.f32
-            case .int8: peaks.int8AMX ?? peaks.int8 ?? peaks.f32
-            }
+    init(_ peaks: MachinePeaks, _ precision: Precision, _ set: InstructionSet) {
+        operations = peaks.arithmetic(precision, set)
         memory = peaks.memory ?? .infinity
     }
 
@@ -140,3 +142,5 @@ struct BenchRow: Encodable {
         table.lines(width: nil, palette: .output).forEach(Console.say)
     }
 }
+
+extension InstructionSet: ExpressibleByArgument {}

@@ -52,12 +52,15 @@ public final class RandomModel {
     private let compute: Compute
 
     /// Draws the weights; some seconds at 3B.
-    public init(_ configuration: ModelConfiguration, precision: Precision, threads: Int) throws(InferenceError) {
+    public init(
+        _ configuration: ModelConfiguration, precision: Precision, instructionSet: InstructionSet = .best, threads: Int
+    ) throws(InferenceError) {
         try configuration.check(precision, path: "a random model")
         var weights = RandomWeights(precision: precision)
         self.configuration = configuration
         self.precision = precision
-        compute = Compute(isTiled: precision == .bf16AMX, threadCount: threads)
+        compute = Compute(
+            instructionSet: instructionSet.kernel, isTiled: precision == .bf16AMX, threadCount: threads)
         vision = try VisionTower(configuration, from: &weights)
         language = try LanguageModel(configuration.text, from: &weights)
     }
