@@ -20,11 +20,37 @@ from scene, gloss.enqueue_vqa(url, format('what colour is the %s?', scene -> 'ob
     key => name || '/colour', batch => 'demo') task
 group by 1;
 
+-- A question with a choice of answers: always one of them, with its probability.
+select task.outcome, count(*) as choices
+from scene, gloss.enqueue_choice(url, 'is there a star?', array['yes', 'no'], key => name || '/star', batch => 'demo') task
+group by 1;
+
 -- Each first thing's box, and each second one's where there is one.
+create temporary table things as
+select name, url,
+       array(select thing ->> 'name' from jsonb_array_elements(scene -> 'objects') with ordinality o(thing, n) where n <= 2) as things
+from scene;
+
 select task.outcome, count(*) as detections
+from things, gloss.enqueue_detect(url, things, key => name, batch => 'demo') task group by 1;
+
+-- Their outlines as well.
+select task.outcome, count(*) as segmentations
+from things, gloss.enqueue_segment(url, things, key => name || '/mask', batch => 'demo') task group by 1;
+
+-- What is not there has no box.
+select task.outcome, count(*) as "detections of nothing"
 from scene, gloss.enqueue_detect(url,
-    array(select thing ->> 'name' from jsonb_array_elements(scene -> 'objects') with ordinality o(thing, n) where n <= 2),
-    key => name, batch => 'demo') task
+    array(select shape from unnest(array['cube', 'star', 'torus', 'circle']) shape
+          where shape not in (select thing ->> 'name' from jsonb_array_elements(scene -> 'objects') thing) limit 1),
+    key => name || '/absent', batch => 'demo') task
+group by 1;
+
+-- A caption of what is in the last thing's box.
+select task.outcome, count(*) as "captions of a box"
+from scene, gloss.enqueue_caption_box(url,
+    array(select edge::float8 from jsonb_array_elements_text(scene -> 'objects' -> -1 -> 'box') edge),
+    key => name || '/box', batch => 'demo') task
 group by 1;
 
 -- One job for each 3D object: 8 views × 4 questions × 5 samples.
@@ -34,6 +60,16 @@ from jsonb_array_elements(:'manifest'::jsonb -> 'objects') object,
         array(select :'site' || (view ->> 'file')
               from jsonb_array_elements(object -> 'views') with ordinality views(view, n) order by n),
         batch => 'demo', seed => 1) task
+group by 1;
+
+-- The same views, with a question that follows from the best answer of all views.
+select task.outcome, count(*) as "objects with a follow-up"
+from jsonb_array_elements(:'manifest'::jsonb -> 'objects') object,
+    gloss.enqueue_multiview(substring(object ->> 'folder' from 'obj-[0-9]+') || '/colour',
+        array(select :'site' || (view ->> 'file')
+              from jsonb_array_elements(object -> 'views') with ordinality views(view, n) order by n),
+        questions => array['What is this?', 'What type of object is this?'],
+        follow_ups => array['what colour is the {answer}?'], batch => 'demo', seed => 1) task
 group by 1;
 
 commit;

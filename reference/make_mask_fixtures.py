@@ -15,9 +15,10 @@ import pathlib
 import zipfile
 
 import numpy as np
-from PIL import Image
 from pycocotools import mask as coco
 from safetensors.numpy import load_file
+
+from pixels import paste
 
 FOLDER = pathlib.Path(__file__).parent.parent / "Tests/Fixtures/masks"
 # y1, x1, y2, x2 as <loc> values; height and width in pixels. Grown, shrunk, both, columns first, thin, without a pixel.
@@ -26,16 +27,6 @@ CASES = [
     ([5, 17, 1000, 1010], 300, 21), ([400, 400, 410, 1000], 480, 640), ([341, 341, 682, 682], 300, 300),
     ([0, 0, 1023, 1023], 1, 1), ([10, 10, 12, 12], 100, 100), ([1, 3, 1022, 1020], 777, 512),
 ]
-
-
-def paste(mask, box, height, width):
-    """The evaluator's: edges cut off to whole pixels, bilinear, above 0 is inside. None: the box has no pixel."""
-    y1, x1, y2, x2 = (int(v / 1023 * side) for v, side in zip(box, (height, width, height, width)))
-    if y2 <= y1 or x2 <= x1:
-        return None
-    pixels = np.zeros((height, width), np.uint8)
-    pixels[y1:y2, x1:x2] = np.asarray(Image.fromarray(mask).resize((x2 - x1, y2 - y1), Image.BILINEAR)) > 0
-    return pixels
 
 
 def main():
@@ -50,8 +41,8 @@ def main():
     masks = []
     for number in range(4):
         for box, height, width in CASES:
-            pixels = paste(tensors[f"golden/{number}/mask64"], box, height, width)
-            counts = None if pixels is None else coco.encode(np.asfortranarray(pixels))["counts"].decode()
+            pixels = paste(tensors[f"golden/{number}/mask64"], [edge / 1023 for edge in box], height, width)
+            counts = None if pixels is None else coco.encode(np.asfortranarray(pixels, np.uint8))["counts"].decode()
             masks.append({"golden": number, "box": box, "size": [height, width], "counts": counts})
     lines = ",\n".join(json.dumps(mask) for mask in masks)
     (FOLDER / "masks.json").write_text(f"[\n{lines}\n]\n")

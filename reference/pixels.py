@@ -1,5 +1,6 @@
-"""Pillow's bicubic and TensorFlow's bilinear resize and its boxes, bit for bit, and SigLIP's normalisation, in numpy."""
+"""Pillow's bicubic and TensorFlow's bilinear resize and its boxes, bit for bit, SigLIP's normalisation, and masks in images."""
 import numpy as np
+from PIL import Image
 
 BITS = 22  # fixed-point bits of a filter weight
 
@@ -119,6 +120,18 @@ def draw_box(image, box):
             if top <= y <= bottom and left <= x <= right and (y in (top, bottom) or x in (left, right)):
                 out[y, x] = 255, 0, 0
     return out
+
+
+def paste(mask, box, height, width):
+    """A mask f32 (64, 64) in its box, y1, x1, y2, x2 in fractions -> bool (height, width); None: the box has no pixel.
+
+    big_vision's evaluator: edges cut off to whole pixels, Pillow's bilinear on floats, above 0 is inside."""
+    y1, x1, y2, x2 = (int(edge * side) for edge, side in zip(box, (height, width, height, width)))
+    if y2 <= y1 or x2 <= x1:
+        return None
+    pixels = np.zeros((height, width), bool)
+    pixels[y1:y2, x1:x2] = np.asarray(Image.fromarray(mask).resize((x2 - x1, y2 - y1), Image.BILINEAR)) > 0
+    return pixels
 
 
 def pixel_values(resized):

@@ -13,8 +13,7 @@ public struct DetectionParser: Sendable {
     /// What was read.
     public struct Parsed: Hashable, Sendable {
         /// Boxes in the order of the response. Coordinates are `<loc>` value / 1023, as the training data encodes them;
-        /// the score is √(geometric mean of the four location tokens' probabilities × geometric mean of the label's), or
-        /// the former alone for a box that the response does not name. Codes do not change it.
+        /// `BoxScore` says what the score is. Codes do not change it.
         public var findings: [Finding] = []
         /// Boxes without an area, codewords outside of a box, locations beyond 1023. The raw text stands beside the boxes
         /// in every result.
@@ -62,11 +61,11 @@ public struct DetectionParser: Sendable {
         let (y1, x1, y2, x2) = (corners[0], corners[1], corners[2], corners[3])
         guard y2 > y1, x2 > x1 else { return nil }
         func fraction(_ value: Int) -> Float { Float(Double(value) / 1023) }
-        let place = geometricMean(group.corners.map(\.logProbability))
+        let place = BoxScore.place(corners, zip(group.corners, corners).map { spread(of: $0, at: $1, response) })
         let label = vocabulary.decode(Array(response.tokens[group.label])).trimmingCharacters(in: .whitespaces)
-        let name = label.isEmpty ? place : geometricMean(Array(response.logProbabilities[group.label]))
+        let name = label.isEmpty ? 1 : geometricMean(Array(response.logProbabilities[group.label]))
         var found = Finding(
-            label: label.isEmpty ? only : label, score: Float((place * name).squareRoot()),
+            label: label.isEmpty ? only : label, score: Float(exp(group.onward) * place * name),
             box: Box(y1: fraction(y1), x1: fraction(x1), y2: fraction(y2), x2: fraction(x2)))
         if group.codes.count >= Self.codeCount {
             let codes = group.codes.prefix(Self.codeCount)
@@ -77,6 +76,14 @@ public struct DetectionParser: Sendable {
         }
         if response.finishReason == .length, group.isLast { found.add(note: .unfinished) }
         return found
+    }
+
+    /// Of a location that several tokens spell only its own probability is known.
+    private func spread(
+        of piece: ResponsePieces.Piece, at location: Int, _ response: Generation
+    ) -> LocationSpread {
+        let known = piece.tokens.count == 1 ? response.spreads[piece.tokens.lowerBound] : nil
+        return known ?? LocationSpread(location, probability: exp(piece.logProbability))
     }
 
     /// A runaway response repeats its boxes until it is cut off.
@@ -95,6 +102,8 @@ public struct DetectionParser: Sendable {
 /// the end of the response.
 private struct BoxGroup {
     let corners: ArraySlice<ResponsePieces.Piece>
+    /// Σ of the log-probabilities of the separators right before them.
+    let onward: Double
     let codes: ArraySlice<ResponsePieces.Piece>
     /// The label's tokens.
     let label: Range<Int>
@@ -105,6 +114,8 @@ private struct BoxGroup {
 
     init(_ pieces: [ResponsePieces.Piece], at index: Int) {
         corners = pieces[index..<index + 4]
+        let before = pieces[..<index].reversed().prefix { $0.isBlank || $0.isSeparator }
+        onward = before.reduce(0) { $0 + ($1.isSeparator ? $1.logProbability : 0) }
         let rest = pieces[(index + 4)...]
         let firstCode = rest.prefix { $0.isBlank }.endIndex
         codes = pieces[firstCode...].prefix { $0.code != nil }

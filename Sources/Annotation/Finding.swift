@@ -17,7 +17,7 @@ public struct Finding: Hashable, Sendable {
     public var imageIndex: Int
     /// What it is, as the model wrote it.
     public var label: String
-    /// A probability, 0...1; findings are ranked by it.
+    /// A probability, 0...1; findings are ranked by it. That of a box: `BoxScore`.
     public var score: Float
     /// The mean probability of the tokens that describe its shape, where the task has such tokens.
     public var tokenScore: Float?

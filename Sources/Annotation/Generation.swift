@@ -22,16 +22,20 @@ public struct Generation: Hashable, Sendable {
     public let finishReason: FinishReason
     /// Tokens of the prefix: images, `<bos>`, prompt, newline.
     public let prefixTokenCount: Int
+    /// Where else each location might have been: of the tokens that are locations, by index.
+    public let spreads: [Int: LocationSpread]
 
     /// A response; `tokens` and `logProbabilities` have the same count.
     public init(
-        text: String, tokens: [Int], logProbabilities: [Double], finishReason: FinishReason, prefixTokenCount: Int
+        text: String, tokens: [Int], logProbabilities: [Double], finishReason: FinishReason, prefixTokenCount: Int,
+        spreads: [Int: LocationSpread] = [:]
     ) {
         self.text = text
         self.tokens = tokens
         self.logProbabilities = logProbabilities
         self.finishReason = finishReason
         self.prefixTokenCount = prefixTokenCount
+        self.spreads = spreads
     }
 
     /// Σ of the log-probabilities, end token included.

@@ -64,8 +64,20 @@ int csandbox_spawn(const char *program, char *const words[], int socket, pid_t *
     if (!code) code = posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     if (!code) code = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     if (!code) code = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-    char *const nothing[] = {NULL};
-    if (!code) code = posix_spawn(child, program, &actions, NULL, words, nothing);
+    // A thread of Dispatch's pool blocks most signals, and a child inherits that: a limit would send it a signal in vain.
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    sigemptyset(&none);
+    if (!code) {
+        code = posix_spawnattr_init(&attributes);
+        if (!code) {
+            code = posix_spawnattr_setsigmask(&attributes, &none);
+            if (!code) code = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+            char *const nothing[] = {NULL};
+            if (!code) code = posix_spawn(child, program, &actions, &attributes, words, nothing);
+            posix_spawnattr_destroy(&attributes);
+        }
+    }
     posix_spawn_file_actions_destroy(&actions);
     return code;
 }

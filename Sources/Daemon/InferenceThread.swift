@@ -11,6 +11,7 @@ final class InferenceThread: Sendable {
     private enum Command {
         case submit([Scheduler.Query])
         case cancel([Int])
+        case letGo(Int64)
         case tellWaiting
     }
 
@@ -56,6 +57,9 @@ final class InferenceThread: Sendable {
 
     func cancel(_ queries: [Int]) { send(.cancel(queries)) }
 
+    /// A holder asks no more about its images.
+    func letGo(_ holder: Int64) { send(.letGo(holder)) }
+
     /// Asks which queries have not begun: the answer is a `waiting`.
     func tellWaiting() { send(.tellWaiting) }
 
@@ -72,7 +76,7 @@ final class InferenceThread: Sendable {
         while let commands = takeCommands() {
             rounds.add(1, ordering: .relaxed)
             for command in commands { obey(command, &scheduler) }
-            if scheduler.isIdle {
+            if scheduler.isIdle || scheduler.isHeldUp {
                 // The time-out is for the metrics, as idleness counts while it lasts, and for the watchdog.
                 metrics.timed(.idle) { _ = wake.wait(timeout: .now() + 1) }
             } else {
@@ -96,6 +100,7 @@ final class InferenceThread: Sendable {
         switch command {
         case .submit(let queries): for query in queries { scheduler.submit(query) }
         case .cancel(let ids): for id in ids { scheduler.cancel(id) }
+        case .letGo(let holder): scheduler.letGo(holder)
         case .tellWaiting: deliver(.waiting(Set(scheduler.waitingQueries)))
         }
     }

@@ -82,6 +82,7 @@ struct WorkDriver: Service {
         case .share(let count): fetcher.share(count)
         case .submit(let queries): engine.submit(queries.map { schedulerQuery($0) })
         case .cancelQueries(let queries): engine.cancel(queries)
+        case .letGo(let holder): engine.letGo(holder)
         case .askWaiting: engine.tellWaiting()
         case .measureMemory: Task { inbox.yield(.memory(free: FreeMemory.bytes())) }
         case .status(let status): show(status)
@@ -94,7 +95,7 @@ struct WorkDriver: Service {
         Scheduler.Query(
             id: query.id, images: query.images.compactMap { images.image($0) }, prompt: query.prompt,
             settings: query.settings, options: query.options, priority: query.priority,
-            adapter: query.adapter.map { adapters[$0]! })
+            adapter: query.adapter.map { adapters[$0]! }, holder: query.holder)
     }
 
     private func show(_ status: WorkStatus) {

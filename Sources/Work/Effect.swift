@@ -45,6 +45,8 @@ public enum Effect: Sendable {
 
     case submit([EngineQuery])
     case cancelQueries([Int])
+    /// This holder asks no more about its images.
+    case letGo(Int64)
     /// Answered by `waiting`.
     case askWaiting
 
@@ -78,6 +80,8 @@ public struct EngineQuery: Hashable, Sendable {
     public var priority: Int
     /// The name of the adapter that its job asks for; nil: the model alone answers.
     public var adapter: String?
+    /// Who will ask about these images again, by its lease's fence: the engine keeps them until `letGo`. Nil: nobody.
+    public var holder: Int64?
 }
 
 /// Why the work ended.

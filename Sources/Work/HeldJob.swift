@@ -56,6 +56,8 @@ struct HeldJob {
     private var fetchSeconds = 0.0, decodeSeconds = 0.0
     /// The numbers of its queries that are not answered.
     var asked: Set<Int> = []
+    /// Whether the engine keeps its images for what it may ask on.
+    var holdsImages = false
     /// By stage and view, then by question.
     private var answers: [Part: [Int: [Generation]]] = [:]
     /// Views whose answers are complete and that were not taken.

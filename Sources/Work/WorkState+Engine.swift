@@ -104,13 +104,16 @@ extension WorkState {
         for lease in left { finish(lease) }
     }
 
-    /// Gives the engine what jobs ask now. Their images are kept as long as there may be more to ask about them: what the
-    /// engine made of an image may have to make room for others.
+    /// Gives the engine what jobs ask now. As long as there may be more to ask about their images, they are kept here, and the
+    /// engine keeps what it made of them.
     private mutating func hand(_ leases: [Lease]) {
         let asking = leases.compactMap { jobs[$0] }
         let submitted = asking.flatMap { job in job.queries.map { query in enqueue(query, of: job) } }
         if !submitted.isEmpty { emit(.submit(submitted)) }
-        for job in asking where !job.mayAskOn { handedOver(job.images.values) }
+        for job in asking where !job.mayAskOn {
+            letGo(job.lease)
+            handedOver(job.images.values)
+        }
     }
 
     private mutating func enqueue(_ query: TaskQuery, of job: HeldJob) -> EngineQuery {
@@ -120,12 +123,21 @@ extension WorkState {
             lease: job.lease, asked: query, rowCount: query.rowCount,
             mostTokens: query.rowCount * settings.maxTokens)
         jobs[job.lease]?.asked.insert(lastQuery)
+        if job.mayAskOn { jobs[job.lease]?.holdsImages = true }
         return EngineQuery(
             id: lastQuery, images: query.images.compactMap { job.images[$0] }, prompt: query.prompt, settings: settings,
             options: query.options,
             // What asks on comes before its equals: the engine still knows its images, and a job that ends makes room.
             priority: 2 * job.claimed.priority - (query.stage > 1 ? 1 : 0),
-            adapter: job.identity.adapterDigest == nil ? nil : job.identity.model)
+            adapter: job.identity.adapterDigest == nil ? nil : job.identity.model,
+            holder: job.mayAskOn ? job.lease.fence : nil)
+    }
+
+    /// The engine need not keep the images of a job that asks no more.
+    mutating func letGo(_ lease: Lease) {
+        guard jobs[lease]?.holdsImages == true else { return }
+        jobs[lease]?.holdsImages = false
+        emit(.letGo(lease.fence))
     }
 
     // MARK: Answers

@@ -261,6 +261,7 @@ public struct WorkState: Sendable {
             emit(.cancelQueries(left))
         }
         jobs[lease]?.asked = []
+        letGo(lease)
         for image in job.images.values.sorted() { abandon(image) }
         for doubt in reachability.take(lease) { origins.settleDoubt(doubt.origin) }
     }

@@ -135,16 +135,22 @@ final class Terminal: Sendable {
         let variables = ProcessInfo.processInfo.environment.filter {
             !$0.key.hasPrefix("GLOSS_") && !$0.key.hasPrefix("PG")
         }
-        // Held open: the terminal forgets what was written to it when nobody has it open.
+        let status = try await holdingItOpen {
+            try await ChildProcess(
+                Tool.path, arguments, environment: variables, input: name, output: folder.file("out"), error: name
+            ).wait()
+        }
+        // What was written comes in pieces, the last one perhaps after the end of who wrote it, and then an error.
+        var (errors, buffer) = ([UInt8](), [UInt8](repeating: 0, count: 1 << 16))
+        while case let count = read(person, &buffer, buffer.count), count > 0 { errors += buffer.prefix(count) }
+        return Tool.Run(
+            status: status, output: try folder.read("out"), errors: String(decoding: errors, as: UTF8.self))
+    }
+
+    /// The terminal forgets what was typed when nobody has it open.
+    private func holdingItOpen(_ work: () async throws -> Int32) async throws -> Int32 {
         let own = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC)
         defer { close(own) }
-        let child = try ChildProcess(
-            Tool.path, arguments, environment: variables, input: name, output: folder.file("out"), error: name)
-        let status = await child.wait()
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        let count = max(0, read(person, &buffer, buffer.count))
-        return Tool.Run(
-            status: status, output: try folder.read("out"),
-            errors: String(decoding: buffer.prefix(count), as: UTF8.self))
+        return try await work()
     }
 }

@@ -30,13 +30,33 @@ private let box = [1, 2, 3, 4]
         #expect(parsed.notUnderstoodCount == 0)
     }
 
-    /// √(geometric mean of the four locations × geometric mean of the label).
-    @Test func theScoreIsTheProbabilityOfTheTokens() throws {
+    /// The place × the geometric mean of the label. Where no spread is known, a place is its four tokens.
+    @Test func theScoreIsThatOfPlaceAndLabel() throws {
         let tokens = box + [Words.cat, Words.cat]
         let generation = response(tokens, [-0.1, -0.2, -0.3, -0.4, -1, -2, -9])
         let found = try #require(DetectionParser(FakeVocabulary()).parse(generation).findings.first)
         #expect(found.label == "catcat")
-        #expect(abs(Double(found.score) - 0.416_862) < 1e-5, "exp((-0.25 - 1.5) / 2)")
+        #expect(abs(Double(found.score) - exp(-1 - 1.5)) < 1e-6)
+    }
+
+    /// Each coordinate has the spread of its own token, whatever its token's probability.
+    @Test func spreadsMakeThePlace() throws {
+        func spread(_ first: Int, _ second: Int, _ share: Double, mass: Double = 1) -> LocationSpread {
+            var probabilities = Array(repeating: 0.0, count: 1024)
+            probabilities[first] = mass * share
+            probabilities[second] += mass * (1 - share)
+            return LocationSpread(probabilities: probabilities)
+        }
+        let tokens = [100, 200, 500, 600, Words.cat, Words.separator, 10, 20, 30, 40, Words.dog]
+        let logs = [-9, -8, -7, -6, -0.25, -0.5, -0.1, -0.2, -0.3, -0.4, -1, -9]
+        let spreads = [
+            0: spread(100, 110, 0.5, mass: 0.75), 1: spread(200, 900, 0.5), 2: spread(500, 480, 0.25),
+            3: spread(600, 900, 0.5), 6: spread(10, 10, 1, mass: 0.5),
+        ]
+        let found = DetectionParser(FakeVocabulary()).parse(response(tokens, logs, spreads: spreads)).findings
+        #expect(found.count == 2)
+        #expect(abs(Double(found[0].score) - 0.75 * 0.5 * exp(-0.25)) < 1e-6, "700 wide is an overlap of 4/7")
+        #expect(abs(Double(found[1].score) - exp(-0.5) * 0.5 * exp(-0.9) * exp(-1)) < 1e-6, "after its separator")
     }
 
     @Test func groupsThatSayNothingAreCounted() {
@@ -114,7 +134,7 @@ private let box = [1, 2, 3, 4]
         let logs = [-0.1, -0.2, -0.3, -0.4] + (0..<16).map { $0 < 8 ? 0 : -1 } + [-1, -9]
         let found = try #require(
             DetectionParser(FakeVocabulary()).parse(response(tokens, logs)).findings.first)
-        #expect(abs(Double(found.score) - exp((-0.25 - 1) / 2)) < 1e-6)
+        #expect(abs(Double(found.score) - exp(-1 - 1)) < 1e-6)
         #expect(abs(Double(try #require(found.tokenScore)) - (1 + exp(-1)) / 2) < 1e-6)
     }
 
@@ -134,7 +154,7 @@ private let box = [1, 2, 3, 4]
     @Test func aBoxWithoutANameHasThatOfTheOneThingAskedFor() throws {
         for tokens in [box, box + [Words.blank], box + Words.outline()] {
             let one = try #require(parse(tokens, things: ["big dog"]).findings.first)
-            #expect(one.label == "big dog" && abs(Double(one.score) - exp(-0.5)) < 1e-6, "by its locations alone")
+            #expect(one.label == "big dog" && abs(Double(one.score) - exp(-2)) < 1e-6, "by its locations alone")
             #expect(parse(tokens, things: ["cat", "dog"]).findings.map(\.label) == [""])
             #expect(parse(tokens).findings.map(\.label) == [""])
         }
@@ -153,7 +173,7 @@ private let box = [1, 2, 3, 4]
         let parsed = parse([0, 0] + Words.beyond + [512, Words.cat])
         #expect(parsed.findings.map(\.label) == ["cat"] && parsed.notUnderstoodCount == 1)
         #expect(parsed.findings[0].box == Box(y1: 0, x1: 0, y2: 1, x2: Float(512.0 / 1023)))
-        #expect(abs(Double(parsed.findings[0].score) - exp((-3.5 / 4 - 0.5) / 2)) < 1e-6, "a location is its tokens")
+        #expect(abs(Double(parsed.findings[0].score) - exp(-3.5 - 0.5)) < 1e-6, "a location is its tokens")
         let joined = [Words.open, Words.loc, Words.number, Words.closeOpen, Words.loc, Words.number, Words.close]
         let two = parse([0, 0] + joined + [Words.cat])
         #expect(two.findings.map(\.box) == [Box(y1: 0, x1: 0, y2: 1, x2: 1)] && two.notUnderstoodCount == 2)

@@ -21,9 +21,12 @@ struct FakeVocabulary: Vocabulary {
 }
 
 /// A response of these tokens; each of probability exp(−0.5) if nothing is said.
-func response(_ tokens: [Int], _ logProbabilities: [Double]? = nil, _ reason: FinishReason = .eos) -> Generation {
+func response(
+    _ tokens: [Int], _ logProbabilities: [Double]? = nil, _ reason: FinishReason = .eos,
+    spreads: [Int: LocationSpread] = [:]
+) -> Generation {
     let all = reason == .eos ? tokens + [FakeVocabulary.end] : tokens
     return Generation(
         text: "raw", tokens: all, logProbabilities: logProbabilities ?? all.map { _ in -0.5 }, finishReason: reason,
-        prefixTokenCount: 3)
+        prefixTokenCount: 3, spreads: spreads)
 }

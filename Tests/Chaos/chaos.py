@@ -172,7 +172,7 @@ def parse():
 
 
 def watch_the_time(world, seconds):
-    """Whoever started the short form may be gone: it does not run for ever."""
+    """Whoever started the short form may be gone: it does not run for ever. On a busy machine it takes minutes."""
     time.sleep(seconds)
     world.violation(f"the run is not over after {seconds} s; it waits for the faults {world.under_way}")
     os._exit(1)
@@ -193,7 +193,7 @@ def main():
     print(f"chaos: seed {options.seed}", flush=True)
     world = World(options)
     if options.short:
-        threading.Thread(target=watch_the_time, args=(world, 170), daemon=True).start()
+        threading.Thread(target=watch_the_time, args=(world, 600), daemon=True).start()
     try:
         world.start()
         reference(world)

@@ -8,7 +8,7 @@ import Testing
 /// A real process that serves adapters beside its model.
 @Suite struct AdapterTests {
     /// What answered a job stands with its result, and what a daemon serves with the daemon.
-    @Test(.timeLimit(.minutes(2))) func theAdaptersDigestIsStoredWithTheResult() async throws {
+    @Test(.timeLimit(.minutes(5))) func theAdaptersDigestIsStoredWithTheResult() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let file = Array(try Data(contentsOf: GlossdProcess.fixtures.appending(path: "images/rgb.png")))
         let server = try LoopbackServer(["/rgb.png": { $0.answer(200, file) }])

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A running job that is cancelled is really not worked on any more.
-@Suite(.timeLimit(.minutes(2))) struct CancelTests {
+@Suite(.timeLimit(.minutes(5))) struct CancelTests {
     private let database: TestDatabase
     private let image: Data
 

@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Storage
 import TestSupport
@@ -7,7 +8,7 @@ import Testing
 @Suite struct DecodingTests {
     private static let root = GlossdProcess.fixtures.deletingLastPathComponent().deletingLastPathComponent()
 
-    @Test(.timeLimit(.minutes(2))) func theShippedModelChoosesSearchesAndContinues() async throws {
+    @Test(.timeLimit(.minutes(5))) func theShippedModelChoosesSearchesAndContinues() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let bytes = Array(try Data(contentsOf: Self.root.appending(path: "demo/images/objects/obj-0/view-0.jpg")))
         let server = try LoopbackServer(["/cube.jpg": { $0.answer(200, bytes) }])
@@ -60,6 +61,51 @@ import Testing
                 lateral (select count(*) as n from gloss.token_score t where t.job_id = j.id) t where t.n > 0 order by 1
             """)
         #expect(tokens.rows == [["colour", "3"], ["greedy", "1"]], "kept where they were asked for")
+        daemon.signal(SIGTERM)
+        #expect(await daemon.wait() == 0)
+    }
+
+    /// A scene with a blue square above a purple circle.
+    @Test(.timeLimit(.minutes(5))) func theShippedModelFindsOutlinesAndDescribes() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let bytes = Array(try Data(contentsOf: Self.root.appending(path: "demo/images/scene-13.png")))
+        let server = try LoopbackServer(["/scene.png": { $0.answer(200, bytes) }])
+        let url = server.url("/scene.png")
+        try await database.query(
+            """
+            select (gloss.enqueue_segment('\(url)', array['square', 'circle'], key => 'outlines', batch => 'all')).outcome,
+                (gloss.enqueue_detect('\(url)', array['torus'], key => 'absent', batch => 'all')).outcome,
+                (gloss.enqueue_detect('\(url)', array['torus', 'circle'], key => 'one of two', batch => 'all')).outcome,
+                (gloss.enqueue_caption_box('\(url)', '{0.5685,0.4243,0.9272,0.9169}', key => 'circle',
+                    batch => 'all')).outcome
+            """)
+        let model = Self.root.appending(path: "models/gloss-shapes")
+        var settings = GlossdProcess.settings(database, ports: [server.port])
+        settings["GLOSS_MODEL"] = model.path
+        settings["GLOSS_MASK_DECODER"] = model.appending(path: "mask-decoder.safetensors").path
+        let daemon = try GlossdProcess(settings)
+        try await eventually(
+            "select \"left\" = 0 from gloss.batch_progress where batch = 'all'", in: database, [daemon])
+        #expect(try await database.query("select caption from gloss.caption").scalar == "a purple circle")
+        #expect(
+            try await database.query("select key, label from gloss.detection").rows == [["one of two", "circle"]],
+            "what is not there has no box")
+        let outlines = try await database.query(
+            """
+            select label, mask ->> 'counts', mask -> 'size', y1, x1, y2, x2, note from gloss.segmentation order by box
+            """
+        ).rows
+        #expect(outlines.map { $0[0] } == ["square", "circle"])
+        // The box's edges are cut off to whole pixels.
+        for (row, area) in zip(outlines, [0.8...1.02, 0.70...0.87]) {
+            let mask = RunLengthMask(height: 287, width: 209, counts: try #require(row[1]))
+            #expect(row[2] == "[287, 209]" && row[7] == nil)
+            let box = row[3...6].compactMap { $0.flatMap { Double($0) } }
+            let runs = try #require(mask.runs)
+            let inside = stride(from: 1, to: runs.count, by: 2).reduce(0) { $0 + runs[$1] }
+            let share = Double(inside) / ((box[2] - box[0]) * 287 * (box[3] - box[1]) * 209)
+            #expect(area.contains(share), "\(share) of its box: a circle fills π/4 of it")
+        }
         daemon.signal(SIGTERM)
         #expect(await daemon.wait() == 0)
     }

@@ -22,7 +22,7 @@ import Testing
     }
 
     /// The file's digest is the same for all of them; nothing that was seen for one box is used for another.
-    @Test(.timeLimit(.minutes(2))) func eachBoxIsAnImageOfItsOwn() async throws {
+    @Test(.timeLimit(.minutes(5))) func eachBoxIsAnImageOfItsOwn() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let file = Array(try Data(contentsOf: GlossdProcess.fixtures.appending(path: "images/rgb.png")))
         let server = try LoopbackServer(["/rgb.png": { $0.answer(200, file) }])

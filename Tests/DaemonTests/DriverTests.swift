@@ -12,7 +12,7 @@ import Work
 @testable import Daemon
 
 /// From claimed to recorded with the real engine, real files and decoders, and the queue in memory.
-@Suite(.timeLimit(.minutes(2))) struct DriverTests {
+@Suite(.timeLimit(.minutes(5))) struct DriverTests {
     private let model: PaliGemma
     private let store = MemoryJobStore()
     private let inbox: AsyncStream<Event>.Continuation
@@ -116,8 +116,8 @@ import Work
             settings: DecodeSettings(maxTokens: 8, samples: 3, temperature: 1, seed: seed))
     }
 
-    /// Follow-up questions: an image is fetched once, and goes through the vision tower once. Where its tokens had to make
-    /// room it is computed again, of the pixels that are kept. The answers are the same.
+    /// Follow-up questions: an image is fetched once, and goes through the vision tower once, also where there is no room for
+    /// what nobody holds. The answers are the same.
     @Test(arguments: [Scheduler.Limits().imageBytes, 1]) func imagesAreKeptForFollowUps(cacheBytes: Int) async throws {
         let job = await store.enqueue(object())
         try await run([job], limits: Scheduler.Limits(imageBytes: cacheBytes))
@@ -130,7 +130,7 @@ import Work
         let units = metrics.stages.mapValues(\.units)
         #expect(units["fetch"] == 3 && units["decode"] == 3)
         let passes = try #require(units["vision"])
-        #expect(cacheBytes == 1 ? passes > 3 : passes == 3, "\(passes) images through the vision tower")
+        #expect(passes == 3, "\(passes) images through the vision tower")
         #expect(units["prefill"] == 3 * (2 + 1 + 1))
         // Another cache, the same bits.
         let other = try DriverTests()

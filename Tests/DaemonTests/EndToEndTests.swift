@@ -86,7 +86,7 @@ import Testing
     }
 
     /// What can't be done is dead with its reason, and the daemon goes on.
-    @Test(.timeLimit(.minutes(2))) func badInputIsDeadWithItsReason() async throws {
+    @Test(.timeLimit(.minutes(5))) func badInputIsDeadWithItsReason() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let forbidden = try Self.imageServer()  // on 127.0.0.1: this daemon may only reach 127.0.0.5
         let photo = Self.fixture("photo.jpg")
@@ -137,7 +137,7 @@ import Testing
     }
 
     /// SIGTERM, and SIGHUP of a terminal that closes: what is being computed is recorded, the rest goes back, nobody waits for a rescue.
-    @Test(.timeLimit(.minutes(2)), arguments: [SIGTERM, SIGHUP]) func stopDrains(signal: Int32) async throws {
+    @Test(.timeLimit(.minutes(5)), arguments: [SIGTERM, SIGHUP]) func stopDrains(signal: Int32) async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let server = try Self.imageServer()
         _ = try await database.query(
@@ -160,7 +160,7 @@ import Testing
     }
 
     /// A host that does not answer holds up its own job, and no other.
-    @Test(.timeLimit(.minutes(2))) func aSlowHostHoldsUpNobodyElse() async throws {
+    @Test(.timeLimit(.minutes(5))) func aSlowHostHoldsUpNobodyElse() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let server = try Self.imageServer()
         let (gate, bytes) = (DispatchSemaphore(value: 0), Self.fixture("photo.jpg"))
@@ -229,7 +229,7 @@ import Testing
     }
 
     /// When the time to stop is over, nobody waits for what is being computed: here, minutes of it.
-    @Test(.timeLimit(.minutes(1))) func theEndOfADrainIsPrompt() async throws {
+    @Test(.timeLimit(.minutes(5))) func theEndOfADrainIsPrompt() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let server = try Self.imageServer()
         try await database.query(
@@ -254,7 +254,7 @@ import Testing
     }
 
     /// All connections of a daemon, the listening one too, go through TLS: the next look into the queue would be an hour later.
-    @Test(.timeLimit(.minutes(2))) func worksThroughTLS() async throws {
+    @Test(.timeLimit(.minutes(5))) func worksThroughTLS() async throws {
         let (authority, port) = (try await PrivateCA(), try LoopbackServer([:]).port)
         let postgres = PrivatePostgres(port: port, options: try await authority.serverOptions(for: "db.gloss.test"))
         let database = try await postgres.makeDatabase()
@@ -312,7 +312,7 @@ import Testing
     }
 
     /// A schema that goes away under a running daemon ends it: there is nothing to wait for.
-    @Test(.timeLimit(.minutes(1))) func schemaGone() async throws {
+    @Test(.timeLimit(.minutes(5))) func schemaGone() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let daemon = try GlossdProcess(GlossdProcess.settings(database, ports: [80]))
         try await eventually("select count(*) = 1 from gloss.worker", in: database, [daemon])
@@ -329,7 +329,7 @@ import Testing
     }
 
     /// A right that goes away while jobs run: the daemon ends with its reason rather than hold on to what it can't write.
-    @Test(.timeLimit(.minutes(2))) func rightGone() async throws {
+    @Test(.timeLimit(.minutes(5))) func rightGone() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let server = try Self.imageServer()
         try await database.query(
@@ -345,7 +345,7 @@ import Testing
         #expect(try await database.query("select count(*) from gloss.leased").scalar == "0", "held jobs went back")
     }
 
-    @Test(.timeLimit(.minutes(1))) func healthAndMetrics() async throws {
+    @Test(.timeLimit(.minutes(5))) func healthAndMetrics() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let server = try Self.imageServer()
         let port = try Self.freePort()

@@ -6,7 +6,7 @@ import Testing
 
 /// Passwords and signatures do not come into anything that glossd says: logs at their most talkative, systemd's status, /metrics,
 /// /healthz, and the reasons that stand in the database.
-@Suite(.timeLimit(.minutes(2))) struct SecretTests {
+@Suite(.timeLimit(.minutes(5))) struct SecretTests {
     private static let password = "geheim-4711"
 
     /// A server that asks for passwords over TCP, and not on its socket.

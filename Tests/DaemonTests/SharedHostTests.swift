@@ -6,7 +6,7 @@ import Testing
 
 /// What is allowed to all daemons together, for each host.
 @Suite struct SharedHostTests {
-    @Test(.timeLimit(.minutes(1))) func twoDaemonsKeepAHostsLimitTogether() async throws {
+    @Test(.timeLimit(.minutes(5))) func twoDaemonsKeepAHostsLimitTogether() async throws {
         let gate = Gate()
         let server = try LoopbackServer([
             "/a": {

@@ -20,19 +20,20 @@ import Testing
         var settings = GlossdProcess.settings(database, ports: [80])
         settings["GLOSS_THREADS"] = "1"
         settings["GLOSS_CLAIM_AHEAD_SECONDS"] = "0"
-        // On a busy machine nobody is taken for dead.
-        settings["GLOSS_RESCUE_SECONDS"] = "120"
+        settings["GLOSS_FETCH_DATA_URLS"] = "true"
+        // On a busy machine nobody is taken for dead, and no claim's answer takes as long as two heartbeats.
+        (settings["GLOSS_RESCUE_SECONDS"], settings["GLOSS_HEARTBEAT_SECONDS"]) = ("120", "20")
         let daemons = [try GlossdProcess(settings), try GlossdProcess(settings)]
         try await eventually("select count(*) = 2 from gloss.worker where alive", in: database, daemons)
         try await database.query(
             """
-            select count(gloss.enqueue_multiview(i::text, \(views), batch => 'objects', max_tokens => 60,
+            select count(gloss.enqueue_multiview(i::text, \(views), batch => 'objects', max_tokens => 40,
                 temperature => 2)) from generate_series(1, 64) i
             """)
         try await eventually("select count(*) >= 20 from gloss.result", in: database, daemons, within: .seconds(200))
         let before = try await scalar(database, "extract(epoch from clock_timestamp())")
         try await database.query(
-            "select gloss.enqueue_multiview('urgent', \(views), priority => -100, max_tokens => 60, temperature => 2)")
+            "select gloss.enqueue_multiview('urgent', \(views), priority => -100, max_tokens => 40, temperature => 2)")
         try await eventually(
             "select \"left\" = 0 from gloss.batch_progress where batch = 'objects'", in: database, daemons,
             within: .seconds(200))

@@ -5,7 +5,7 @@ import Testing
 @testable import Images
 
 /// Our own outage, and that of one host: a name server that knows nothing, one that does not answer, and lookups that hang.
-@Suite(.timeLimit(.minutes(1))) struct OutageTests {
+@Suite(.timeLimit(.minutes(5))) struct OutageTests {
     private func failure(_ fetcher: ImageFetcher, _ url: String) async -> ImageError? {
         await #expect(throws: ImageError.self) { try await fetcher.fetch(url) }
     }

@@ -5,7 +5,7 @@ import Testing
 @testable import Images
 
 /// Origins that are left alone, or asked for patience.
-@Suite(.timeLimit(.minutes(1))) struct ParkTests {
+@Suite(.timeLimit(.minutes(5))) struct ParkTests {
     private func failure(_ fetcher: ImageFetcher, _ url: String) async -> ImageError? {
         await #expect(throws: ImageError.self) { try await fetcher.fetch(url) }
     }

@@ -18,7 +18,7 @@ private final class Callers: Sendable {
     init(_ count: Int) { left = Atomic(count) }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct ThreadPoolTests {
+@Suite(.timeLimit(.minutes(5))) struct ThreadPoolTests {
     @Test(arguments: [1, 2, 3, 7]) func computesEachChunkOnce(threads: Int) {
         let pool = ThreadPool(threadCount: threads)
         for chunks in [0, 1, 2, 3, 5, 8, 63, 1000] {

@@ -42,7 +42,7 @@ import Testing
     }
 
     /// Bulks of the same new rows in opposite orders wait for each other, never both.
-    @Test(.timeLimit(.minutes(2)), arguments: ["key", "batch", "model", "priority"])
+    @Test(.timeLimit(.minutes(5)), arguments: ["key", "batch", "model", "priority"])
     func bulksInOppositeOrders(column: String) async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let value = column == "priority" ? "i - 41" : "'\(column)-' || i"

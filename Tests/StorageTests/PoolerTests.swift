@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// PgBouncer in transaction mode: a session of the server serves one client after the other.
-@Suite(.enabled(if: Pooler.program != nil, "PgBouncer is not installed"), .timeLimit(.minutes(2))) struct PoolerTests {
+@Suite(.enabled(if: Pooler.program != nil, "PgBouncer is not installed"), .timeLimit(.minutes(5))) struct PoolerTests {
     @Test func jobsRunThroughAPoolerAndNothingLeaks() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let pooler = try Pooler(database)

@@ -6,7 +6,7 @@ import Testing
 @testable import Storage
 
 /// Connection strings that name several servers.
-@Suite(.timeLimit(.minutes(2))) struct ServerTests {
+@Suite(.timeLimit(.minutes(5))) struct ServerTests {
     typealias Server = ServerList.Server
 
     @Test func listsAreTakenApart() {

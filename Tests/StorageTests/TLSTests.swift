@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A real server with a certificate of a private authority, over TCP.
-@Suite(.enabled(if: PrivatePostgres.hasTLS, "the server has no TLS"), .timeLimit(.minutes(2))) struct TLSTests {
+@Suite(.enabled(if: PrivatePostgres.hasTLS, "the server has no TLS"), .timeLimit(.minutes(5))) struct TLSTests {
     private static let name = "db.gloss.test"
 
     /// A server with TLS, or one without.

@@ -7,7 +7,7 @@ import Testing
 
 /// A database with data in it goes on working when its schema is upgraded. The first point is the schema of the
 /// migrations in Tests/Fixtures/schema-1.sha256, which never change from then on.
-@Suite(.timeLimit(.minutes(2))) struct UpgradeTests {
+@Suite(.timeLimit(.minutes(5))) struct UpgradeTests {
     /// What a later version might bring: a column of each table, and a task.
     private static let nextMigration = """
         set local role gloss_owner;

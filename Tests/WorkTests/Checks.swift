@@ -50,6 +50,8 @@ final class Checks {
     private var didBeginFail = false
     private var keptCounts: [Lease: Int] = [:]
     private var seedsOf: [Lease: Set<UInt64>] = [:]
+    /// Whose images the engine keeps.
+    private var holders: Set<Int64> = []
     private var isStopped = false
 
     init(_ settings: WorkSettings) { self.settings = settings }
@@ -113,9 +115,13 @@ final class Checks {
         case .begin(let leases, _):
             announcement = Announcement(leases: Set(leases), at: now)
         case .submit(let queries): submitted(queries, now)
+        case .letGo(let holder): isTrue(holders.remove(holder) != nil, "let go without a hold: \(holder)")
         case .record(let reports, _): for report in reports { recorded(report) }
         case .note(.lost(let leases)):
-            for lease in leases { isTrue(open.remove(lease) != nil, "lost after its end: \(lease)") }
+            for lease in leases {
+                isTrue(open.remove(lease) != nil, "lost after its end: \(lease)")
+                isTrue(!holders.contains(lease.fence), "the engine keeps images of a lost job: \(lease)")
+            }
         case .stop: isStopped = true
         default: break
         }
@@ -131,6 +137,10 @@ final class Checks {
             let isNew = seedsOf[lease, default: []].insert(query.settings.seed).inserted
             isTrue(isNew, "asked twice: \(query.prompt) of \(lease)")
             isTrue(ended[lease] == nil, "submitted after its end")
+            if let holder = query.holder {
+                isTrue(holder == lease.fence, "it holds for another job")
+                holders.insert(holder)
+            }
             let waited = announced[lease].map { now - $0 >= settings.beginPatience } ?? false
             isTrue(begun.contains(lease) || isSilent || didBeginFail || waited, "submitted before it was announced")
         }
@@ -138,6 +148,7 @@ final class Checks {
 
     private func recorded(_ report: JobReport) {
         isTrue(claimedJobs[report.lease] != nil, "recorded without a claim")
+        isTrue(!holders.contains(report.lease.fence), "the engine keeps images of a job that ended: \(report.lease)")
         if case .completed(let record) = report.outcome, let spec = claimedJobs[report.lease]?.spec {
             checkStages(record, spec)
         }

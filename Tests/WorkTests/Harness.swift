@@ -43,6 +43,8 @@ extension [Effect] {
         compactMap { if case .fetch(let image, let url) = $0 { (image, url) } else { nil } }
     }
 
+    var letGo: [Int64] { compactMap { if case .letGo(let holder) = $0 { holder } else { nil } } }
+
     var submitted: [EngineQuery] {
         compactMap { if case .submit(let queries) = $0 { queries } else { nil } }.flatMap(\.self)
     }

@@ -55,9 +55,10 @@ import Testing
 
     /// All follow-ups are asked together when the first stage's last answer is there; the images stay until then.
     @Test func theBestAnswerIsAskedOnWith() throws {
-        var (harness, effects, _) = ready(spec)
+        var (harness, effects, job) = ready(spec)
         effects = harness.take(.begun)
         let first = effects.submitted
+        #expect(first.allSatisfy { $0.holder == job.lease.fence }, "the engine keeps its images")
         #expect(first.map(\.settings.seed) == firstSeeds && effects.discarded.isEmpty, "their images may be needed")
         for query in first.dropLast() { effects = harness.take(answer(query, "a cat")) }
         #expect(effects.submitted.isEmpty)
@@ -71,6 +72,7 @@ import Testing
         #expect(further.map(\.settings.seed) == furtherSeeds && further.map(\.images) == [[1], [2], [1], [2]].images)
         #expect(further.allSatisfy { $0.settings.samples == 5 && $0.priority == -1 }, "before its equals")
         #expect(effects.discarded == [1, 2].images && effects.records.isEmpty)
+        #expect(further.allSatisfy { $0.holder == nil } && effects.letGo == [job.lease.fence], "nothing follows")
         for query in further.dropLast() { harness.take(answer(query, "red")) }
         let found = try result(harness.take(answer(further.last!, "blue")))
         #expect(found.stages.map { $0.distribution.map(\.answer) } == [["cat", "dog"], ["red"], ["blue", "red"]])
@@ -113,6 +115,7 @@ import Testing
                 JobReport(job, .failed(Failure(code: "no_answer", reason: reason, disposition: .permanent)))
             ])
         #expect(effects.submitted.isEmpty && effects.discarded == [1, 2].images)
+        #expect(effects.letGo == [job.lease.fence])
     }
 
     /// A crash between the stages: the answer follows from what was kept, and nothing of the first stage is asked again.

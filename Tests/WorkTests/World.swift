@@ -144,6 +144,7 @@ final class SimulatedDaemon {
         case .share: break
         case .submit(let queries): engine.submit(queries)
         case .cancelQueries(let queries): engine.cancel(queries)
+        case .letGo: break
         case .askWaiting: take(.waiting(engine.waiting), after: 0.05)
         case .measureMemory: take(.memory(free: freeMemory), after: 0.001)
         case .setTimer(let instant):

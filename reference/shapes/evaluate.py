@@ -16,11 +16,15 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pixels import paste
+
 from .geometry import SOLIDS
-from .render import sample_scene, training_view
+from .masks import MaskDecoder, overlap
+from .render import sample_scene, silhouette, training_view
 from .tasks import VIEW_QUESTIONS, describe, judge, questions
 
-SEED = 20_000_000  # training uses small seeds, its own checks 10_000_000, the demo 30_000_000
+MASK_SIDE = 256  # masks are compared at this many pixels a side
+SEED = 20_000_000  # training uses small seeds, the demo 30_000_000, hard scenes 40_000_000, masks 50_000_000
 
 
 class Subject:
@@ -39,7 +43,7 @@ class Subject:
                            return_tensors="pt", padding="longest")
         x.pop("labels", None)
         assert "token_type_ids" in x  # without them the prefix would be causal
-        out = self.model.generate(**x, max_new_tokens=24, **dict(dict(do_sample=False), **how))
+        out = self.model.generate(**x, max_new_tokens=60, **dict(dict(do_sample=False), **how))
         return self.processor.tokenizer.batch_decode(out[:, x["input_ids"].shape[1]:], skip_special_tokens=True)
 
 
@@ -67,7 +71,18 @@ class Scores:
         return "\n".join(lines)
 
 
-def held_out(subject, count, side):
+def mask_overlap(decoder, items):
+    """The IoU of a parsed answer's mask with the silhouette of the drawn item that it should show."""
+    silhouettes = {i.name: silhouette(i, MASK_SIDE, MASK_SIDE) for i in items}
+
+    def of(wanted, given):
+        box, codes, _ = given
+        mask = paste(decoder(codes), box, MASK_SIDE, MASK_SIDE) if codes else None
+        return 0.0 if mask is None else overlap(mask, silhouettes[wanted[2]])
+    return of
+
+
+def held_out(subject, count, side, decoder):
     """Scenes of the training mix, from seeds that training does not use."""
     rng, scores, mistakes = np.random.default_rng(SEED - 1), Scores(), []
     kinds = collections.Counter()
@@ -81,11 +96,12 @@ def held_out(subject, count, side):
             groups = ["all", f"{len(objects)} object" + ("s" if len(objects) > 1 else ""),
                       "solid" if objects[0]["name"] in SOLIDS else "flat"]
             kinds.update(groups)
-            asked += [(i, image, groups, q) for q in questions(objects, rng, plain=True)]
-        answers = subject.answer([(image, q[1]) for _, image, _, q in asked])
-        for (i, _, groups, (task, prompt, want)), got in zip(asked, answers):
-            right, overlap = judge(task, want, got)
-            scores.add(task, groups, right, overlap)
+            masks = mask_overlap(decoder, scene.items)
+            asked += [(i, image, groups, masks, q) for q in questions(objects, rng, plain=True)]
+        answers = subject.answer([(image, q[1]) for _, image, _, _, q in asked])
+        for (i, _, groups, masks, (task, prompt, want)), got in zip(asked, answers):
+            right, iou = judge(task, want, got, masks) if task.startswith("segment") else judge(task, want, got)
+            scores.add(task, groups, right, iou)
             if not right:
                 mistakes.append((SEED + i, prompt, want, got))
     print("scenes:", dict(kinds))
@@ -94,7 +110,7 @@ def held_out(subject, count, side):
 
 
 def demo(subject, path, samples):
-    """The demo's scenes and turned objects, from their files."""
+    """The demo's scenes and turned objects, from their files. Of a segmentation, the box is judged."""
     with open(path) as f:
         manifest = json.load(f)
     folder, scores, mistakes = os.path.dirname(path), Scores(), []
@@ -102,8 +118,8 @@ def demo(subject, path, samples):
         image = Image.open(f"{folder}/{scene['file']}").convert("RGB")
         answers = subject.answer([(image, q["prompt"]) for q in scene["questions"]])
         for q, got in zip(scene["questions"], answers):
-            right, overlap = judge(q["task"], q["answer"], got)
-            scores.add(q["task"], ["scenes"], right, overlap)
+            right, iou = judge(q["task"], q["answer"], got)
+            scores.add(q["task"], ["scenes"], right, iou)
             if not right:
                 mistakes.append((scene["file"], q["prompt"], q["answer"], got))
     print(scores.table(["scenes"]))
@@ -134,7 +150,8 @@ def main():
     if args.demo:
         mistakes = demo(subject, args.demo, args.samples)
     else:
-        mistakes = held_out(subject, args.scenes, subject.model.config.vision_config.image_size)
+        decoder = MaskDecoder(f"{args.folder}/mask-decoder.safetensors")
+        mistakes = held_out(subject, args.scenes, subject.model.config.vision_config.image_size, decoder)
     for m in mistakes[:args.mistakes]:
         print(*m, sep=" | ")
 

@@ -42,22 +42,31 @@ class PatchHead(nn.Linear):
         return loss + 6 * off, (ys.argmax(-1) == shape)[there].float().mean(), off
 
 
-class SoftLocations:
-    """Cross-entropy in which a location's target is a bell over its neighbours, `sigma` bins wide."""
+class SoftTokens:
+    """Cross-entropy in which the targets of locations and code words are spread over what is near them.
 
-    def __init__(self, first, sigma):
-        self.first, bins = first, torch.arange(1024).float()
-        bell = torch.exp(-0.5 * ((bins[:, None] - bins[None]) / sigma) ** 2)
-        self.bell = bell / bell.sum(1, keepdim=True)
+    A location's target is a bell over its neighbours, `sigma` bins wide. A code word's target is a bell over the
+    distances of the `codebook` (128, E), as wide as the mean distance to the nearest other code."""
+
+    def __init__(self, first, sigma, codebook):
+        bins = torch.arange(1024).float()
+        apart = torch.cdist(codebook, codebook).square()
+        nearest = (apart + torch.eye(len(apart)) * apart.max()).min(1).values.mean()
+        self.runs = []  # (first token, table of targets)
+        for start, exponent in ((first, 0.5 * ((bins[:, None] - bins[None]) / sigma) ** 2), (first + 1024, 2 * apart / nearest)):
+            bell = torch.exp(-exponent)
+            self.runs.append((start, bell / bell.sum(1, keepdim=True)))
 
     def __call__(self, logits, targets):
-        """The loss of every token, and which tokens are locations."""
+        """The loss of every token, which tokens are locations, and which are code words."""
         logp = F.log_softmax(logits, -1)
-        where = (targets >= self.first) & (targets < self.first + 1024)
-        loss = -logp.gather(1, targets[:, None])[:, 0]
-        at = targets[where] - self.first
-        soft = -(logp[where][:, self.first:self.first + 1024] * self.bell[at]).sum(1)
-        return loss.masked_scatter(where, soft), where
+        loss, found = -logp.gather(1, targets[:, None])[:, 0], []
+        for start, bell in self.runs:
+            where = (targets >= start) & (targets < start + len(bell))
+            soft = -(logp[where][:, start:start + len(bell)] * bell[targets[where] - start]).sum(1)
+            loss = loss.masked_scatter(where, soft)
+            found.append(where)
+        return loss, *found
 
 
 class Muon(torch.optim.Optimizer):

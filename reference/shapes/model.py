@@ -145,25 +145,6 @@ class ShapesModel(nn.Module):
         return self.norm(self.text[-1](x, cos, sin, mask, first=n))
 
     @torch.no_grad()
-    def answer(self, features, prompts, limit=24):
-        """Greedy responses (token ids, EOS included) to prompts given as ids, with a row of features a prompt."""
-        prefix = torch.tensor([len(p) for p in prompts])
-        ids = torch.zeros(len(prompts), int(prefix.max()) + limit, dtype=torch.long)
-        for i, p in enumerate(prompts):
-            ids[i, :len(p)] = torch.tensor(p)
-        total, done = prefix.clone(), torch.zeros(len(prompts), dtype=torch.bool)
-        for _ in range(limit):
-            hidden = self.read(features, ids[:, :int(total.max())], prefix, total)
-            token = (hidden[torch.arange(len(prompts)), total - 1] @ self.embedding.T).argmax(-1)
-            token[done] = 0
-            ids[torch.arange(len(prompts)), total.clamp(max=ids.shape[1] - 1)] = token
-            total = total + (~done)
-            done |= token == 1
-            if done.all():
-                break
-        return [ids[i, prefix[i]:total[i]].tolist() for i in range(len(prompts))]
-
-    @torch.no_grad()
     def whiten(self, u8):
         """Initialise the patch embedding with a PCA whitening of real patches, rotated so that no channel is one
         component."""
@@ -177,8 +158,8 @@ class ShapesModel(nn.Module):
         self.patch.weight.copy_(white)
         self.patch.bias.copy_(-white @ mean)
 
-    def published(self) -> dict:
-        """The parameters by the names of the published PaliGemma files."""
+    def references(self) -> dict:
+        """The parameters, not copied, by the names of the published PaliGemma files."""
         p, vision = self.dims.patch, "vision_tower.vision_model."
         out = {vision + "embeddings.patch_embedding.weight": self.patch.weight.view(-1, 3, p, p),
                vision + "embeddings.patch_embedding.bias": self.patch.bias,
@@ -192,7 +173,19 @@ class ShapesModel(nn.Module):
         for name, layers in ((vision + "encoder", self.vision), ("language_model.model", self.text)):
             for i, layer in enumerate(layers):
                 out.update({f"{name}.layers.{i}.{k}": v for k, v in layer.state_dict().items()})
-        return {k: v.detach().to(torch.bfloat16).contiguous().clone() for k, v in out.items()}
+        return {k: v.detach() for k, v in out.items()}
+
+    def published(self) -> dict:
+        """What a published file holds: the parameters in bf16."""
+        return {k: v.to(torch.bfloat16).contiguous().clone() for k, v in self.references().items()}
+
+    @torch.no_grad()
+    def load(self, folder):
+        """Takes over the weights of a saved folder."""
+        from safetensors.torch import load_file
+        saved = load_file(f"{folder}/model.safetensors")
+        for name, parameter in self.references().items():
+            parameter.copy_(saved[name])
 
     def config(self, pieces) -> dict:
         """config.json: <image> follows the tokenizer's `pieces`."""

@@ -26,7 +26,8 @@ RADII = {1: (0.17, 0.38), 2: (0.15, 0.24), 3: (0.13, 0.19)}
 
 @dataclass
 class Item:
-    """One object of a scene. `box` (y1, x1, y2, x2 as fractions of the image) is set when it is drawn."""
+    """One object of a scene. Drawing sets `box` (y1, x1, y2, x2) and `faces`, which together are its silhouette:
+    polygons of (x, y). All are fractions of the image."""
 
     name: str
     colour: str
@@ -39,6 +40,7 @@ class Item:
     roll: float
     shadow: bool
     box: tuple = ()
+    faces: list = field(default_factory=list)
 
 
 @dataclass
@@ -98,7 +100,7 @@ def _apart(xs, ys, radii, width):
 
 
 def draw(scene: Scene, size: int, supersample: int = 2, segments: int = 24) -> Image.Image:
-    """The scene as an image of about size x size pixels in area; sets the box of every item."""
+    """The scene as an image of about size x size pixels in area; sets the box and the faces of every item."""
     out = round(size * scene.width), round(size * scene.height)
     w, h = out[0] * supersample, out[1] * supersample
     rows = scene.background[None] + scene.gradient * np.linspace(-1, 1, h)[:, None]
@@ -107,9 +109,11 @@ def draw(scene: Scene, size: int, supersample: int = 2, segments: int = 24) -> I
     pen, scale = ImageDraw.Draw(image), size * supersample
     for item in scene.items:
         if item.name in FLAT:
-            points = _flat(pen, item, scale)
+            faces = _flat(pen, item, scale)
         else:
-            points = _solid(pen, item, scale, scene, segments)
+            faces = _solid(pen, item, scale, scene, segments)
+        item.faces = [face / [w, h] for face in faces]
+        points = np.concatenate(faces)
         (x1, y1), (x2, y2) = points.min(0), points.max(0)
         item.box = tuple(float(np.clip(v, 0, 1)) for v in (y1 / h, x1 / w, y2 / h, x2 / w))
     return image if supersample == 1 else image.resize(out, Image.BOX)
@@ -121,13 +125,14 @@ def _flat(pen, item, scale):
     if item.name == "circle":
         box = np.array([[cx - r, cy - r], [cx + r, cy + r]])
         pen.ellipse([tuple(p) for p in box], fill=fill)
-        return box
+        angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+        return [np.stack([cx + r * np.cos(angle), cy + r * np.sin(angle)], -1)]
     corners = dict(square=4, triangle=3, star=10)[item.name]
     angle = item.roll - np.pi / (4 if item.name == "square" else 2) + np.arange(corners) * 2 * np.pi / corners
     reach = np.where(np.arange(corners) % 2 == 1, 0.48, 1.15) if item.name == "star" else np.full(corners, 1.15)
     points = np.stack([cx + np.cos(angle) * reach * r, cy + np.sin(angle) * reach * r], -1)
     pen.polygon([tuple(p) for p in points], fill=fill)
-    return points
+    return [points]
 
 
 def _rotation(item):
@@ -162,12 +167,25 @@ def _solid(pen, item, scale, scene, segments):
             face = flat[m.starts[i]:m.starts[i + 1]]
             pen.polygon(face.ravel().tolist(), fill=tuple(shade[i].tolist()))
             seen.append(face)
-    return np.concatenate(seen)
+    return seen
 
 
-def training_view(rng, scene, side: int) -> np.ndarray:
-    """The scene as the model gets it: drawn at a random size, sometimes as JPEG, then resized to `side` by Pillow's
-    bicubic.
+def silhouette(item, height, width, box=(0, 0, 1, 1)) -> np.ndarray:
+    """Which of height x width pixels the item covers by more than half. They show the part `box` of the image.
+
+    Returns bool (height, width)."""
+    y1, x1, y2, x2 = box
+    fine = Image.new("L", (width * 4, height * 4))
+    pen = ImageDraw.Draw(fine)
+    for face in item.faces:
+        points = (face - [x1, y1]) / [x2 - x1, y2 - y1] * fine.size - 0.5
+        pen.polygon(points.ravel().tolist(), fill=255)
+    return np.asarray(fine.resize((width, height), Image.BOX)) > 127
+
+
+def training_view(rng, scene, side: int, spoil=None) -> np.ndarray:
+    """The scene as the model gets it: drawn at a random size, made harder by `spoil`, sometimes as JPEG, then resized to
+    `side` by Pillow's bicubic.
 
     Returns u8 (side, side, 3)."""
     kind = rng.random()
@@ -177,6 +195,8 @@ def training_view(rng, scene, side: int) -> np.ndarray:
         image = draw(scene, int(rng.integers(side, 3 * side)), 2 if rng.random() < 0.5 else 1)
     else:
         image = draw(scene, int(rng.integers(3 * side, 5 * side)), 1)
+    if spoil:
+        image = spoil(image)
     if rng.random() < 0.4:
         packed = io.BytesIO()
         image.save(packed, "JPEG", quality=int(rng.integers(55, 96)))

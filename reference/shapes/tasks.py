@@ -1,6 +1,7 @@
 """The questions about a scene, the expected responses, and how a response is judged.
 
-Objects are plain dictionaries {name, colour, box}, in order from left to right; box = (y1, x1, y2, x2) in 0…1.
+Objects are plain dictionaries {name, colour, box}, in order from left to right; box = (y1, x1, y2, x2) in 0…1. An
+object may also have `codes`, the 16 code words of its mask within the box, and `mirror_codes`, those of its mirror image.
 """
 import re
 
@@ -22,6 +23,9 @@ def describe(items) -> list:
 def mirrored(objects) -> list:
     """The objects of the scene's mirror image."""
     out = [dict(o, box=(o["box"][0], 1 - o["box"][3], o["box"][2], 1 - o["box"][1])) for o in objects]
+    for o in out:
+        if "codes" in o:
+            o["codes"], o["mirror_codes"] = o["mirror_codes"], o["codes"]
     return out[::-1]
 
 
@@ -45,6 +49,12 @@ def location(box):
 
 def detection(objects):
     return " ; ".join(f"{location(o['box'])} {o['name']}" for o in objects)
+
+
+def segmentation(objects):
+    """As a detection, with the code words of each mask between its box and its label."""
+    return " ; ".join(location(o["box"]) + "".join(f"<seg{c:03d}>" for c in o.get("codes", ())) + f" {o['name']}"
+                      for o in objects)
 
 
 def questions(objects, rng, plain=False) -> list:
@@ -77,11 +87,18 @@ def questions(objects, rng, plain=False) -> list:
     absent = [s for s in SHAPES if s not in names]
     asked = target["name"] if there else absent[int(rng.integers(len(absent)))]
     ask("is there", f"is there {with_article(asked)}?", "yes" if there else "no")
-    found = objects[int(rng.integers(len(objects)))]
-    out.append(("detect", f"detect {found['name']}", detection([found])))
-    if not one:
-        pair = [objects[int(i)] for i in rng.permutation(len(objects))[:2]]
-        out.append(("detect two", "detect " + " ; ".join(o["name"] for o in pair), detection(pair)))
+    boxed = objects[int(rng.integers(len(objects)))]
+    out.append(("box caption", f"caption {location(boxed['box'])}", phrase(boxed)))
+    for verb, respond in (("detect", detection), ("segment", segmentation)):
+        found = objects[int(rng.integers(len(objects)))]
+        out.append((verb, f"{verb} {found['name']}", respond([found])))
+        missing = absent[int(rng.integers(len(absent)))]
+        out.append((f"{verb} absent", f"{verb} {missing}", ""))
+        if not one:
+            pair = [objects[int(i)] for i in rng.permutation(len(objects))[:2]]
+            out.append((f"{verb} two", f"{verb} " + " ; ".join(o["name"] for o in pair), respond(pair)))
+        asked = [found["name"], missing] if rng.random() < 0.5 else [missing, found["name"]]
+        out.append((f"{verb} one of two", f"{verb} " + " ; ".join(asked), respond([found])))
     return out
 
 
@@ -105,16 +122,17 @@ def corpus(lines=6000, seed=0) -> list:
         for task, prompt, answer in questions(
                 [dict(name=str(a), colour=str(c), box=(0, 0, 0, 0)) for a, c in zip(names, colours)], rng):
             out.append(prompt)
-            if not task.startswith("detect"):
+            if not task.startswith(("detect", "segment")):
                 out.append(answer)
     return out
 
 
 # ------------------------------------------------------------------------------------------ judging
 def parse_boxes(text):
-    """[(box, label)] from the text of a detection."""
-    return [([int(v) / 1023 for v in re.findall(r"\d{4}", m[1])], m[2].strip())
-            for m in re.finditer(r"((?:<loc\d{4}>){4})([^;<]*)", text)]
+    """[(box, 16 codes or none, label)] from the text of a detection or segmentation."""
+    found = re.finditer(r"((?:<loc\d{4}>){4})((?:<seg\d{3}>){16})?([^;<]*)", text)
+    return [([int(v) / 1023 for v in re.findall(r"\d{4}", m[1])], [int(v) for v in re.findall(r"\d{3}", m[2] or "")],
+             m[3].strip()) for m in found]
 
 
 def iou(a, b):
@@ -124,14 +142,14 @@ def iou(a, b):
     return inter / (area(a) + area(b) - inter + 1e-9)
 
 
-def judge(task, want, got):
-    """(right, mean IoU or None). A detection is right when the labels agree and every IoU is above 0.5.
+def judge(task, want, got, overlap=lambda wanted, given: iou(wanted[0], given[0])):
+    """(right, mean IoU or None). A detection or segmentation is right when the labels agree and every IoU is above 0.5.
 
-    The IoU of a box that is missing or has another label counts as 0."""
-    if not task.startswith("detect"):
+    The IoU of a box that is missing or has another label counts as 0. `overlap` gives the IoU of two parsed boxes."""
+    if not task.startswith(("detect", "segment")) or not want:
         return want == got, None
     wanted, given = parse_boxes(want), parse_boxes(got)
-    if len(wanted) != len(given) or any(a[1] != b[1] for a, b in zip(wanted, given)):
+    if len(wanted) != len(given) or any(a[2] != b[2] for a, b in zip(wanted, given)):
         return False, 0.0
-    overlaps = [iou(a[0], b[0]) for a, b in zip(wanted, given)]
+    overlaps = [overlap(a, b) for a, b in zip(wanted, given)]
     return min(overlaps) > 0.5, float(np.mean(overlaps))

@@ -1,15 +1,17 @@
-"""Train gloss-shapes on one CPU core.
+"""Train gloss-shapes on a CPU core or two.
 
     python -m shapes.train --out FOLDER --state STATE.pt --minutes 40            # from nothing
     python -m shapes.train --out FOLDER --state STATE.pt --minutes 40 --resume   # go on from STATE.pt
+    python -m shapes.train --out FOLDER --state STATE.pt --minutes 40 --start OLD  # go on from a saved folder's weights
 
 The time is wall-clock time. First the vision tower learns alone, from a dense helper loss. Then all weights learn
 from prompts and responses. FOLDER becomes a Hugging Face checkpoint in bf16 with the published names. STATE.pt holds
-what training needs to continue: f32 weights, the helper's head, the optimisers.
+what training needs to continue: f32 weights, the helper's head, the optimisers. masks.py makes ENCODER.pt first.
 """
 import argparse
 import json
 import os
+import shutil
 import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,29 +20,38 @@ import sentencepiece
 import torch
 from torch import nn
 
-from .helpers import Muon, PatchHead, SoftLocations, patch_labels
+from .hard import spoilt
+from .helpers import Muon, PatchHead, SoftTokens, patch_labels
+from .masks import label, load_encoder
 from .model import Dims, ShapesModel, stack
 from .render import COUNTS, sample_scene, training_view
-from .tasks import corpus, describe, judge, mirrored, questions
+from .tasks import corpus, describe, mirrored, questions
 from .tokenizer import padded_vocabulary, save_processor, train_tokenizer
 
-VALIDATION_SEED = 10_000_000  # evaluate.py uses other seeds
 WEIGHTS = {"caption": 1.2, "what": 0.6, "type": 0.5, "image": 0.6, "describe": 0.5, "colour": 1.0, "count": 0.6,
-           "is there": 0.7, "detect": 1.6, "detect two": 2.5}
+           "is there": 0.7, "detect": 1.6, "detect two": 2.5, "detect absent": 0.5, "detect one of two": 0.5,
+           "box caption": 0.8, "segment": 1.6, "segment two": 1.6, "segment absent": 0.3, "segment one of two": 0.4}
+
+
+def labelled(items, encoder):
+    """The objects of a drawn scene, with the code words of their masks."""
+    return [dict(o, codes=codes, mirror_codes=mirror)
+            for o, (codes, mirror) in zip(describe(items), label(encoder, items))]
 
 
 class Data:
     """Rendered scenes, each also used as its mirror image."""
 
-    def __init__(self, count, seed, side, patches, mix):
+    def __init__(self, count, seed, side, patches, mix, hard, encoder):
         rng = np.random.default_rng(seed)
         self.rng, self.patches = rng, patches
         self.images = np.empty((count, side, side, 3), np.uint8)
         self.objects, self.labels = [], []
         for i in range(count):
             scene = sample_scene(rng, 1 + int(rng.choice(3, p=mix)))
-            self.images[i] = training_view(rng, scene, side)
-            self.objects.append(describe(scene.items))
+            spoil = (lambda image: spoilt(image, describe(scene.items), rng)) if rng.random() < hard else None
+            self.images[i] = training_view(rng, scene, side, spoil)
+            self.objects.append(labelled(scene.items, encoder))
             self.labels.append(patch_labels(self.objects[-1], patches))
         self.order, self.at = rng.permutation(count), 0
 
@@ -109,31 +120,18 @@ class Optimisers:
             o.step()
 
 
-@torch.no_grad()
-def quick_check(model, prompts, scenes):
-    """Accuracy by task of the training code's own model (greedy). evaluate.py measures Hugging Face's."""
-    rng, seen = np.random.default_rng(5), {}
-    for start in range(0, len(scenes), 32):
-        part = scenes[start:start + 32]
-        features = model.see(stack([u8 for u8, _ in part]))[0]
-        rows = [(i, q) for i, (_, objects) in enumerate(part) for q in questions(objects, rng, plain=True)]
-        out = model.answer(features[[i for i, _ in rows]], [prompts.prompt(q[1]) for _, q in rows])
-        for (_, (task, _, want)), ids in zip(rows, out):
-            seen.setdefault(task, []).append(judge(task, want, prompts.tokenizer.decode([t for t in ids if t != 1])))
-    result = {task: round(float(np.mean([r for r, _ in rs])), 3) for task, rs in seen.items()}
-    overlaps = [v for rs in seen.values() for _, v in rs if v is not None]
-    return dict(result, iou=round(float(np.mean(overlaps)), 3))
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
     parser.add_argument("--state", required=True)
+    parser.add_argument("--encoder", required=True, help="of the mask code words, by masks.py")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--start", default="", help="a saved folder: its weights and tokenizer, not its optimisers")
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, default=30000)
     parser.add_argument("--mix", type=float, nargs=3, default=COUNTS, help="shares of scenes with 1, 2 and 3 objects")
+    parser.add_argument("--hard", type=float, default=0, help="share of blurred, noisy, pale or covered scenes")
     parser.add_argument("--several", type=float, nargs=2, default=(2, 2), metavar=("COLOUR", "DETECT"),
                         help="how much likelier these questions are for scenes of several objects")
     parser.add_argument("--batch", type=int, default=16, help="images a step")
@@ -145,15 +143,19 @@ def main():
     parser.add_argument("--floor", type=float, default=0.02, help="where the factor ends")
     parser.add_argument("--sigma", type=float, default=8.0)
     parser.add_argument("--helper", type=float, default=0.5, help="weight of the helper loss in the second part")
-    parser.add_argument("--bf16", action="store_true", help="autocast")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--bf16", action="store_true", help="autocast; not faster on every processor")
     args = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     os.makedirs(args.out, exist_ok=True)
 
     path = f"{args.out}/tokenizer.model"
-    with open(path, "wb") as f:
-        f.write(train_tokenizer(corpus(), 640))
+    if args.start:
+        shutil.copyfile(f"{args.start}/tokenizer.model", path)
+    elif not args.resume:
+        with open(path, "wb") as f:
+            f.write(train_tokenizer(corpus(), 640))
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=path)
     pieces, first = tokenizer.get_piece_size(), tokenizer.piece_to_id("<loc0000>")
     dims, prompts = Dims(), Prompts(tokenizer)
@@ -162,13 +164,8 @@ def main():
     print(f"{count} parameters, {pieces} pieces of which {first} are words", flush=True)
 
     began, cpu = time.time(), time.process_time()
-    data = Data(args.images, args.seed + 1, dims.image, dims.side, args.mix)
-    rng = np.random.default_rng(VALIDATION_SEED)
-    held_out = []
-    for _ in range(160):
-        scene = sample_scene(rng)
-        u8 = training_view(rng, scene, dims.image)
-        held_out.append((u8, describe(scene.items)))
+    encoder = load_encoder(args.encoder)
+    data = Data(args.images, args.seed + 1, dims.image, dims.side, args.mix, args.hard, encoder)
     print(f"rendered {args.images} images in {time.time() - began:.0f} s", flush=True)
 
     opt = Optimisers(model, head, args.lr, args.muon)
@@ -179,6 +176,8 @@ def main():
         for o, s in zip(opt.all, state["optimisers"]):
             o.load_state_dict(s)
         log = state["log"]
+    elif args.start:
+        model.load(args.start)
     else:
         model.whiten(torch.from_numpy(data.images[:1500]))
 
@@ -186,9 +185,10 @@ def main():
         torch.save(dict(model=model.state_dict(), head=head.state_dict(), optimisers=[o.state_dict() for o in opt.all],
                         log=log), args.state)
 
-    locations, rng = SoftLocations(first, args.sigma), np.random.default_rng(args.seed + 2)
+    soft, rng = SoftTokens(first, args.sigma, encoder.codebook), np.random.default_rng(args.seed + 2)
     several = dict(zip(("colour", "detect"), args.several))
-    budget, step, recent, kept, vision_share = args.minutes * 60, 0, [], 0, 0 if args.resume else args.vision_share
+    budget, step, recent, kept = args.minutes * 60, 0, [], 0
+    vision_share = 0 if args.resume or args.start else args.vision_share
     while (spent := time.time() - began) < budget:
         done = spent / budget
         rate = args.peak * min(1, (step + 1) / 100) * (args.floor + (1 - args.floor) * min(1, (1 - done) / 0.6))
@@ -212,11 +212,12 @@ def main():
                 at = torch.arange(ids.shape[1] - 1)[None]
                 answers = (at >= prefix[:, None] - 1) & (at < total[:, None] - 1)
             logits = hidden[answers].float() @ model.embedding.T
-            losses, where = locations(logits, ids[:, 1:][answers])
-            weight = torch.where(where, 0.5, 1.0)
+            losses, where, words = soft(logits, ids[:, 1:][answers])
+            weight = torch.where(where, 0.5, torch.where(words, 0.35, 1.0))
             opt.step((losses * weight).sum() / weight.sum() + args.helper * helper, rate)
-            line = dict(text=float(losses[~where].detach().mean()), location=float(losses[where].detach().mean()),
-                        patches_right=right.item())
+            means = {name: float(losses[which].detach().mean())
+                     for name, which in (("text", ~where & ~words), ("words", words), ("location", where))}
+            line = dict(means, patches_right=right.item())
         step += 1
         recent.append(line)
         if step % 100 == 0:
@@ -228,12 +229,8 @@ def main():
         if spent - kept > 300:
             kept = spent
             keep()
-            if not alone:
-                log.append(dict(step=step, seconds=round(spent), accuracy=quick_check(model, prompts, held_out)))
-                print(log[-1], flush=True)
 
-    log.append(dict(step=step, minutes=args.minutes, cpu_seconds=round(time.process_time() - cpu),
-                    accuracy=quick_check(model, prompts, held_out)))
+    log.append(dict(step=step, minutes=args.minutes, cpu_seconds=round(time.process_time() - cpu)))
     print(log[-1], flush=True)
     keep()
     model.save(args.out, pieces)

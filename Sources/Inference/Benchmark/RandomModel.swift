@@ -203,7 +203,7 @@ public final class RandomModel {
         var live = (0..<hidden.rows).map { row in
             LiveSequence(query: row, sample: row, prefix: prefixes[0], own: own, sampler: Sampler(settings: settings))
         }
-        try language.draw(hidden, rows: live.firstRows, for: &live, compute)
+        try language.draw(hidden, rows: live.firstRows, for: &live, locations: LocationTokens([:]), compute)
     }
 
     private func cache(capacity: Int) -> KeyValueCache {

@@ -4,6 +4,8 @@ import Annotation
 struct ScoredToken: Equatable {
     let token: Int
     let logProbability: Double
+    /// Of a location: where else it might have been.
+    var spread: LocationSpread?
 }
 
 /// The decisions of a beam search as big_vision's (`predict_fns._beam_decode`): which beams go on, which response is the
@@ -17,15 +19,19 @@ struct BeamSearch {
     struct Beam: Equatable {
         var tokens: [Int] = []
         var logProbabilities: [Double] = []
+        /// Of the tokens that are locations, by index.
+        var spreads: [Int: LocationSpread] = [:]
         /// Of the log-probabilities, in order.
         var sum = 0.0
         /// Index of the beam of the step before that it continues.
         var parent = 0
 
         fileprivate func followed(by next: ScoredToken, parent: Int = 0) -> Beam {
-            Beam(
+            var beam = Beam(
                 tokens: tokens + [next.token], logProbabilities: logProbabilities + [next.logProbability],
-                sum: sum + next.logProbability, parent: parent)
+                spreads: spreads, sum: sum + next.logProbability, parent: parent)
+            if let spread = next.spread { beam.spreads[tokens.count] = spread }
+            return beam
         }
     }
 
@@ -82,7 +88,7 @@ struct BeamSearch {
 
     private mutating func end(with beam: Beam, _ reason: FinishReason) {
         response = ScoredTokens(
-            tokens: beam.tokens, logProbabilities: beam.logProbabilities, finishReason: reason)
+            tokens: beam.tokens, logProbabilities: beam.logProbabilities, finishReason: reason, spreads: beam.spreads)
         beams = []
     }
 }

@@ -25,7 +25,8 @@ extension LanguageModel {
     /// The next tokens of each sequence, from the logits of its rows of `hidden` [rows, width]: as many as it took in.
     /// `rows` names the first row of each, in order; several may share one.
     func draw(
-        _ hidden: borrowing Matrix, rows: [Int], for sequences: inout [LiveSequence], _ compute: Compute
+        _ hidden: borrowing Matrix, rows: [Int], for sequences: inout [LiveSequence], locations: LocationTokens,
+        _ compute: Compute
     ) throws(InferenceError) {
         var left = rows.indices.flatMap { index in
             (0..<sequences[index].rowCount).map { offset in
@@ -40,7 +41,8 @@ extension LanguageModel {
             let logits = try logits(hidden, rows: Array(part), compute)
             let places = left.prefix { $0.row < part.upperBound }
             left = left.dropFirst(places.count)
-            let drawn = compute.draw(logits, firstRow: part.lowerBound, places, of: sequences)
+            let drawn = compute.draw(
+                logits, firstRow: part.lowerBound, places, of: sequences, locations: locations)
             for (place, drawn) in zip(places, drawn) { sequences[place.sequence].take(drawn) }
         }
     }
@@ -54,26 +56,35 @@ extension Compute {
 
     /// What each place gets. Row `firstRow` is the first of `logits`.
     func draw(
-        _ logits: borrowing Matrix, firstRow: Int, _ places: ArraySlice<DrawPlace>, of sequences: [LiveSequence]
+        _ logits: borrowing Matrix, firstRow: Int, _ places: ArraySlice<DrawPlace>, of sequences: [LiveSequence],
+        locations: LocationTokens
     ) -> [Drawn] {
         let sums = each(logits.rows, cost: 8 * logits.columns) { logSumExp(logits, row: $0) }
         let first = places.startIndex
         return each(places.count, cost: 4 * logits.columns) { index in
             let (place, row) = (places[first + index], places[first + index].row - firstRow)
-            return draw(logits, row, logSumExp: sums[row], for: sequences[place.sequence], step: place.step)
+            return draw(
+                logits, row, logSumExp: sums[row], for: sequences[place.sequence], step: place.step, locations)
         }
     }
 
     private func draw(
-        _ logits: borrowing Matrix, _ row: Int, logSumExp: Double, for sequence: LiveSequence, step: Int
+        _ logits: borrowing Matrix, _ row: Int, logSumExp: Double, for sequence: LiveSequence, step: Int,
+        _ locations: LocationTokens
     ) -> Drawn {
-        func scored(_ token: Int) -> ScoredToken {
-            ScoredToken(token: token, logProbability: Double(logits[row, token]) - logSumExp)
+        func scored(_ tokens: [Int]) -> [ScoredToken] {
+            let isSpread = tokens.contains(where: locations.contains)
+            let spread = isSpread ? locations.spread(logits, row: row, logSumExp: logSumExp) : nil
+            return tokens.map { token in
+                ScoredToken(
+                    token: token, logProbability: Double(logits[row, token]) - logSumExp,
+                    spread: locations.contains(token) ? spread : nil)
+            }
         }
-        if step < sequence.given.count { return .token(scored(sequence.given[step])) }
+        if step < sequence.given.count { return .token(scored([sequence.given[step]])[0]) }
         guard sequence.isBeam else {
-            return .token(
-                scored(sequence.sampler.token(logits, row: row, sample: sequence.sample, step: step, self)))
+            let token = sequence.sampler.token(logits, row: row, sample: sequence.sample, step: step, self)
+            return .token(scored([token])[0])
         }
         // Before the first choice all beams are the same.
         if step == sequence.given.count, sequence.sample > 0 { return .nothing }
@@ -81,7 +92,7 @@ extension Compute {
         let end = ends.dropFirst().reduce(ends[0]) { logits[row, $1] > logits[row, $0] ? $1 : $0 }
         let width = sequence.sampler.settings.beams
         let others = largest(width + ends.count, logits, row: row).filter { !ends.contains($0) }.prefix(width)
-        return .choices(BeamSearch.Choices(end: scored(end), others: others.map(scored)))
+        return .choices(BeamSearch.Choices(end: scored([end])[0], others: scored(Array(others))))
     }
 
     /// Values of 0..<count, split among the threads.

@@ -42,12 +42,12 @@ extension PaliGemma: Engine {
         _ prefixes: [Prefix], _ caches: [KeyValueCache], for sequences: inout [LiveSequence], rows: [Int]
     ) throws(InferenceError) {
         let hidden = try language.prefill(prefixes, caches, compute)
-        try language.draw(hidden, rows: rows, for: &sequences, compute)
+        try language.draw(hidden, rows: rows, for: &sequences, locations: locations, compute)
     }
 
     func extend(_ sequences: inout [LiveSequence]) throws(InferenceError) {
         let hidden = try language.extend(sequences, compute)
-        try language.draw(hidden, rows: sequences.firstRows, for: &sequences, compute)
+        try language.draw(hidden, rows: sequences.firstRows, for: &sequences, locations: locations, compute)
     }
 }
 

@@ -1,8 +1,8 @@
 /// Image tokens by content, and which images still have to go through the vision tower. No computing.
 ///
 /// An image is pinned from its first `retain` until its last `release`. Others stay as long as there is room, the least
-/// recently used go first. Pinned images alone may exceed the limit: by those of one query at the most, as `missing`
-/// sees to.
+/// recently used go first. Pinned images alone may exceed the limit: by those of one query or of one holder of each
+/// priority at the most, as the scheduler's `missingImages` sees to.
 struct ImageCache {
     private struct Entry {
         var pixels: ImageInput?

@@ -21,6 +21,8 @@ struct LiveSequence {
     var rowCount = 1
     private(set) var tokens: [Int] = []
     private(set) var logProbabilities: [Double] = []
+    /// Of the tokens that are locations, by index.
+    private(set) var spreads: [Int: LocationSpread] = [:]
     /// What may follow the tokens of a beam, where that is to be chosen next.
     private(set) var choices: BeamSearch.Choices?
 
@@ -38,6 +40,7 @@ struct LiveSequence {
     mutating func take(_ drawn: Drawn) {
         switch drawn {
         case .token(let next):
+            if let spread = next.spread { spreads[tokens.count] = spread }
             tokens.append(next.token)
             logProbabilities.append(next.logProbability)
         case .choices(let choices): self.choices = choices
@@ -49,6 +52,7 @@ struct LiveSequence {
     func holding(_ beam: BeamSearch.Beam, own: KeyValueBlocks) -> LiveSequence {
         var other = self
         (other.own, other.tokens, other.logProbabilities) = (own, beam.tokens, beam.logProbabilities)
+        other.spreads = beam.spreads
         other.choices = nil
         return other
     }
@@ -89,6 +93,8 @@ struct ScoredTokens: Equatable {
     let tokens: [Int]
     let logProbabilities: [Double]
     let finishReason: FinishReason
+    /// Of the tokens that are locations, by index.
+    var spreads: [Int: LocationSpread] = [:]
 
     /// Σ of the log-probabilities.
     var sum: Double { logProbabilities.reduce(0, +) }

@@ -51,11 +51,13 @@ extension Scheduler {
         public let priority: Int
         /// What answers beside the model, one of the model's own adapters; nil: the model alone.
         public let adapter: Adapter?
+        /// Who will ask about these images again: they stay until `letGo` of this number. Nil: they go when room is wanted.
+        public let holder: Int64?
 
         /// A query; nothing is checked yet.
         public init(
             id: Int, images: [Image], prompt: String, settings: DecodeSettings, options: [String] = [],
-            priority: Int = 0, adapter: Adapter? = nil
+            priority: Int = 0, adapter: Adapter? = nil, holder: Int64? = nil
         ) {
             self.id = id
             self.images = images.map { $0.seen(with: adapter) }
@@ -64,6 +66,7 @@ extension Scheduler {
             self.options = options
             self.priority = priority
             self.adapter = adapter
+            self.holder = holder
         }
     }
 
@@ -123,7 +126,8 @@ extension Scheduler {
         /// begins, and a response goes on, only if all older ones can then still come to their end. A query that needs more than all of it, its prefix and every
         /// sample, option or beam at its full length, is computed alone.
         public var keyValueBytes: Int
-        /// Bytes of image tokens kept for queries about the same images.
+        /// Bytes of image tokens kept for queries about the same images. While images of holders fill them, a younger
+        /// holder of the same or a higher priority number waits before its images go through the vision tower.
         public var imageBytes: Int
         /// No prefill begins while so many responses are being extended, or after so many were begun between two
         /// extensions.

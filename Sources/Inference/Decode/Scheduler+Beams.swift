@@ -33,7 +33,7 @@ extension Scheduler {
             ?? BeamSearch(
                 width: settings.beams, maxTokens: settings.maxTokens,
                 beginning: BeamSearch.Beam(
-                    tokens: first.tokens, logProbabilities: first.logProbabilities,
+                    tokens: first.tokens, logProbabilities: first.logProbabilities, spreads: first.spreads,
                     sum: first.logProbabilities.reduce(0, +)))
         search.advance(beams.prefix(search.beams.count).map { $0.choices! })
         pending[query]!.search = search

@@ -166,7 +166,8 @@ extension Scheduler {
         live.removeAll { sequence in
             guard let reason = sequence.finished else { return false }
             let response = ScoredTokens(
-                tokens: sequence.tokens, logProbabilities: sequence.logProbabilities, finishReason: reason)
+                tokens: sequence.tokens, logProbabilities: sequence.logProbabilities, finishReason: reason,
+                spreads: sequence.spreads)
             ended.append((sequence.query, sequence.sample, response))
             return true
         }

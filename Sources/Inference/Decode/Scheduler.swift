@@ -25,6 +25,14 @@ public struct Scheduler: ~Copyable {
         var hasBegun = false
     }
 
+    /// Who keeps images between its queries.
+    private struct Holder {
+        let priority: Int
+        /// Lower is older.
+        let order: Int
+        var images: Set<String> = []
+    }
+
     /// What one step computes.
     private enum Pass {
         case images([String])
@@ -45,6 +53,8 @@ public struct Scheduler: ~Copyable {
     /// Responses begun since live ones had their turn; those that ended with their first token too.
     var begunCount = 0
     var pending: [Int: Pending] = [:]
+    private var holders: [Int64: Holder] = [:]
+    private var holderCount = 0
     var ended: [Completion] = []
     /// What was done so far.
     public internal(set) var statistics = Statistics()
@@ -58,6 +68,13 @@ public struct Scheduler: ~Copyable {
 
     /// Whether there is nothing to do and nothing to hand over.
     public var isIdle: Bool { waiting.isEmpty && live.isEmpty && ended.isEmpty }
+
+    /// Whether there is nothing to do until a holder that asks on, or ends, makes room.
+    public var isHeldUp: Bool {
+        // Cheap, as it is asked before each pass: no holder waits but for another one, and what lives goes on.
+        guard holders.count > 1, live.isEmpty, !isIdle, ended.isEmpty, case .nothing = nextPass() else { return false }
+        return true
+    }
 
     /// Responses being extended.
     public var liveCount: Int { live.count }
@@ -113,6 +130,7 @@ public struct Scheduler: ~Copyable {
         pending[query.id] = Pending(
             pick: query.options.isEmpty ? query.settings.pick : .all, prefixCount: prefix.count, responses: responses)
         for image in query.images where images.retain(image) { statistics.imageHitCount += 1 }
+        if let holder = query.holder { hold(query.images, for: holder, query.priority) }
         let (layout, limits) = (engine.keyValues, limits)
         let shares = waiting.add(prefix) {
             $0.sequenceCount <= limits.rows && layout.byteCount(of: $0) <= limits.keyValueBytes
@@ -124,6 +142,19 @@ public struct Scheduler: ~Copyable {
     public mutating func cancel(_ id: Int) {
         ended.removeAll { $0.id == id }
         drop(id)
+    }
+
+    private mutating func hold(_ kept: [Image], for number: Int64, _ priority: Int) {
+        if holders[number] == nil {
+            holders[number] = Holder(priority: priority, order: holderCount)
+            holderCount += 1
+        }
+        for image in kept where holders[number]!.images.insert(image.key).inserted { _ = images.retain(image) }
+    }
+
+    /// A holder will not ask again: its images go when room is wanted, once its queries have begun.
+    public mutating func letGo(_ holder: Int64) {
+        holders.removeValue(forKey: holder)?.images.forEach { images.release($0) }
     }
 
     mutating func drop(_ id: Int) {
@@ -178,7 +209,7 @@ public struct Scheduler: ~Copyable {
     private func isReady(_ prefix: WaitingPrefix) -> Bool { prefix.key.images.allSatisfy { images.tokens($0) != nil } }
 
     /// Images of one pass of the vision tower, first in line first and of one priority: no more than the cache has room
-    /// for, but all of the first prefix whatever the limit.
+    /// for, but all of the first prefix whatever the limit, unless it waits for an older holder.
     private func missingImages() -> [String] {
         let count = engine.configuration.imageTokenCount
         let bytes = count * engine.configuration.text.width * MemoryLayout<Float>.stride
@@ -186,12 +217,22 @@ public struct Scheduler: ~Copyable {
         var missing: [String] = []
         for (index, prefix) in waiting.prefixes.enumerated() {
             guard prefix.priority == waiting.prefixes[0].priority else { return missing }
+            let isForced = index == 0 && !mayWait(prefix)
             for key in Set(prefix.key.images).sorted() where images.pixels(key) != nil && !missing.contains(key) {
-                guard index == 0 || room > 0 else { return missing }
+                guard isForced || room > 0 else { return missing }
                 missing.append(key)
                 room -= 1
             }
         }
         return missing
+    }
+
+    /// Whether only holders want this prefix, each of which is younger than one that comes no later in line. The queries of
+    /// the latter stand before it, or have begun: it will make room.
+    private func mayWait(_ prefix: WaitingPrefix) -> Bool {
+        prefix.queries.allSatisfy { query in
+            guard let number = query.holder, let holder = holders[number] else { return false }
+            return holders.values.contains { $0.order < holder.order && $0.priority <= holder.priority }
+        }
     }
 }

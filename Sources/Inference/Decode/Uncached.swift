@@ -1,4 +1,5 @@
 import Annotation
+import Foundation
 
 /// The slow twins of `generate`: no cache, the whole sequence again for each token, one response at a time.
 extension PaliGemma {
@@ -25,16 +26,20 @@ extension PaliGemma {
     ) throws(InferenceError) -> ScoredTokens {
         let sampler = Sampler(settings: settings)
         var tokens = try beginning(settings)
-        var scores = try scoreUncached(prefix, tokens).logProbabilities
+        let given = try scoreUncached(prefix, tokens)
+        var (scores, spreads) = (given.logProbabilities, given.spreads)
         while true {
             let logits = try logitsUncached(prefix, tokens)
             tokens.append(sampler.token(logits, row: 0, sample: sample, step: tokens.count, compute))
             scores.append(compute.logProbability(of: tokens.last!, logits, row: 0))
+            if vocabulary.locations[tokens.last!] != nil {
+                spreads[scores.count - 1] = spreadUncached(logits, row: 0)
+            }
             let isRepeating = settings.maxRepeats > 0 && Repetition.ends(tokens, times: settings.maxRepeats)
             let isFull = tokens.count == settings.maxTokens
             guard ends(tokens) || isRepeating || isFull else { continue }
             let reason: FinishReason = ends(tokens) ? .eos : isRepeating ? .repetition : .length
-            return ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: reason)
+            return ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: reason, spreads: spreads)
         }
     }
 
@@ -45,23 +50,38 @@ extension PaliGemma {
         let hidden = try language.forward(whole, bidirectional: prefix.count, compute)
         let logits = try language.logits(hidden, rows: tokens.indices.map { prefix.count - 1 + $0 }, compute)
         let scores = tokens.enumerated().map { compute.logProbability(of: $1, logits, row: $0) }
-        return ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: .eos)
+        var spreads: [Int: LocationSpread] = [:]
+        for (row, token) in tokens.enumerated() where vocabulary.locations[token] != nil {
+            spreads[row] = spreadUncached(logits, row: row)
+        }
+        return ScoredTokens(tokens: tokens, logProbabilities: scores, finishReason: .eos, spreads: spreads)
+    }
+
+    /// From the probabilities of all tokens.
+    private func spreadUncached(_ logits: borrowing Matrix, row: Int) -> LocationSpread {
+        let weights = logits.values(rows: row..<row + 1).map { exp(Double($0)) }
+        let sum = weights.reduce(0, +)
+        let tokens = vocabulary.locations.sorted { $0.value < $1.value }
+        return LocationSpread(probabilities: tokens.map { weights[$0.key] / sum })
     }
 
     /// Beam search in plain words: it ranks the whole vocabulary after every beam.
     private func searchUncached(_ prefix: Prefix, _ settings: DecodeSettings) throws(InferenceError) -> ScoredTokens {
-        typealias Beam = (tokens: [Int], scores: [Double], sum: Double)
+        typealias Beam = (tokens: [Int], scores: [Double], sum: Double, spreads: [Int: LocationSpread])
         let first = try scoreUncached(prefix, beginning(settings))
-        var live: [Beam] = [(first.tokens, first.logProbabilities, first.sum)]
-        var best: Beam = ([], [], -.infinity)
+        var live: [Beam] = [(first.tokens, first.logProbabilities, first.sum, first.spreads)]
+        var best: Beam = ([], [], -.infinity, [:])
         while true {
             var all: [Beam] = []
             for beam in live {
                 let logits = try logitsUncached(prefix, beam.tokens)
                 let logSum = compute.logSumExp(logits, row: 0)
                 let scores = logits.values(rows: 0..<1).map { Double($0) - logSum }
+                let spread = spreadUncached(logits, row: 0)
                 func with(_ token: Int) -> Beam {
-                    (beam.tokens + [token], beam.scores + [scores[token]], beam.sum + scores[token])
+                    var spreads = beam.spreads
+                    if vocabulary.locations[token] != nil { spreads[beam.tokens.count] = spread }
+                    return (beam.tokens + [token], beam.scores + [scores[token]], beam.sum + scores[token], spreads)
                 }
                 for ended in configuration.endTokens.map(with) where ended.sum > best.sum { best = ended }
                 let ranked = scores.indices.sorted { (scores[$0], $1) > (scores[$1], $0) }
@@ -72,7 +92,7 @@ extension PaliGemma {
             guard live[0].sum < best.sum || live[0].tokens.count == settings.maxTokens else { continue }
             return ScoredTokens(
                 tokens: best.tokens, logProbabilities: best.scores,
-                finishReason: live[0].sum < best.sum ? .eos : .length)
+                finishReason: live[0].sum < best.sum ? .eos : .length, spreads: best.spreads)
         }
     }
 

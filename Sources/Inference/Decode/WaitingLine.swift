@@ -27,6 +27,8 @@ struct WaitingPrefix {
         var beginning: [Int] = []
         /// Responses to score, each with its end token, instead of drawing any.
         var options: [[Int]] = []
+        /// Who keeps its images.
+        var holder: Int64?
 
         /// Sequences that are extended for it.
         var sequenceCount: Int { options.isEmpty ? max(settings.samples, settings.beams) : options.count }

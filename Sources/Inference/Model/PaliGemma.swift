@@ -67,6 +67,7 @@ public final class PaliGemma: Sendable {
     public let warnings: [String]
     /// The arithmetic of the matrix products.
     public let precision: Precision
+    let locations: LocationTokens
     let vision: VisionTower
     let language: LanguageModel
     let compute: Compute
@@ -147,6 +148,7 @@ public final class PaliGemma: Sendable {
         self.configuration = configuration
         tokenizer = description.tokenizer
         vocabulary = ModelVocabulary(tokenizer)
+        locations = LocationTokens(vocabulary.locations)
         self.fileDigest = fileDigest
         self.warnings = warnings + description.warnings
         if let what = description.images.unsupportedResize, options.resize == nil {
@@ -259,7 +261,8 @@ public final class PaliGemma: Sendable {
             key: WaitingPrefix.Key(images: query.images.map(\.key), ids: ids, adapter: query.adapter),
             count: count + ids.count,
             query: WaitingPrefix.Query(
-                id: query.id, settings: query.settings, place: place, beginning: beginning, options: options))
+                id: query.id, settings: query.settings, place: place, beginning: beginning, options: options,
+                holder: query.holder))
     }
 
     /// The tokens that a response begins with. Throws if no room is left after them.
@@ -351,6 +354,6 @@ public final class PaliGemma: Sendable {
         return Generation(
             text: tokenizer.decode(ended ? response.tokens.dropLast() : response.tokens), tokens: response.tokens,
             logProbabilities: response.logProbabilities, finishReason: response.finishReason,
-            prefixTokenCount: prefixCount)
+            prefixTokenCount: prefixCount, spreads: response.spreads)
     }
 }
