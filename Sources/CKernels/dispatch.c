@@ -44,8 +44,10 @@ DECLARE(amx)
 #define DISPATCH(call) (void)isa; return gloss_generic_##call;
 #endif
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__)
 #include <cpuid.h>
+#endif
+#if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -69,9 +71,11 @@ static bool has_tiles(void) { return false; }
 #endif
 
 #if defined(__x86_64__)
+// Leaf 7 has a second part where the first says so.
 static bool has_avx_vnni(void) {
     unsigned a, b, c, d;
-    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & 1u << 4;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)
+        && a & 1u << 4;
 }
 #endif
 bool gloss_has_isa(gloss_isa isa) {

@@ -76,11 +76,13 @@ PEAK(int8_avx512, __m512i, AVX512_COUNT, _mm512_set1_epi32(i),
      _mm512_cvtsi512_si32(acc[i]))
 #pragma clang attribute pop
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni"))), \
-                             apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))), apply_to = function)
 PEAK(bf16, __m512, AVX512_COUNT, _mm512_set1_ps((float)i),
      acc[i] = _mm512_dpbf16_ps(acc[i], (__m512bh)_mm512_set1_epi16(0x3f80), (__m512bh)_mm512_set1_epi16(0x3c00)),
      acc[i][0])
+#pragma clang attribute pop
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"))), apply_to = function)
 PEAK(int8, __m512i, AVX512_COUNT, _mm512_set1_epi32(i),
      acc[i] = _mm512_dpbusd_epi32(acc[i], _mm512_set1_epi8(3), _mm512_set1_epi8(-1)), (double)acc[i][0])
 #pragma clang attribute pop
