@@ -42,7 +42,7 @@ public enum InstructionSet: String, Sendable, CaseIterable, CustomStringConverti
         }
     }
 
-    private init(_ kernel: gloss_isa) { self = Self.allCases.first { $0.kernel == kernel } ?? .generic }
+    init(_ kernel: gloss_isa) { self = Self.allCases.first { $0.kernel == kernel } ?? .generic }
 }
 
 extension Precision {
