@@ -6,6 +6,14 @@ import Foundation
 /// Those that this machine has.
 let instructionSets = InstructionSet.present.map(\.kernel)
 
+/// Whether what runs on each instruction set runs with all that there is. Plain C takes minutes for it.
+let isWholeDraw = ProcessInfo.processInfo.environment["GLOSS_TEST_BATCHES"] == "all"
+
+/// Each n-th, with GLOSS_TEST_BATCHES=all each one.
+func drawn<Element>(_ all: [Element], every n: Int) -> [Element] {
+    isWholeDraw ? all : stride(from: 0, to: all.count, by: n).map { all[$0] }
+}
+
 /// Seeded values in −1…1.
 struct Noise {
     private var state: UInt64
