@@ -60,23 +60,30 @@ struct BenchOptions: ParsableArguments {
         }
     }
 
-    /// Draws the weights, and measures the peaks that the figures are held against, in the same run. Throws where they
-    /// have no room in memory beside `tokens` tokens' keys and values.
-    func prepare(tokens: Int = 0) throws -> (model: RandomModel, limits: BenchLimits) {
-        let need = RandomModel.byteCount(config.configuration, precision: dtype, tokens: tokens)
+    /// Measures the peaks that the figures are held against, says how long what follows takes, and draws the weights of the
+    /// model or of a part of it. Throws where they have no room in memory beside `tokens` tokens' keys and values.
+    /// - Parameter duration: a few words, of the limits that were measured.
+    func prepare(
+        part: ModelConfiguration? = nil, tokens: Int = 0, duration: (BenchLimits) -> String
+    ) throws -> (model: RandomModel, limits: BenchLimits) {
+        let sizes = part ?? config.configuration
+        let need = RandomModel.byteCount(sizes, precision: dtype, tokens: tokens)
         let free = MemoryUse.available
         guard need < free else {
             throw CommandError(
                 .failed,
                 "\(config.name) in \(dtype.rawValue) needs \(need >> 20) MiB, and \(free >> 20) are free")
         }
-        Console.note("measuring the machine's peaks")
-        let peaks = MachinePeaks.measure(threads: threadCount, seconds: 6)
+        Console.note("measuring the machine's peaks: \(Int(Self.peakSeconds)) s")
+        let limits = BenchLimits(
+            MachinePeaks.measure(threads: threadCount, seconds: Self.peakSeconds), dtype, instructionSet)
+        Console.note("what follows takes \(duration(limits))")
         Console.note("drawing the weights of \(config.name) in \(dtype.rawValue)")
-        let model = try RandomModel(
-            config.configuration, precision: dtype, instructionSet: instructionSet, threads: threadCount)
-        return (model, BenchLimits(peaks, dtype, instructionSet))
+        let model = try RandomModel(sizes, precision: dtype, instructionSet: instructionSet, threads: threadCount)
+        return (model, limits)
     }
+
+    private static let peakSeconds = 6.0
 }
 
 /// The peaks of the arithmetic that is measured.
@@ -89,6 +96,12 @@ struct BenchLimits {
     init(_ peaks: MachinePeaks, _ precision: Precision, _ set: InstructionSet) {
         operations = peaks.arithmetic(precision, set)
         memory = peaks.memory ?? .infinity
+    }
+
+    /// How long so many operations take, for a person who waits: at their peak, or somewhat longer.
+    func duration(operations count: Double) -> String {
+        let least = count / operations
+        return "\(Formats.duration(seconds: least)) to \(Formats.duration(seconds: 2 * least))"
     }
 
     /// The least seconds that something can take: by its operations, or by its weights.

@@ -5,6 +5,9 @@ enum MemoryUse {
     /// The most that this process had in memory.
     static var peakResident: Int { value("VmHWM", in: "/proc/self/status") }
 
+    /// All that the machine has.
+    static var total: Int { value("MemTotal", in: "/proc/meminfo") }
+
     /// What the machine could give without swapping.
     static var available: Int { value("MemAvailable", in: "/proc/meminfo") }
 
