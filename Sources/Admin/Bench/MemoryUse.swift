@@ -5,6 +5,9 @@ enum MemoryUse {
     /// The most that this process had in memory.
     static var peakResident: Int { bytes(of: "VmHWM", in: read("/proc/self/status")) }
 
+    /// All that the machine has.
+    static var total: Int { value("MemTotal", in: "/proc/meminfo") }
+
     /// What the machine could give without swapping.
     static var available: Int { bytes(of: "MemAvailable", in: read("/proc/meminfo")) }
 
