@@ -6,7 +6,7 @@ enum MemoryUse {
     static var peakResident: Int { bytes(of: "VmHWM", in: read("/proc/self/status")) }
 
     /// All that the machine has.
-    static var total: Int { value("MemTotal", in: "/proc/meminfo") }
+    static var total: Int { bytes(of: "MemTotal", in: read("/proc/meminfo")) }
 
     /// What the machine could give without swapping.
     static var available: Int { bytes(of: "MemAvailable", in: read("/proc/meminfo")) }
