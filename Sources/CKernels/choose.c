@@ -66,7 +66,7 @@ static unsigned choice(void) {
     static atomic_uint known;
     unsigned found = atomic_load_explicit(&known, memory_order_relaxed);
     if (found) return found;
-    gloss_isa isa = GLOSS_AMX;
+    gloss_isa isa = GLOSS_NEON_I8MM;
     for (; isa != GLOSS_GENERIC; isa--) {
         if (!gloss_has_isa(isa) || is_slow(isa)) continue;
         if (is_right(isa)) break;

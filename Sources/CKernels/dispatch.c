@@ -40,12 +40,25 @@ DECLARE(amx)
     case GLOSS_AVX2: return gloss_avx2_##call;                \
     default: return gloss_generic_##call;                     \
     }
+#elif defined(__aarch64__)
+DECLARE(neondot)
+DECLARE(neoni8mm)
+#define DISPATCH(call)                                        \
+    switch (isa) {                                            \
+    case GLOSS_NEON_I8MM: return gloss_neoni8mm_##call;       \
+    case GLOSS_NEON_DOT: return gloss_neondot_##call;         \
+    default: return gloss_generic_##call;                     \
+    }
 #else
 #define DISPATCH(call) (void)isa; return gloss_generic_##call;
 #endif
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#endif
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 #if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
@@ -94,8 +107,16 @@ bool gloss_has_isa(gloss_isa isa) {
     case GLOSS_AVX512_BF16: return dot && __builtin_cpu_supports("avx512bf16");
     case GLOSS_AMX: return dot && has_tiles();
     case GLOSS_GENERIC: return true;
+    default: return false;
     }
-    return false;
+#elif defined(__aarch64__) && defined(__linux__)
+    const bool dot = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+    switch (isa) {
+    case GLOSS_NEON_DOT: return dot;
+    case GLOSS_NEON_I8MM: return dot && getauxval(AT_HWCAP2) & HWCAP2_I8MM;
+    case GLOSS_GENERIC: return true;
+    default: return false;
+    }
 #else
     return isa == GLOSS_GENERIC;
 #endif

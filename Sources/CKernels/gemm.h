@@ -18,23 +18,45 @@
 
 // K_WORDS: the most words of a block, whose sums begin at 0. PART_WORDS, or SPLIT_WORDS where words are split: those of
 // a part, with which a panel stays in a near cache while all rows are multiplied by it.
+#if defined(INT8_MATRICES)
+enum { K_WORDS = 512, PART_WORDS = 128, SPLIT_WORDS = 64 };
+#else
 enum { K_WORDS = 512, PART_WORDS = 128, SPLIT_WORDS = 32 };
+#endif
 
 // Whether no instruction multiplies a whole word. Then rows and weights are split: the odd numbers of a word become one
 // word and its even numbers another, each of one f32 or of two 16-bit integers. f32 rows for bf16 weights have such
-// words already.
+// words already. For instructions that multiply matrices, words are paired instead: see matrices.h.
 INLINE bool is_split(gloss_arithmetic arithmetic) {
 #if defined(BF16_DOT)
     if (arithmetic == GLOSS_BF16_BF16) return false;
 #endif
-#if !defined(INT8_PAIRS)
+#if !defined(INT8_PAIRS) && !defined(INT8_MATRICES)
     if (arithmetic == GLOSS_INT8_INT8) return false;
 #endif
     return arithmetic != GLOSS_F32_F32;
 }
+// Where a tile prefetches into the second-level cache. The cache lines for a word are `pace` bytes after those for the
+// word before.
+typedef struct {
+    const char *next;
+    int64_t pace;
+} tile_ahead;
+// A part of a block of k. The sums of a tile go from one part to the next in `running`, and at the end of the block to
+// `partial`, where those of all blocks are added. Sums of int8 are exact: they are of one block.
+typedef struct {
+    int64_t word, words;  // of k
+    bool begins, ends;    // the block
+    bool first;           // block
+} block_part;
+#include "matrices.h"
+
 // The halves of some words of the weights, in the order in which they are multiplied.
 INLINE void split_weights(gloss_arithmetic arithmetic, const char *w, int64_t words, int64_t columns, int64_t ahead,
                           int32_t out[][GLOSS_PANEL]) {
+#if defined(INT8_MATRICES)
+    if (arithmetic == GLOSS_INT8_INT8) return pair_weights(w, words, columns, ahead, out);
+#endif
     for (int64_t i = 0; i < words; i++, w += 4 * GLOSS_PANEL)
         for (int64_t j = 0; j < columns; j += 16) {
             if (ahead) __builtin_prefetch(w + ahead + j * 4, 0, 2);
@@ -62,9 +84,20 @@ INLINE void split_row(gloss_arithmetic arithmetic, const char *x, int64_t words,
             __builtin_shufflevector(first, second, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
     }
 }
+// Those of some rows.
+INLINE void split_rows(gloss_arithmetic arithmetic, const char *x, int64_t stride, int64_t rows, int64_t words,
+                       int32_t out[GLOSS_TILE_ROWS][2 * SPLIT_WORDS]) {
+#if defined(INT8_MATRICES)
+    if (arithmetic == GLOSS_INT8_INT8) return pair_rows(x, stride, rows, words, out);
+#endif
+    for (int64_t r = 0; r < rows; r++) split_row(arithmetic, x + r * stride, words, out[r]);
+}
 INLINE v16 multiply_add(gloss_arithmetic arithmetic, v16 acc, i16 x, i16 w) {
 #if defined(INT8_PAIRS)
     if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_pairs((i16)acc, x, w);
+#elif defined(INT8_SIGNED)
+    // An exclusive or takes the 128 that was added to the weights.
+    if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_signed((i16)acc, x, w ^ splat_word((int32_t)0x80808080));
 #else
     if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_int8((i16)acc, x, w);
 #endif
@@ -74,12 +107,6 @@ INLINE v16 multiply_add(gloss_arithmetic arithmetic, v16 acc, i16 x, i16 w) {
     return FMA((v16)x, (v16)w, acc);
 }
 
-// Where a tile prefetches into the second-level cache. The cache lines for a word are `pace` bytes after those for the
-// word before.
-typedef struct {
-    const char *next;
-    int64_t pace;
-} tile_ahead;
 // Multiplies some words of k for up to 6 rows, in registers: acc[r][j] += x[r] · w, in int8 as integers. Prefetches
 // `lines` cache lines of 64 bytes for each word.
 INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
@@ -94,21 +121,22 @@ INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const
         }
     }
 }
-// A part of a block of k. The sums of a tile go from one part to the next in `running`, and at the end of the block to
-// `partial`, where those of all blocks are added. Sums of int8 are exact: they are of one block.
-typedef struct {
-    int64_t word, words;  // of k
-    bool begins, ends;    // the block
-    bool first;           // block
-} block_part;
 INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx,
                  const int32_t *corrections, const char *w, block_part part, int lines, tile_ahead ahead,
                  float *running, float *partial) {
+#if defined(INT8_MATRICES)
+    if (arithmetic == GLOSS_INT8_INT8) return tile_pairs(rows, x, ldx, corrections, w, part, ahead, running, partial);
+#endif
+#if defined(INT8_SIGNED)
+    const bool corrects = false;
+#else
+    const bool corrects = arithmetic == GLOSS_INT8_INT8;
+#endif
     v16 acc[GLOSS_TILE_ROWS][VECTORS];
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vectors; j++) {
             if (!part.begins) acc[r][j] = load(running + r * GLOSS_PANEL + j * 16);
-            else acc[r][j] = arithmetic == GLOSS_INT8_INT8 ? (v16)splat_word(corrections[r]) : splat(0);
+            else acc[r][j] = corrects ? (v16)splat_word(corrections[r]) : splat(0);
         }
     const int64_t words = is_split(arithmetic) ? 2 * part.words : part.words;
     tile_words(rows, vectors, arithmetic, x, ldx, w, words, lines, ahead, acc);
@@ -221,7 +249,7 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
                       int64_t first, int64_t last, block_part part, float *running, float *partial) {
     // The last panel of the 72 values of a vision head.
     const bool narrow = VECTORS > 1 && columns <= 16;
-    const bool split = is_split(arithmetic), split_rows = split && arithmetic != GLOSS_F32_BF16;
+    const bool split = is_split(arithmetic);
     const int64_t tiles = (last - first + GLOSS_TILE_ROWS - 1) / GLOSS_TILE_ROWS, bytes = 4 * GLOSS_PANEL * part.words;
     // All tiles together prefetch the next part, evenly: a core has room for few lines that are under way from memory.
     // Each of a few tiles prefetches all of it; a single one, which is limited by memory, 4 KiB ahead.
@@ -242,8 +270,8 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
         const int64_t end = first + (last - first) * (t + 1) / tiles;
         const char *a = (const char *)x->rows + row * x->stride + part.word * (arithmetic == GLOSS_F32_BF16 ? 8 : 4);
         int64_t lda = x->stride, at = (row - first) * GLOSS_PANEL;
-        if (split_rows) {
-            for (int64_t r = 0; r < end - row; r++) split_row(arithmetic, a + r * lda, part.words, row_halves[r]);
+        if (split && arithmetic != GLOSS_F32_BF16) {
+            split_rows(arithmetic, a, lda, end - row, part.words, row_halves);
             a = (const char *)row_halves;
             lda = sizeof row_halves[0];
         }

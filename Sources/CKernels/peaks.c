@@ -37,9 +37,15 @@
         return total;                                                                                       \
     }
 
-enum { GENERIC_COUNT = 12, AVX2_COUNT = 12, AVX512_COUNT = 24, TILE_COUNT = 6 };
+enum { AVX2_COUNT = 12, AVX512_COUNT = 24, NEON_COUNT = 24, TILE_COUNT = 6 };
 typedef uint64_t words __attribute__((vector_size(64)));
 typedef float quad __attribute__((vector_size(16)));
+
+#if defined(__aarch64__)
+enum { GENERIC_COUNT = NEON_COUNT };
+#else
+enum { GENERIC_COUNT = 12 };
+#endif
 
 static const quad quad_factor = {1e-3f, 1e-3f, 1e-3f, 1e-3f}, quad_term = {1, 1, 1, 1};
 #if defined(__aarch64__)
@@ -49,6 +55,18 @@ PEAK(f32_generic, quad, GENERIC_COUNT, quad_term * (float)i,
 PEAK(f32_generic, quad, GENERIC_COUNT, quad_term * (float)i, acc[i] = acc[i] * quad_factor + quad_term, acc[i][0])
 #endif
 READ(read_generic)
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
+PEAK(int8_neon_dot, int32x4_t, NEON_COUNT, vdupq_n_s32(i),
+     acc[i] = vdotq_s32(acc[i], vdupq_n_s8(3), vdupq_n_s8(-1)), acc[i][0])
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("i8mm"))), apply_to = function)
+PEAK(int8_neon_i8mm, int32x4_t, NEON_COUNT, vdupq_n_s32(i),
+     acc[i] = vusmmlaq_s32(acc[i], vdupq_n_u8(3), vdupq_n_s8(-1)), acc[i][0])
+#pragma clang attribute pop
+#endif
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -127,6 +145,9 @@ int64_t gloss_peak_operations(gloss_peak peak) {
     case GLOSS_PEAK_INT8_AMX: return gloss_has_isa(GLOSS_AMX) ? 16 * 16 * 64 * 2 * TILE_COUNT : 0;
     default: break;
     }
+#elif defined(__aarch64__)
+    if (peak == GLOSS_PEAK_INT8_NEON_DOT) return gloss_has_isa(GLOSS_NEON_DOT) ? 16 * 2 * NEON_COUNT : 0;
+    if (peak == GLOSS_PEAK_INT8_NEON_I8MM) return gloss_has_isa(GLOSS_NEON_I8MM) ? 32 * 2 * NEON_COUNT : 0;
 #endif
     return peak == GLOSS_PEAK_F32_GENERIC ? 4 * 2 * GENERIC_COUNT : 0;
 }
@@ -143,6 +164,9 @@ double gloss_peak_run(gloss_peak peak, int64_t rounds) {
     case GLOSS_PEAK_INT8_AVX_VNNI: return int8_avx_vnni(rounds);
     case GLOSS_PEAK_BF16_AMX: return bf16_tiles(rounds);
     case GLOSS_PEAK_INT8_AMX: return int8_tiles(rounds);
+#elif defined(__aarch64__)
+    case GLOSS_PEAK_INT8_NEON_DOT: return int8_neon_dot(rounds);
+    case GLOSS_PEAK_INT8_NEON_I8MM: return int8_neon_i8mm(rounds);
 #endif
     default: return f32_generic(rounds);
     }

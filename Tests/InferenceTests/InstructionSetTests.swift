@@ -68,6 +68,8 @@ import Testing
         #expect(Precision.bf16.drawback(on: .avx512BF16) == nil)
         #expect(Precision.bf16AMX.drawback(on: .amx) == nil)
         #expect(Precision.bf16.drawback(on: .avx512VNNI)?.contains("no faster than f32") == true)
+        #expect(Precision.int8.drawback(on: .neonI8MM) == nil)
+        #expect(Precision.bf16.drawback(on: .neonDot)?.contains("no faster than f32") == true)
         #expect(Precision.bf16.drawback(on: .amx)?.contains("bf16-amx") == true)
         #expect(Precision.bf16AMX.drawback(on: .avx512BF16)?.contains("no AMX") == true)
         for precision in Precision.allCases {

@@ -22,7 +22,8 @@ enum { GLOSS_PANEL = 64, GLOSS_INT8_INPUTS = 44000 };
 // AMX.
 enum { GLOSS_TILE_ROWS = 6, GLOSS_ROW_CHUNK = 96, GLOSS_TILED_ROWS = 512 };
 
-// Instruction sets, slowest first. All give the same bits.
+// Instruction sets, those of x86 and then those of Arm, slowest first. All give the same bits. On Arm GENERIC is
+// compiled to NEON.
 //
 //                  f32       bf16            int8
 //   GENERIC        C         as f32          C
@@ -32,6 +33,8 @@ enum { GLOSS_TILE_ROWS = 6, GLOSS_ROW_CHUNK = 96, GLOSS_TILED_ROWS = 512 };
 //   AVX512_VNNI    512 bits  as f32          VPDPBUSD
 //   AVX512_BF16    512 bits  VDPBF16PS       VPDPBUSD
 //   AMX            512 bits  as f32, tiles   tiles
+//   NEON_DOT       128 bits  as f32          SDOT
+//   NEON_I8MM      128 bits  as f32          USMMLA
 //
 // "As f32": numbers are widened in registers, so bf16 has the speed of f32.
 typedef enum {
@@ -41,7 +44,9 @@ typedef enum {
     GLOSS_AVX512,
     GLOSS_AVX512_VNNI,
     GLOSS_AVX512_BF16,
-    GLOSS_AMX
+    GLOSS_AMX,
+    GLOSS_NEON_DOT,
+    GLOSS_NEON_I8MM
 } gloss_isa;
 // Whether this processor and its system have the instructions.
 bool gloss_has_isa(gloss_isa isa);

@@ -1,8 +1,9 @@
 import CKernels
 
-/// Instructions that the kernels are compiled for, slowest first. Results have the same bits by each.
+/// Instructions that the kernels are compiled for, those of x86 and then those of Arm, slowest first. Results have the same
+/// bits by each.
 public enum InstructionSet: String, Sendable, CaseIterable, CustomStringConvertible {
-    /// C without vector instructions beyond the platform's own.
+    /// C without vector instructions beyond the platform's own: SSE2, or NEON with fused multiply-add.
     case generic
     /// AVX2 and FMA; int8 by VPMADDWD.
     case avx2
@@ -16,6 +17,10 @@ public enum InstructionSet: String, Sendable, CaseIterable, CustomStringConverti
     case avx512BF16 = "avx512-bf16"
     /// The tiles of AMX, for int8 and bf16-amx; avx512-vnni for the rest.
     case amx
+    /// NEON; int8 by SDOT.
+    case neonDot = "neon-dotprod"
+    /// The same with int8 by USMMLA.
+    case neonI8MM = "neon-i8mm"
 
     /// The fastest one that this processor has and that has given the products of plain C in this process.
     public static var best: InstructionSet { InstructionSet(gloss_best_isa()) }
@@ -39,6 +44,8 @@ public enum InstructionSet: String, Sendable, CaseIterable, CustomStringConverti
         case .avx512VNNI: GLOSS_AVX512_VNNI
         case .avx512BF16: GLOSS_AVX512_BF16
         case .amx: GLOSS_AMX
+        case .neonDot: GLOSS_NEON_DOT
+        case .neonI8MM: GLOSS_NEON_I8MM
         }
     }
 
@@ -50,7 +57,7 @@ extension Precision {
     public func drawback(on set: InstructionSet) -> String? {
         switch (self, set) {
         case (_, .generic):
-            "this processor has none of the instructions that the kernels use (AVX2 at least): everything is many times slower"
+            "this processor has none of the instructions that the kernels use (AVX2; on Arm dotprod): int8 is slower than f32, and on x86 everything is many times slower"
         case (.bf16, .amx):
             "this processor has AMX: precision bf16-amx is several times as fast as bf16, with other last bits; int8 uses it by itself"
         case (.bf16, .avx512BF16), (.bf16AMX, .amx), (.f32, _), (.int8, _): nil
