@@ -15,5 +15,5 @@ struct Export: AsyncParsableCommand {
 
             \(ExitStatus.help)
             """,
-        subcommands: [ExportCOCO.self])
+        subcommands: [ExportCOCO.self, ExportJSONL.self])
 }
