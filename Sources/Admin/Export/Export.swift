@@ -12,8 +12,9 @@ struct Export: AsyncParsableCommand {
             EXAMPLES
               glossctl export coco --batch photos
               glossctl export coco --kind results --gt instances_val2017.json --batch val
+              glossctl export yolo --segments --where 'score > .3' --images copy --output photos-yolo
 
             \(ExitStatus.help)
             """,
-        subcommands: [ExportCOCO.self, ExportJSONL.self])
+        subcommands: [ExportCOCO.self, ExportJSONL.self, ExportYOLO.self])
 }
