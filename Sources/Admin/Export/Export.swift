@@ -16,5 +16,5 @@ struct Export: AsyncParsableCommand {
 
             \(ExitStatus.help)
             """,
-        subcommands: [ExportCOCO.self, ExportJSONL.self, ExportYOLO.self])
+        subcommands: [ExportCOCO.self, ExportJSONL.self, ExportYOLO.self, ExportLabelStudio.self])
 }
