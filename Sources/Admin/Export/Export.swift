@@ -16,5 +16,8 @@ struct Export: AsyncParsableCommand {
 
             \(ExitStatus.help)
             """,
-        subcommands: [ExportCOCO.self, ExportJSONL.self, ExportYOLO.self, ExportLabelStudio.self])
+        subcommands: [
+            ExportCOCO.self, ExportJSONL.self, ExportYOLO.self, ExportLabelStudio.self, ExportImageFolder.self,
+            ExportWebDataset.self,
+        ])
 }
