@@ -13,11 +13,12 @@ struct Export: AsyncParsableCommand {
               glossctl export coco --batch photos
               glossctl export coco --kind results --gt instances_val2017.json --batch val
               glossctl export yolo --segments --where 'score > .3' --images copy --output photos-yolo
+              glossctl export objaverse --batch objects
 
             \(ExitStatus.help)
             """,
         subcommands: [
             ExportCOCO.self, ExportJSONL.self, ExportYOLO.self, ExportLabelStudio.self, ExportImageFolder.self,
-            ExportWebDataset.self,
+            ExportWebDataset.self, ExportObjaverse.self,
         ])
 }
