@@ -5,6 +5,8 @@ struct Categories {
     /// In order. COCO counts them from 1, YOLO from 0.
     let names: [String]
     private let places: [String: Int]
+    /// By the name without capitals and superfluous blanks; where others gave the names.
+    private let foldedPlaces: [String: Int]
 
     /// What a box is called to which the model gave no name.
     static let unnamed = "object"
@@ -20,10 +22,19 @@ struct Categories {
             names.append(name)
         }
         (self.names, self.places) = (names, places)
+        let folded = given == nil ? [] : names.enumerated().map { (Self.folded($0.element), $0.offset) }
+        foldedPlaces = Dictionary(folded) { first, _ in first }
+    }
+
+    private static func folded(_ name: String) -> String {
+        name.lowercased().split(whereSeparator: \.isWhitespace).joined(separator: " ")
     }
 
     /// The place of a label's category, from 0; nil: it is none.
-    func place(of label: String) -> Int? { places[Self.named(label)] }
+    func place(of label: String) -> Int? {
+        let name = Self.named(label)
+        return places[name] ?? (foldedPlaces.isEmpty ? nil : foldedPlaces[Self.folded(name)])
+    }
 
     /// The name of a label's category.
     static func named(_ label: String) -> String { label.isEmpty ? unnamed : label }

@@ -53,7 +53,7 @@ struct ExportCOCO: AsyncParsableCommand {
         let export = try export()
         let truth = try gt.map(COCOTruth.init)
         var copy = export
-        copy.givenCategories = truth?.categories.map(\.name)
+        copy.givenCategories = truth?.categories
         try await copy.run { context in
             try COCOWriter(context, hasCaptions: hasCaptions, isResults: kind == .results, truth: truth)
         }

@@ -35,24 +35,24 @@ struct ExportCounts {
     /// Labels of the things that were chosen, by their bytes.
     var labels: [Count] = []
     var masks = 0
-    /// The image with the lowest number of those in which something was found.
+    /// The image with the lowest number of those in which something was found; only for readers who take types from the first rows.
     var firstImageWithFindings: Int?
     /// Jobs without a result, by their failure's code.
     var dead: [Count] = []
     /// Jobs that are neither done nor dead.
     var pending = 0
-    /// The format that most uses of images have; only if it was asked for.
+    /// The format that most uses of images have; only for such readers.
     var format = "jpeg"
 
     var results: Int { engines.reduce(0) { $0 + $1.results } }
     var findings: Int { labels.reduce(0) { $0 + $1.count } }
 
-    /// - Parameter withFormat: whether `format` is counted.
-    init(_ snapshot: Snapshot, _ selection: ExportSelection, withFormat: Bool = false) async throws {
+    /// - Parameter forReaders: whether is counted what readers take from the first rows.
+    init(_ snapshot: Snapshot, _ selection: ExportSelection, forReaders: Bool = false) async throws {
         try await countResults(snapshot, selection)
         try await countJobs(snapshot, selection)
-        if selection.view == .found { try await countFindings(snapshot, selection) }
-        guard withFormat else { return }
+        if selection.view == .found { try await countFindings(snapshot, selection, withFirst: forReaders) }
+        guard forReaders else { return }
         format =
             try await snapshot.query(
                 """
@@ -64,18 +64,31 @@ struct ExportCounts {
     }
 
     private mutating func countResults(_ snapshot: Snapshot, _ selection: ExportSelection) async throws {
+        // One reading for both: an engine a row, and the prompts that most results have.
         let rows = try await snapshot.query(
             """
-            select e.model, e.digest, e.adapter_digest, e.mask_digest, e.precision, e.version, count(*),
-                   count(*) filter (where strpos(a.finish, 'l') > 0), count(*) filter (where strpos(a.finish, 'r') > 0),
-                   sum(a.not_understood), sum(cardinality(a.image_sha256))
-            from \(ExportSelection.results) where \(selection.areChosen)
-            group by e.id order by e.model, e.id
+            with g as (
+                select e.id, a.prompts[1] as prompt, grouping(e.id) as is_prompt, count(*) as results,
+                       count(*) filter (where strpos(a.finish, 'l') > 0) as truncated,
+                       count(*) filter (where strpos(a.finish, 'r') > 0) as repeated,
+                       sum(a.not_understood) as not_understood, sum(cardinality(a.image_sha256)) as images
+                from \(ExportSelection.results) where \(selection.areChosen)
+                group by grouping sets ((e.id), (a.prompts[1])))
+            (select e.model, e.digest, e.adapter_digest, e.mask_digest, e.precision, e.version, g.results, g.truncated,
+                    g.repeated, g.not_understood, g.images
+             from g join gloss.engine e on e.id = g.id where g.is_prompt = 0)
+            union all
+            (select null, g.prompt, null, null, null, null, g.results, null, null, null, null
+             from g where g.is_prompt = 1 order by g.results desc, g.prompt limit 20)
             """, selection.parameters
         ).rows
         for row in rows {
             let texts = row.map { $0 ?? "" }
             let numbers = texts.map { Int($0) ?? 0 }
+            guard row[0] != nil else {
+                prompts.append(Count(what: texts[1], count: numbers[6]))
+                continue
+            }
             engines.append(
                 Engine(
                     model: texts[0], model_digest: texts[1], adapter_digest: texts[2], mask_digest: texts[3],
@@ -85,12 +98,12 @@ struct ExportCounts {
             notUnderstood += numbers[9]
             imageUses += numbers[10]
         }
-        prompts = try await Self.counts(
-            snapshot,
-            """
-            select a.prompts[1], count(*) from \(ExportSelection.results) where \(selection.areChosen)
-            group by 1 order by 2 desc, 1 limit 20
-            """, selection.parameters)
+        // A union has no order, whatever its parts have.
+        engines.sort {
+            ($0.model, $0.model_digest, $0.gloss_version, $0.adapter_digest, $0.mask_digest, $0.precision)
+                < ($1.model, $1.model_digest, $1.gloss_version, $1.adapter_digest, $1.mask_digest, $1.precision)
+        }
+        prompts.sort { ($1.count, $0.what) < ($0.count, $1.what) }
     }
 
     /// Jobs ask for a model, and need not get a result since.
@@ -119,11 +132,17 @@ struct ExportCounts {
             ).scalar.flatMap { Int($0) } ?? 0
     }
 
-    private mutating func countFindings(_ snapshot: Snapshot, _ selection: ExportSelection) async throws {
+    private mutating func countFindings(
+        _ snapshot: Snapshot, _ selection: ExportSelection, withFirst: Bool
+    ) async throws {
+        let image = "join gloss.image i on i.sha256 = a.image_sha256[f.image]"
         let rows = try await selection.explained {
             try await snapshot.query(
                 """
-                select label, count(*), count(mask), min(image_id) from \(selection.rows) f group by label
+                select f.label, count(*), count(f.mask), \(withFirst ? "min(i.id)" : "null")
+                from \(ExportSelection.results)
+                join \(selection.findings) f on f.job_id = a.job_id and f.fence = a.fence \(withFirst ? image : "")
+                where \(selection.areChosen) group by f.label
                 """, selection.parameters
             ).rows
         }

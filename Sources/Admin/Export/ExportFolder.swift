@@ -87,7 +87,8 @@ final class ExportFolder: Sendable {
             source.setEventHandler {
                 self.discard()
                 signal(number, SIG_DFL)
-                raise(number)
+                // To the process: this thread blocks signals.
+                kill(getpid(), number)
             }
             source.activate()
             return source

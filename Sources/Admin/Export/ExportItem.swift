@@ -15,6 +15,7 @@ struct ExportItem {
 /// Something in an image that has a place there, and a name that is a category.
 struct ExportThing {
     var job: Int
+    /// The category's name.
     var label: String
     /// From 0.
     var category: Int
@@ -93,7 +94,7 @@ struct ItemMaker {
         var mask = finding.mask.map { RunLengthMask(height: image.height, width: image.width, counts: $0) }
         if let orientation, let upright = mask { mask = upright.stored(as: orientation) }
         return ExportThing(
-            job: finding.job, label: Categories.named(finding.label), category: category, score: finding.score,
+            job: finding.job, label: categories.names[category], category: category, score: finding.score,
             box: box, mask: mask, note: finding.note, model: finding.model)
     }
 

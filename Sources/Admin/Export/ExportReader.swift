@@ -2,16 +2,14 @@ import Foundation
 import Queue
 import Storage
 
-/// Reads images with what was found in them, one after the other, by their numbers. Two cursors of one snapshot run side
-/// by side: the jobs of each image, and the findings. So memory does not grow with the results.
+/// Reads images with what was found in them, one after the other, by their numbers. A row is a finding, or a job that found
+/// nothing; they come through a cursor, so that memory does not grow with the results.
 struct ExportReader {
     private static let pieceSize = 4000
     /// With URLs of up to a mebibyte in them.
     private static let pieceSizeWithSources = 32
 
-    private var jobs: Rows
-    /// Nil where jobs alone are read.
-    private var findings: Rows?
+    private var rows: Rows
 
     /// - Parameters:
     ///   - first: the image that comes before the others; nil: by their numbers.
@@ -20,44 +18,40 @@ struct ExportReader {
     init(
         _ snapshot: Snapshot, _ selection: ExportSelection, first: Int? = nil, withSources: Bool, withTexts: Bool
     ) async throws {
-        let parameters = selection.parameters + [SQLValue(first ?? 0)]
-        let jobs = try await snapshot.cursor(
-            "job",
+        let sources = withSources ? "a.final_urls[u.n], j.image_urls[u.n]" : "null::text, null::text"
+        let texts =
+            withTexts
+            ? "a.prompts[1], coalesce(a.answers[1], a.texts[1]), a.score" : "null::text, null::text, null::real"
+        let order = (first == nil ? "" : "i.id <> $5::bigint, ") + "i.id, a.job_id, u.n"
+        let hasFindings = selection.view == .found
+        let cursor = try await snapshot.cursor(
+            "image",
             """
             select i.id, encode(i.sha256, 'hex'), i.width, i.height, i.orientation, i.format, i.byte_count, a.job_id,
                    a.task, j.key, case when j.bytes > 200 then (gloss.shown_urls(j.image_urls[u.n:u.n]))[1]
                                        else j.image_urls[u.n] end,
-                   a.final_urls[u.n], \(withSources ? "j.image_urls[u.n]" : "null::text"), e.model,
-                   \(withTexts ? "a.prompts[1], coalesce(a.answers[1], a.texts[1])" : "null::text, null::text"), a.score
+                   \(sources), e.model, \(texts)
+                   \(hasFindings ? ", f.label, f.score, f.y1, f.x1, f.y2, f.x2, f.mask, f.note" : "")
             from \(ExportSelection.results) cross join lateral unnest(a.image_sha256) with ordinality u (sha256, n)
             join gloss.image i on i.sha256 = u.sha256
+            \(hasFindings
+                ? "left join \(selection.findings) f on f.job_id = a.job_id and f.fence = a.fence and f.image = u.n" : "")
             where \(selection.areChosen)
-            order by i.id <> $5::bigint, i.id, a.job_id, u.n
-            """, parameters)
-        self.jobs = Rows(jobs, withSources ? Self.pieceSizeWithSources : Self.pieceSize)
-        guard selection.view == .found else { return }
-        findings = try await selection.explained {
-            Rows(
-                try await snapshot.cursor(
-                    "finding",
-                    """
-                    select image_id, job_id, label, score, y1, x1, y2, x2, mask, note, model from \(selection.rows) f
-                    where image_id is not null order by image_id <> $5::bigint, image_id, job_id, image, n
-                    """, parameters), Self.pieceSize)
-        }
+            order by \(order)\(hasFindings ? ", f.n" : "")
+            """, selection.parameters + (first.map { [SQLValue($0)] } ?? []))
+        rows = Rows(cursor, withSources ? Self.pieceSizeWithSources : Self.pieceSize)
     }
 
     /// The next image; nil at the end.
     mutating func next(_ selection: ExportSelection) async throws -> ExportedImage? {
-        guard let row = try await jobs.next(), let id = row[0], var image = Self.image(row) else { return nil }
-        while let more = try await jobs.peek(), more[0] == id {
+        guard let first = try await selection.explained({ try await rows.peek() }), let id = first[0],
+            var image = Self.image(first)
+        else { return nil }
+        while let row = try await selection.explained({ try await rows.peek() }), row[0] == id {
             // The frames of a video repeat an image.
-            if more[7] != row[7], let job = Self.job(more), job.id != image.jobs.last?.id { image.jobs.append(job) }
-            _ = try await jobs.next()
-        }
-        while let finding = try await selection.explained({ try await findings?.peek() }), finding[0] == id {
-            if let one = Self.finding(finding) { image.findings.append(one) }
-            _ = try await findings?.next()
+            if row[7] != first[7], let job = Self.job(row), job.id != image.jobs.last?.id { image.jobs.append(job) }
+            if row.count > 17, let finding = Self.finding(row) { image.findings.append(finding) }
+            rows.take()
         }
         return image
     }
@@ -79,10 +73,10 @@ struct ExportReader {
     }
 
     private static func finding(_ row: [String?]) -> ExportedFinding? {
-        guard let job = int(row[1]), let label = row[2], let score = row[3], let model = row[10] else { return nil }
+        guard let job = int(row[7]), let model = row[13], let label = row[17], let score = row[18] else { return nil }
         var finding = ExportedFinding(
-            job: job, label: label, score: score, mask: row[8], note: row[9], model: model)
-        if let y1 = real(row[4]), let x1 = real(row[5]), let y2 = real(row[6]), let x2 = real(row[7]) {
+            job: job, label: label, score: score, mask: row[23], note: row[24], model: model)
+        if let y1 = real(row[19]), let x1 = real(row[20]), let y2 = real(row[21]), let x2 = real(row[22]) {
             finding.box = (y1, x1, y2, x2)
         }
         return finding
@@ -110,10 +104,7 @@ struct ExportReader {
             return place < piece.count ? piece[place] : nil
         }
 
-        mutating func next() async throws -> [String?]? {
-            guard let row = try await peek() else { return nil }
-            place += 1
-            return row
-        }
+        /// Goes on to the next one.
+        mutating func take() { place += 1 }
     }
 }

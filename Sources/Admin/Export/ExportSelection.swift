@@ -40,7 +40,7 @@ struct ExportSelection {
 
     /// The rows of the view that were chosen, in parentheses. A view of one task has no column for it.
     var rows: String {
-        let task = [.found, .result].contains(view) ? "v.task = any ($1::text[])" : "$1::text[] is not null"
+        let task = view == .result ? "v.task = any ($1::text[])" : "$1::text[] is not null"
         return """
             (select v.* from (select * from gloss.\(view.rawValue) where \(filter)) v
              where \(task) and ($2::text is null or v.batch = $2) and ($4::timestamptz is null or v.finished_at >= $4)
@@ -48,6 +48,9 @@ struct ExportSelection {
                    select x.model from gloss.engine x where x.digest = $3)))
             """
     }
+
+    /// What was found by jobs, as far as the condition holds of it: gloss.finding, or a part of it.
+    var findings: String { condition == nil ? "gloss.finding" : "(select * from gloss.found where \(filter))" }
 
     /// A comment in the condition ends with its line.
     private var filter: String { condition.map { "(\n\($0)\n)" } ?? "true" }

@@ -24,8 +24,8 @@ struct ImageExport {
     /// Unless something else is asked for.
     var defaultFiles = ImageFiles.none
     var categoriesFile: String?
-    /// Those that have numbers already, in place of a file's.
-    var givenCategories: [String]?
+    /// Those of a ground truth, in place of a file's.
+    var givenCategories: [COCOTruth.Category]?
     /// Whether an image with things comes first: readers take the columns' types from the first rows.
     var putsThingsFirst = false
     /// Whether answers and prompts are written.
@@ -46,7 +46,7 @@ struct ImageExport {
     /// Writes the export.
     /// - Parameter make: makes the format's writer.
     func run(_ make: (Context) throws -> any ExportWriter) async throws {
-        let given = try givenCategories ?? categoriesFile.map(Categories.read)
+        let given = try givenCategories?.map(\.name) ?? categoriesFile.map(Categories.read)
         let earlier = given == nil ? try Manifest.categories(ofExportAt: path) : []
         let administration = database.administration(statementTimeout: nil)
         if let batch = selection.batch { try await administration.batch(named: batch) }
@@ -57,7 +57,7 @@ struct ImageExport {
         do {
             let snapshot = try await administration.snapshot()
             try await selection.checkCondition(snapshot, columns: columns)
-            let counts = try await ExportCounts(snapshot, selection, withFormat: putsThingsFirst)
+            let counts = try await ExportCounts(snapshot, selection, forReaders: putsThingsFirst)
             let categories = Categories(labels: counts.labels.map(\.what), given: given, earlier: earlier)
             let isStored = images.orientation == .stored
             let context = Context(
@@ -135,7 +135,8 @@ struct ImageExport {
         (all.pending, all.truncated, all.repeated) = (counts.pending, counts.truncated, counts.repeated)
         all.not_understood = counts.notUnderstood
         all.format = extra
-        let labels = Dictionary(counts.labels.map { (Categories.named($0.what), $0.count) }, uniquingKeysWith: +)
+        let labels = Dictionary(
+            counts.labels.map { (context.categories.place(of: $0.what) ?? -1, $0.count) }, uniquingKeysWith: +)
         return Manifest(
             format: format, kind: kind,
             selection: Manifest.Selection(
@@ -143,7 +144,9 @@ struct ImageExport {
                 since: selection.since, where: selection.condition),
             orientation: images.orientation.rawValue, images: files.rawValue, counts: all,
             categories: context.categories.names.enumerated().map {
-                Manifest.Category(id: $0.offset + 1, name: $0.element, count: labels[$0.element] ?? 0)
+                Manifest.Category(
+                    id: givenCategories?[$0.offset].id ?? $0.offset + 1, name: $0.element, count: labels[$0.offset] ?? 0
+                )
             },
             models: counts.engines, prompts: counts.prompts)
     }
