@@ -85,21 +85,29 @@ struct ExportReader {
     private static func int(_ text: String?) -> Int? { text.flatMap { Int($0) } }
     private static func real(_ text: String?) -> Double? { text.flatMap { Double($0) } }
 
-    /// The rows of a cursor, one by one.
+    /// The rows of a cursor, one by one. While one piece is worked on, the next one is on its way.
     private struct Rows {
         private let cursor: Snapshot.Cursor
         private let pieceSize: Int
         private var piece: [[String?]] = []
         private var place = 0
-        private var isAtEnd = false
+        private var coming: Task<[[String?]], any Error>?
 
-        init(_ cursor: Snapshot.Cursor, _ pieceSize: Int) { (self.cursor, self.pieceSize) = (cursor, pieceSize) }
+        init(_ cursor: Snapshot.Cursor, _ pieceSize: Int) {
+            (self.cursor, self.pieceSize) = (cursor, pieceSize)
+            fetch()
+        }
+
+        private mutating func fetch() {
+            let (cursor, pieceSize) = (cursor, pieceSize)
+            coming = Task { try await cursor.next(pieceSize) }
+        }
 
         mutating func peek() async throws -> [String?]? {
-            if place == piece.count && !isAtEnd {
-                piece = try await cursor.next(pieceSize)
+            if place == piece.count, let coming {
+                piece = try await coming.value
                 place = 0
-                isAtEnd = piece.count < pieceSize
+                if piece.count == pieceSize { fetch() } else { self.coming = nil }
             }
             return place < piece.count ? piece[place] : nil
         }

@@ -71,12 +71,15 @@ struct ExportSelection {
         }
     }
 
-    /// What PostgreSQL says of a row that the condition cannot judge is about the condition.
+    /// What PostgreSQL says of a row that the condition cannot judge, or of a condition that would write, is about the
+    /// condition; what it says of itself, its disk and its connections is not.
     func explained<Result>(_ body: () async throws -> Result) async throws -> Result {
-        do { return try await body() } catch let error as StorageError
-            where condition != nil && error.sqlState != nil && error.disposition != .retry
-        {
-            throw CommandError(.failed, "--where: \(error.message) [\(error.sqlState ?? "")]")
+        do { return try await body() } catch let error as StorageError {
+            guard condition != nil, let state = error.sqlState, !["08", "53", "57", "58"].contains(state.prefix(2))
+            else {
+                throw error
+            }
+            throw CommandError(.failed, "--where: \(error.message) [\(state)]")
         }
     }
 }

@@ -25,25 +25,28 @@ struct ImageCollector {
     /// Fetches the images of some items.
     /// - Returns: the items in their order, and what became of each. The bytes are empty where the file is written.
     mutating func collect(_ items: [ExportItem]) async throws -> [(ExportItem, AnnotatedImageFetcher.Outcome)] {
-        let fetcher = fetcher
-        let outcomes = await withTaskGroup(of: (Int, AnnotatedImageFetcher.Outcome).self) { group in
+        let (fetcher, files) = (fetcher, files)
+        let places = items.map { item in place.map { folder.place("\($0)/\(item.name)") } }
+        let outcomes = try await withThrowingTaskGroup(of: (Int, AnnotatedImageFetcher.Outcome).self) { group in
             for (index, item) in items.enumerated() {
                 let urls = Self.unique(item.image.jobs.compactMap(\.source))
                 let found = Self.unique(item.image.jobs.map(\.finalURL)).filter { $0.prefix(5).lowercased() != "data:" }
-                let digest = item.image.sha256
-                group.addTask { (index, await fetcher.fetch(urls, found: found, digests: [digest])) }
+                let (digest, place) = (item.image.sha256, places[index])
+                group.addTask {
+                    let outcome = await fetcher.fetch(urls, found: found, digests: [digest])
+                    // Written at once: sixteen files of the largest size would be half a gigabyte.
+                    guard let place, case .file(let bytes, let url) = outcome else { return (index, outcome) }
+                    try Self.keep(bytes, from: url, at: place, files)
+                    return (index, .file([], from: url))
+                }
             }
-            return await group.reduce(into: [Int: AnnotatedImageFetcher.Outcome]()) { $0[$1.0] = $1.1 }
+            return try await group.reduce(into: [Int: AnnotatedImageFetcher.Outcome]()) { $0[$1.0] = $1.1 }
         }
         var results: [(ExportItem, AnnotatedImageFetcher.Outcome)] = []
         for (index, item) in items.enumerated() {
-            var outcome = outcomes[index] ?? .missing("it was not fetched")
+            let outcome = outcomes[index] ?? .missing("it was not fetched")
             switch outcome {
-            case .file(let bytes, let url):
-                if let place {
-                    try keep(bytes, from: url, at: "\(place)/\(item.name)")
-                    outcome = .file([], from: url)
-                }
+            case .file: break
             case .changed: try note(item, "changed", "another file is there now")
             case .missing(let why): try note(item, "missing", why)
             }
@@ -52,14 +55,16 @@ struct ImageCollector {
         return results
     }
 
-    private func keep(_ bytes: [UInt8], from url: String, at name: String) throws(CommandError) {
-        if files == .link, let target = Self.path(url) {
-            guard symlink(target, folder.place(name)) == 0 else {
-                throw CommandError(.failed, "\(name) cannot be linked: \(String(cString: strerror(errno)))")
+    private static func keep(
+        _ bytes: [UInt8], from url: String, at place: String, _ files: ImageFiles
+    ) throws(CommandError) {
+        if files == .link, let target = path(url) {
+            guard symlink(target, place) == 0 else {
+                throw CommandError(.failed, "\(place) cannot be linked: \(String(cString: strerror(errno)))")
             }
             return
         }
-        let file = try folder.file(name)
+        let file = try OutputFile(place)
         try file.write(bytes: bytes)
         try file.close()
     }

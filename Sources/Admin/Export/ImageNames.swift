@@ -42,10 +42,32 @@ struct ImageNames {
     private func text(of image: ExportedImage) -> String {
         guard let job = image.jobs.first, source != .sha256 else { return image.sha256 }
         if source == .key { return Self.safe(job.key ?? "") }
-        guard job.url.prefix(5).lowercased() != "data:" else { return String(image.sha256.prefix(16)) }
-        let path = job.url.prefix { $0 != "?" && $0 != "#" }
+        return Self.plainPart(of: job.url) ?? Self.part(of: job.url) ?? String(image.sha256.prefix(16))
+    }
+
+    /// What `part` gives, for URLs that most are: quickly, since there may be millions; nil for others.
+    static func plainPart(of url: String) -> String? {
+        let bytes = url.utf8
+        guard bytes.starts(with: "http".utf8), let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return nil }
+        let part = bytes[bytes.index(after: slash)...]
+        guard let first = part.first, first != UInt8(ascii: "."), part.last != UInt8(ascii: ".") else { return nil }
+        let isPlain = part.allSatisfy { byte in
+            48..<58 ~= byte || 65..<91 ~= byte || 97..<123 ~= byte || byte == UInt8(ascii: "-")
+                || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
+        }
+        // A slash behind a question mark is none of the path, nor is one of `https://`.
+        guard isPlain, !bytes.contains(where: { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }),
+            bytes.lazy.filter({ $0 == UInt8(ascii: "/") }).count > 2
+        else { return nil }
+        return String(part)
+    }
+
+    /// The last part of a URL's path, as a file may be called; nil for a `data:` URL, which has none.
+    static func part(of url: String) -> String? {
+        guard url.prefix(5).lowercased() != "data:" else { return nil }
+        let path = url.prefix { $0 != "?" && $0 != "#" }
         let part = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst(3).last ?? ""
-        return Self.safe(part.removingPercentEncoding ?? String(part))
+        return safe(part.removingPercentEncoding ?? String(part))
     }
 
     /// Without what a file system of any kind refuses.
@@ -62,8 +84,8 @@ struct ImageNames {
     }
 
     private static func parts(_ name: String) -> (stem: String, extension: String) {
-        guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return (name, "") }
-        return (String(name[..<dot]), String(name[name.index(after: dot)...]))
+        guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")), dot != name.startIndex else { return (name, "") }
+        return (String(name[..<dot]), String(name[name.utf8.index(after: dot)...]))
     }
 
     /// The first one is what a name gets that has none.
@@ -81,6 +103,10 @@ struct ImageNames {
 
     /// FNV-1a, 64 bits, of the lower case: the same in every run.
     private static func hash(_ text: String) -> UInt64 {
-        text.lowercased().utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        let isASCII = text.utf8.allSatisfy { $0 < 0x80 }
+        return (isASCII ? text : text.lowercased()).utf8.reduce(0xCBF2_9CE4_8422_2325) { hash, byte in
+            let lower = isASCII && 65..<91 ~= byte ? byte + 32 : byte
+            return (hash ^ UInt64(lower)) &* 0x100_0000_01B3
+        }
     }
 }

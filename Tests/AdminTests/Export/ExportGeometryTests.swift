@@ -207,6 +207,19 @@ import Testing
         #expect(second.hasSuffix("-0f0f0f0f0f0f0f0f." + (name.split(separator: ".").last ?? "")), "\(second)")
     }
 
+    @Test func plainNamesAreFoundAsTheOthers() {
+        for url in ["https://a.b/c/d.jpg", "http://a.b/D-e_1.x.png", "http:/a/b/c"] {
+            #expect(ImageNames.plainPart(of: url) == ImageNames.part(of: url))
+            #expect(ImageNames.plainPart(of: url) != nil)
+        }
+        for url in [
+            "https://a.b/", "https://a.b", "https://a.b/c?d/e.jpg", "https://a.b/.hidden", "https://a.b/end.",
+            "https://a.b/c%20d.jpg", "https://a.b/c#/d.jpg", "a/b/c/d", "data:image/png,a/b/c", "https://a.b/ü.jpg",
+        ] {
+            #expect(ImageNames.plainPart(of: url) == nil, "\(url)")
+        }
+    }
+
     private static func image(_ url: String, _ format: String) -> ExportedImage {
         let job = ExportedJob(
             id: 1, task: "detect", key: "a/b", url: url, finalURL: url, source: nil, model: "m", prompt: "", text: "",
@@ -228,7 +241,7 @@ import Testing
             (good.replacing("\"score\":0.5", with: "\"x\":1"), "the score is missing"),
             (good.replacing("\"category_id\":1", with: "\"category_id\":0"), "no category 0"),
             (good.replacing("[]", with: #"{"size":[10,10],"counts":"x"}"#), "run lengths"),
-            (String(good.dropLast()), "the file ends too early"), ("", "not 1"),
+            (String(good.dropLast()), "an entry cannot be read"), ("", "not 1"),
         ] {
             let path = try folder.write(
                 "a.json", #"{"categories":[{"id":1,"name":"a"}],"images":[\#(image)],"annotations":[\#(annotation)]}"#)
