@@ -89,39 +89,42 @@ struct ImageExport {
         var collector =
             files == .none
             ? nil : try ImageCollector(context.folder, writer.imageFolder, files, images.fetching.policy)
-        var done = 0
-        var waiting: [ExportItem] = []
+        var (done, items) = (0, [ExportItem]())
         while true {
             let image = try await reader.next(selection)
             if let image {
                 done += image.jobs.count
-                let item = maker.item(image)
-                guard collector != nil else {
+                items.append(maker.item(image))
+            }
+            if image == nil || items.count == ImageCollector.together {
+                for item in try await collected(items, &collector, &maker) {
                     maker.count(item)
                     try writer.write(item)
-                    bar.show(Double(done) / Double(max(context.counts.imageUses, done)), count: done)
-                    continue
                 }
-                waiting.append(item)
-            }
-            if collector != nil, !waiting.isEmpty, image == nil || waiting.count == ImageCollector.together {
-                for (item, outcome) in try await collector!.collect(waiting) {
-                    switch outcome {
-                    case .changed: maker.countChanged()
-                    case .missing: maker.countMissing()
-                    case .file(let bytes, _):
-                        var item = item
-                        item.bytes = bytes
-                        maker.count(item)
-                        try writer.write(item)
-                    }
-                }
-                waiting.removeAll()
-                bar.show(Double(done) / Double(max(context.counts.imageUses, done)), count: done)
+                items.removeAll(keepingCapacity: true)
+                bar.show(Double(done) / Double(max(context.counts.imageUses, done, 1)), count: done)
             }
             if image == nil { break }
         }
         try collector?.finish()
+    }
+
+    /// The items whose files are there, or all of them where files do not matter.
+    private func collected(
+        _ items: [ExportItem], _ collector: inout ImageCollector?, _ maker: inout ItemMaker
+    ) async throws -> [ExportItem] {
+        guard let outcomes = try await collector?.collect(items) else { return items }
+        return outcomes.compactMap { item, outcome in
+            switch outcome {
+            case .changed: maker.countChanged()
+            case .missing: maker.countMissing()
+            case .file(let bytes, _):
+                var item = item
+                item.bytes = bytes
+                return item
+            }
+            return nil
+        }
     }
 
     private func manifest(

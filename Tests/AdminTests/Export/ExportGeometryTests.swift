@@ -54,7 +54,8 @@ import Testing
             y2: Double(rows.count + rows[0]) / Double(height), x2: Double(columns.count + columns[0]) / Double(width),
             width: width, height: height, storedAs: EXIFOrientation(orientation))
         let found = try #require(box)
-        #expect([found.left, found.top, found.right, found.bottom] == [300, 100, 600, 300])
+        let edges: [Int] = [found.left, found.top, found.right, found.bottom]
+        #expect(edges == [300, 100, 600, 300])
         #expect(found.imageWidth == 8 && found.imageHeight == 4)
     }
 
@@ -63,7 +64,8 @@ import Testing
             PixelBox(y1: y1, x1: x1, y2: y2, x2: x2, width: 100, height: 50, storedAs: nil)
         }
         let clipped = try #require(box(-0.5, 0.5, 1.5, 2))
-        #expect([clipped.left, clipped.top, clipped.right, clipped.bottom] == [5000, 0, 10000, 5000])
+        let edges: [Int] = [clipped.left, clipped.top, clipped.right, clipped.bottom]
+        #expect(edges == [5000, 0, 10000, 5000])
         #expect(clipped.isClipped)
         #expect(try #require(box(0, 0, 1, 1)).isClipped == false)
         for none in [box(0, 0, 0, 1), box(0.5, 0.5, 0.4, 0.6), box(1.1, 0, 1.2, 1), box(.nan, 0, 1, 1)] {
