@@ -66,7 +66,6 @@ struct ItemMaker {
 
     mutating func item(_ image: ExportedImage) -> ExportItem {
         let (width, height) = image.size(stored: isStored)
-        if image.orientation.number != 1 { counts.turned += 1 }
         return ExportItem(
             image: image, name: names.name(of: image), width: width, height: height,
             things: image.findings.compactMap { thing($0, image) })
@@ -101,6 +100,7 @@ struct ItemMaker {
     /// Counts an item that is part of the export.
     mutating func count(_ item: ExportItem) {
         counts.images += 1
+        if item.image.orientation.number != 1 { counts.turned += 1 }
         if item.things.isEmpty { counts.empty_images += 1 }
         counts.objects += item.things.count
         counts.masks += item.things.reduce(0) { $0 + ($1.mask == nil ? 0 : 1) }

@@ -14,6 +14,8 @@ struct ImageCollector {
     private let place: String?
     private let files: ImageFiles
     private var list: OutputFile?
+    /// Why the first of those that are left out is so.
+    private(set) var firstReason: String?
 
     /// - Parameter place: the folder within the export; nil: the bytes are handed over.
     init(_ folder: ExportFolder, _ place: String?, _ files: ImageFiles, _ policy: FetchPolicy) throws(CommandError) {
@@ -80,6 +82,7 @@ struct ImageCollector {
     private mutating func note(_ item: ExportItem, _ what: String, _ why: String) throws {
         let list = try self.list ?? folder.file(Self.listName)
         self.list = list
+        firstReason = firstReason ?? why
         var line = JSONBytes()
         line.raw("{\"image_id\":")
         line.number(item.image.id)

@@ -64,23 +64,24 @@ struct ImageExport {
                 folder: folder, categories: categories, counts: counts, files: files, isStored: isStored)
             var writer = try make(context)
             var maker = ItemMaker(categories, isStored: isStored, names: images.names)
-            try await write(snapshot, &maker, &writer, context)
+            let reason = try await write(snapshot, &maker, &writer, context)
             try await snapshot.end()
             try writer.finish()
             let manifest = manifest(context, maker.counts, writer.counts)
             if output.verify { try writer.verify(manifest.counts) }
             try manifest.write(to: folder)
             try folder.finish()
-            try say(manifest, writer.notes)
+            try say(manifest, writer.notes, reason)
         } catch {
             folder.discard()
             throw error
         }
     }
 
+    /// - Returns: why the first of the images that are left out is so.
     private func write(
         _ snapshot: Snapshot, _ maker: inout ItemMaker, _ writer: inout any ExportWriter, _ context: Context
-    ) async throws {
+    ) async throws -> String? {
         let bar = ProgressBar("export")
         defer { bar.finish() }
         var reader = try await ExportReader(
@@ -107,6 +108,7 @@ struct ImageExport {
             if image == nil { break }
         }
         try collector?.finish()
+        return collector?.firstReason
     }
 
     /// The items whose files are there, or all of them where files do not matter.
@@ -155,7 +157,7 @@ struct ImageExport {
     }
 
     /// What was written goes to standard output, and what a person should look at to standard error.
-    private func say(_ manifest: Manifest, _ notes: [String]) throws {
+    private func say(_ manifest: Manifest, _ notes: [String], _ reason: String?) throws {
         let counts = manifest.counts
         if output.format.json {
             try JSONText.say(manifest)
@@ -179,7 +181,7 @@ struct ImageExport {
         note(dropped.no_area + dropped.no_box + dropped.other_label, "things were left out (dropped in the manifest)")
         note(
             counts.changed_images + counts.missing_images,
-            "images were left out: another file is there now, or none (\(ImageCollector.listName) lists them)")
+            "images were left out; the first: \(reason ?? "unknown") (\(ImageCollector.listName) has them all)")
         if manifest.models.count > 1, selection.model == nil {
             Console.note("the results are of \(manifest.models.count) models; --model chooses one")
         }
