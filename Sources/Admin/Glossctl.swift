@@ -25,7 +25,7 @@ struct Glossctl: AsyncParsableCommand {
             Migrate.self, Enqueue.self, Status.self, Jobs.self, Job.self, Retry.self, Rerun.self, Cancel.self,
             Pause.self,
             Resume.self, Results.self, Forget.self, Prune.self, DoctorCommand.self, Report.self, Infer.self, Pack.self,
-            Bench.self,
+            Bench.self, Export.self,
         ])
 
     @OptionGroup var database: DatabaseOptions
