@@ -7,58 +7,17 @@ import Synchronization
 struct EmbedOptions: ParsableArguments {
     @Flag(help: "Put the images' bytes into the page.")
     var embed = false
-    @Option(
-        name: .customLong("allow-network"),
-        help: ArgumentHelp(
-            "With --embed, fetch from this network too, such as 10.1.0.0/16. By default public addresses alone.",
-            valueName: "network"), transform: EmbedOptions.network)
-    var networks: [CIDR] = []
-    @Option(
-        name: .customLong("allow-port"),
-        help: ArgumentHelp("With --embed, fetch from this port too. By default 80 and 443.", valueName: "port"))
-    var ports: [Int] = []
-    @Option(
-        name: .customLong("allow-files"),
-        help: ArgumentHelp("With --embed, read files below this directory. By default none.", valueName: "dir"),
-        completion: .directory)
-    var roots: [String] = []
+    @OptionGroup var fetching: FetchOptions
 
     func validate() throws {
-        guard embed || networks.isEmpty && ports.isEmpty && roots.isEmpty else {
+        guard embed || !fetching.areGiven else {
             throw ValidationError("--allow-network, --allow-port and --allow-files are for --embed.")
         }
-        if let port = ports.first(where: { !(1...65535 ~= $0) }) {
-            throw ValidationError("--allow-port must be 1 to 65535, not \(port).")
-        }
-        if let root = roots.first(where: { !$0.hasPrefix("/") }) {
-            throw ValidationError("--allow-files must be an absolute path, not \(root).")
-        }
-    }
-
-    private static func network(_ text: String) throws -> CIDR {
-        guard let network = CIDR(text) else {
-            throw ValidationError("\"\(text)\" is no network such as 10.1.0.0/16.")
-        }
-        return network
-    }
-
-    /// The daemon's policy by default, and what was allowed beside it. A `data:` URL carries its own bytes.
-    var policy: FetchPolicy {
-        var policy = FetchPolicy()
-        policy.allowedNetworks = networks
-        policy.allowedPorts?.formUnion(ports)
-        policy.localRoots = roots
-        policy.allowDataURLs = true
-        policy.totalTimeout = .seconds(30)
-        return policy
     }
 }
 
-/// Fetches images and makes data: URLs of them, so that a page needs nothing but itself.
-///
-/// The URLs are the producers', so it fetches under the daemon's policy: what a producer writes into a job must not
-/// make an operator's machine ask private networks or read local files. An image comes into the page only if its bytes
-/// are those that were annotated, by their SHA-256.
+/// Fetches images and makes data: URLs of them, so that a page needs nothing but itself. An image comes into the page only
+/// if its bytes are those that were annotated.
 final class ImageEmbedder: Sendable {
     /// What became of the URLs of one call.
     struct Embedded {
@@ -77,17 +36,11 @@ final class ImageEmbedder: Sendable {
         var digests: Set<String> = []
     }
 
-    private let fetcher: ImageFetcher
+    private let files: AnnotatedFiles
     private let origins = Mutex<[String: Origin]>([:])
     private let firstProblem = Mutex<String?>(nil)
 
-    init(_ policy: FetchPolicy) throws(CommandError) {
-        do {
-            fetcher = try ImageFetcher(policy: policy)
-        } catch {
-            throw CommandError(.failed, error.message)
-        }
-    }
+    init(_ policy: FetchPolicy) throws(CommandError) { files = try AnnotatedFiles(policy) }
 
     /// Why the first of those that are missing is so.
     var problem: String? { firstProblem.withLock { $0 } }
@@ -134,24 +87,17 @@ final class ImageEmbedder: Sendable {
         case missing
     }
 
-    /// From where it was found before, and else from the URL that was enqueued: a redirect may have led to an address
-    /// that has expired, and the digest tells whether it is the same file.
     private func fetch(_ url: String) async -> Outcome {
         let origin = origins.withLock { $0[url] } ?? Origin()
-        var outcome = Outcome.missing
-        for place in origin.finalURLs.filter({ $0 != url }) + [url] {
-            do {
-                let file = try await fetcher.fetch(place)
-                guard origin.digests.contains(file.sha256), let type = Self.type(of: file.bytes) else {
-                    outcome = .changed
-                    continue
-                }
-                return .image("data:\(type);base64,\(Data(file.bytes).base64EncodedString())")
-            } catch {
-                firstProblem.withLock { $0 = $0 ?? error.message }
-            }
+        switch await files.fetch(url, finalURLs: origin.finalURLs, digests: origin.digests) {
+        case .file(let file):
+            guard let type = Self.type(of: file.bytes) else { return .changed }
+            return .image("data:\(type);base64,\(Data(file.bytes).base64EncodedString())")
+        case .changed: return .changed
+        case .missing(let problem):
+            firstProblem.withLock { $0 = $0 ?? problem }
+            return .missing
         }
-        return outcome
     }
 
     private static func type(of bytes: [UInt8]) -> String? {

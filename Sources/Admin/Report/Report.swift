@@ -46,7 +46,7 @@ struct Report: AsyncParsableCommand {
     func run() async throws {
         let administration = database.administration(statementTimeout: nil)
         if let batch { try await administration.batch(named: batch) }
-        let embedder = embedding.embed ? try ImageEmbedder(embedding.policy) : nil
+        let embedder = embedding.embed ? try ImageEmbedder(embedding.fetching.policy) : nil
         let cards = ReportCard.group(try await rows(administration, embedder))
         let page = PageHTML(
             title: title ?? batch ?? "All results", cards: cards,
