@@ -1,8 +1,8 @@
 import Annotation
 import Queue
 
-/// Which results are run again: those of these jobs (nil: of any), of this batch, and that were finished within this
-/// interval, such as `1 day`.
+/// Which results are run again: those of these jobs (nil: of any), of this batch, that were finished within this interval,
+/// such as `1 day`, and that these files gave.
 public struct ResultSelection: Sendable, Equatable {
     /// The jobs.
     public var jobs: [JobID]?
@@ -10,11 +10,15 @@ public struct ResultSelection: Sendable, Equatable {
     public var batch: String?
     /// As PostgreSQL reads an interval.
     public var within: String?
+    /// Digests of the files of models and adapters, 64 hexadecimal digits each.
+    public var files: [String]?
     /// The most results, drawn by chance; nil: all.
     public var sample: Int?
 
-    public init(jobs: [JobID]? = nil, batch: String? = nil, within: String? = nil, sample: Int? = nil) {
-        (self.jobs, self.batch, self.within, self.sample) = (jobs, batch, within, sample)
+    public init(
+        jobs: [JobID]? = nil, batch: String? = nil, within: String? = nil, files: [String]? = nil, sample: Int? = nil
+    ) {
+        (self.jobs, self.batch, self.within, self.files, self.sample) = (jobs, batch, within, files, sample)
     }
 }
 
@@ -89,13 +93,15 @@ extension Administration {
                   and ($2::text is null or a.job_id in (
                       select j.id from gloss.job j join gloss.batch b on b.id = j.batch_id where b.name = $2))
                   and ($3::interval is null or a.finished_at >= now() - $3::interval)
+                  and ($5::text[] is null or left(e.digest, 64) = any ($5)
+                      and (e.adapter_digest = '' or e.adapter_digest = any ($5)))
                 order by case when $4::bigint is null then 0 else random() end limit $4) x
             order by digest, job_id
             """,
             [
                 selection.jobs.map { SQLValue($0.map(\.rawValue)) } ?? SQLValue(nil as String?),
                 SQLValue(selection.batch),
-                SQLValue(selection.within), SQLValue(selection.sample),
+                SQLValue(selection.within), SQLValue(selection.sample), SQLValue(selection.files),
             ], context: "reproduce")
         return try answer.rows.map { row in
             guard row.count == 4, let job = row[0].flatMap({ Int64($0) }), let fence = row[1].flatMap({ Int64($0) }),

@@ -50,5 +50,7 @@ import Testing
         let one = try await GlossctlRun(base + both.dropLast(2) + ["--json"])
         #expect(one.status == 1 && one.output.contains("no adapter that is given has the files \(digests[0])"))
         #expect(try one.json().count { $0["outcome"] as? String == "same" } == 2)
+        let given = try await GlossctlRun(base + both.dropLast(2) + ["--only-given"])
+        #expect(given.output == "2 results run again: 2 same.\n")
     }
 }

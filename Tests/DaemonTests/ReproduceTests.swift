@@ -48,6 +48,8 @@ import Testing
         let outcomes = try await world.outcomes(elsewhere)
         #expect(elsewhere.status == 1 && Set(outcomes.values) == ["model_not_here"])
         #expect(elsewhere.output.contains("no model that is given has the files \(digest)"))
+        let left = try await world.reproduce(["--batch", "b", "--model", Self.tiny, "--only-given"] + world.fetching)
+        #expect(left.output == "No results.\n")
         let masks = try await world.job("masks")
         let undecoded = try await world.reproduce([masks, "--model", ReproduceWorld.model.path] + world.fetching)
         #expect(undecoded.status == 1 && undecoded.output.contains("model not here: the mask decoder "))

@@ -46,6 +46,9 @@ struct ModelShelf: Sendable {
         (self.precision, self.threads, self.instructionSet) = (precision, threads, instructionSet)
     }
 
+    /// The digests of the files of models and adapters.
+    var fileDigests: [String] { (models + adapters).map(\.fileDigest) }
+
     /// Which model gives the results of a digest, and as what it is loaded.
     func loading(_ modelDigest: String) -> Loading {
         let identity = ModelIdentity(digest: modelDigest)

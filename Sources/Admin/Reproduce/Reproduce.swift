@@ -21,7 +21,7 @@ struct Reproduce: AsyncParsableCommand {
               glossctl reproduce 17 --model DIR
               glossctl reproduce 17 --model DIR --image left.jpg --image right.jpg
               glossctl reproduce --batch photos --sample 20 --model DIR
-              glossctl reproduce --since '1 day' --sample 20 --keep --config /etc/gloss/glossd.yaml
+              glossctl reproduce --since '1 day' --sample 20 --only-given --keep --config /etc/gloss/glossd.yaml
 
             EXIT CODES
               0   all are the same
@@ -65,6 +65,8 @@ struct Reproduce: AsyncParsableCommand {
             "A file in place of an image that is fetched: one for each image of one job, in order.", valueName: "file"),
         completion: .file())
     var image: [String] = []
+    @Flag(help: "Leave out results of models and adapters that are not given.")
+    var onlyGiven = false
     @OptionGroup var fetching: FetchOptions
     @Option(
         help: "Threads to compute with. Default: one for each processor that it may use. Results do not depend on it.")
@@ -81,8 +83,8 @@ struct Reproduce: AsyncParsableCommand {
         guard !jobs.isEmpty || batch != nil || since != nil else {
             throw ValidationError("Give jobs by number, or --batch, or --since.")
         }
-        guard jobs.isEmpty || batch == nil && since == nil && sample == nil else {
-            throw ValidationError("Jobs by number exclude --batch, --since and --sample.")
+        guard jobs.isEmpty || batch == nil && since == nil && sample == nil && !onlyGiven else {
+            throw ValidationError("Jobs by number exclude --batch, --since, --sample and --only-given.")
         }
         if let sample, sample < 1 { throw ValidationError("--sample must be 1 or more, not \(sample).") }
         if model.isEmpty, config == nil { throw ValidationError("Give --model or --config.") }
@@ -97,13 +99,14 @@ struct Reproduce: AsyncParsableCommand {
     func run() async throws {
         let administration = database.administration(statementTimeout: nil)
         if let batch { try await administration.batch(named: batch) }
-        let results = try await administration.results(
-            ResultSelection(
-                jobs: jobs.isEmpty ? nil : jobs.map(JobID.init), batch: batch, within: since?.interval, sample: sample))
-        try await requireResults(results, administration)
         let daemon = try await daemonConfiguration()
         let policy = daemon.map { fetching.adding(to: $0.fetch) } ?? fetching.policy
         let shelf = try shelf(daemon)
+        let results = try await administration.results(
+            ResultSelection(
+                jobs: jobs.isEmpty ? nil : jobs.map(JobID.init), batch: batch, within: since?.interval,
+                files: onlyGiven ? shelf.fileDigests : nil, sample: sample))
+        try await requireResults(results, administration)
         let supply = try ImageSupply(policy, given: image, maxPixels: daemon?.maxPixels, count: shelf.threads)
         let reproducer = Reproducer(administration: administration, shelf: shelf, supply: supply)
         let bar = ProgressBar("results")
@@ -112,8 +115,10 @@ struct Reproduce: AsyncParsableCommand {
         do {
             try await reproducer.run(results) { reproduction in
                 if keep { try await administration.keep(record(of: reproduction, shelf)) }
-                bar.finish()
-                try say(reproduction)
+                if let line = try line(reproduction) {
+                    bar.finish()
+                    Console.say(line)
+                }
                 counts[reproduction.outcome, default: 0] += 1
                 let done = counts.values.reduce(0, +)
                 bar.show(Double(done) / Double(results.count), count: done)
@@ -170,9 +175,9 @@ struct Reproduce: AsyncParsableCommand {
     }
 
     /// Of a selection only what is not the same has a line.
-    private func say(_ reproduction: Reproduction) throws {
-        if format.json { return try JSONText.say(reproduction) }
-        guard !jobs.isEmpty || reproduction.outcome != .same else { return }
+    private func line(_ reproduction: Reproduction) throws -> String? {
+        if format.json { return try JSONText.encode(reproduction) }
+        guard !jobs.isEmpty || reproduction.outcome != .same else { return nil }
         let style: Palette.Style =
             switch reproduction.outcome {
             case .same: .green
@@ -181,7 +186,7 @@ struct Reproduce: AsyncParsableCommand {
             }
         let words = Palette.output.paint(reproduction.outcome.words, style)
         let detail = reproduction.detail.map { ": \($0.singleLine)" } ?? ""
-        Console.say("job \(reproduction.job) (\(reproduction.task)): \(words)\(detail)")
+        return "job \(reproduction.job) (\(reproduction.task)): \(words)\(detail)"
     }
 
     private static func summary(_ counts: [Reproduction.Outcome: Int]) -> String {
