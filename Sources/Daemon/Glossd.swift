@@ -1,5 +1,6 @@
 import Annotation
 import ArgumentParser
+import Decoding
 import Dispatch
 import Foundation
 import Images
@@ -7,6 +8,7 @@ import Inference
 import Logging
 import Queue
 import ServiceLifecycle
+import Settings
 import Storage
 import UnixSignals
 import Work
