@@ -73,6 +73,9 @@ let package = Package(
         // Submissions: files of jobs, CSV and JSONL.
         .target(name: "Submissions", swiftSettings: strict),
 
+        // Evaluation: results against labels, as the official tools score them. Pure functions and values.
+        .target(name: "Evaluation", dependencies: ["Annotation"], swiftSettings: strict),
+
         // The daemon: the only place where all meet. Admin: what a person does from a shell.
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CSandbox", cSettings: optimised),
@@ -102,6 +105,7 @@ let package = Package(
             ], swiftSettings: strict),
 
         .testTarget(name: "AnnotationTests", dependencies: ["Annotation"], swiftSettings: strict),
+        .testTarget(name: "EvaluationTests", dependencies: ["Annotation", "Evaluation"], swiftSettings: strict),
         .testTarget(
             name: "InferenceTests", dependencies: ["Annotation", "Inference", "CKernels", "Images", "TestSupport"],
             swiftSettings: strict),
