@@ -1,3 +1,5 @@
+import Annotation
+
 /// What was said about one labelled thing, and what is right.
 public struct EvaluatedItem: Sendable, Hashable {
     /// The user's key. Results and labels are joined on it.
@@ -14,12 +16,12 @@ public struct EvaluatedItem: Sendable, Hashable {
     public var group: String?
     /// The options of a multiple choice, in the order in which they were asked: A, B, C, …
     public var choices: [String]
-    /// The probabilities of the answers that ScoreAgg compared, at most 1 in sum; empty: there are none.
-    public var distribution: [LabelProbability]
+    /// The answers that ScoreAgg compared and their probabilities; empty: there are none.
+    public var distribution: [AggregatedAnswer]
 
     public init(
         key: String, text: String?, answers: [String], answerType: String? = nil, questionType: String? = nil,
-        group: String? = nil, choices: [String] = [], distribution: [LabelProbability] = []
+        group: String? = nil, choices: [String] = [], distribution: [AggregatedAnswer] = []
     ) {
         self.key = key
         self.text = text
@@ -29,18 +31,5 @@ public struct EvaluatedItem: Sendable, Hashable {
         self.group = group
         self.choices = choices
         self.distribution = distribution
-    }
-}
-
-/// An answer and its probability.
-public struct LabelProbability: Sendable, Hashable {
-    /// The answer.
-    public var label: String
-    /// Its probability, 0...1.
-    public var probability: Double
-
-    public init(label: String, probability: Double) {
-        self.label = label
-        self.probability = probability
     }
 }
