@@ -20,7 +20,7 @@ public struct ANLS: TextMetric {
     public var name: String { variant.rawValue }
 
     public func start() -> any MetricRun {
-        Means.run(figure: "ANLS") { [variant] item throws(EvaluationError) in
+        ItemRun(mean: "ANLS") { [variant] item throws(EvaluationError) in
             try item.requireAnswers()
             guard let text = item.text else { return 0 }
             return item.answers.map { Self.similarity(PythonText(text), PythonText($0), variant) }.max() ?? 0

@@ -6,7 +6,7 @@ public struct ChoiceMatch: TextMetric {
     public var name: String { "choice" }
 
     public func start() -> any MetricRun {
-        Means.run(figure: "accuracy") { item throws(EvaluationError) in
+        ItemRun(mean: "accuracy") { item throws(EvaluationError) in
             let answer = try item.onlyAnswer()
             guard let right = Self.choice(answer, of: item.choices) else {
                 throw EvaluationError(

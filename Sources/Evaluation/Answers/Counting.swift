@@ -2,7 +2,6 @@
 /// equal. Labels may call a question simple or complex, by its question type.
 public struct Counting: TextMetric {
     private struct Evidence: Sendable {
-        var judgement: Judgement
         /// The count in the text; nil: it has none.
         var count: Int?
         var label: Int
@@ -23,32 +22,25 @@ public struct Counting: TextMetric {
                 let count = text.flatMap { Int($0) }
                 let isRight = text.map { PythonText.areEqual($0, label) } ?? false
                 let score: Double? = isRight ? 1 : text != nil && count == nil ? nil : 0
-                return Evidence(judgement: Judgement(score, of: item), count: count, label: labelled)
+                return (score, Evidence(count: count, label: labelled))
             },
-            score: \.judgement.score,
             figures: Self.figures)
     }
 
     /// The number in digits if it is a word, else the text.
     private static func numeral(_ text: String) -> String { words[PythonText(text).lowercased()] ?? text }
 
-    @Sendable private static func figures(_ evidence: [Evidence], _ indices: [Int]) -> [Figure] {
-        func accuracy(_ name: String, _ chosen: [Int]) -> Figure {
-            Means.mean(name, of: chosen.map { evidence[$0].judgement.score })
-        }
+    @Sendable private static func figures(_ items: ScoredItems<Evidence>, _ indices: [Int]) -> [Figure] {
         let errors = indices.map { index in
-            evidence[index].count.map { abs(Double($0) - Double(evidence[index].label)) }
+            items.evidence[index].count.map { abs(Double($0) - Double(items.evidence[index].label)) }
         }
-        let types = Dictionary(grouping: indices) { evidence[$0].judgement.questionType }
-        let counts = Dictionary(grouping: indices) { evidence[$0].label }
+        let byCount = Dictionary(grouping: indices) { items.evidence[$0].label }
         return [
-            accuracy("accuracy", indices),
-            Means.mean("within one", of: errors.map { ($0 ?? .infinity) <= 1 ? 1 : 0 }),
-            Means.mean("mean absolute error", of: errors.filter { $0 != nil }),
-        ]
-            + types.compactMap { type, chosen in type.map { accuracy("accuracy question_type=\($0)", chosen) } }
-            .sorted { $0.name < $1.name }
-            + counts.sorted { $0.key < $1.key }.map { accuracy("accuracy count=\($0.key)", $0.value) }
+            items.mean("accuracy", indices),
+            .mean("within one", of: errors.map { ($0 ?? .infinity) <= 1 ? 1 : 0 }),
+            .mean("mean absolute error", of: errors.filter { $0 != nil }),
+        ] + items.meansByQuestionType("accuracy", indices)
+            + byCount.sorted { $0.key < $1.key }.map { items.mean("accuracy count=\($0.key)", $0.value) }
     }
 
     private static let words: [PythonText: String] = {

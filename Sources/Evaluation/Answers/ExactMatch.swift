@@ -18,7 +18,7 @@ public struct ExactMatch: TextMetric {
     public var name: String { variant.rawValue }
 
     public func start() -> any MetricRun {
-        Means.run(figure: "accuracy") { [variant] item throws(EvaluationError) in
+        ItemRun(mean: "accuracy") { [variant] item throws(EvaluationError) in
             try item.requireAnswers()
             return Self.isRight(item, variant) ? 1 : 0
         }

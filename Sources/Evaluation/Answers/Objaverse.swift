@@ -31,30 +31,28 @@ public struct Objaverse: TextMetric {
         var mass: Double?
         var entropy: Double?
         var cosine: Double?
-        var judgement: Judgement
     }
 
     public func start() -> any MetricRun {
         ItemRun<Evidence>(
             read: { [embeddings] item throws(EvaluationError) in
                 try item.requireAnswers()
-                return try Self.read(item, embeddings)
+                let evidence = try Self.read(item, embeddings)
+                return (evidence.rank == 1 ? 1 : 0, evidence)
             },
-            score: \.judgement.score,
-            figures: { [ranks, embeddings] evidence, indices in
+            figures: { [ranks, embeddings] items, indices in
+                let evidence = items.evidence
                 let masses = indices.map { evidence[$0].mass }.filter { $0 != nil }
+                let logs = masses.map { $0.map { log(max($0, Self.leastMass)) } }
+                let entropies = indices.map { evidence[$0].entropy }.filter { $0 != nil }
                 var figures = ranks.map { rank in
-                    Means.mean(
-                        "top-\(rank)", of: indices.map { (evidence[$0].rank ?? .max) <= rank ? 1 : 0 })
+                    Figure.mean("top-\(rank)", of: indices.map { (evidence[$0].rank ?? .max) <= rank ? 1 : 0 })
                 }
-                figures.append(Means.mean("mass", of: masses))
-                figures.append(
-                    Means.mean("log score", of: masses.map { $0.map { log(max($0, Self.leastMass)) } }))
-                figures.append(
-                    Means.mean("entropy", of: indices.map { evidence[$0].entropy }.filter { $0 != nil }))
-                if embeddings != nil { figures.append(Means.mean("cosine", of: indices.map { evidence[$0].cosine })) }
-                let judgements = evidence.map(\.judgement)
-                return figures + Means.byType("top-1", judgements, indices)
+                figures.append(.mean("mass", of: masses))
+                figures.append(.mean("log score", of: logs))
+                figures.append(.mean("entropy", of: entropies))
+                if embeddings != nil { figures.append(.mean("cosine", of: indices.map { evidence[$0].cosine })) }
+                return figures + items.meansByType("top-1", indices)
             })
     }
 
@@ -71,7 +69,7 @@ public struct Objaverse: TextMetric {
                 .map(\.element.answer)
         func isLabel(_ answer: String) -> Bool { labels.contains(PythonText(ScoreAgg.canonical(answer))) }
         let rank = ranked.firstIndex(where: isLabel).map { $0 + 1 }
-        var evidence = Evidence(rank: rank, judgement: Judgement(rank == 1 ? 1 : 0, of: item))
+        var evidence = Evidence(rank: rank)
         if !item.distribution.isEmpty {
             evidence.mass = item.distribution.reduce(0) { $0 + (isLabel($1.answer) ? $1.probability : 0) }
             evidence.entropy = item.distribution.reduce(0) { sum, answer in

@@ -13,7 +13,6 @@ public struct POPE: TextMetric {
         /// Whether it says yes; nil: neither yes nor no, or there is no result.
         var says: Bool?
         var isYes: Bool
-        var isMissing: Bool
     }
 
     /// The variant.
@@ -31,11 +30,9 @@ public struct POPE: TextMetric {
                     throw EvaluationError(key: item.key, reason: "its answer is '\(label)'; POPE's are 'yes' and 'no'")
                 }
                 let says = item.text.flatMap { Self.read($0, variant) }
-                return Evidence(says: says, isYes: label == "yes", isMissing: item.text == nil)
-            },
-            score: { evidence in
-                guard let says = evidence.says else { return evidence.isMissing ? 0 : nil }
-                return says == evidence.isYes ? 1 : 0
+                let evidence = Evidence(says: says, isYes: label == "yes")
+                if item.text == nil { return (0, evidence) }
+                return (says.map { $0 == evidence.isYes ? 1 : 0 }, evidence)
             },
             figures: Self.figures)
     }
@@ -52,9 +49,9 @@ public struct POPE: TextMetric {
         }
     }
 
-    @Sendable private static func figures(_ evidence: [Evidence], _ indices: [Int]) -> [Figure] {
+    @Sendable private static func figures(_ items: ScoredItems<Evidence>, _ indices: [Int]) -> [Figure] {
         func count(_ isCounted: (Evidence) -> Bool) -> Int {
-            indices.reduce(into: 0) { $0 += isCounted(evidence[$1]) ? 1 : 0 }
+            indices.reduce(into: 0) { $0 += isCounted(items.evidence[$1]) ? 1 : 0 }
         }
         let right = count { $0.says == $0.isYes }
         let truePositives = count { $0.says == true && $0.isYes }

@@ -45,7 +45,7 @@ public struct Pairing: TextMetric {
                     isRight[group] = (isRight[group] ?? true) && scores.items[index] == 1
                 }
                 let name = isGroupFirst ? "groups all right" : "consistency"
-                let byGroup = Means.mean(name, of: isRight.values.map { $0 ? 1 : 0 })
+                let byGroup = Figure.mean(name, of: isRight.values.map { $0 ? 1 : 0 })
                 let byItem = scores.figures(of: indices)
                 return isGroupFirst ? [byGroup] + byItem : [byItem[0], byGroup] + byItem.dropFirst()
             }

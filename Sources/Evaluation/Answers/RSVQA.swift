@@ -9,27 +9,24 @@ public struct RSVQA: TextMetric {
     public var name: String { "rsvqa" }
 
     public func start() -> any MetricRun {
-        ItemRun<Judgement>(
+        ItemRun<Void>(
             read: { item throws(EvaluationError) in
                 try item.requireAnswers()
                 guard item.questionType != nil else {
                     throw EvaluationError(
                         key: item.key, reason: "it has no question_type, over which RSVQA is averaged")
                 }
-                return Judgement(ExactMatch.isRight(item, .exactLower) ? 1 : 0, of: item)
+                return (ExactMatch.isRight(item, .exactLower) ? 1 : 0, ())
             },
-            score: \.score,
-            figures: { judgements, indices in
-                let types = Means.by("question_type", \.questionType, "accuracy", judgements, indices)
+            figures: { items, indices in
+                let types = items.meansByQuestionType("accuracy", indices)
                 let notNumeric = types.filter { type in
                     Self.notNumeric.contains { type.name == "accuracy question_type=\($0)" }
                 }
                 return [
-                    Self.mean("accuracy over types", types), Means.all("accuracy", judgements, indices),
-                    Self.mean("accuracy over non-numeric types", notNumeric),
+                    .mean("accuracy over types", of: types.map(\.value)), items.mean("accuracy", indices),
+                    .mean("accuracy over non-numeric types", of: notNumeric.map(\.value)),
                 ] + types
             })
     }
-
-    private static func mean(_ name: String, _ types: [Figure]) -> Figure { Means.mean(name, of: types.map(\.value)) }
 }

@@ -16,7 +16,7 @@ public struct RelaxedAccuracy: TextMetric {
     public var name: String { variant.rawValue }
 
     public func start() -> any MetricRun {
-        Means.run(figure: "relaxed accuracy") { [variant] item throws(EvaluationError) in
+        ItemRun(mean: "relaxed accuracy") { [variant] item throws(EvaluationError) in
             try item.requireAnswers()
             guard let text = item.text.map({ PythonText($0) }) else { return 0 }
             return item.answers.contains { Self.isRight(text, PythonText($0), variant) } ? 1 : 0

@@ -6,7 +6,7 @@ public struct ScienceQA: TextMetric {
     public var name: String { "scienceqa" }
 
     public func start() -> any MetricRun {
-        ItemRun<Judgement>(
+        ItemRun<Void>(
             read: { item throws(EvaluationError) in
                 let answer = try item.onlyAnswer()
                 let lowered = PythonText(answer).lowercased()
@@ -15,15 +15,14 @@ public struct ScienceQA: TextMetric {
                     throw EvaluationError(
                         key: item.key, reason: "its answer '\(answer)' is neither a letter nor 'The answer is X.'")
                 }
-                guard let text = item.text else { return Judgement(0, of: item) }
-                return Judgement(Self.letter(text).map { $0 == label ? 1 : 0 }, of: item)
+                guard let text = item.text else { return (0, ()) }
+                return (Self.letter(text).map { $0 == label ? 1 : 0 }, ())
             },
-            score: \.score,
-            figures: { judgements, indices in
+            figures: { items, indices in
                 [
-                    Means.all("accuracy", judgements, indices),
-                    Means.mean("parse failures", of: indices.map { judgements[$0].score == nil ? 1 : 0 }),
-                ] + Means.byType("accuracy", judgements, indices)
+                    items.mean("accuracy", indices),
+                    .mean("parse failures", of: indices.map { items.scores[$0] == nil ? 1 : 0 }),
+                ] + items.meansByType("accuracy", indices)
             })
     }
 

@@ -20,9 +20,9 @@ public struct VQAAccuracy: TextMetric {
 
     public func start() -> any MetricRun {
         switch variant {
-        case .vqaV2: Means.run(figure: "accuracy", score: Self.officialScore)
-        case .textVQA: Means.run(figure: "accuracy", score: Self.textVQAScore)
-        case .simple: Means.run(figure: "accuracy", score: Self.simpleScore)
+        case .vqaV2: ItemRun(mean: "accuracy", score: Self.officialScore)
+        case .textVQA: ItemRun(mean: "accuracy", score: Self.textVQAScore)
+        case .simple: ItemRun(mean: "accuracy", score: Self.simpleScore)
         }
     }
 

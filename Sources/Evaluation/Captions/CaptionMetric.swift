@@ -102,7 +102,7 @@ public struct CaptionMetric: TextMetric {
         }
 
         private func mean(_ name: String, of scores: [Double]) -> MetricScores {
-            MetricScores(items: scores) { indices in [Means.mean(name, of: indices.map { scores[$0] })] }
+            MetricScores(items: scores) { indices in [Figure.mean(name, of: indices.map { scores[$0] })] }
         }
     }
 }

@@ -35,17 +35,18 @@ public struct TextErrorRate: TextMetric {
         ItemRun<Evidence>(
             read: { [variant] item throws(EvaluationError) in
                 // Without a result, all of the reference is to be written.
-                Self.compare(try item.onlyAnswer(), item.text ?? "", variant)
+                let evidence = Self.compare(try item.onlyAnswer(), item.text ?? "", variant)
+                return (evidence.rate, evidence)
             },
-            score: \.rate,
-            figures: { [variant] evidence, indices in
+            figures: { [variant] items, indices in
+                let evidence = items.evidence
                 let edits = indices.reduce(0) { $0 + evidence[$1].edits }
                 let length = indices.reduce(0) { $0 + evidence[$1].length }
                 let name = variant.isOfWords ? "WER" : "CER"
                 let all = Evidence(edits: edits, length: length)
                 return [
                     Figure(name: name, value: indices.isEmpty ? nil : all.rate, count: indices.count),
-                    Means.mean("mean \(name)", of: indices.map { evidence[$0].rate }),
+                    items.mean("mean \(name)", indices),
                 ]
             })
     }
