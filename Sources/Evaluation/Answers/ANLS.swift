@@ -1,5 +1,5 @@
-/// Average normalised Levenshtein similarity: the best of 1 − NL over the answers, where NL is the edit distance over the
-/// length of the longer text, and 0 where NL is beyond the threshold of 0.5.
+/// Average normalised Levenshtein similarity: the best of 1 − NL over the answers, where NL is the edit distance over
+/// the length of the longer text, and 0 where NL is beyond the threshold of 0.5.
 public struct ANLS: TextMetric {
     /// Who computes it. They differ at NL = 0.5, in white space and in what the lengths are of.
     public enum Variant: String, Sendable, CaseIterable {

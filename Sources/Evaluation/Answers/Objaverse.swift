@@ -3,8 +3,8 @@ import Foundation
 
 /// Distributions over labels, as ScoreAgg makes them of an object's views: how often the label is first or among the
 /// first, its probability, its log score, and how undecided the distribution is. Answers and labels are compared in
-/// ScoreAgg's canonical form; a label's synonyms are further answers. The score of an item is whether its first answer is
-/// right.
+/// ScoreAgg's canonical form; a label's synonyms are further answers. The score of an item is whether its first answer
+/// is right.
 ///
 /// Objaverse's published number is a cosine of sentence embeddings. With embeddings of every text, of any model, their
 /// mean cosine is a figure, too.

@@ -1,4 +1,5 @@
-/// POPE: is there an object in the image? Accuracy, and precision, recall and F1 of "yes". The labels are `yes` and `no`.
+/// POPE: is there an object in the image? Accuracy, and precision, recall and F1 of "yes". The labels are `yes` and
+/// `no`.
 public struct POPE: TextMetric {
     /// How a text is read.
     public enum Variant: String, Sendable, CaseIterable {

@@ -1,5 +1,5 @@
-/// RSVQA: the mean over the question types of their accuracies, as big_vision's `acc_avg`, so that a frequent type counts
-/// as much as a rare one. A text is right if it equals one of the answers in lower case.
+/// RSVQA: the mean over the question types of their accuracies, as big_vision's `acc_avg`, so that a frequent type
+/// counts as much as a rare one. A text is right if it equals one of the answers in lower case.
 public struct RSVQA: TextMetric {
     /// The types whose answers are not numbers.
     private static let notNumeric: Set<String> = ["comp", "presence", "rural_urban"]

@@ -1,5 +1,5 @@
-/// ScienceQA: the letter in "The answer is X." at the start of a text, in any case, as big_vision reads it. The label is a
-/// letter, or such a sentence.
+/// ScienceQA: the letter in "The answer is X." at the start of a text, in any case, as big_vision reads it. The label
+/// is a letter, or such a sentence.
 public struct ScienceQA: TextMetric {
     public init() {}
 

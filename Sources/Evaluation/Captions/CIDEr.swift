@@ -1,7 +1,7 @@
 import Foundation
 
-/// CIDEr-D (Vedantam et al. 2015) as pycocoevalcap computes it: n-grams of 1 to 4 words, weighted by how few images have
-/// them in a reference. The score depends on the whole set: those of subsets can't be compared.
+/// CIDEr-D (Vedantam et al. 2015) as pycocoevalcap computes it: n-grams of 1 to 4 words, weighted by how few images
+/// have them in a reference. The score depends on the whole set: those of subsets can't be compared.
 struct CIDEr {
     /// In the references of how many images each n-gram occurs.
     private var frequencies: [NGram: Int] = [:]

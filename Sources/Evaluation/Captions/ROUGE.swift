@@ -1,5 +1,5 @@
-/// ROUGE-L as pycocoevalcap computes it: F of the longest common subsequence, with β = 1.2, and with the best precision and
-/// the best recall over the references, which need not be of the same one.
+/// ROUGE-L as pycocoevalcap computes it: F of the longest common subsequence, with β = 1.2, and with the best precision
+/// and the best recall over the references, which need not be of the same one.
 enum ROUGE {
     /// The score of a caption, 0...1. An empty caption is one empty token.
     static func score(_ caption: [Int32], references: [[Int32]], empty: Int32) -> Double {

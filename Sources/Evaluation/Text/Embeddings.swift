@@ -6,8 +6,8 @@ public struct Embeddings: Sendable {
     public init() {}
 
     /// Adds the vector of a text.
-    /// - Throws: if it has another number of dimensions than those before it, no direction, a number that is not finite,
-    ///   or if the text has a vector already.
+    /// - Throws: if it has another number of dimensions than those before it, no direction, a number that is not
+    ///   finite, or if the text has a vector already.
     public mutating func add(_ text: String, _ vector: [Float]) throws(EvaluationError) {
         func fail(_ reason: String) -> EvaluationError {
             EvaluationError(reason: "the embedding of '\(text)' \(reason)")

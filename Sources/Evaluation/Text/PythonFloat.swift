@@ -14,8 +14,8 @@ extension PythonText {
         }
     }
 
-    /// The number in ASCII, without the white space around it and without underscores; nil: one of them is misplaced, or
-    /// something is neither.
+    /// The number in ASCII, without the white space around it and without underscores; nil: one of them is misplaced,
+    /// or something is neither.
     private var asciiNumber: [UInt8]? {
         // In a text that is ASCII throughout, Python takes only C's white space off; elsewhere any beyond ASCII, too.
         func isBlank(_ scalar: Unicode.Scalar) -> Bool {

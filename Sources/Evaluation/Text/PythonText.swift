@@ -1,6 +1,6 @@
-/// A text as Python has it: a sequence of code points. The official tools are Python, and Swift's String differs from it
-/// in what is equal (canonical equivalence), in its length (grapheme clusters), in lower case (no final sigma), in what
-/// is white space, and in what is a number. `reference/check_metrics.py` compares all of it with CPython.
+/// A text as Python has it: a sequence of code points. The official tools are Python, and Swift's String differs from
+/// it in what is equal (canonical equivalence), in its length (grapheme clusters), in lower case (no final sigma), in
+/// what is white space, and in what is a number. `reference/check_metrics.py` compares all of it with CPython.
 public struct PythonText: Hashable, Sendable {
     /// The code points.
     public var scalars: [Unicode.Scalar]

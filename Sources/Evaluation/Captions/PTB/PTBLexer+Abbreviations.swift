@@ -1,7 +1,7 @@
 /// Rules of what ends in a period that is not the sentence's.
 extension PTBLexer {
-    /// The longest of initials, abbreviations and `No.` before a number. Where the period is the sentence's, too, the token
-    /// after it is one more period.
+    /// The longest of initials, abbreviations and `No.` before a number. Where the period is the sentence's, too, the
+    /// token after it is one more period.
     func abbreviation(_ place: Int) -> PTBMatch? {
         if let initials = endOfInitials(place) {
             guard let start = endOfSentenceStart(initials) else { return PTBMatch(initials) }
@@ -21,14 +21,19 @@ extension PTBLexer {
         }
         if Self.within.contains(word) { return PTBMatch(end) }
         guard Self.atEnds.contains(word) || isCapital(place) && Self.capitalised.contains(word) else { return nil }
-        if isSpace(end), end + 1 == scalars.count || isSpace(end + 1) || isUppercase(end + 1) || tag(end + 1) != nil {
+        // The Co. Ltd. is one company.
+        let isCompany = word == "co" && ["ltd", "limited"].contains { self.end(of: $0, at: end + 1) != nil }
+        if !isCompany, isSpace(end), beginsSentence(end + 1) {
             return PTBMatch(letters, reach: end + 2, text: spelled(place..<end).string)
         }
         return PTBMatch(end, reach: end + 2)
     }
 
-    private func isUppercase(_ place: Int) -> Bool {
-        at(place).map { $0.properties.generalCategory == .uppercaseLetter } ?? false
+    /// Whether a sentence may begin behind an abbreviation and a blank: a capital, a tag, more blanks, or the line's
+    /// end.
+    private func beginsSentence(_ place: Int) -> Bool {
+        guard let scalar = at(place) else { return true }
+        return isSpace(place) || scalar.properties.generalCategory == .uppercaseLetter || tag(place) != nil
     }
 
     /// Where `U.S.` ends: two or more letters, each with a period.

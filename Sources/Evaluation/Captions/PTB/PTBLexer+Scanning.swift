@@ -63,7 +63,8 @@ extension PTBLexer {
 
     /// Where a word ends: letters and digits, from a letter on, and more of them after each `.`, `!` or `?`.
     func endOfWord(_ place: Int) -> Int? {
-        guard isLetter(place) else { return nil }
+        func isStart(_ place: Int) -> Bool { isLetter(place) || endOfAccentedVowel(place) != nil }
+        guard isStart(place) else { return nil }
         func endOfPart(_ place: Int) -> Int {
             var place = place
             while true {
@@ -73,7 +74,7 @@ extension PTBLexer {
             }
         }
         var word = endOfPart(place)
-        while isOneOf(".!?", word) && isLetter(word + 1) { word = endOfPart(word + 1) }
+        while isOneOf(".!?", word) && isStart(word + 1) { word = endOfPart(word + 1) }
         return word
     }
 

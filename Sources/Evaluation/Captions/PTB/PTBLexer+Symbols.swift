@@ -78,9 +78,11 @@ extension PTBLexer {
         }
     }
 
-    /// `\*`, `\/`
+    /// One to three `\*`.
     func escaped(_ place: Int) -> PTBMatch? {
-        at(place) == "\\" && at(place + 1) == "*" ? PTBMatch(place + 2) : nil
+        var end = place
+        while end < place + 6, at(end) == "\\", at(end + 1) == "*" { end += 2 }
+        return end > place ? PTBMatch(end) : nil
     }
 
     /// Any other mark is a token by itself.

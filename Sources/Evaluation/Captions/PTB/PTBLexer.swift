@@ -61,16 +61,14 @@ struct PTBLexer {
             case .digit:
                 [
                     number(place), date(place), fraction(place), telephone(place), hyphened(place),
-                    hyphenedNumber(place),
-                    slashed(place), wordWithPeriod(place), address(place), fileName(place),
+                    hyphenedNumber(place), slashed(place), wordWithPeriod(place), address(place), fileName(place),
                 ]
             case .symbol:
                 [
-                    twas(place), clitic(place), contraction(place), number(place), fraction(place),
-                    telephone(place), tag(place), address(place), smiley(place), entity(place), dots(place),
-                    dashes(place), quote(place), cliticInWord(place), bracket(place), replaced(place), repeated(place),
-                    escaped(place),
-                    single(place),
+                    twas(place), wordBeforeClitic(place), word(place), wordWithPeriod(place), clitic(place),
+                    contraction(place), number(place), fraction(place), telephone(place), tag(place), address(place),
+                    smiley(place), entity(place), dots(place), dashes(place), quote(place), cliticInWord(place),
+                    bracket(place), replaced(place), repeated(place), escaped(place), single(place),
                 ]
             }
         var best: PTBMatch?

@@ -1,5 +1,5 @@
-/// Stanford's PTBTokenizer 3.4.1 as pycocoevalcap runs it (`-preserveLines -lowerCase`), written from its behaviour: at each
-/// place, the longest match of its rules is a token. `reference/check_metrics.py` compares it with the original.
+/// Stanford's PTBTokenizer 3.4.1 as pycocoevalcap runs it (`-preserveLines -lowerCase`), written from its behaviour: at
+/// each place, the longest match of its rules is a token. `reference/check_metrics.py` compares it with the original.
 enum PTBTokenizer {
     /// A caption's tokens as the captions' metrics take them: in lower case, without the punctuation of
     /// ``dropped``. Brackets (`-lrb-`) and repeated marks (`!!!`) stay.
