@@ -45,6 +45,13 @@ import Testing
         #expect(cut("") == [] && cut(" . ") == [] && cut("x\u{A0}") == ["x"])
     }
 
+    @Test func takesLinesThatTheOriginalWrote() {
+        let line = "a man 's dog , -lrb- left -rrb- 1\u{A0}1/2 `` !! ''"
+        #expect(
+            CaptionTokenizer.ptbTokens.tokens(line).map(\.string)
+                == ["a", "man", "'s", "dog", "-lrb-", "left", "-rrb-", "1\u{A0}1/2", "!!"])
+    }
+
     /// At these, the original begins a new line and all later captions are those of their neighbours.
     @Test(arguments: ["\n", "\r", "\u{B}", "\u{C}", "\u{2028}", "\u{2029}"])
     func takesLineSeparatorsForBlanks(separator: String) {

@@ -21,13 +21,8 @@ struct PTBLexer {
     let classes: [PTBClass]
 
     init(_ line: String) {
-        scalars = line.unicodeScalars.map { Self.endsLine($0) ? " " : $0 }
+        scalars = line.unicodeScalars.map { PTBTokenizer.endsLine($0) ? " " : $0 }
         classes = scalars.map { PTBClass.of($0) }
-    }
-
-    /// At these, the original begins a new line, and all later captions are those of their neighbours.
-    private static func endsLine(_ scalar: Unicode.Scalar) -> Bool {
-        (10...13).contains(scalar.value) || scalar.value == 0x2028 || scalar.value == 0x2029
     }
 
     func tokens() -> [PythonText] {
