@@ -21,8 +21,10 @@ extension PTBLexer {
         }
         if Self.within.contains(word) { return PTBMatch(end) }
         guard Self.atEnds.contains(word) || isCapital(place) && Self.capitalised.contains(word) else { return nil }
-        // The Co. Ltd. is one company.
-        let isCompany = word == "co" && ["ltd", "limited"].contains { self.end(of: $0, at: end + 1) != nil }
+        // Co. Ltd. and Pte. Limited are one name.
+        let isCompany =
+            ["co", "pte", "pty"].contains(word) && at(end + 1) == "L"
+            && ["ltd", "lim"].contains { self.end(of: $0, at: end + 1) != nil }
         if !isCompany, isSpace(end), beginsSentence(end + 1) {
             return PTBMatch(letters, reach: end + 2, text: spelled(place..<end).string)
         }

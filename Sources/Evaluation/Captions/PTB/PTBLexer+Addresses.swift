@@ -72,7 +72,7 @@ extension PTBLexer {
     }
 
     private func endOfEmail(_ place: Int) -> Int? {
-        let start = at(place) == "<" ? place + 1 : place
+        let start = at(place) == "<" ? place + 1 : end(of: "&lt;", at: place) ?? place
         guard isASCIIAlphanumeric(start) else { return nil }
         let run = end(of: start) { isURLCharacter($0) && !isOneOf("{}\u{A0}", $0) }
         var best: Int?
@@ -94,7 +94,8 @@ extension PTBLexer {
             return end(of: place + 2) { isASCIIAlphanumeric($0) || scalars[$0] == "_" }
         }
         if at(place) == "#" {
-            let end = end(of: place + 1) { classes[$0] == .letter }
+            var end = end(of: place + 1) { classes[$0] == .letter }
+            while let entity = endOfAccentedVowel(end) { end = self.end(of: entity) { classes[$0] == .letter } }
             return end > place + 1 ? end : nil
         }
         return nil

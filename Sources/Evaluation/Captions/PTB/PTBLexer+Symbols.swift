@@ -162,7 +162,7 @@ extension PTBLexer {
         func isEye(_ place: Int) -> Bool { isOneOf("-^x=~<>'", place) }
         if isEye(place), at(place + 1) == "_", isEye(place + 2) { offer(place + 3, reach: place + 3) }
         if at(place) == "(", isEye(place + 1) {
-            let eye = isOneOf("_.", place + 2) ? place + 3 : place + 2
+            let eye = isOneOf("_.-", place + 2) ? place + 3 : place + 2
             if isEye(eye), at(eye + 1) == ")" { offer(eye + 2, reach: eye + 2) }
         }
         return best

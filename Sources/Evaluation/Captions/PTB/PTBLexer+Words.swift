@@ -144,7 +144,9 @@ extension PTBLexer {
         if isASCIIDigit(start), isASCIIDigit(start + 1), start + 2 == scalars.count || isSpace(start + 2) {
             return PTBMatch(start + 2, reach: start + 3)
         }
-        if isOneOf("23456789", start), at(start + 1) == "0", at(start + 2) == "s" { return PTBMatch(start + 3) }
+        if isOneOf("23456789", start), at(start + 1) == "0", ascii(start + 2) == UInt8(ascii: "s") {
+            return PTBMatch(start + 3)
+        }
         if ascii(start) == UInt8(ascii: "n") { return PTBMatch(endOfApostrophe(start + 1) ?? start + 1) }
         return ["em", "till", "til", "cause"].lazy.compactMap { end(of: $0, at: start) }.first.map { PTBMatch($0) }
     }

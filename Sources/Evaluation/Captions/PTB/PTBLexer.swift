@@ -48,8 +48,9 @@ struct PTBLexer {
             case .dropped: scalars[place].isASCII ? [] : [address(place), softHyphen(place)]
             case .letter, .mark:
                 [
-                    assimilation(place), wordBeforeClitic(place), wordBeforeNot(place), not(place), word(place),
-                    apostropheWord(place), address(place), abbreviation(place), wordWithPeriod(place), hyphened(place),
+                    assimilation(place), wordBeforeClitic(place), wordBeforeNot(place), apostropheWord(place),
+                    not(place),
+                    word(place), address(place), abbreviation(place), wordWithPeriod(place), hyphened(place),
                     hyphenedNumber(place), slashed(place), initials(place), currencyCode(place), language(place),
                     smiley(place), fileName(place),
                 ]
