@@ -10,9 +10,10 @@ def as_floats(vectors):
 
 
 def code_points():
-    """Those that this Python knows: a newer Unicode gives others a meaning. U+0295 was a lower case letter before 15.1."""
+    """Those that this Python knows. Of U+0295 and U+1171E, Swift's newer Unicode says something else: the one is cased no
+    more, the other is ignored beside a sigma."""
     for code in range(sys.maxunicode + 1):
-        if unicodedata.category(chr(code)) not in ("Cn", "Cs") and code != 0x295:
+        if unicodedata.category(chr(code)) not in ("Cn", "Cs") and code not in (0x295, 0x1171E):
             yield chr(code)
 
 
