@@ -10,13 +10,15 @@ struct CIDEr {
     private static let sigma = 6.0
 
     /// Frequencies of these images' references.
-    init(images: [[NGramCounts]]) {
+    init(images: some Sequence<[NGramCounts]>) {
+        var imageCount = 0
         for references in images {
+            imageCount += 1
             for ngram in Set(references.lazy.flatMap { $0.counts.joined().map(\.ngram) }) {
                 frequencies[ngram, default: 0] += 1
             }
         }
-        logImageCount = log(Double(images.count))
+        logImageCount = log(Double(imageCount))
     }
 
     /// Given frequencies.

@@ -61,22 +61,22 @@ public struct CaptionMetric: TextMetric {
             return MetricScores(items: parts[0].items) { indices in parts.flatMap { $0.figures(of: indices) } }
         }
 
-        private var counted: [(caption: NGramCounts, references: [NGramCounts])] {
-            zip(captions, references).map { caption, references in
+        /// Counted again in each pass: to keep the n-grams of all captions would take some 10 KB an image.
+        private var counted: some Sequence<(caption: NGramCounts, references: [NGramCounts])> {
+            zip(captions, references).lazy.map { caption, references in
                 (NGramCounts(caption?.words ?? []), references.map { NGramCounts($0.words) })
             }
         }
 
         private func cider() throws(EvaluationError) -> MetricScores {
-            let counted = counted
             let cider: CIDEr
             if let frequencies = metric.frequencies {
                 cider = CIDEr(frequencies: frequencies.byNumbers(ids), imageCount: frequencies.imageCount)
-            } else if counted.count >= 2 {
-                cider = CIDEr(images: counted.map(\.references))
+            } else if captions.count >= 2 {
+                cider = CIDEr(images: counted.lazy.map(\.references))
             } else {
                 throw EvaluationError(
-                    reason: "CIDEr-D weighs n-grams by how few images have them, and is 0 on \(counted.count) images; "
+                    reason: "CIDEr-D weighs n-grams by how few images have them, and is 0 on \(captions.count) images; "
                         + "give 2 or more, or document frequencies of a corpus")
             }
             return mean("CIDEr-D", of: counted.map { cider.score($0.caption, references: $0.references) })
