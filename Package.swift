@@ -100,7 +100,8 @@ let package = Package(
         .executableTarget(
             name: "Admin",
             dependencies: [
-                "Annotation", "Images", "Inference", "Queue", "Storage", "Submissions", "CThreadSanitizer",
+                "Annotation", "Evaluation", "Images", "Inference", "Queue", "Storage", "Submissions",
+                "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
