@@ -37,7 +37,9 @@ struct ImageCollector {
                 group.addTask {
                     let outcome = await fetcher.fetch(urls, found: found, digests: [digest])
                     // Written at once: sixteen files of the largest size would be half a gigabyte.
-                    guard let place, case .file(let bytes, let url, let finalURL) = outcome else { return (index, outcome) }
+                    guard let place, case .file(let bytes, let url, let finalURL) = outcome else {
+                        return (index, outcome)
+                    }
                     try Self.keep(bytes, from: url, at: place, files)
                     return (index, .file([], from: url, finalURL: finalURL))
                 }

@@ -120,7 +120,7 @@ struct ImageExport {
             switch outcome {
             case .changed: maker.countChanged()
             case .missing: maker.countMissing()
-            case .file(let bytes, _):
+            case .file(let bytes, _, _):
                 var item = item
                 item.bytes = bytes
                 return item
