@@ -110,7 +110,8 @@ let package = Package(
         .executableTarget(
             name: "Admin",
             dependencies: [
-                "Annotation", "Decoding", "Evaluation", "Images", "Inference", "Queue", "Settings", "Storage", "Submissions",
+                "Annotation", "Decoding", "Evaluation", "Images", "Inference", "Queue", "Settings", "Storage",
+                "Submissions",
                 "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
