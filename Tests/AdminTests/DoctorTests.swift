@@ -12,7 +12,7 @@ import Testing
         let tool = Tool(database)
         let idle = try await tool("doctor", "--directory", directory)
         #expect(idle.status == 1, "\(idle.output)\(idle.errors)")
-        #expect(idle.output.contains("warning  daemons      no daemon is alive, and 0 jobs wait\n"))
+        #expect(idle.output.contains("warning  daemons       no daemon is alive, and 0 jobs wait\n"))
         #expect(idle.output.contains("→ systemctl status glossd"))
         #expect(idle.output.contains("\n0 errors, 1 warnings, "))
         _ = try await Worker(database).claim()
@@ -23,7 +23,7 @@ import Testing
         try await database.query("drop index gloss.attempt_at")
         let broken = try await tool("doctor", "--directory", directory)
         #expect(broken.status == 2)
-        #expect(broken.output.contains("error    objects      index attempt_at is missing\n"))
+        #expect(broken.output.contains("error    objects       index attempt_at is missing\n"))
     }
 
     /// With and without migrations at hand.
