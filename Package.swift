@@ -70,38 +70,54 @@ let package = Package(
         // Work: what a daemon decides, as one value without I/O.
         .target(name: "Work", dependencies: ["Annotation", "Queue"], swiftSettings: strict),
 
+        // Settings: the daemon's configuration, which glossctl reproduce reads as well.
+        .target(
+            name: "Settings",
+            dependencies: [
+                "Images", "Inference", "Storage",
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: strict),
+
         // Submissions: files of jobs, CSV and JSONL.
         .target(name: "Submissions", swiftSettings: strict),
 
+        // Decoding: images to pixels of the model's size, in processes that hold nothing worth taking.
+        .target(name: "CSandbox", cSettings: optimised),
+        .target(name: "Decoding", dependencies: ["Images", "Inference", "CSandbox"], swiftSettings: strict),
+
+        // Evaluation: results against labels, as the official tools score them. Pure functions and values.
+        .target(name: "Evaluation", dependencies: ["Annotation"], swiftSettings: strict),
+
         // The daemon: the only place where all meet. Admin: what a person does from a shell.
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
-        .target(name: "CSandbox", cSettings: optimised),
         .target(name: "CThreadSanitizer", cSettings: optimised),
         .executableTarget(
             name: "Daemon",
             dependencies: [
-                "Annotation", "Images", "Inference", "Queue", "Storage", "Work", "CSandbox", "CSystemd",
+                "Annotation", "Decoding", "Images", "Inference", "Queue", "Settings", "Storage", "Work", "CSystemd",
                 "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
-                .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "FlyingFox", package: "FlyingFox"),
                 .product(name: "FlyingSocks", package: "FlyingFox"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "Admin",
             dependencies: [
-                "Annotation", "Images", "Inference", "Queue", "Storage", "Submissions", "CThreadSanitizer",
+                "Annotation", "Decoding", "Evaluation", "Images", "Inference", "Queue", "Settings", "Storage",
+                "Submissions",
+                "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
         .testTarget(name: "AnnotationTests", dependencies: ["Annotation"], swiftSettings: strict),
+        .testTarget(name: "EvaluationTests", dependencies: ["Annotation", "Evaluation"], swiftSettings: strict),
         .testTarget(
             name: "InferenceTests", dependencies: ["Annotation", "Inference", "CKernels", "Images", "TestSupport"],
             swiftSettings: strict),
@@ -114,7 +130,9 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "Annotation", "CSandbox", "Daemon", "Images", "Inference", "Queue", "Storage", "TestSupport", "Work",
+                "Annotation", "CSandbox", "Daemon", "Decoding", "Images", "Inference", "Queue", "Settings", "Storage",
+                "TestSupport",
+                "Work",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
         .testTarget(name: "WorkTests", dependencies: ["Annotation", "Queue", "Work"], swiftSettings: strict),

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Decoding
 import Foundation
 import Queue
 
@@ -24,13 +25,15 @@ struct Glossctl: AsyncParsableCommand {
         subcommands: [
             Migrate.self, Enqueue.self, Status.self, Jobs.self, Job.self, Retry.self, Rerun.self, Cancel.self,
             Pause.self,
-            Resume.self, Results.self, Forget.self, Prune.self, DoctorCommand.self, Report.self, Infer.self, Pack.self,
-            Bench.self, Export.self,
+            Resume.self, Results.self, Export.self, Reproduce.self, Forget.self, Prune.self, DoctorCommand.self,
+            Report.self, Infer.self, Pack.self, Bench.self,
         ])
 
     @OptionGroup var database: DatabaseOptions
 
     static func main() async {
+        // On the first thread, before there is a second.
+        DecoderMain.runIfAsked(CommandLine.arguments)
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

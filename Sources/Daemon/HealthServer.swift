@@ -2,6 +2,7 @@ import FlyingFox
 import FlyingSocks
 import Foundation
 import Logging
+import Settings
 
 /// `/healthz` and `/metrics` over HTTP, on loopback unless the configuration says otherwise. From the start of the process to its
 /// end, so that they also say what it waits for.

@@ -1,4 +1,5 @@
 import Annotation
+import Decoding
 import Foundation
 import Images
 import Inference
@@ -10,18 +11,11 @@ import Work
 /// It fetches and decodes as it is told, and says what came of it: one `imageFetched` or `imageFailed` for each fetch, one `imageDecoded`
 /// or `imageFailed` for each decoding.
 final class ImageTable: Sendable {
-    /// An image that is ready for the vision tower.
-    private struct Pixels {
-        let values: PixelValues
-        /// Two images with the same key have the same pixels: the file's SHA-256, the colour under transparent pixels, and the box
-        /// that is drawn.
-        let key: String
-    }
-
     private struct Entry {
         var fetch: Task<Void, Never>?
         var file: FetchedImage?
-        var pixels: Pixels?
+        /// Ready for the vision tower.
+        var pixels: Scheduler.Image?
         /// A decoder that waits for memory.
         var gate: CheckedContinuation<Bool, Never>?
     }
@@ -114,11 +108,9 @@ final class ImageTable: Sendable {
         }.get()
         let seconds = (ContinuousClock.now - start - waiting.withLock { $0 }) / .seconds(1)
         metrics.spent(.decode, seconds: seconds)
-        let values = PixelValues(resized: decoded.pixels, size: size)
-        let key = "\(file.sha256)/\(background ?? 0xFFFFFF)"
-        let pixels =
-            drawnBox.map { Pixels(values: values.drawing($0), key: "\(key)/\([$0.y1, $0.x1, $0.y2, $0.x2])") }
-            ?? Pixels(values: values, key: key)
+        let pixels = Scheduler.Image(
+            PixelValues(resized: decoded.pixels, size: size), sha256: file.sha256, background: background,
+            drawnBox: drawnBox)
         entries.withLock { $0[id] = Entry(pixels: pixels) }
         let info = ImageInfo(
             sha256: file.sha256, width: decoded.header.width, height: decoded.header.height,
@@ -137,9 +129,7 @@ final class ImageTable: Sendable {
     // MARK: Pixels
 
     /// An image that was decoded and is not discarded yet.
-    func image(_ id: ImageID) -> Scheduler.Image? {
-        entries.withLock { $0[id]?.pixels }.map { Scheduler.Image($0.values, key: $0.key) }
-    }
+    func image(_ id: ImageID) -> Scheduler.Image? { entries.withLock { $0[id]?.pixels } }
 
     func discard(_ id: ImageID) { entries.withLock { _ = $0.removeValue(forKey: id) } }
 
@@ -193,13 +183,4 @@ extension ImageFailure {
         case .retry, .fatal: .killedDecoder
         }
     }
-}
-
-extension DecodeLimits.Colour {
-    /// 0xRRGGBB.
-    init(rgb: UInt32) {
-        self.init(red: UInt8(rgb >> 16 & 255), green: UInt8(rgb >> 8 & 255), blue: UInt8(rgb & 255))
-    }
-
-    var rgb: UInt32 { UInt32(red) << 16 | UInt32(green) << 8 | UInt32(blue) }
 }

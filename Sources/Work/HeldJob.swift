@@ -28,18 +28,11 @@ struct HeldJob {
         let isPermanent: Bool
     }
 
-    /// A view in a stage: what a checkpoint keeps.
-    private struct Part: Hashable {
-        var stage: Int
-        var view: Int
-    }
-
     let claimed: ClaimedJob
     /// What answers it: the model, alone or with an adapter.
     let identity: EngineIdentity
-    /// What the engine is asked next, or was asked last: the first stage, then all further ones together. Views that an
-    /// earlier attempt finished are not asked again.
-    private(set) var queries: [TaskQuery] = []
+    /// What it asks, and is answered.
+    private var run: JobRun
     /// Indices of the images that are needed for that and for what follows.
     private(set) var imageIndices: [Int] = []
     /// The origins of these images.
@@ -58,13 +51,7 @@ struct HeldJob {
     var asked: Set<Int> = []
     /// Whether the engine keeps its images for what it may ask on.
     var holdsImages = false
-    /// By stage and view, then by question.
-    private var answers: [Part: [Int: [Generation]]] = [:]
-    /// Views whose answers are complete and that were not taken.
-    private var finished: [Part] = []
     private var answeredCount = 0
-    /// What the first stage found, once all its views are answered.
-    private var first: Result<AnnotationResult, NoResult>?
     private var cost = EngineCost()
 
     init(_ claimed: ClaimedJob, engine: EngineDescription, originOf: (String) -> String?, now: Instant) {
@@ -72,6 +59,7 @@ struct HeldJob {
         let identity = engine.identity(for: claimed.spec.model)
         self.identity = identity
         self.claimed = claimed.keepingViews { $0.modelDigest == identity.answeringDigest }
+        run = JobRun(claimed.spec, checkpoints: self.claimed.checkpoints)
         work = self.claimed.work
         plan(engine)
         let spec = claimed.spec
@@ -85,34 +73,14 @@ struct HeldJob {
     /// Responses that the engine computes for `queries`.
     var rowCount: Int { queries.reduce(0) { $0 + $1.rowCount } }
 
+    /// What the engine is asked next, or was asked last.
+    var queries: [TaskQuery] { run.queries }
+
     /// Whether there may be questions after those of `queries`.
-    var mayAskOn: Bool { first == nil && !claimed.spec.followUps.isEmpty }
+    var mayAskOn: Bool { run.mayAskOn }
 
     /// Finds out what to ask next, by what is answered: nothing when all is.
-    mutating func plan(_ engine: EngineDescription) {
-        queries = unanswered(stage: 1, answer: nil)
-        guard queries.isEmpty else { return }
-        if first == nil { first = Result { () throws(NoResult) in try firstResult(engine) } }
-        guard let answer else { return }
-        queries = claimed.spec.followUps.indices.flatMap { unanswered(stage: $0 + 2, answer: answer) }
-    }
-
-    /// What a stage asks of the views that have not answered.
-    private func unanswered(stage: Int, answer: String?) -> [TaskQuery] {
-        let done = Set(checkpoints(stage: stage, answer: answer).map(\.view))
-        return claimed.spec.task.definition.queries(claimed.spec, stage: stage, answer: answer ?? "").filter {
-            !done.contains($0.view) && answers[Part(stage: stage, view: $0.view)] == nil
-        }
-    }
-
-    /// The best answer of the first stage: what the further ones are about.
-    private var answer: String? { (try? first?.get())?.answer?.answer }
-
-    /// What earlier attempts finished. The first stage may have had another answer then: what asked on with that one
-    /// counts for nothing.
-    private func checkpoints(stage: Int, answer: String?) -> [ViewResponses] {
-        claimed.checkpoints.filter { $0.stage == stage && $0.answer == answer }
-    }
+    mutating func plan(_ engine: EngineDescription) { run.plan(context(engine)) }
 
     /// Which of two jobs comes first: the one of the lower priority, then the one that was claimed first.
     static func comesFirst(_ left: HeldJob, _ right: HeldJob) -> Bool {
@@ -134,7 +102,7 @@ struct HeldJob {
         }
     }
 
-    var hasAnswers: Bool { !answers.isEmpty }
+    var hasAnswers: Bool { run.hasAnswers }
 
     /// Whether all its images are here.
     var hasAllImages: Bool { sources.count == imageIndices.count }
@@ -154,11 +122,8 @@ struct HeldJob {
     }
 
     mutating func took(_ generations: [Generation], _ query: TaskQuery, cost: EngineCost) {
-        let part = Part(stage: query.stage, view: query.view)
-        answers[part, default: [:]][query.question] = generations
+        run.took(generations, query)
         answeredCount += 1
-        let spec = claimed.spec
-        if answers[part]?.count == (query.stage == 1 ? spec.prompts.count : 1) { finished.append(part) }
         self.cost.visionSeconds += cost.visionSeconds
         self.cost.prefillSeconds += cost.prefillSeconds
         self.cost.decodeSeconds += cost.decodeSeconds
@@ -166,37 +131,18 @@ struct HeldJob {
 
     /// Views whose answers are complete and that were not taken before.
     mutating func takeFinishedViews(_ engine: EngineDescription) -> [ViewResponses] {
-        guard claimed.spec.task.definition.limits.imagesAreViews else { return [] }
-        defer { finished = [] }
-        let context = context(engine)
-        return finished.map { responses(of: $0, context) }
+        run.takeFinishedViews(context(engine))
     }
 
     /// What all its answers together mean.
     func outcome(_ engine: EngineDescription) -> Outcome {
-        switch first {
-        case .success(let first):
-            let result = first.adding(furtherViews(engine), of: claimed.spec)
+        do throws(NoResult) {
             let provenance = Provenance(
                 engine: identity, settings: claimed.spec.settings, images: allImages, timings: timings)
-            return .completed(AnnotationRecord(result: result, provenance: provenance))
-        case .failure(let error):
+            return .completed(AnnotationRecord(result: try run.result(context(engine)), provenance: provenance))
+        } catch {
             return .failed(Failure(code: error.code, reason: error.reason, disposition: .permanent))
-        case nil: preconditionFailure("a job has ended whose first stage is not answered")
         }
-    }
-
-    private func firstResult(_ engine: EngineDescription) throws(NoResult) -> AnnotationResult {
-        let views = Dictionary(
-            uniqueKeysWithValues: answers.keys.filter { $0.stage == 1 }.map { ($0.view, generations(of: $0)) })
-        return try claimed.spec.task.definition.result(
-            views, checkpoints: checkpoints(stage: 1, answer: nil), context: context(engine))
-    }
-
-    private func furtherViews(_ engine: EngineDescription) -> [ViewResponses] {
-        let context = context(engine)
-        return answers.keys.filter { $0.stage > 1 }.map { responses(of: $0, context) }
-            + claimed.spec.followUps.indices.flatMap { checkpoints(stage: $0 + 2, answer: answer) }
     }
 
     private var timings: [String: Double] {
@@ -217,15 +163,5 @@ struct HeldJob {
         TaskContext(
             spec: claimed.spec, images: sources, vocabulary: engine.vocabulary, modelDigest: identity.answeringDigest,
             maskDecoder: engine.maskDecoder)
-    }
-
-    private func responses(of part: Part, _ context: TaskContext) -> ViewResponses {
-        context.responses(
-            of: part.view, generations(of: part), stage: part.stage, answer: part.stage > 1 ? answer : nil)
-    }
-
-    private func generations(of part: Part) -> ViewGenerations {
-        let questions = answers[part] ?? [:]
-        return questions.keys.sorted().compactMap { questions[$0] }
     }
 }

@@ -8,6 +8,7 @@ for file in man/man8/glossd.8.gz man/man1/glossctl-enqueue-from.1.gz bash-comple
     [ -s /usr/share/$file ] || fail "the package has no /usr/share/$file"
 done
 systemctl is-enabled -q gloss-prune.timer && fail "retention is on without being asked for"
+systemctl is-enabled -q gloss-reproduce.timer && fail "proof is on without being asked for"
 ok "installed" "$(installed); user, directories and units are there"
 
 echo 'health: { port: 9481 }' | configure glossd@left
@@ -36,7 +37,7 @@ ok "upgraded at work" "$(installed); both drained and started again, $fed done, 
 
 enqueue scene-00.jpg 300 remove "max_tokens => 60"
 await_captions 20 "no captions" $((fed + 10))
-systemctl enable -q glossd glossd@left gloss-prune.timer
+systemctl enable -q glossd glossd@left gloss-prune.timer gloss-reproduce.timer
 dpkg -r gloss >/run/dpkg 2>&1 || fail "$(cat /run/dpkg)"
 for unit in glossd glossd@left; do
     [ "$(cat /run/$unit-end)" = "success exited 0" ] || fail "$unit did not drain: $(cat /run/$unit-end)"

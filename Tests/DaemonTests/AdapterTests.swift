@@ -40,5 +40,17 @@ import Testing
         #expect(served.rows == [[digests[0], digests[1], "{model,shelves,tags}"]])
         daemon.signal(SIGTERM)
         #expect(await daemon.wait() == 0)
+        // They are proven with the same adapters, found by their digests.
+        let base = [
+            "reproduce", "--batch", "b", "--database", database.conninfo(as: .reader), "--allow-network", "127.0.0.0/8",
+            "--allow-port", "\(server.port)", "--model", GlossdProcess.fixtures.appending(path: "tiny/model").path,
+        ]
+        let both = ["vision", "plain"].flatMap { ["--adapter", folder.appending(path: $0).path] }
+        #expect(try await GlossctlRun(base + both).output == "3 results run again: 3 same.\n")
+        let one = try await GlossctlRun(base + both.dropLast(2) + ["--json"])
+        #expect(one.status == 1 && one.output.contains("no adapter that is given has the files \(digests[0])"))
+        #expect(try one.json().count { $0["outcome"] as? String == "same" } == 2)
+        let given = try await GlossctlRun(base + both.dropLast(2) + ["--only-given"])
+        #expect(given.output == "2 results run again: 2 same.\n")
     }
 }

@@ -5,7 +5,7 @@ import Inference
 import Synchronization
 import Testing
 
-@testable import Daemon
+@testable import Decoding
 
 /// Decoding in a process of its own: the same pixels and errors as here, whatever becomes of that process.
 @Suite(.timeLimit(.minutes(10))) struct DecoderTests {
@@ -198,7 +198,7 @@ import Testing
     }
 
     private func read<Answer>(
-        _ reply: [UInt8], _ body: (Daemon.Pipe, ContinuousClock.Instant) throws -> Answer
+        _ reply: [UInt8], _ body: (Decoding.Pipe, ContinuousClock.Instant) throws -> Answer
     ) throws -> Answer {
         let (mine, its) = try #require(Pipe.pair())
         defer {

@@ -1,4 +1,5 @@
 import Annotation
+import Decoding
 import Foundation
 import Images
 import Inference

@@ -1,6 +1,7 @@
 import Foundation
 import Images
 import Inference
+import Settings
 import Testing
 
 @testable import Daemon

@@ -1,4 +1,5 @@
 import Images
+import Settings
 import Storage
 import TestSupport
 import Testing

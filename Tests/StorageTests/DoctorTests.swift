@@ -38,7 +38,7 @@ import Testing
         #expect(
             Set(findings.map(\.check)) == [
                 "server", "migrations", "objects", "tasks", "roles", "daemons", "models", "misplaced", "dead",
-                "horizon",
+                "reproduction", "horizon",
                 "bloat", "notify", "clock", "connections", "disk",
             ])
         #expect(findings.first { $0.check == "server" }?.message.hasSuffix("seen as test_admin") == true)

@@ -26,6 +26,7 @@ import Testing
         "park_origin": [.worker, .admin], "maintain": [.worker, .admin],
         "unpark_origin": [.admin], "cancel": [.admin], "retry": [.admin], "rerun": [.admin], "pause": [.admin],
         "resume": [.admin], "forget": [.admin], "prune": [.admin], "change_setting": [.admin],
+        "keep_reproduction": [.admin],
         "jobs": [.reader, .admin], "explain": [.reader, .admin], "finish_reason": [.reader, .admin],
         "shown_urls": [.reader, .admin], "schema_objects": [.reader, .admin],
         // An origin's spelling, and of what it is made.
@@ -243,6 +244,7 @@ import Testing
             "select gloss.cancel(batch => 'b')", "select gloss.forget(key => 'k')", "select gloss.prune()",
             "select gloss.unpark_origin('e.org')", "select gloss.maintain(true)",
             "select gloss.change_setting('give_up_after', null)", "select * from gloss.job_state",
+            "select gloss.keep_reproduction(1, 1, 'h', 'v', 'amx', 2, 'same', null)",
             "select * from gloss.depth",
             "select * from gloss.detection", "select * from gloss.multiview_response", "select * from gloss.caption",
             "select * from gloss.error_frequency", "select * from gloss.misplaced_job", "select * from gloss.worker",

@@ -43,6 +43,8 @@ import Testing
         ("select gloss.forget(job => 1)", [.admin]),
         ("select gloss.prune()", [.admin]),
         ("select gloss.change_setting('give_up_after', '2 days')", [.admin]),
+        ("select gloss.keep_reproduction(1, 1, 'h', 'v', 'amx', 2, 'same', null)", [.admin]),
+        ("select * from gloss.reproduction", [.reader, .admin]),
         ("select gloss.explain(1)", [.reader, .admin]),
         ("select * from gloss.jobs(null, null, null, null)", [.reader, .admin]),
         ("select gloss.origin_of('https://e.org')", [.reader, .admin]),

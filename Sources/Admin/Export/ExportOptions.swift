@@ -81,7 +81,7 @@ struct ImageFlags: ParsableArguments {
     @OptionGroup var fetching: FetchOptions
 
     func validate() throws {
-        guard images != ImageFiles.none || fetching.isDefault else {
+        guard images != ImageFiles.none || !fetching.areGiven else {
             throw ValidationError("--allow-network, --allow-port and --allow-files are for --images copy or link.")
         }
     }

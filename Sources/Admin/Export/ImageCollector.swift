@@ -32,14 +32,16 @@ struct ImageCollector {
         let outcomes = try await withThrowingTaskGroup(of: (Int, AnnotatedImageFetcher.Outcome).self) { group in
             for (index, item) in items.enumerated() {
                 let urls = Self.unique(item.image.jobs.compactMap(\.source))
-                let found = Self.unique(item.image.jobs.map(\.finalURL)).filter { $0.prefix(5).lowercased() != "data:" }
+                let found = Self.unique(item.image.jobs.map(\.finalURL))
                 let (digest, place) = (item.image.sha256, places[index])
                 group.addTask {
                     let outcome = await fetcher.fetch(urls, found: found, digests: [digest])
                     // Written at once: sixteen files of the largest size would be half a gigabyte.
-                    guard let place, case .file(let bytes, let url) = outcome else { return (index, outcome) }
+                    guard let place, case .file(let bytes, let url, let finalURL) = outcome else {
+                        return (index, outcome)
+                    }
                     try Self.keep(bytes, from: url, at: place, files)
-                    return (index, .file([], from: url))
+                    return (index, .file([], from: url, finalURL: finalURL))
                 }
             }
             return try await group.reduce(into: [Int: AnnotatedImageFetcher.Outcome]()) { $0[$1.0] = $1.1 }

@@ -38,7 +38,7 @@ struct ImageExport {
     var files: ImageFiles { images.images ?? defaultFiles }
 
     func validate() throws {
-        guard files != .none || images.fetching.isDefault else {
+        guard files != .none || !images.fetching.areGiven else {
             throw ValidationError("--allow-network, --allow-port and --allow-files are for --images copy or link.")
         }
     }
@@ -120,7 +120,7 @@ struct ImageExport {
             switch outcome {
             case .changed: maker.countChanged()
             case .missing: maker.countMissing()
-            case .file(let bytes, _):
+            case .file(let bytes, _, _):
                 var item = item
                 item.bytes = bytes
                 return item

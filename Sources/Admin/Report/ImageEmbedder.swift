@@ -10,17 +10,14 @@ struct EmbedOptions: ParsableArguments {
     @OptionGroup var fetching: FetchOptions
 
     func validate() throws {
-        guard embed || fetching.isDefault else {
+        guard embed || !fetching.areGiven else {
             throw ValidationError("--allow-network, --allow-port and --allow-files are for --embed.")
         }
     }
 }
 
-/// Fetches images and makes data: URLs of them, so that a page needs nothing but itself.
-///
-/// The URLs are the producers', so it fetches under the daemon's policy: what a producer writes into a job must not
-/// make an operator's machine ask private networks or read local files. An image comes into the page only if its bytes
-/// are those that were annotated, by their SHA-256.
+/// Fetches images and makes data: URLs of them, so that a page needs nothing but itself. An image comes into the page only
+/// if its bytes are those that were annotated.
 final class ImageEmbedder: Sendable {
     /// What became of the URLs of one call.
     struct Embedded {
@@ -93,12 +90,12 @@ final class ImageEmbedder: Sendable {
     private func fetch(_ url: String) async -> Outcome {
         let origin = origins.withLock { $0[url] } ?? Origin()
         switch await fetcher.fetch([url], found: origin.finalURLs, digests: origin.digests) {
-        case .file(let bytes, _):
+        case .file(let bytes, _, _):
             guard let type = Self.type(of: bytes) else { return .changed }
             return .image("data:\(type);base64,\(Data(bytes).base64EncodedString())")
         case .changed: return .changed
-        case .missing(let why):
-            firstProblem.withLock { $0 = $0 ?? why }
+        case .missing(let problem):
+            firstProblem.withLock { $0 = $0 ?? problem }
             return .missing
         }
     }

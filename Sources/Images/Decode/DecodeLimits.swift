@@ -14,6 +14,14 @@ public struct DecodeLimits: Hashable, Sendable {
             self.green = green
             self.blue = blue
         }
+
+        /// A colour as 0xRRGGBB.
+        public init(rgb: UInt32) {
+            self.init(red: UInt8(rgb >> 16 & 255), green: UInt8(rgb >> 8 & 255), blue: UInt8(rgb & 255))
+        }
+
+        /// The colour as 0xRRGGBB.
+        public var rgb: UInt32 { UInt32(red) << 16 | UInt32(green) << 8 | UInt32(blue) }
     }
 
     /// The most pixels (width × height, as stored in the file) that are decoded. Default: 100 million.

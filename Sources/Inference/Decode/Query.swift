@@ -18,6 +18,17 @@ extension Scheduler {
             content = .pixels(ImageInput(pixels: pixels))
         }
 
+        /// The image of a file, with a box drawn into it if there is one. It is known by the file's SHA-256, the colour under
+        /// transparent pixels, 0xRRGGBB (nil: white), and the box.
+        public init(_ pixels: PixelValues, sha256: String, background: UInt32?, drawnBox: Box?) {
+            let key = "\(sha256)/\(background ?? 0xFFFFFF)"
+            guard let box = drawnBox else {
+                self.init(pixels, key: key)
+                return
+            }
+            self.init(pixels.drawing(box), key: "\(key)/\([box.y1, box.x1, box.y2, box.x2])")
+        }
+
         /// An image that went through the vision tower.
         init(_ tokens: ImageTokens) {
             key = "tokens \(sha256(tokens.values))"

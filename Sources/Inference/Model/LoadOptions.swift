@@ -20,11 +20,16 @@ public struct LoadOptions: Sendable, Hashable {
 
     /// Applies the options to what config.json says. The words that they add to the digest.
     func apply(to configuration: inout ModelConfiguration) -> [String] {
-        var words = resize.map { $0 == .bicubic ? [] : [$0.rawValue] } ?? []
-        if window == .none, configuration.text.slidingWindow != nil, configuration.text.slidingLayers.contains(true) {
-            configuration.text.slidingWindow = nil
-            words.append("window-none")
-        }
-        return words
+        guard window == .none, configuration.text.slidingWindow != nil,
+            configuration.text.slidingLayers.contains(true)
+        else { return LoadOptions(resize: resize).allWords }
+        configuration.text.slidingWindow = nil
+        return allWords
+    }
+
+    /// The words that they add to the digest of a model that has sliding layers.
+    var allWords: [String] {
+        let filter = resize.flatMap { $0 == .bicubic ? nil : $0.rawValue }
+        return [filter, window == .none ? "window-none" : nil].compactMap(\.self)
     }
 }

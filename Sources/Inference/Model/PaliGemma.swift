@@ -59,7 +59,7 @@ public final class PaliGemma: Sendable {
     public let fileDigest: String
     /// What computes: the files, the arithmetic and the options that change numbers. Responses of models with the same
     /// digest are the same.
-    public var digest: String { ([fileDigest, precision.rawValue] + digestOptions).joined(separator: "-") }
+    public var digest: String { ModelIdentity.digest(fileDigest, precision, digestOptions) }
     private let digestOptions: [String]
     /// How images are resized.
     public let resize: Resize
@@ -81,13 +81,14 @@ public final class PaliGemma: Sendable {
     ///   - options: what the files leave open.
     ///   - threads: to compute with, the caller's included; results do not depend on it.
     ///   - cpus: where they are kept, the caller's too; empty: wherever the process may run.
+    ///   - instructionSet: one that this processor has; results do not depend on it.
     public convenience init(
         contentsOf url: URL, precision: Precision? = nil, options: LoadOptions = LoadOptions(),
-        threads: Int = Processors.threadCount(), cpus: [Int] = []
+        threads: Int = Processors.threadCount(), cpus: [Int] = [], instructionSet: InstructionSet = .best
     ) throws(InferenceError) {
         try self.init(
             contentsOf: url, precision: precision, options: options,
-            compute: Compute(threadCount: max(1, threads), cpus: cpus))
+            compute: Compute(instructionSet: instructionSet.kernel, threadCount: max(1, threads), cpus: cpus))
     }
 
     convenience init(

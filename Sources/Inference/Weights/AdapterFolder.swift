@@ -74,10 +74,15 @@ struct AdapterFolder {
                     + " it anew with save_pretrained, which writes safetensors")
         }
         file = try SafeTensorsFile(weights)
-        digest = try modelDigest(folder: url, names: [AdapterConfiguration.name, Self.weightsName])
+        digest = try Self.digest(url)
         for name in file.entries.keys.sorted() { try sort(name) }
         try checkPairs(model)
         try checkSaved(model)
+    }
+
+    /// The digest of the adapter in a folder.
+    static func digest(_ folder: URL) throws(InferenceError) -> String {
+        try modelDigest(folder: folder, names: [AdapterConfiguration.name, weightsName])
     }
 
     /// Whether it changes how images are seen.

@@ -69,7 +69,8 @@ public struct Doctor: Sendable {
         let checks: [(String, () async throws -> [Diagnosis])] = [
             ("objects", objects), ("tasks", tasks), ("roles", roles), ("daemons", daemons), ("models", models),
             ("misplaced", misplaced),
-            ("dead", dead), ("horizon", horizon), ("bloat", bloat), ("notify", notify), ("clock", clock),
+            ("dead", dead), ("reproduction", reproduction), ("horizon", horizon), ("bloat", bloat), ("notify", notify),
+            ("clock", clock),
             ("connections", connections), ("disk", disk),
         ]
         for (name, check) in checks { findings += await look(name, check) }

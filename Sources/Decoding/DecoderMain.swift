@@ -3,16 +3,16 @@ import Glibc
 import Images
 import Inference
 
-/// `glossd decode-images BYTES`: glossd as a decoder of its own images. It reads requests from descriptor 0 and answers there, until its
+/// `glossd decode-images BYTES`: a program as a decoder of its own images, glossd or glossctl. It reads requests from descriptor 0 and answers there, until its
 /// parent is gone. It has no other descriptor, no environment, no thread, and next to no system call.
-enum DecoderMain {
+package enum DecoderMain {
     private static let word = "decode-images"
 
     /// How a parent asks for it: at most so many bytes of memory.
     static func arguments(memory: Int) -> [String] { ["glossd", word, "\(memory)"] }
 
     /// Whether this process is to be one. Then it never returns.
-    static func runIfAsked(_ arguments: [String]) {
+    package static func runIfAsked(_ arguments: [String]) {
         guard arguments.count == 3, arguments[1] == word, let memory = UInt64(arguments[2]) else { return }
         // Whatever is set up at first use, with system calls that are refused later.
         let nothing = DecodeRequest(file: [], maxPixels: 1)

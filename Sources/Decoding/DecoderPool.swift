@@ -1,27 +1,30 @@
 import Foundation
 import Images
 import Inference
-import Inference
 import Synchronization
 
 /// An image's pixels as the model takes them, and what its file says.
-struct DecodedImage: Sendable {
+package struct DecodedImage: Sendable {
     /// [size, size, 3] bytes.
-    let pixels: [UInt8]
-    let header: ImageHeader
+    package let pixels: [UInt8]
+    package let header: ImageHeader
 }
 
 /// Decodes images in processes that hold nothing worth taking: no connection, no password, no descriptor but the one to here.
 /// docs/security.md says why.
-final class DecoderPool: Sendable {
+package final class DecoderPool: Sendable {
     /// What one image may cost.
-    struct Limits {
+    package struct Limits {
         /// The most pixels of an image.
-        var maxPixels: Int
+        package var maxPixels: Int
         /// Seconds of a processor. What takes longer is no image that anybody made to be looked at.
-        var processorTime = 30
+        var processorTime: Int
         /// How long decoding may take by the clock, on a machine that is busy.
-        var patience = Duration.seconds(120)
+        var patience: Duration
+
+        package init(maxPixels: Int, processorTime: Int = 30, patience: Duration = .seconds(120)) {
+            (self.maxPixels, self.processorTime, self.patience) = (maxPixels, processorTime, patience)
+        }
     }
 
     private let executable: String
@@ -37,7 +40,7 @@ final class DecoderPool: Sendable {
     ///   - executable: this program; decoders are started from it when there is work.
     ///   - count: the most decoders at a time: as many as there are processors for this process, since each may need some bytes for
     ///     every pixel of its original.
-    init(executable: String = "/proc/self/exe", limits: Limits, count: Int) {
+    package init(executable: String = "/proc/self/exe", limits: Limits, count: Int) {
         self.executable = executable
         self.limits = limits
         places = DecoderPlaces(count)
@@ -57,7 +60,7 @@ final class DecoderPool: Sendable {
     ///     says why not.
     /// - Returns: the image; or why there is none: what is wrong with the file, `decoderCPULimit`, `decoderLate`, `decoderFailed` where
     ///   the decoder did not survive it, `localFailure` where none can be started, `cancelled`.
-    func decode(
+    package func decode(
         _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, size: Int, resize: Resize,
         room: @Sendable (Int) async -> ImageError? = { _ in nil }
     ) async -> Result<DecodedImage, ImageError> {

@@ -1,23 +1,26 @@
 import ArgumentParser
 import Images
 
-/// From where images may be fetched.
+/// From where a producer's URLs may be fetched.
 struct FetchOptions: ParsableArguments {
     @Option(
         name: .customLong("allow-network"),
         help: ArgumentHelp(
-            "Fetch images from this network too, such as 10.1.0.0/16. By default from public addresses alone.",
+            "Fetch images from this network too, such as 10.1.0.0/16. By default public addresses alone.",
             valueName: "network"), transform: FetchOptions.network)
     var networks: [CIDR] = []
     @Option(
         name: .customLong("allow-port"),
-        help: ArgumentHelp("Fetch images from this port too. By default from 80 and 443.", valueName: "port"))
+        help: ArgumentHelp("Fetch images from this port too. By default 80 and 443.", valueName: "port"))
     var ports: [Int] = []
     @Option(
         name: .customLong("allow-files"),
-        help: ArgumentHelp("Read image files below this directory. By default none.", valueName: "dir"),
+        help: ArgumentHelp("Read images below this directory. By default none.", valueName: "dir"),
         completion: .directory)
     var roots: [String] = []
+
+    /// Whether anything is allowed beside the default.
+    var areGiven: Bool { !(networks.isEmpty && ports.isEmpty && roots.isEmpty) }
 
     func validate() throws {
         if let port = ports.first(where: { !(1...65535 ~= $0) }) {
@@ -35,17 +38,20 @@ struct FetchOptions: ParsableArguments {
         return network
     }
 
-    /// Whether nothing was allowed beside what is by default.
-    var isDefault: Bool { networks.isEmpty && ports.isEmpty && roots.isEmpty }
-
     /// The daemon's policy by default, and what was allowed beside it. A `data:` URL carries its own bytes.
     var policy: FetchPolicy {
         var policy = FetchPolicy()
-        policy.allowedNetworks = networks
-        policy.allowedPorts?.formUnion(ports)
-        policy.localRoots = roots
         policy.allowDataURLs = true
         policy.totalTimeout = .seconds(30)
+        return adding(to: policy)
+    }
+
+    /// A policy, and what was allowed beside it.
+    func adding(to policy: FetchPolicy) -> FetchPolicy {
+        var policy = policy
+        policy.allowedNetworks += networks
+        policy.allowedPorts?.formUnion(ports)
+        policy.localRoots += roots
         return policy
     }
 }

@@ -9,41 +9,41 @@ import Yams
 /// Everything that an operator sets: from a YAML file, with GLOSS_… environment variables above it.
 ///
 /// systemd/glossd.yaml documents each key. A key that does not exist or a value that can't be is an error at start.
-struct DaemonConfiguration: Sendable {
-    var database = ""
-    var model = ""
-    var modelName = ""
+package struct DaemonConfiguration: Sendable {
+    package var database = ""
+    package var model = ""
+    package var modelName = ""
     /// The file of the mask decoder; empty: none.
-    var maskDecoder = ""
+    package var maskDecoder = ""
     /// Folders of adapters, by the name that jobs ask for.
-    var adapters: [String: String] = [:]
+    package var adapters: [String: String] = [:]
     /// nil: as the model is stored.
-    var precision: Precision?
+    package var precision: Precision?
     /// What the model's files leave open.
-    var options = LoadOptions()
-    var threads = 0
+    package var options = LoadOptions()
+    package var threads = 0
     /// Where to compute; empty: wherever the process may run.
-    var cpus: [Int] = []
+    package var cpus: [Int] = []
     /// The most jobs held at a time.
-    var maxJobs = 64
+    package var maxJobs = 64
     /// How much work is held beyond what runs, by what jobs of its kind have taken.
-    var claimAhead = Duration.seconds(30)
-    var kvCacheMB = 0
-    var imageCacheMB = 64
-    var pollInterval = Duration.seconds(5)
-    var heartbeatInterval = Duration.seconds(3)
-    var rescueAfter = Duration.seconds(15)
-    var drainTimeout = Duration.seconds(120)
-    var logLevel = "info"
-    var healthAddress = "127.0.0.1"
-    var healthPort = 9471
-    var maxPixels = 100_000_000
-    var fetch = FetchPolicy()
+    package var claimAhead = Duration.seconds(30)
+    package var kvCacheMB = 0
+    package var imageCacheMB = 64
+    package var pollInterval = Duration.seconds(5)
+    package var heartbeatInterval = Duration.seconds(3)
+    package var rescueAfter = Duration.seconds(15)
+    package var drainTimeout = Duration.seconds(120)
+    package var logLevel = "info"
+    package var healthAddress = "127.0.0.1"
+    package var healthPort = 9471
+    package var maxPixels = 100_000_000
+    package var fetch = FetchPolicy()
     /// What an operator should know, though nothing is wrong.
-    private(set) var warnings: [String] = []
+    package private(set) var warnings: [String] = []
 
     /// The keys of the file, dotted.
-    static let keys: Set<String> = [
+    package static let keys: Set<String> = [
         "database", "model", "model_name", "adapters", "mask_decoder", "precision", "window", "resize", "threads",
         "cpus",
         "max_jobs", "claim_ahead_seconds", "kv_cache_mb",
@@ -58,7 +58,7 @@ struct DaemonConfiguration: Sendable {
     ]
 
     /// Reads `file` (nil: none) and `environment`.
-    init(file: String?, environment: [String: String] = ProcessInfo.processInfo.environment) async throws {
+    package init(file: String?, environment: [String: String] = ProcessInfo.processInfo.environment) async throws {
         var environment = environment
         warnings = try Self.check(&environment)
         let variables = EnvironmentVariablesProvider(
@@ -163,7 +163,7 @@ struct DaemonConfiguration: Sendable {
     /// Looks at what the configuration names outside of itself, but not at the database nor into the model. `--check-config`
     /// and the start call this, so they agree.
     /// - Throws: `ConfigurationError`.
-    func checkFiles() throws {
+    package func checkFiles() throws {
         if let file = fetch.certificateAuthorities {
             guard let text = FileManager.default.contents(atPath: file) else {
                 throw ConfigurationError("fetch.certificate_authorities: \(file) cannot be read")
@@ -247,9 +247,10 @@ struct DaemonConfiguration: Sendable {
 }
 
 /// What is wrong with the configuration.
-struct ConfigurationError: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
+package struct ConfigurationError: Error, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) { self.description = description }
 }
 
 /// Typed look-ups that say what was expected.
