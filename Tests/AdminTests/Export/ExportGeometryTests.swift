@@ -76,7 +76,7 @@ import Testing
     /// Filled, the outlines are the mask with its holes filled, in any picture.
     @Test func outlinesEncloseTheirPixels() throws {
         var random = SystemRandomNumberGenerator()
-        for round in 0..<300 {
+        for round in 0..<120 {
             let (width, height) = (Int.random(in: 1...12, using: &random), Int.random(in: 1...12, using: &random))
             let share = Double(round % 10 + 1) / 10
             let rows = (0..<height).map { _ in
