@@ -24,7 +24,8 @@ struct Glossctl: AsyncParsableCommand {
         subcommands: [
             Migrate.self, Enqueue.self, Status.self, Jobs.self, Job.self, Retry.self, Rerun.self, Cancel.self,
             Pause.self,
-            Resume.self, Results.self, Forget.self, Prune.self, DoctorCommand.self, Report.self, Infer.self, Pack.self,
+            Resume.self, Results.self, Evaluate.self, Forget.self, Prune.self, DoctorCommand.self, Report.self,
+            Infer.self, Pack.self,
             Bench.self,
         ])
 
