@@ -2,7 +2,7 @@ import Annotation
 import Glibc
 
 /// Which results are evaluated; nil is any.
-public struct ResultSelection: Sendable, Equatable {
+public struct EvaluationSelection: Sendable, Equatable {
     /// The batch.
     public var batch: String?
     /// The task.
@@ -107,7 +107,7 @@ extension Administration {
 
     /// Hands over texts of results one by one, in no order.
     public func texts(
-        of selection: ResultSelection, withSeeds: Bool, withDistributions: Bool,
+        of selection: EvaluationSelection, withSeeds: Bool, withDistributions: Bool,
         onRow: @Sendable (TextResult) throws -> Void
     ) async throws {
         let seed = withSeeds ? "coalesce(a.settings, j.spec -> 'settings') ->> 'seed'" : "null"
@@ -116,7 +116,7 @@ extension Administration {
             """
             select j.key, a.task, a.engine, coalesce(a.answers[1], a.texts[1]), a.finish, a.probabilities[1],
                 case when a.responses is null then a.sums[1] end, \(seed), \(shares)
-            from gloss.annotation a join gloss.job j on j.id = a.job_id where \(ResultSelection.condition)
+            from gloss.annotation a join gloss.job j on j.id = a.job_id where \(EvaluationSelection.condition)
             """, selection.values, context: "evaluate"
         ) { _, row in
             var result = TextResult(
@@ -135,7 +135,7 @@ extension Administration {
 
     /// Hands over findings of results one by one, those of a result together and in the model's order; a result without findings
     /// has one row.
-    public func found(of selection: ResultSelection, onRow: @Sendable (ResultFinding) throws -> Void) async throws {
+    public func found(of selection: EvaluationSelection, onRow: @Sendable (ResultFinding) throws -> Void) async throws {
         try await session.stream(
             """
             select j.key, a.task, a.engine, a.finish, a.not_understood, f.label, f.score, f.y1, f.x1, f.y2, f.x2, f.mask,
@@ -143,7 +143,7 @@ extension Administration {
             from gloss.annotation a join gloss.job j on j.id = a.job_id
             left join gloss.finding f on f.job_id = a.job_id and f.fence = a.fence
             left join gloss.image i on i.sha256 = a.image_sha256[f.image]
-            where \(ResultSelection.condition) order by a.job_id, f.n
+            where \(EvaluationSelection.condition) order by a.job_id, f.n
             """, selection.values, context: "evaluate"
         ) { _, row in
             func number(_ column: Int) -> Float? { row[column].flatMap { Float($0) } }
@@ -169,7 +169,7 @@ extension Administration {
 
     /// Hands over the keys of jobs without a result, with `dead`, `pruned` or `pending`, one by one.
     public func unfinished(
-        of selection: ResultSelection, onRow: @Sendable (_ key: String, _ state: String) throws -> Void
+        of selection: EvaluationSelection, onRow: @Sendable (_ key: String, _ state: String) throws -> Void
     ) async throws {
         try await session.stream(
             """

@@ -3,7 +3,7 @@ import Queue
 
 /// Which results are run again: those of these jobs (nil: of any), of this batch, that were finished within this interval,
 /// such as `1 day`, and that these files gave.
-public struct ResultSelection: Sendable, Equatable {
+public struct ReproductionSelection: Sendable, Equatable {
     /// The jobs.
     public var jobs: [JobID]?
     /// The batch's name.
@@ -83,7 +83,7 @@ public struct ReproductionRecord: Sendable, Equatable {
 
 extension Administration {
     /// The results of a selection, by the model that gave them and then by job.
-    public func results(_ selection: ResultSelection) async throws -> [ListedResult] {
+    public func results(_ selection: ReproductionSelection) async throws -> [ListedResult] {
         let answer = try await session.query(
             """
             select * from (

@@ -71,7 +71,7 @@ import Testing
                     mask: RunLengthMask(height: 4, width: 4, counts: "04L4"), note: "duplicate")
             ], score: 0.7, notUnderstoodCount: 3)
         let lease = try await finish(spec, outcome: Samples.completed(result, images: 2))
-        let listed = try await admin.results(ResultSelection(jobs: [lease.job]))
+        let listed = try await admin.results(ReproductionSelection(jobs: [lease.job]))
         #expect(listed.map(\.lease) == [lease] && listed.map(\.imageCount) == [2])
         let stored = try #require(try await admin.storedResults([lease]).first)
         // The settings are those with which the result was given.
@@ -96,14 +96,14 @@ import Testing
     @Test func resultsAreSelected() async throws {
         let first = try await finish(batch: "a")
         let others = [try await finish(), try await finish(), try await finish()]
-        #expect(try await admin.results(ResultSelection(batch: "a")).map(\.lease) == [first])
-        #expect(try await admin.results(ResultSelection(batch: "b")).map(\.lease) == others)
-        #expect(try await admin.results(ResultSelection(batch: "b", sample: 2)).count == 2)
-        #expect(try await admin.results(ResultSelection(within: "1 hour")).count == 4)
+        #expect(try await admin.results(ReproductionSelection(batch: "a")).map(\.lease) == [first])
+        #expect(try await admin.results(ReproductionSelection(batch: "b")).map(\.lease) == others)
+        #expect(try await admin.results(ReproductionSelection(batch: "b", sample: 2)).count == 2)
+        #expect(try await admin.results(ReproductionSelection(within: "1 hour")).count == 4)
         try await database.query(
             "update gloss.annotation set finished_at = finished_at - interval '1 day' where job_id = $1",
             [SQLValue(first.job.rawValue)])
-        #expect(try await admin.results(ResultSelection(within: "1 hour")).map(\.lease) == others)
+        #expect(try await admin.results(ReproductionSelection(within: "1 hour")).map(\.lease) == others)
         _ = try await admin.rerun(.job(others[0].job))
         #expect(try await admin.storedResults(others).map(\.lease) == Array(others.dropFirst()))
     }

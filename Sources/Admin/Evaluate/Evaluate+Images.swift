@@ -56,7 +56,7 @@ extension Evaluate {
     }
 
     private func detections(
-        _ selection: ResultSelection, _ empty: Detections, _ administration: Administration
+        _ selection: EvaluationSelection, _ empty: Detections, _ administration: Administration
     ) async throws -> Detections {
         if let results {
             var found = empty
@@ -119,7 +119,7 @@ extension Evaluate {
     }
 
     private func referring(
-        _ selection: ResultSelection, _ labels: ReferringLabels, _ administration: Administration
+        _ selection: EvaluationSelection, _ labels: ReferringLabels, _ administration: Administration
     ) async throws -> ReferringResults {
         if let results {
             var found = ReferringResults(labelCount: labels.labels.count)

@@ -66,7 +66,7 @@ extension Evaluate {
 
     /// The results of a selection, or of the file.
     private func texts(
-        _ selection: ResultSelection, _ metric: any TextMetric, _ labels: LabelSet, _ models: Models,
+        _ selection: EvaluationSelection, _ metric: any TextMetric, _ labels: LabelSet, _ models: Models,
         _ administration: Administration
     ) async throws -> TextResults {
         if let results {

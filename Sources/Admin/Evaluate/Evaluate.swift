@@ -184,7 +184,7 @@ struct Evaluate: AsyncParsableCommand {
         var detail: [String] = []
         if results == nil {
             let states = Collected<[String: Set<Int>]>([:])
-            try await administration.unfinished(of: ResultSelection(batch: batch, task: task)) { key, state in
+            try await administration.unfinished(of: EvaluationSelection(batch: batch, task: task)) { key, state in
                 if let place = label(key), !has(place) { states.change { _ = $0[state, default: []].insert(place) } }
             }
             var known: Set<Int> = []

@@ -45,8 +45,8 @@ struct Models: Sendable {
 
 extension Evaluate {
     /// The results that are chosen, and those that they are compared with.
-    func selections(_ models: Models) throws -> (ours: ResultSelection, theirs: ResultSelection?) {
-        var ours = ResultSelection(batch: batch, task: task, since: since)
+    func selections(_ models: Models) throws -> (ours: EvaluationSelection, theirs: EvaluationSelection?) {
+        var ours = EvaluationSelection(batch: batch, task: task, since: since)
         var theirs = against == nil ? nil : ours
         if let model { ours.engines = try models.ids(of: model) }
         if let against {

@@ -103,7 +103,7 @@ struct Reproduce: AsyncParsableCommand {
         let policy = daemon.map { fetching.adding(to: $0.fetch) } ?? fetching.policy
         let shelf = try shelf(daemon)
         let results = try await administration.results(
-            ResultSelection(
+            ReproductionSelection(
                 jobs: jobs.isEmpty ? nil : jobs.map(JobID.init), batch: batch, within: since?.interval,
                 files: onlyGiven ? shelf.fileDigests : nil, sample: sample))
         try await requireResults(results, administration)
