@@ -48,7 +48,7 @@ struct COCOVerification {
     ///   - annotations: how many there must be.
     ///   - categories: how many there must be; nil: captions.
     /// - Throws: `CommandError` that names the place and the fault.
-    func run(images: Int?, annotations: Int, categories: Int?, truth: COCOTruth?) throws {
+    func run(images: Int?, annotations: Int, categories: Int?, truth: COCOIdentifiers?) throws {
         let data = try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe)
         do {
             try data.withUnsafeBytes { bytes in
@@ -67,7 +67,7 @@ struct COCOVerification {
         let bytes: UnsafeRawBufferPointer
         let isResults: Bool
         let categories: Int?
-        let truth: COCOTruth?
+        let truth: COCOIdentifiers?
         private let decoder = JSONDecoder()
         private var sizes: [Int: (width: Int, height: Int)] = [:]
         private(set) var annotationCount = 0, categoryCount = 0
@@ -75,7 +75,7 @@ struct COCOVerification {
 
         var imageCount: Int { sizes.count }
 
-        init(_ bytes: UnsafeRawBufferPointer, _ isResults: Bool, _ categories: Int?, _ truth: COCOTruth?) {
+        init(_ bytes: UnsafeRawBufferPointer, _ isResults: Bool, _ categories: Int?, _ truth: COCOIdentifiers?) {
             (self.bytes, self.isResults, self.categories, self.truth) = (bytes, isResults, categories, truth)
         }
 
@@ -92,7 +92,7 @@ struct COCOVerification {
                 case "categories":
                     try scanner.eachElement { range in
                         place = range.lowerBound
-                        let category: COCOTruth.Category = try decoded(range)
+                        let category: COCOIdentifiers.Category = try decoded(range)
                         categoryCount += 1
                         try require(category.id == categoryCount, "the category's id is not \(categoryCount)")
                     }

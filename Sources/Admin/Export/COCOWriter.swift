@@ -6,7 +6,7 @@ import Queue
 struct COCOWriter: ExportWriter {
     let imageFolder: String? = "images"
     private let context: ImageExport.Context
-    private let truth: COCOTruth?
+    private let truth: COCOIdentifiers?
     private let hasCaptions: Bool
     private let isResults: Bool
     private let file: OutputFile
@@ -29,7 +29,7 @@ struct COCOWriter: ExportWriter {
     ///   - hasCaptions: captions in place of boxes and masks.
     ///   - isResults: an array of results in place of a ground truth.
     ///   - truth: whose numbers are used.
-    init(_ context: ImageExport.Context, hasCaptions: Bool, isResults: Bool, truth: COCOTruth?) throws {
+    init(_ context: ImageExport.Context, hasCaptions: Bool, isResults: Bool, truth: COCOIdentifiers?) throws {
         (self.context, self.hasCaptions, self.isResults, self.truth) = (context, hasCaptions, isResults, truth)
         file = try context.folder.file(Self.name(isResults, hasCaptions))
         annotations = isResults ? nil : try context.folder.file(Self.annotationsName)

@@ -51,7 +51,7 @@ struct ExportCOCO: AsyncParsableCommand {
 
     func run() async throws {
         let export = try export()
-        let truth = try gt.map(COCOTruth.init)
+        let truth = try gt.map(COCOIdentifiers.init)
         var copy = export
         copy.givenCategories = truth?.categories
         try await copy.run { context in

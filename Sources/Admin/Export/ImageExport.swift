@@ -25,7 +25,7 @@ struct ImageExport {
     var defaultFiles = ImageFiles.none
     var categoriesFile: String?
     /// Those of a ground truth, in place of a file's.
-    var givenCategories: [COCOTruth.Category]?
+    var givenCategories: [COCOIdentifiers.Category]?
     /// Whether an image with things comes first: readers take the columns' types from the first rows.
     var putsThingsFirst = false
     /// Whether answers and prompts are written.

@@ -135,7 +135,7 @@ import Testing
     ])
     func aGroundTruthThatIsNoGoodIsExplained(text: String, words: String) throws {
         let file = try folder.write("gt.json", text)
-        let error = #expect(throws: CommandError.self) { try COCOTruth(file) }
+        let error = #expect(throws: CommandError.self) { try COCOIdentifiers(file) }
         #expect(error?.status == .badData && error?.message.contains(words) ?? false, "\(error?.message ?? "")")
         #expect(error?.message.hasPrefix(file) ?? false)
     }

@@ -2,7 +2,7 @@ import Foundation
 
 /// The images and categories of a ground truth in COCO's format. Its annotations, which are most of such a file, are
 /// skipped unread.
-struct COCOTruth {
+struct COCOIdentifiers {
     /// A category.
     struct Category: Decodable {
         var id: Int
