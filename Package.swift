@@ -87,6 +87,9 @@ let package = Package(
         .target(name: "CSandbox", cSettings: optimised),
         .target(name: "Decoding", dependencies: ["Images", "Inference", "CSandbox"], swiftSettings: strict),
 
+        // Evaluation: results against labels, as the official tools score them. Pure functions and values.
+        .target(name: "Evaluation", dependencies: ["Annotation"], swiftSettings: strict),
+
         // The daemon: the only place where all meet. Admin: what a person does from a shell.
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CThreadSanitizer", cSettings: optimised),
@@ -107,12 +110,14 @@ let package = Package(
         .executableTarget(
             name: "Admin",
             dependencies: [
-                "Annotation", "Decoding", "Images", "Inference", "Queue", "Settings", "Storage", "Submissions",
+                "Annotation", "Decoding", "Evaluation", "Images", "Inference", "Queue", "Settings", "Storage",
+                "Submissions",
                 "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
         .testTarget(name: "AnnotationTests", dependencies: ["Annotation"], swiftSettings: strict),
+        .testTarget(name: "EvaluationTests", dependencies: ["Annotation", "Evaluation"], swiftSettings: strict),
         .testTarget(
             name: "InferenceTests", dependencies: ["Annotation", "Inference", "CKernels", "Images", "TestSupport"],
             swiftSettings: strict),

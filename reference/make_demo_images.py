@@ -13,7 +13,7 @@ import shutil
 import numpy as np
 
 from shapes.geometry import SOLIDS
-from shapes.render import FLAT, draw, sample_scene
+from shapes.render import FLAT, draw, sample_scene, silhouette
 from shapes.tasks import describe, questions
 
 SEED = 30_000_000
@@ -50,9 +50,29 @@ def write_scenes(out):
         path = save(image, f"{out}/images/scene-{i:02d}", i)
         objects = describe(scene.items)
         asked = [dict(task=t, prompt=p, answer=a) for t, p, a in questions(objects, rng, plain=True)]
+        masks = [silhouette(item, image.height, image.width) for item in scene.items]
         entries.append(dict(file=os.path.relpath(path, out), width=image.width, height=image.height,
-                            objects=[_entry(o) for o in objects], questions=asked))
+                            objects=[dict(_entry(o), mask=run_lengths(m)) for o, m in zip(objects, masks, strict=True)],
+                            questions=asked))
     return entries
+
+
+def run_lengths(mask):
+    """A mask in the characters of pycocotools: runs down the columns, the first one outside, from the fourth on as the
+    difference from the run before the last; groups of five bits, the lowest first, and a sixth where more follow."""
+    flat = np.concatenate([[False], mask.T.reshape(-1)])
+    edges = [*np.flatnonzero(flat[1:] != flat[:-1]), mask.size]
+    runs = np.diff([0, *edges]).tolist()
+    text = ""
+    for i, run in enumerate(runs):
+        rest = run - runs[i - 2] if i > 2 else run
+        more = True
+        while more:
+            group = rest & 31
+            rest >>= 5
+            more = rest != (-1 if group & 16 else 0)
+            text += chr(48 + group + 32 * more)
+    return text
 
 
 def _entry(o):

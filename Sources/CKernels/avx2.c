@@ -1,7 +1,9 @@
 #if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#include <immintrin.h>
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #define NAME(x) gloss_avx2_##x
 #define VECTORS 1
+#define INT8_PAIRS 256
 #include "body.h"
 #pragma clang attribute pop
 #endif

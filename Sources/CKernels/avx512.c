@@ -1,8 +1,10 @@
 #if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), \
+#include <immintrin.h>
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), \
                              apply_to = function)
 #define NAME(x) gloss_avx512_##x
 #define VECTORS 4
+#define INT8_PAIRS 512
 #include "body.h"
 #pragma clang attribute pop
 #endif

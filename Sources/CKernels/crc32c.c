@@ -73,10 +73,10 @@ uint32_t gloss_crc32c(const void *bytes, size_t size) {
 }
 
 uint32_t gloss_crc32c_of_numbers(const void *bytes, size_t size, gloss_dtype type, bool *finite) {
-    const number_bits bits = bits_of(type, type);
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("sse4.2")) {
+        const number_bits bits = bits_of(type, type);
         uint64_t carries;
         const uint32_t crc = fast(bytes, size, bits, &carries);
         *finite = !(carries & bits.signs);

@@ -1,4 +1,4 @@
-// Chooses the instruction set at run time.
+// Calls the kernels of an instruction set, and tells which ones the processor has.
 #include <stdatomic.h>
 #include "CKernels.h"
 
@@ -25,23 +25,42 @@
 DECLARE(generic)
 #if defined(__x86_64__)
 DECLARE(avx2)
+DECLARE(avxvnni)
 DECLARE(avx512)
-DECLARE(avx512dot)
+DECLARE(avx512vnni)
+DECLARE(avx512bf16)
 DECLARE(amx)
 #define DISPATCH(call)                                        \
     switch (isa) {                                            \
     case GLOSS_AMX: return gloss_amx_##call;                  \
-    case GLOSS_AVX512_DOT: return gloss_avx512dot_##call;     \
+    case GLOSS_AVX512_BF16: return gloss_avx512bf16_##call;   \
+    case GLOSS_AVX512_VNNI: return gloss_avx512vnni_##call;   \
     case GLOSS_AVX512: return gloss_avx512_##call;            \
+    case GLOSS_AVX_VNNI: return gloss_avxvnni_##call;         \
     case GLOSS_AVX2: return gloss_avx2_##call;                \
+    default: return gloss_generic_##call;                     \
+    }
+#elif defined(__aarch64__)
+DECLARE(neondot)
+DECLARE(neoni8mm)
+#define DISPATCH(call)                                        \
+    switch (isa) {                                            \
+    case GLOSS_NEON_I8MM: return gloss_neoni8mm_##call;       \
+    case GLOSS_NEON_DOT: return gloss_neondot_##call;         \
     default: return gloss_generic_##call;                     \
     }
 #else
 #define DISPATCH(call) (void)isa; return gloss_generic_##call;
 #endif
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__)
 #include <cpuid.h>
+#endif
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+#if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -64,16 +83,42 @@ static bool has_tiles(void) {
 static bool has_tiles(void) { return false; }
 #endif
 
-gloss_isa gloss_best_isa(void) {
 #if defined(__x86_64__)
+// Leaf 7 has a second part where the first says so.
+static bool has_avx_vnni(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && a >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)
+        && a & 1u << 4;
+}
+#endif
+bool gloss_has_isa(gloss_isa isa) {
+#if defined(__x86_64__)
+    // __builtin_cpu_supports also asks whether the system saves the registers.
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return GLOSS_GENERIC;
-    bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+    const bool fused = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool wide = fused && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
         && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    bool dot = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
-    return !wide ? GLOSS_AVX2 : !dot ? GLOSS_AVX512 : has_tiles() ? GLOSS_AMX : GLOSS_AVX512_DOT;
+    const bool dot = wide && __builtin_cpu_supports("avx512vnni");
+    switch (isa) {
+    case GLOSS_AVX2: return fused;
+    case GLOSS_AVX_VNNI: return fused && has_avx_vnni();
+    case GLOSS_AVX512: return wide;
+    case GLOSS_AVX512_VNNI: return dot;
+    case GLOSS_AVX512_BF16: return dot && __builtin_cpu_supports("avx512bf16");
+    case GLOSS_AMX: return dot && has_tiles();
+    case GLOSS_GENERIC: return true;
+    default: return false;
+    }
+#elif defined(__aarch64__) && defined(__linux__)
+    const bool dot = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+    switch (isa) {
+    case GLOSS_NEON_DOT: return dot;
+    case GLOSS_NEON_I8MM: return dot && getauxval(AT_HWCAP2) & HWCAP2_I8MM;
+    case GLOSS_GENERIC: return true;
+    default: return false;
+    }
 #else
-    return GLOSS_GENERIC;
+    return isa == GLOSS_GENERIC;
 #endif
 }
 

@@ -4,9 +4,10 @@
 // columns: [word of k][64]. Each output is a fixed sequence over k that does not depend on the other outputs.
 //
 // The functions from the outside in: `gemm` takes up to GLOSS_ROW_CHUNK rows and one panel at a time. `panel_rows`
-// goes through k in blocks, and in each block through the rows in tiles of up to 6. `tile` sums a block in registers
-// (`tile_words`) and adds it to partial[row][64], the panel's sums so far. After the last block `finish` applies the
-// epilogue (scale, bias, GELU, gate, add, round) and writes the output, a row at a time (`finish_row`).
+// goes through k in blocks and their parts, and `part_rows` in each part through the rows in tiles of up to 6. `tile`
+// sums a part in registers (`tile_words`) and adds the sums of a block to partial[row][64], the panel's sums so far.
+// After the last block `finish` applies the epilogue (scale, bias, GELU, gate, add, round) and writes the output, a row
+// at a time (`finish_row`).
 //
 // Two macros call these functions with constants, so that the compiler makes a copy for each without conditions
 // inside:
@@ -15,53 +16,136 @@
 //   FINISH(form, type, biased, width)  if the output has this form: finishes all rows and returns. There is one for a
 //                                      common form. The loop after them finishes all others
 
-enum { K_WORDS = 512 };
+// K_WORDS: the most words of a block, whose sums begin at 0. PART_WORDS, or SPLIT_WORDS where words are split: those of
+// a part, with which a panel stays in a near cache while all rows are multiplied by it.
+#if defined(INT8_MATRICES)
+enum { K_WORDS = 512, PART_WORDS = 128, SPLIT_WORDS = 64 };
+#else
+enum { K_WORDS = 512, PART_WORDS = 128, SPLIT_WORDS = 32 };
+#endif
 
-// Multiplies a block of k for up to 6 rows, in registers.
-//
-// acc[r][j] += x[r] · w, in int8 as integers. Prefetches `next` into the second-level cache, `lines` cache lines of 64
-// bytes for each word of k.
+// Whether no instruction multiplies a whole word. Then rows and weights are split: the odd numbers of a word become one
+// word and its even numbers another, each of one f32 or of two 16-bit integers. f32 rows for bf16 weights have such
+// words already. For instructions that multiply matrices, words are paired instead: see matrices.h.
+INLINE bool is_split(gloss_arithmetic arithmetic) {
+#if defined(BF16_DOT)
+    if (arithmetic == GLOSS_BF16_BF16) return false;
+#endif
+#if !defined(INT8_PAIRS) && !defined(INT8_MATRICES)
+    if (arithmetic == GLOSS_INT8_INT8) return false;
+#endif
+    return arithmetic != GLOSS_F32_F32;
+}
+// Where a tile prefetches into the second-level cache. The cache lines for a word are `pace` bytes after those for the
+// word before.
+typedef struct {
+    const char *next;
+    int64_t pace;
+} tile_ahead;
+// A part of a block of k. The sums of a tile go from one part to the next in `running`, and at the end of the block to
+// `partial`, where those of all blocks are added. Sums of int8 are exact: they are of one block.
+typedef struct {
+    int64_t word, words;  // of k
+    bool begins, ends;    // the block
+    bool first;           // block
+} block_part;
+#include "matrices.h"
+
+// The halves of some words of the weights, in the order in which they are multiplied.
+INLINE void split_weights(gloss_arithmetic arithmetic, const char *w, int64_t words, int64_t columns, int64_t ahead,
+                          int32_t out[][GLOSS_PANEL]) {
+#if defined(INT8_MATRICES)
+    if (arithmetic == GLOSS_INT8_INT8) return pair_weights(w, words, columns, ahead, out);
+#endif
+    for (int64_t i = 0; i < words; i++, w += 4 * GLOSS_PANEL)
+        for (int64_t j = 0; j < columns; j += 16) {
+            if (ahead) __builtin_prefetch(w + ahead + j * 4, 0, 2);
+            const i16 word = *(const i16u *)(w + j * 4);
+            i16 first = odd_bf16(word), second = even_bf16(word);
+            if (arithmetic == GLOSS_F32_BF16) first = even_bf16(word), second = odd_bf16(word);
+#if defined(INT8_PAIRS)
+            if (arithmetic == GLOSS_INT8_INT8) first = odd_unsigned(word), second = even_unsigned(word);
+#endif
+            *(i16 *)(out[2 * i] + j) = first;
+            *(i16 *)(out[2 * i + 1] + j) = second;
+        }
+}
+// The halves of some words of a row, in the same order.
+INLINE void split_row(gloss_arithmetic arithmetic, const char *x, int64_t words, int32_t *out) {
+    (void)arithmetic;
+    for (int64_t i = 0; i < words; i += 16) {
+        i16 word = (i16)load_n((const float *)x + i, words - i), first = odd_bf16(word), second = even_bf16(word);
+#if defined(INT8_PAIRS)
+        if (arithmetic == GLOSS_INT8_INT8) first = odd_signed(word), second = even_signed(word);
+#endif
+        *(i16 *)(out + 2 * i) =
+            __builtin_shufflevector(first, second, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        *(i16 *)(out + 2 * i + 16) =
+            __builtin_shufflevector(first, second, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    }
+}
+// Those of some rows.
+INLINE void split_rows(gloss_arithmetic arithmetic, const char *x, int64_t stride, int64_t rows, int64_t words,
+                       int32_t out[GLOSS_TILE_ROWS][2 * SPLIT_WORDS]) {
+#if defined(INT8_MATRICES)
+    if (arithmetic == GLOSS_INT8_INT8) return pair_rows(x, stride, rows, words, out);
+#endif
+    for (int64_t r = 0; r < rows; r++) split_row(arithmetic, x + r * stride, words, out[r]);
+}
+INLINE v16 multiply_add(gloss_arithmetic arithmetic, v16 acc, i16 x, i16 w) {
+#if defined(INT8_PAIRS)
+    if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_pairs((i16)acc, x, w);
+#elif defined(INT8_SIGNED)
+    // An exclusive or takes the 128 that was added to the weights.
+    if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_signed((i16)acc, x, w ^ splat_word((int32_t)0x80808080));
+#else
+    if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_int8((i16)acc, x, w);
+#endif
+#if defined(BF16_DOT)
+    if (arithmetic == GLOSS_BF16_BF16) return (v16)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)x);
+#endif
+    return FMA((v16)x, (v16)w, acc);
+}
+
+// Multiplies some words of k for up to 6 rows, in registers: acc[r][j] += x[r] · w, in int8 as integers. Prefetches
+// `lines` cache lines of 64 bytes for each word.
 INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
-                       int64_t words, const char *next, int lines, v16 acc[GLOSS_TILE_ROWS][VECTORS]) {
+                       int64_t words, int lines, tile_ahead ahead, v16 acc[GLOSS_TILE_ROWS][VECTORS]) {
     for (int64_t i = 0; i < words; i++) {
         i16 b[VECTORS];
         for (int j = 0; j < vectors; j++) b[j] = *(const i16u *)(w + i * 4 * GLOSS_PANEL + j * 64);
-        for (int p = 0; p < lines; p++) __builtin_prefetch(next + i * 4 * GLOSS_PANEL + p * 64, 0, 2);
+        for (int p = 0; p < lines; p++) __builtin_prefetch(ahead.next + i * ahead.pace + p * 64, 0, 2);
         for (int r = 0; r < rows; r++) {
-            if (arithmetic == GLOSS_F32_BF16) {
-                const float *a = (const float *)(x + r * ldx) + 2 * i;
-                v16 even = splat(a[0]), odd = splat(a[1]);
-                for (int j = 0; j < vectors; j++) acc[r][j] = FMA(even, (v16)(b[j] << 16), acc[r][j]);
-                for (int j = 0; j < vectors; j++)
-                    acc[r][j] = FMA(odd, (v16)(b[j] & splat_word((int32_t)0xffff0000)), acc[r][j]);
-                continue;
-            }
             i16 a = splat_word(*(const int32_t *)(x + r * ldx + i * 4));
-            for (int j = 0; j < vectors; j++)
-                acc[r][j] = arithmetic == GLOSS_BF16_BF16   ? dot_bf16(acc[r][j], a, b[j])
-                            : arithmetic == GLOSS_INT8_INT8 ? (v16)dot_int8((i16)acc[r][j], a, b[j])
-                                                            : FMA((v16)a, (v16)b[j], acc[r][j]);
+            for (int j = 0; j < vectors; j++) acc[r][j] = multiply_add(arithmetic, acc[r][j], a, b[j]);
         }
     }
 }
-INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const gloss_operand *x, int64_t row, const char *w,
-                 int64_t first_word, int64_t words, const char *next, int lines, float *partial, int64_t column) {
-    const bool begins = first_word == 0, whole = arithmetic == GLOSS_INT8_INT8;  // int8 sums are exact, over all of k
+INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx,
+                 const int32_t *corrections, const char *w, block_part part, int lines, tile_ahead ahead,
+                 float *running, float *partial) {
+#if defined(INT8_MATRICES)
+    if (arithmetic == GLOSS_INT8_INT8) return tile_pairs(rows, x, ldx, corrections, w, part, ahead, running, partial);
+#endif
+#if defined(INT8_SIGNED)
+    const bool corrects = false;
+#else
+    const bool corrects = arithmetic == GLOSS_INT8_INT8;
+#endif
     v16 acc[GLOSS_TILE_ROWS][VECTORS];
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vectors; j++) {
-            acc[r][j] = splat(0);
-            if (whole)
-                acc[r][j] = begins ? (v16)splat_word(x->corrections[row + r])
-                                   : load(partial + r * GLOSS_PANEL + column + j * 16);
+            if (!part.begins) acc[r][j] = load(running + r * GLOSS_PANEL + j * 16);
+            else acc[r][j] = corrects ? (v16)splat_word(corrections[r]) : splat(0);
         }
-    int64_t bytes = arithmetic == GLOSS_F32_BF16 ? 8 : 4;
-    const char *a = (const char *)x->rows + row * x->stride + first_word * bytes;
-    tile_words(rows, vectors, arithmetic, a, x->stride, w, words, next, lines, acc);
+    const int64_t words = is_split(arithmetic) ? 2 * part.words : part.words;
+    tile_words(rows, vectors, arithmetic, x, ldx, w, words, lines, ahead, acc);
+    float *to = part.ends ? partial : running;
+    const bool adds = part.ends && !part.first;
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vectors; j++) {
-            float *p = partial + r * GLOSS_PANEL + column + j * 16;
-            store(p, whole || begins ? acc[r][j] : load(p) + acc[r][j]);
+            float *p = to + r * GLOSS_PANEL + j * 16;
+            store(p, adds ? load(p) + acc[r][j] : acc[r][j]);
         }
 }
 
@@ -152,12 +236,56 @@ INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gl
     finish_sums(arithmetic == GLOSS_INT8_INT8 ? GLOSS_F32_F32 : arithmetic, x, w, out, row, rows, panel, partial);
 }
 
-#define TILE(R)                                                                                               \
-    case R:                                                                                                   \
-        if (narrow) tile(R, 1, arithmetic, x, row, wj, word, words, next, 1, here, j);                        \
-        else if (many) tile(R, VECTORS, arithmetic, x, row, wj, word, words, next + j * 4, VECTORS, here, j); \
-        else tile(R, VECTORS, arithmetic, x, row, wj, word, words, next, 1, here, j);                         \
+#define TILE(R)                                                                                                   \
+    case R:                                                                                                       \
+        if (narrow) tile(R, 1, arithmetic, a, lda, corrections, b, part, 1, ahead, running + at, partial + at);     \
+        else if (few)                                                                                             \
+            tile(R, VECTORS, arithmetic, a, lda, corrections, b, part, VECTORS, ahead, running + at, partial + at); \
+        else tile(R, VECTORS, arithmetic, a, lda, corrections, b, part, 1, ahead, running + at, partial + at);      \
         break;
+
+// Multiplies rows [first, last) by a part of a block of the first `columns` columns of a panel, at `w`.
+INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const char *w, int64_t columns,
+                      int64_t first, int64_t last, block_part part, float *running, float *partial) {
+    // The last panel of the 72 values of a vision head.
+    const bool narrow = VECTORS > 1 && columns <= 16;
+    const bool split = is_split(arithmetic);
+    const int64_t tiles = (last - first + GLOSS_TILE_ROWS - 1) / GLOSS_TILE_ROWS, bytes = 4 * GLOSS_PANEL * part.words;
+    // All tiles together prefetch the next part, evenly: a core has room for few lines that are under way from memory.
+    // Each of a few tiles prefetches all of it; a single one, which is limited by memory, 4 KiB ahead.
+    const bool few = tiles < 4 && !split;
+    const int64_t steps = split ? 2 * part.words : part.words, groups = GLOSS_PANEL / (16 * VECTORS);
+    const int64_t pace = few ? 4 * GLOSS_PANEL : bytes / (tiles * groups * steps);
+    tile_ahead ahead = {w + (tiles == 1 ? 4096 : bytes), pace};
+    int32_t weight_halves[2 * SPLIT_WORDS][GLOSS_PANEL] __attribute__((aligned(64)));
+    int32_t row_halves[GLOSS_TILE_ROWS][2 * SPLIT_WORDS] __attribute__((aligned(64)));
+    if (split) {
+        const int64_t read = VECTORS == 1 || narrow ? columns : GLOSS_PANEL;
+        split_weights(arithmetic, w, part.words, read, tiles < 4 ? 4096 : 0, weight_halves);
+        w = (const char *)weight_halves;
+    }
+    int64_t row = first;
+    for (int64_t t = 0; t < tiles; t++) {
+        // The tiles have almost equal numbers of rows, so that no tile is left with few.
+        const int64_t end = first + (last - first) * (t + 1) / tiles;
+        const char *a = (const char *)x->rows + row * x->stride + part.word * (arithmetic == GLOSS_F32_BF16 ? 8 : 4);
+        int64_t lda = x->stride, at = (row - first) * GLOSS_PANEL;
+        if (split && arithmetic != GLOSS_F32_BF16) {
+            split_rows(arithmetic, a, lda, end - row, part.words, row_halves);
+            a = (const char *)row_halves;
+            lda = sizeof row_halves[0];
+        }
+        const int32_t *corrections = arithmetic == GLOSS_INT8_INT8 ? x->corrections + row : 0;
+        for (int64_t j = 0; j < columns; j += 16 * VECTORS, at += 16 * VECTORS) {
+            const char *b = w + j * 4;
+            switch (end - row) { TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) }
+            ahead.next += few ? 4 * 16 * VECTORS : steps * pace;
+        }
+        if (few) ahead.next -= 4 * GLOSS_PANEL;
+        row = end;
+    }
+}
+#undef TILE
 
 // Computes rows [first, last) of one panel, over all of k.
 INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w,
@@ -166,35 +294,32 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     const int64_t total = (w->inputs + per_word - 1) / per_word;
     // The blocks have equal sizes. f32 rows have the same blocks with bf16 weights as with f32 weights, and so the
     // same bits.
+    const bool exact = arithmetic == GLOSS_INT8_INT8;
     const int64_t most = arithmetic == GLOSS_F32_BF16 ? K_WORDS / 2 : K_WORDS, blocks = (total + most - 1) / most;
     const int64_t unit = arithmetic == GLOSS_F32_BF16 ? 16 : 32;
     const int64_t block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
-    // The last panel of the 72 values of a vision head.
-    const bool narrow = VECTORS > 1 && w->outputs - panel * GLOSS_PANEL <= 16;
-    const int64_t tiles = (last - first + GLOSS_TILE_ROWS - 1) / GLOSS_TILE_ROWS;
-    const char *panel_base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
+    // One tile of whole panels reads its weights once.
+    const bool single = last - first <= GLOSS_TILE_ROWS, whole = 16 * VECTORS == GLOSS_PANEL;
+    const int64_t words = is_split(arithmetic) || (single && !whole) ? SPLIT_WORDS : single ? block : PART_WORDS;
+    const int64_t left = w->outputs - panel * GLOSS_PANEL, columns = left < GLOSS_PANEL ? left : GLOSS_PANEL;
+    const char *base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
+    float running[GLOSS_ROW_CHUNK * GLOSS_PANEL] __attribute__((aligned(64)));
     for (int64_t word = 0; word < total; word += block) {
-        int64_t words = total - word < block ? total - word : block;
-        const char *base = panel_base + word * 4 * GLOSS_PANEL;
-        int64_t row = first;
-        for (int64_t t = 0; t < tiles; t++) {
-            // The tiles have almost equal numbers of rows, so that no tile is left with few. The first four tiles
-            // prefetch the next block. A single tile, which is limited by memory, prefetches 4 KiB ahead.
-            int64_t end = first + (last - first) * (t + 1) / tiles;
-            float *here = partial + (row - first) * GLOSS_PANEL;
-            bool many = tiles < 4;
-            for (int64_t j = 0; j < GLOSS_PANEL && panel * GLOSS_PANEL + j < w->outputs; j += 16 * VECTORS) {
-                const char *wj = base + j * 4;
-                const char *next = tiles == 1 ? base + 4096
-                                              : base + block * 4 * GLOSS_PANEL + (many || t >= 4 ? 0 : t * 64);
-                switch (end - row) { TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) }
-            }
-            if (word + block >= total) finish(arithmetic, x, w, out, row, end - row, panel, here);
-            row = end;
+        const int64_t end = total - word < block ? total : word + block;
+        for (int64_t at = word; at < end; at += words) {
+            const int64_t count = end - at < words ? end - at : words;
+            const block_part part = {
+                .word = at,
+                .words = count,
+                .begins = at == (exact ? 0 : word),
+                .ends = at + count == (exact ? total : end),
+                .first = exact || word == 0,
+            };
+            part_rows(arithmetic, x, base + at * 4 * GLOSS_PANEL, columns, first, last, part, running, partial);
         }
     }
+    finish(arithmetic, x, w, out, first, last - first, panel, partial);
 }
-#undef TILE
 
 INLINE void gemm(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
                  int64_t first_row, int64_t last_row, int64_t first_panel, int64_t last_panel) {

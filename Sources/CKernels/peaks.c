@@ -37,9 +37,15 @@
         return total;                                                                                       \
     }
 
-enum { GENERIC_COUNT = 12, AVX2_COUNT = 12, AVX512_COUNT = 24, TILE_COUNT = 6 };
+enum { AVX2_COUNT = 12, AVX512_COUNT = 24, NEON_COUNT = 24, TILE_COUNT = 6 };
 typedef uint64_t words __attribute__((vector_size(64)));
 typedef float quad __attribute__((vector_size(16)));
+
+#if defined(__aarch64__)
+enum { GENERIC_COUNT = NEON_COUNT };
+#else
+enum { GENERIC_COUNT = 12 };
+#endif
 
 static const quad quad_factor = {1e-3f, 1e-3f, 1e-3f, 1e-3f}, quad_term = {1, 1, 1, 1};
 #if defined(__aarch64__)
@@ -50,25 +56,51 @@ PEAK(f32_generic, quad, GENERIC_COUNT, quad_term * (float)i, acc[i] = acc[i] * q
 #endif
 READ(read_generic)
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
+PEAK(int8_neon_dot, int32x4_t, NEON_COUNT, vdupq_n_s32(i),
+     acc[i] = vdotq_s32(acc[i], vdupq_n_s8(3), vdupq_n_s8(-1)), acc[i][0])
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("i8mm"))), apply_to = function)
+PEAK(int8_neon_i8mm, int32x4_t, NEON_COUNT, vdupq_n_s32(i),
+     acc[i] = vusmmlaq_s32(acc[i], vdupq_n_u8(3), vdupq_n_s8(-1)), acc[i][0])
+#pragma clang attribute pop
+#endif
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 PEAK(f32_avx2, __m256, AVX2_COUNT, _mm256_set1_ps((float)i),
      acc[i] = _mm256_fmadd_ps(acc[i], _mm256_set1_ps(1e-3f), _mm256_set1_ps(1)), acc[i][0])
 READ(read_avx2)
+PEAK(int8_avx2, __m256i, AVX2_COUNT, _mm256_set1_epi32(i),
+     acc[i] = _mm256_add_epi32(_mm256_madd_epi16(acc[i], _mm256_set1_epi16(3)), _mm256_set1_epi32(5)),
+     _mm256_cvtsi256_si32(acc[i]))
+#pragma clang attribute pop
+
+#pragma clang attribute push(__attribute__((target("avx2,avxvnni"))), apply_to = function)
+PEAK(int8_avx_vnni, __m256i, AVX2_COUNT, _mm256_set1_epi32(i),
+     acc[i] = _mm256_dpbusd_avx_epi32(acc[i], _mm256_set1_epi8(3), _mm256_set1_epi8(-1)),
+     _mm256_cvtsi256_si32(acc[i]))
 #pragma clang attribute pop
 
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
 PEAK(f32_avx512, __m512, AVX512_COUNT, _mm512_set1_ps((float)i),
      acc[i] = _mm512_fmadd_ps(acc[i], _mm512_set1_ps(1e-3f), _mm512_set1_ps(1)), acc[i][0])
 READ(read_avx512)
+PEAK(int8_avx512, __m512i, AVX512_COUNT, _mm512_set1_epi32(i),
+     acc[i] = _mm512_add_epi32(_mm512_madd_epi16(acc[i], _mm512_set1_epi16(3)), _mm512_set1_epi32(5)),
+     _mm512_cvtsi512_si32(acc[i]))
 #pragma clang attribute pop
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,avx512vnni"))), \
-                             apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))), apply_to = function)
 PEAK(bf16, __m512, AVX512_COUNT, _mm512_set1_ps((float)i),
      acc[i] = _mm512_dpbf16_ps(acc[i], (__m512bh)_mm512_set1_epi16(0x3f80), (__m512bh)_mm512_set1_epi16(0x3c00)),
      acc[i][0])
+#pragma clang attribute pop
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni"))), apply_to = function)
 PEAK(int8, __m512i, AVX512_COUNT, _mm512_set1_epi32(i),
      acc[i] = _mm512_dpbusd_epi32(acc[i], _mm512_set1_epi8(3), _mm512_set1_epi8(-1)), (double)acc[i][0])
 #pragma clang attribute pop
@@ -101,18 +133,21 @@ TILES(int8_tiles, _tile_dpbsud)
 
 int64_t gloss_peak_operations(gloss_peak peak) {
 #if defined(__x86_64__)
-    gloss_isa isa = gloss_best_isa();
     switch (peak) {
-    case GLOSS_PEAK_F32_AVX2: return isa >= GLOSS_AVX2 ? 8 * 2 * AVX2_COUNT : 0;
-    case GLOSS_PEAK_F32_AVX512: return isa >= GLOSS_AVX512 ? 16 * 2 * AVX512_COUNT : 0;
-    case GLOSS_PEAK_BF16:
-        return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512bf16") ? 32 * 2 * AVX512_COUNT : 0;
-    case GLOSS_PEAK_INT8:
-        return isa >= GLOSS_AVX512 && __builtin_cpu_supports("avx512vnni") ? 64 * 2 * AVX512_COUNT : 0;
-    case GLOSS_PEAK_BF16_AMX: return isa >= GLOSS_AMX ? 16 * 16 * 32 * 2 * TILE_COUNT : 0;
-    case GLOSS_PEAK_INT8_AMX: return isa >= GLOSS_AMX ? 16 * 16 * 64 * 2 * TILE_COUNT : 0;
+    case GLOSS_PEAK_F32_AVX2: return gloss_has_isa(GLOSS_AVX2) ? 8 * 2 * AVX2_COUNT : 0;
+    case GLOSS_PEAK_F32_AVX512: return gloss_has_isa(GLOSS_AVX512) ? 16 * 2 * AVX512_COUNT : 0;
+    case GLOSS_PEAK_BF16: return gloss_has_isa(GLOSS_AVX512_BF16) ? 32 * 2 * AVX512_COUNT : 0;
+    case GLOSS_PEAK_INT8: return gloss_has_isa(GLOSS_AVX512_VNNI) ? 64 * 2 * AVX512_COUNT : 0;
+    case GLOSS_PEAK_INT8_AVX2: return gloss_has_isa(GLOSS_AVX2) ? 16 * 2 * AVX2_COUNT : 0;
+    case GLOSS_PEAK_INT8_AVX512: return gloss_has_isa(GLOSS_AVX512) ? 32 * 2 * AVX512_COUNT : 0;
+    case GLOSS_PEAK_INT8_AVX_VNNI: return gloss_has_isa(GLOSS_AVX_VNNI) ? 32 * 2 * AVX2_COUNT : 0;
+    case GLOSS_PEAK_BF16_AMX: return gloss_has_isa(GLOSS_AMX) ? 16 * 16 * 32 * 2 * TILE_COUNT : 0;
+    case GLOSS_PEAK_INT8_AMX: return gloss_has_isa(GLOSS_AMX) ? 16 * 16 * 64 * 2 * TILE_COUNT : 0;
     default: break;
     }
+#elif defined(__aarch64__)
+    if (peak == GLOSS_PEAK_INT8_NEON_DOT) return gloss_has_isa(GLOSS_NEON_DOT) ? 16 * 2 * NEON_COUNT : 0;
+    if (peak == GLOSS_PEAK_INT8_NEON_I8MM) return gloss_has_isa(GLOSS_NEON_I8MM) ? 32 * 2 * NEON_COUNT : 0;
 #endif
     return peak == GLOSS_PEAK_F32_GENERIC ? 4 * 2 * GENERIC_COUNT : 0;
 }
@@ -124,8 +159,14 @@ double gloss_peak_run(gloss_peak peak, int64_t rounds) {
     case GLOSS_PEAK_F32_AVX512: return f32_avx512(rounds);
     case GLOSS_PEAK_BF16: return bf16(rounds);
     case GLOSS_PEAK_INT8: return int8(rounds);
+    case GLOSS_PEAK_INT8_AVX2: return int8_avx2(rounds);
+    case GLOSS_PEAK_INT8_AVX512: return int8_avx512(rounds);
+    case GLOSS_PEAK_INT8_AVX_VNNI: return int8_avx_vnni(rounds);
     case GLOSS_PEAK_BF16_AMX: return bf16_tiles(rounds);
     case GLOSS_PEAK_INT8_AMX: return int8_tiles(rounds);
+#elif defined(__aarch64__)
+    case GLOSS_PEAK_INT8_NEON_DOT: return int8_neon_dot(rounds);
+    case GLOSS_PEAK_INT8_NEON_I8MM: return int8_neon_i8mm(rounds);
 #endif
     default: return f32_generic(rounds);
     }
@@ -146,9 +187,8 @@ void gloss_peak_release(void *memory, int64_t bytes) { munmap(memory, (size_t)by
 uint64_t gloss_peak_read(const void *memory, int64_t bytes, int64_t streams, int64_t distance) {
     int64_t part = bytes / streams;
 #if defined(__x86_64__)
-    gloss_isa isa = gloss_best_isa();
-    if (isa >= GLOSS_AVX512) return read_avx512(memory, part, streams, distance);
-    if (isa >= GLOSS_AVX2) return read_avx2(memory, part, streams, distance);
+    if (gloss_has_isa(GLOSS_AVX512)) return read_avx512(memory, part, streams, distance);
+    if (gloss_has_isa(GLOSS_AVX2)) return read_avx2(memory, part, streams, distance);
 #endif
     return read_generic(memory, part, streams, distance);
 }

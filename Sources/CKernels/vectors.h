@@ -100,22 +100,55 @@ INLINE v16 gelu16(v16 x) {
     return x / (splat(1.0f) + exp_within(at_least(at_most(exponent, 88.0f), -87.3f)));
 }
 
-// acc + odd · odd, then + even · even, as VDPBF16PS computes it.
-INLINE v16 dot_bf16(v16 acc, i16 x, i16 w) {
-#if defined(BF16_DOT)
-    return (v16)_mm512_dpbf16_ps((__m512)acc, (__m512bh)w, (__m512bh)x);
-#else
-    const i16 high = splat_word((int32_t)0xffff0000);
-    acc = FMA((v16)(x & high), (v16)(w & high), acc);
-    return FMA((v16)(x << 16), (v16)(w << 16), acc);
-#endif
+typedef int16_t s32 __attribute__((vector_size(64)));
+typedef uint16_t u32v __attribute__((vector_size(64)));
+typedef int32_t i8 __attribute__((vector_size(32)));
+INLINE i8 low_half(i16 v) { return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7); }
+INLINE i8 high_half(i16 v) { return __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15); }
+INLINE i16 both_halves(i8 a, i8 b) {
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 // acc + Σ of four products of an unsigned byte of w and a signed byte of x.
 INLINE i16 dot_int8(i16 acc, i16 x, i16 w) {
-#if defined(INT8_DOT)
+#if INT8_DOT == 512
     return (i16)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)x);
+#elif INT8_DOT == 256
+    return both_halves((i8)_mm256_dpbusd_avx_epi32((__m256i)low_half(acc), (__m256i)low_half(w), (__m256i)low_half(x)),
+                       (i8)_mm256_dpbusd_avx_epi32((__m256i)high_half(acc), (__m256i)high_half(w),
+                                                   (__m256i)high_half(x)));
 #else
     for (int byte = 0; byte < 4; byte++) acc += (w >> (8 * byte) & 0xff) * (x << (24 - 8 * byte) >> 24);
     return acc;
 #endif
 }
+
+#if defined(INT8_SIGNED)
+// acc + Σ of four products of signed bytes. All words of x are the same.
+INLINE i16 dot_signed(i16 acc, i16 x, i16 w) {
+    int32x4_t sums[4];
+    int8x16_t factors[4], row;
+    memcpy(sums, &acc, sizeof sums), memcpy(factors, &w, sizeof factors), memcpy(&row, &x, sizeof row);
+    for (int i = 0; i < 4; i++) sums[i] = vdotq_s32(sums[i], factors[i], row);
+    memcpy(&acc, sums, sizeof sums);
+    return acc;
+}
+#endif
+
+// The odd and the even numbers of words, as words of two 16-bit integers (int8) or of one f32 (bf16).
+#if defined(INT8_PAIRS)
+INLINE i16 odd_signed(i16 w) { return (i16)((s32)w >> 8); }
+INLINE i16 even_signed(i16 w) { return (i16)((s32)w << 8 >> 8); }
+INLINE i16 odd_unsigned(i16 w) { return (i16)((u32v)w >> 8); }
+INLINE i16 even_unsigned(i16 w) { return w & 0x00ff00ff; }
+// acc + Σ of two products. VPMADDUBSW, which multiplies bytes, saturates its sums; these are exact.
+INLINE i16 dot_pairs(i16 acc, i16 x, i16 w) {
+#if INT8_PAIRS == 512
+    return acc + (i16)_mm512_madd_epi16((__m512i)x, (__m512i)w);
+#else
+    return acc + both_halves((i8)_mm256_madd_epi16((__m256i)low_half(x), (__m256i)low_half(w)),
+                             (i8)_mm256_madd_epi16((__m256i)high_half(x), (__m256i)high_half(w)));
+#endif
+}
+#endif
+INLINE i16 odd_bf16(i16 w) { return w & splat_word((int32_t)0xffff0000); }
+INLINE i16 even_bf16(i16 w) { return w << 16; }

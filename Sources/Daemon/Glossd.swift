@@ -139,8 +139,15 @@ struct Glossd: AsyncParsableCommand {
                 "model loaded",
                 metadata: [
                     "model": "\(configuration.modelName)", "digest": "\(model.digest)", "threads": "\(threads)",
+                    "precision": "\(model.precision.rawValue)", "instruction_set": "\(InstructionSet.best)",
                     "seconds": "\((ContinuousClock.now - start) / .seconds(1))",
                 ])
+            for set in InstructionSet.refused {
+                logger.warning(
+                    "products by \(set) differ from those of plain C on this processor, so \(InstructionSet.best) computes: please report it"
+                )
+            }
+            if let drawback = model.precision.drawback(on: .best) { logger.warning("\(drawback)") }
             for warning in model.warnings { logger.warning("\(warning)") }
             for (name, adapter) in served.adapters.sorted(by: { $0.key < $1.key }) {
                 logger.info(
@@ -148,11 +155,6 @@ struct Glossd: AsyncParsableCommand {
                     metadata: [
                         "adapter": "\(name)", "digest": "\(adapter.digest)", "trained_on": "\(adapter.base ?? "")",
                     ])
-            }
-            if model.precision == .bf16 && Processors.hasAMX {
-                logger.notice(
-                    "this processor has AMX: precision bf16-amx is several times as fast as bf16, with other last bits; int8 uses it by itself"
-                )
             }
             return served
         } catch {

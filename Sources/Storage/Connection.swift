@@ -58,11 +58,13 @@ struct Connection: ~Copyable {
         try send(sql, parameters, context: context)
         PQsetSingleRowMode(handle)
         var failure: (any Error)?
+        var columns: [String] = []
         let ended = Result { () throws(StorageError) in
             try forEachResult(context: context) { result in
                 guard failure == nil else { return }
                 do {
-                    let columns = Self.columns(of: result)
+                    // Each row is a result of its own, and all have the same columns.
+                    if columns.isEmpty { columns = Self.columns(of: result) }
                     for row in Self.rows(of: result) { try onRow(columns, row) }
                 } catch {
                     failure = error

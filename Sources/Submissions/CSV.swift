@@ -41,13 +41,18 @@ public struct CSVReader {
     }
 
     private var bytes: ByteReader
+    private let separator: UInt8
     private var line = 1
 
     /// Bytes taken so far.
     public var position: Int { bytes.position }
 
     /// Reads from where `bytes` is.
-    public init(_ bytes: ByteReader) { self.bytes = bytes }
+    /// - Parameter separator: the ASCII character between fields.
+    public init(_ bytes: ByteReader, separator: Character = ",") {
+        self.bytes = bytes
+        self.separator = separator.asciiValue ?? UInt8(ascii: ",")
+    }
 
     /// The next record that is not a blank line; nil at the end.
     /// - Throws: `Malformed`, or what the file's reading throws.
@@ -65,7 +70,7 @@ public struct CSVReader {
         var problem: String?
         scan: while let byte = try bytes.next() {
             switch byte {
-            case UInt8(ascii: ","): fields.append([])
+            case separator: fields.append([])
             case UInt8(ascii: "\n"): break scan
             case UInt8(ascii: "\r") where try bytes.peek() == UInt8(ascii: "\n"): break
             case UInt8(ascii: "\"") where fields[fields.count - 1].isEmpty:
@@ -98,7 +103,7 @@ public struct CSVReader {
             case UInt8(ascii: "\""):
                 _ = try bytes.next()
                 field.append(byte)
-            case nil, UInt8(ascii: ","), UInt8(ascii: "\n"), UInt8(ascii: "\r"): return nil
+            case nil, separator, UInt8(ascii: "\n"), UInt8(ascii: "\r"): return nil
             default: return "text after the closing quote of a field"
             }
         }

@@ -12,6 +12,25 @@ import Testing
         for key in ["f32", "f32_generic", "memory_bytes"] {
             #expect((peaks[key] as? Double ?? 0) > 1e8, "\(key)")
         }
+        #expect(peaks["instruction_set"] as? String != nil)
+    }
+
+    /// With no time for more it measures the products alone.
+    @Test func quick() async throws {
+        let run = try await Tool()("bench", "quick", "--json", "--seconds", "0", "--images", "1000")
+        #expect(run.status == 0, "\(run.errors)")
+        let answer = try #require(try run.json().first)
+        let machine = try #require(answer["machine"] as? [String: Any])
+        #expect(machine["instruction_set"] as? String != nil && (machine["memory_bytes"] as? Int ?? 0) > 1 << 28)
+        let precisions = try #require(answer["precisions"] as? [[String: Any]])
+        let names = precisions.compactMap { $0["precision"] as? String }
+        #expect(names.first == "f32" && names.last == "int8")
+        for speed in precisions {
+            #expect(speed["estimated"] as? Bool == true)
+            let image = try #require(speed["image_seconds"] as? Double)
+            #expect(image > 0 && (speed["object_seconds"] as? Double ?? 0) > 8 * image)
+        }
+        if let choice = answer["choice"] as? String { #expect(names.contains(choice)) }
     }
 
     @Test func refusesNonsense() async throws {
@@ -21,6 +40,8 @@ import Testing
             ["object", "--threads", "0"], ["object", "--no-random-weights"], ["object", "--prompt-tokens", "0"],
             ["object", "--prompt-tokens", "4096"], ["table5", "--batch", "0"], ["table5", "--threads", "-2"],
             ["table5", "--seconds", "inf"], ["gemm", "--rows", "0"], ["gemm", "--dtype", ""],
+            ["gemm", "--isa", "sse9"], ["quick", "--images", "0"], ["quick", "--objects", "-1"],
+            ["quick", "--seconds", "nan"], ["quick", "--threads", "0"],
         ] {
             let run = try await Tool.run(Tool.path, ["bench"] + line)
             #expect(run.status == 64, "\(line): \(run.errors)")

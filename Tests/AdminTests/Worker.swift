@@ -31,13 +31,14 @@ actor Worker {
     }
 
     /// Finishes a job with what was found.
-    func complete(_ job: ClaimedJob, _ result: AnnotationResult) async throws {
+    /// - Parameter images: what is known of its images; nil: they are samples.
+    func complete(_ job: ClaimedJob, _ result: AnnotationResult, images: [SourceImage]? = nil) async throws {
         let engine = EngineIdentity(
             model: "m", digest: String(repeating: "a", count: 64), precision: "f32", version: "0.1.0")
         let sha256 = String(repeating: "b", count: 64)
         let provenance = Provenance(
             engine: engine, settings: job.spec.settings,
-            images: job.spec.imageURLs.map { Samples.image($0, sha256: sha256) }, timings: ["fetch": 0.5])
+            images: images ?? job.spec.imageURLs.map { Samples.image($0, sha256: sha256) }, timings: ["fetch": 0.5])
         let record = AnnotationRecord(result: result, provenance: provenance)
         _ = try await store.record([JobReport(job, .completed(record))], by: registered())
     }

@@ -89,11 +89,11 @@ import Testing
     @Test(arguments: sets, Precision.allCases)
     func everyInstructionSetAndThreadCountGivesTheSameBits(set: String, precision: Precision) throws {
         let subject = try Subject(set, precision)
-        let expected = try subject.answers(subject.queries)
-        for isa in instructionSets {
-            for threads in [1, 3] {
+        let expected = try subject.answers(drawn(subject.queries, every: 5))
+        for (index, isa) in instructionSets.enumerated() {
+            for threads in isWholeDraw ? [1, 3] : [index % 2 == 0 ? 3 : 1] {
                 let other = try Subject(set, precision, Compute(instructionSet: isa, threadCount: threads))
-                #expect(try other.answers(other.queries) == expected)
+                #expect(try other.answers(drawn(other.queries, every: 5)) == expected, "\(InstructionSet(isa))")
             }
         }
     }

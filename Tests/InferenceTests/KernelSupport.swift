@@ -3,8 +3,15 @@ import Foundation
 
 @testable import Inference
 
-let instructionSets = [GLOSS_GENERIC, GLOSS_AVX2, GLOSS_AVX512, GLOSS_AVX512_DOT, GLOSS_AMX].filter {
-    $0.rawValue <= gloss_best_isa().rawValue
+/// Those that this machine has.
+let instructionSets = InstructionSet.present.map(\.kernel)
+
+/// Whether what runs on each instruction set runs with all that there is. Plain C takes minutes for it.
+let isWholeDraw = ProcessInfo.processInfo.environment["GLOSS_TEST_BATCHES"] == "all"
+
+/// Each n-th, with GLOSS_TEST_BATCHES=all each one.
+func drawn<Element>(_ all: [Element], every n: Int) -> [Element] {
+    isWholeDraw ? all : stride(from: 0, to: all.count, by: n).map { all[$0] }
 }
 
 /// Seeded values in −1…1.

@@ -27,6 +27,7 @@ import Testing
         "unpark_origin": [.admin], "cancel": [.admin], "retry": [.admin], "rerun": [.admin], "pause": [.admin],
         "resume": [.admin], "forget": [.admin], "prune": [.admin], "change_setting": [.admin],
         "keep_reproduction": [.admin],
+        "keep_evaluation": [.admin],
         "jobs": [.reader, .admin], "explain": [.reader, .admin], "finish_reason": [.reader, .admin],
         "shown_urls": [.reader, .admin], "schema_objects": [.reader, .admin],
         // An origin's spelling, and of what it is made.

@@ -9,12 +9,13 @@ struct Bench: ParsableCommand {
             one run.
 
             EXAMPLES
+              glossctl bench quick --images 1000000
               glossctl bench peaks
               glossctl bench object --dtype int8
 
             \(ExitStatus.help)
             """,
         subcommands: [
-            BenchPeaks.self, BenchObject.self, BenchTable5.self, BenchGemm.self, BenchEngine.self,
+            BenchQuick.self, BenchPeaks.self, BenchObject.self, BenchTable5.self, BenchGemm.self, BenchEngine.self,
         ])
 }

@@ -31,13 +31,18 @@ struct BenchGemm: ParsableCommand {
     }
 
     func run() throws {
-        let (model, limits) = try options.prepare()
-        let found = model.products.flatMap { product in
-            rows.map { count in
-                BenchRow(
-                    "\(product.name): \(count) × \(product.inputs) × \(product.outputs)",
-                    model.product(
-                        rows: count, inputs: product.inputs, outputs: product.outputs, seconds: seconds), limits)
+        // The products take copies of their own; the rest of the model is as small as it can be.
+        let products = options.config.configuration.products
+        let (model, limits) = try options.prepare(part: StageTimes.part(of: options.config.configuration)) { _ in
+            let each = 0.5 + Double(rows.count) * (seconds + 0.1)
+            return "some \(Formats.duration(seconds: Double(products.count) * each)): \(products.count) products"
+        }
+        let found = products.flatMap { product in
+            Console.note(product.name)
+            let costs = model.product(
+                rows: rows, inputs: product.inputs, outputs: product.outputs, seconds: seconds)
+            return zip(rows, costs).map { count, cost in
+                BenchRow("\(product.name): \(count) × \(product.inputs) × \(product.outputs)", cost, limits)
             }
         }
         try options.format.json ? JSONText.say(found) : BenchRow.say(found)

@@ -46,21 +46,25 @@ struct BenchObject: ParsableCommand {
     func run() throws {
         let prefixTokens = options.config.configuration.imageTokenCount + promptTokens
         let (model, limits) = try options.prepare(
-            tokens: Self.views * Self.questions * (prefixTokens + Self.samples * Self.ownTokens))
-        Console.note("running it")
+            tokens: Self.views * Self.questions * (prefixTokens + Self.samples * Self.ownTokens)
+        ) { $0.duration(operations: operations(prefixTokens)) }
+        Console.note("\(Self.views) images")
         _ = model.embed(images: 1)
         let imageTokens = model.configuration.imageTokenCount
         let vision = passes(of: Self.views, rows: imageTokens) { model.embed(images: $0) }
         var prefilled: RandomModel.Prefilled?
+        Console.note("\(Self.views * Self.questions) prefills, after \(Formats.fixed(vision.seconds, 1)) s")
         let prefill = passes(of: Self.views * Self.questions, rows: imageTokens + promptTokens) { count in
             let (prefixes, cost) = model.prefill(sequences: count, tokens: imageTokens + promptTokens)
             prefilled = prefilled.map { $0 + prefixes } ?? prefixes
             return cost
         }
+        Console.note("\(Self.steps) steps, after \(Formats.fixed(prefill.seconds, 1)) s")
         let step = model.extend(prefilled!, samples: Self.samples, steps: Self.steps)
         let peak = MemoryUse.peakResident
         // Memory's speed moves within seconds with what else the host does: the limit of one answer alone is measured beside it.
-        let nearby = BenchLimits(MachinePeaks.measure(threads: options.threadCount, seconds: 2), options.dtype)
+        let nearby = BenchLimits(
+            MachinePeaks.measure(threads: options.threadCount, seconds: 2), options.dtype, options.instructionSet)
         let single = model.extend(prefilled!.first(1), samples: 1, steps: Self.steps)
         let extend = step.scaled(by: Double(Self.steps))
         let whole = vision + prefill + extend
@@ -80,6 +84,16 @@ struct BenchObject: ParsableCommand {
             keyValueBytes: prefilled!.byteCount + 160 * model.cacheByteCount(tokens: Self.steps), residentBytes: peak,
             adapters: beside)
         try options.format.json ? JSONText.say(answer) : say(answer)
+    }
+
+    /// Of all that is computed, with adapters what they repeat.
+    private func operations(_ prefixTokens: Int) -> Double {
+        let configuration = options.config.configuration
+        let (prefixes, seen) = (Self.views * Self.questions, Double(prefixTokens + Self.steps / 2))
+        let language =
+            configuration.prefillOperations(sequences: prefixes, tokens: prefixTokens)
+            + configuration.extendOperations(rows: prefixes * Self.samples, seen: seen) * Double(Self.steps)
+        return configuration.visionOperations(images: Self.views) + language * (adapters == 0 ? 1 : 5)
     }
 
     private func passes(of count: Int, rows: Int, _ run: (Int) -> RandomModel.Cost) -> RandomModel.Cost {

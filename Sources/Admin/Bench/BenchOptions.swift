@@ -41,34 +41,49 @@ struct BenchOptions: ParsableArguments {
     var randomWeights = true
     @Option(help: "f32, bf16, bf16-amx or int8.")
     var dtype = Precision.bf16
+    @Option(help: "The instructions to compute with. Default: the fastest that the processor has.")
+    var isa: InstructionSet?
     @Option(help: "Threads. Default: one for each processor that it may use.")
     var threads: Int?
 
     var threadCount: Int { threads ?? Processors.threadCount() }
+    var instructionSet: InstructionSet { isa ?? .best }
 
     func validate() throws {
         guard randomWeights else { throw ValidationError("There are only random weights to measure with.") }
         if let threads, !(1...1024 ~= threads) {
             throw ValidationError("--threads must be 1 to 1024, not \(threads).")
         }
+        if let isa, !InstructionSet.present.contains(isa) {
+            let present = InstructionSet.present.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--isa is \(isa), and this processor has \(present).")
+        }
     }
 
-    /// Draws the weights, and measures the peaks that the figures are held against, in the same run. Throws where they
-    /// have no room in memory beside `tokens` tokens' keys and values.
-    func prepare(tokens: Int = 0) throws -> (model: RandomModel, limits: BenchLimits) {
-        let need = RandomModel.byteCount(config.configuration, precision: dtype, tokens: tokens)
+    /// Measures the peaks that the figures are held against, says how long what follows takes, and draws the weights of the
+    /// model or of a part of it. Throws where they have no room in memory beside `tokens` tokens' keys and values.
+    /// - Parameter duration: a few words, of the limits that were measured.
+    func prepare(
+        part: ModelConfiguration? = nil, tokens: Int = 0, duration: (BenchLimits) -> String
+    ) throws -> (model: RandomModel, limits: BenchLimits) {
+        let sizes = part ?? config.configuration
+        let need = RandomModel.byteCount(sizes, precision: dtype, tokens: tokens)
         let free = MemoryUse.available
         guard need < free else {
             throw CommandError(
                 .failed,
                 "\(config.name) in \(dtype.rawValue) needs \(need >> 20) MiB, and \(free >> 20) are free")
         }
-        Console.note("measuring the machine's peaks")
-        let peaks = MachinePeaks.measure(threads: threadCount, seconds: 6)
+        Console.note("measuring the machine's peaks: \(Int(Self.peakSeconds)) s")
+        let limits = BenchLimits(
+            MachinePeaks.measure(threads: threadCount, seconds: Self.peakSeconds), dtype, instructionSet)
+        Console.note("what follows takes \(duration(limits))")
         Console.note("drawing the weights of \(config.name) in \(dtype.rawValue)")
-        let model = try RandomModel(config.configuration, precision: dtype, threads: threadCount)
-        return (model, BenchLimits(peaks, dtype))
+        let model = try RandomModel(sizes, precision: dtype, instructionSet: instructionSet, threads: threadCount)
+        return (model, limits)
     }
+
+    private static let peakSeconds = 6.0
 }
 
 /// The peaks of the arithmetic that is measured.
@@ -78,15 +93,15 @@ struct BenchLimits {
     /// Bytes/s.
     let memory: Double
 
-    init(_ peaks: MachinePeaks, _ precision: Precision) {
-        operations =
-            switch precision {
-            case .f32: peaks.f32
-            case .bf16: peaks.bf16 ?? peaks.f32
-            case .bf16AMX: peaks.bf16AMX ?? peaks.f32
-            case .int8: peaks.int8AMX ?? peaks.int8 ?? peaks.f32
-            }
+    init(_ peaks: MachinePeaks, _ precision: Precision, _ set: InstructionSet) {
+        operations = peaks.arithmetic(precision, set)
         memory = peaks.memory ?? .infinity
+    }
+
+    /// How long so many operations take, for a person who waits: at their peak, or somewhat longer.
+    func duration(operations count: Double) -> String {
+        let least = count / operations
+        return "\(Formats.duration(seconds: least)) to \(Formats.duration(seconds: 2 * least))"
     }
 
     /// The least seconds that something can take: by its operations, or by its weights.
@@ -140,3 +155,5 @@ struct BenchRow: Encodable {
         table.lines(width: nil, palette: .output).forEach(Console.say)
     }
 }
+
+extension InstructionSet: ExpressibleByArgument {}

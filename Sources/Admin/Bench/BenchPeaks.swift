@@ -37,7 +37,10 @@ struct BenchPeaks: ParsableCommand {
         var table = Table([.text("PEAK"), .number("PER SECOND"), .text("")])
         for (name, value) in [
             ("f32 AVX-512", peaks.f32AVX512), ("f32 AVX2", peaks.f32AVX2), ("f32 generic", peaks.f32Generic),
-            ("bf16 VDPBF16PS", peaks.bf16), ("int8 VPDPBUSD", peaks.int8),
+            ("bf16 VDPBF16PS", peaks.bf16), ("int8 VPDPBUSD, AVX-512", peaks.int8),
+            ("int8 VPDPBUSD, AVX-VNNI", peaks.int8AVXVNNI), ("int8 VPMADDWD, AVX-512", peaks.int8AVX512),
+            ("int8 VPMADDWD, AVX2", peaks.int8AVX2),
+            ("int8 SDOT, NEON", peaks.int8NEONDot), ("int8 USMMLA, NEON", peaks.int8NEONI8MM),
             ("bf16 AMX", peaks.bf16AMX), ("int8 AMX", peaks.int8AMX),
         ] {
             table.add([Table.Cell(name), Self.giga(value), "G operations"])
@@ -48,7 +51,9 @@ struct BenchPeaks: ParsableCommand {
             "memory, read", Self.giga(peaks.memory), Table.Cell("GB, \(streams) a thread side by side, \(how)"),
         ])
         table.lines(width: nil, palette: .output).forEach(Console.say)
-        Console.say("\(peaks.threadCount) thread\(peaks.threadCount == 1 ? "" : "s")")
+        Console.say(
+            "\(peaks.threadCount) thread\(peaks.threadCount == 1 ? "" : "s"); the model would be computed by"
+                + " \(InstructionSet.best), of \(InstructionSet.present.map(\.rawValue).joined(separator: ", "))")
     }
 
     private static func giga(_ value: Double?) -> Table.Cell {
@@ -59,18 +64,29 @@ struct BenchPeaks: ParsableCommand {
 /// Peaks as `--json` gives them: operations/s and bytes/s; without those that this CPU has not.
 private struct PeaksAnswer: Encodable {
     let threads: Int
+    let instructionSet: String
     let f32, f32Generic: Double
-    let f32AVX512, f32AVX2, bf16, int8, bf16AMX, int8AMX, memory: Double?
+    let f32AVX512, f32AVX2, bf16, int8, int8AVXVNNI, int8AVX512, int8AVX2, bf16AMX, int8AMX: Double?
+    let int8NEONDot, int8NEONI8MM, memory: Double?
 
     init(_ peaks: MachinePeaks) {
         (threads, f32, f32Generic) = (peaks.threadCount, peaks.f32, peaks.f32Generic)
         (f32AVX512, f32AVX2) = (peaks.f32AVX512, peaks.f32AVX2)
         (bf16, int8, memory) = (peaks.bf16, peaks.int8, peaks.memory)
         (bf16AMX, int8AMX) = (peaks.bf16AMX, peaks.int8AMX)
+        (int8AVXVNNI, int8AVX512, int8AVX2) = (peaks.int8AVXVNNI, peaks.int8AVX512, peaks.int8AVX2)
+        (int8NEONDot, int8NEONI8MM) = (peaks.int8NEONDot, peaks.int8NEONI8MM)
+        instructionSet = InstructionSet.best.rawValue
     }
 
     enum CodingKeys: String, CodingKey {
         case threads, f32, bf16, int8
+        case instructionSet = "instruction_set"
+        case int8AVXVNNI = "int8_avx_vnni"
+        case int8AVX512 = "int8_avx512"
+        case int8AVX2 = "int8_avx2"
+        case int8NEONDot = "int8_neon_dotprod"
+        case int8NEONI8MM = "int8_neon_i8mm"
         case f32Generic = "f32_generic"
         case f32AVX512 = "f32_avx512"
         case f32AVX2 = "f32_avx2"

@@ -25,6 +25,8 @@ struct BenchTable5: ParsableCommand {
     var seconds = 20.0
 
     private static let (prefixTokens, cacheTokens) = (512, 640)
+    /// Prefixes of one pass, and steps of a batch.
+    private static let (passSequences, steps) = (1024 / prefixTokens, 4)
 
     func validate() throws {
         guard batch.allSatisfy({ 1...4096 ~= $0 }), !batch.isEmpty else {
@@ -34,7 +36,7 @@ struct BenchTable5: ParsableCommand {
     }
 
     func run() throws {
-        let (model, limits) = try options.prepare()
+        let (model, limits) = try options.prepare { $0.duration(operations: operations($0)) }
         var rows: [Row] = []
         for size in batch {
             let bytes = size * model.cacheByteCount(tokens: Self.cacheTokens)
@@ -47,18 +49,30 @@ struct BenchTable5: ParsableCommand {
             Console.note("batch \(size)")
             rows.append(prefill(size, model, limits))
             let prefixes = model.prefixes(size, tokens: Self.prefixTokens)
-            let step = model.extend(prefixes, samples: 1, steps: 4)
+            let step = model.extend(prefixes, samples: 1, steps: Self.steps)
             rows.append(
                 Row(
-                    batch: size, stage: "extend", tokens: size, passes: "4 steps",
+                    batch: size, stage: "extend", tokens: size, passes: "\(Self.steps) steps",
                     cost: BenchRow("extend", step, limits),
                     bytes: model.weightByteCount + bytes))
         }
         try options.format.json ? JSONText.say(rows) : say(rows)
     }
 
+    /// Of all batches, at the least: prefills end after some seconds.
+    private func operations(_ limits: BenchLimits) -> Double {
+        let configuration = options.config.configuration
+        return batch.reduce(0) { sum, size in
+            let pass = configuration.prefillOperations(
+                sequences: min(size, Self.passSequences), tokens: Self.prefixTokens)
+            let prefill = pass * Double((size + Self.passSequences - 1) / Self.passSequences)
+            let step = configuration.extendOperations(rows: size, seen: Double(Self.prefixTokens))
+            return sum + min(prefill, pass + seconds * limits.operations) + Double(Self.steps) * step
+        }
+    }
+
     private func prefill(_ size: Int, _ model: RandomModel, _ limits: BenchLimits) -> Row {
-        let sequences = min(size, 1024 / Self.prefixTokens)
+        let sequences = min(size, Self.passSequences)
         let passes = (size + sequences - 1) / sequences
         var (done, cost) = (0, RandomModel.Cost.nothing)
         while done < passes, done == 0 || cost.seconds < seconds {

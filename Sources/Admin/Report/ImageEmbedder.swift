@@ -36,11 +36,11 @@ final class ImageEmbedder: Sendable {
         var digests: Set<String> = []
     }
 
-    private let files: AnnotatedFiles
+    private let fetcher: AnnotatedImageFetcher
     private let origins = Mutex<[String: Origin]>([:])
     private let firstProblem = Mutex<String?>(nil)
 
-    init(_ policy: FetchPolicy) throws(CommandError) { files = try AnnotatedFiles(policy) }
+    init(_ policy: FetchPolicy) throws(CommandError) { fetcher = try AnnotatedImageFetcher(policy) }
 
     /// Why the first of those that are missing is so.
     var problem: String? { firstProblem.withLock { $0 } }
@@ -89,10 +89,10 @@ final class ImageEmbedder: Sendable {
 
     private func fetch(_ url: String) async -> Outcome {
         let origin = origins.withLock { $0[url] } ?? Origin()
-        switch await files.fetch(url, finalURLs: origin.finalURLs, digests: origin.digests) {
-        case .file(let file):
-            guard let type = Self.type(of: file.bytes) else { return .changed }
-            return .image("data:\(type);base64,\(Data(file.bytes).base64EncodedString())")
+        switch await fetcher.fetch([url], found: origin.finalURLs, digests: origin.digests) {
+        case .file(let bytes, _, _):
+            guard let type = Self.type(of: bytes) else { return .changed }
+            return .image("data:\(type);base64,\(Data(bytes).base64EncodedString())")
         case .changed: return .changed
         case .missing(let problem):
             firstProblem.withLock { $0 = $0 ?? problem }

@@ -36,7 +36,7 @@ struct ImageSupply: Sendable {
     /// Files held at a time.
     private static let mostFiles = 16
 
-    private let files: AnnotatedFiles?
+    private let fetcher: AnnotatedImageFetcher?
     /// Paths of the images of the one result, in order; empty: they are fetched.
     let given: [String]
     private let decoders: DecoderPool
@@ -45,7 +45,7 @@ struct ImageSupply: Sendable {
     ///   - maxPixels: the most that are decoded; nil: the usual number.
     ///   - count: images that are decoded at a time.
     init(_ policy: FetchPolicy, given: [String], maxPixels: Int?, count: Int) throws(CommandError) {
-        files = given.isEmpty ? try AnnotatedFiles(policy) : nil
+        fetcher = given.isEmpty ? try AnnotatedImageFetcher(policy) : nil
         self.given = given
         decoders = DecoderPool(limits: .init(maxPixels: maxPixels ?? DecodeLimits().maxPixels), count: count)
     }
@@ -72,11 +72,11 @@ struct ImageSupply: Sendable {
 
     private func get(_ image: WantedImage, _ model: PaliGemma) async -> Result<FoundImage, MissingImage> {
         let (bytes, finalURL): ([UInt8], String)
-        if let files {
-            switch await files.fetch(
-                image.url, finalURLs: image.finalURL.map { [$0] } ?? [], digests: [image.sha256])
+        if let fetcher {
+            switch await fetcher.fetch(
+                [image.url], found: image.finalURL.map { [$0] } ?? [], digests: [image.sha256])
             {
-            case .file(let file): (bytes, finalURL) = (file.bytes, file.finalURL)
+            case .file(let file, _, let url): (bytes, finalURL) = (file, url)
             case .changed(let digest): return .failure(.changed(digest))
             case .missing(let why): return .failure(.notFetched(why))
             }

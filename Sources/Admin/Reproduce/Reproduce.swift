@@ -90,8 +90,8 @@ struct Reproduce: AsyncParsableCommand {
         if model.isEmpty, config == nil { throw ValidationError("Give --model or --config.") }
         if !image.isEmpty, jobs.count != 1 { throw ValidationError("--image is for one job.") }
         if let threads, threads < 1 { throw ValidationError("--threads must be 1 or more, not \(threads).") }
-        guard InstructionSet.available.contains(instructionSet) else {
-            let known = InstructionSet.available.map(\.rawValue).joined(separator: ", ")
+        guard InstructionSet.present.contains(instructionSet) else {
+            let known = InstructionSet.present.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("This processor has no \(instructionSet.rawValue), but \(known).")
         }
     }
@@ -198,5 +198,3 @@ struct Reproduce: AsyncParsableCommand {
         return parts.isEmpty ? "No results." : "\(those): \(parts.joined(separator: ", "))."
     }
 }
-
-extension InstructionSet: ExpressibleByArgument {}

@@ -34,6 +34,32 @@ final class OutputFile: Sendable {
         if let full { try put(full) }
     }
 
+    /// Adds bytes as they are.
+    func write(bytes: [UInt8]) throws(CommandError) {
+        let full: [UInt8]? = buffer.withLock { buffer in
+            buffer.append(contentsOf: bytes)
+            guard buffer.count >= Self.pieceSize else { return nil }
+            defer { buffer.removeAll(keepingCapacity: true) }
+            return buffer
+        }
+        if let full { try put(full) }
+    }
+
+    /// Adds what another file holds.
+    func append(_ path: String) throws(CommandError) {
+        guard let source = FileHandle(forReadingAtPath: path) else {
+            throw CommandError(.failed, "\(path) cannot be read: \(String(cString: strerror(errno)))")
+        }
+        while true {
+            let piece: Data?
+            do { piece = try source.read(upToCount: 1 << 20) } catch {
+                throw CommandError(.failed, "\(path) cannot be read: \((error as NSError).localizedDescription)")
+            }
+            guard let piece, !piece.isEmpty else { return }
+            try write(bytes: [UInt8](piece))
+        }
+    }
+
     /// Writes what is left and closes the file.
     func close() throws(CommandError) {
         try put(

@@ -22,9 +22,40 @@ enum { GLOSS_PANEL = 64, GLOSS_INT8_INPUTS = 44000 };
 // AMX.
 enum { GLOSS_TILE_ROWS = 6, GLOSS_ROW_CHUNK = 96, GLOSS_TILED_ROWS = 512 };
 
-// Instruction sets, slowest first. All give the same bits.
-typedef enum { GLOSS_GENERIC = 0, GLOSS_AVX2 = 1, GLOSS_AVX512 = 2, GLOSS_AVX512_DOT = 3, GLOSS_AMX = 4 } gloss_isa;
+// Instruction sets, those of x86 and then those of Arm, slowest first. All give the same bits. On Arm GENERIC is
+// compiled to NEON.
+//
+//                  f32       bf16            int8
+//   GENERIC        C         as f32          C
+//   AVX2           256 bits  as f32          VPMADDWD
+//   AVX_VNNI       256 bits  as f32          VPDPBUSD
+//   AVX512         512 bits  as f32          VPMADDWD
+//   AVX512_VNNI    512 bits  as f32          VPDPBUSD
+//   AVX512_BF16    512 bits  VDPBF16PS       VPDPBUSD
+//   AMX            512 bits  as f32, tiles   tiles
+//   NEON_DOT       128 bits  as f32          SDOT
+//   NEON_I8MM      128 bits  as f32          USMMLA
+//
+// "As f32": numbers are widened in registers, so bf16 has the speed of f32.
+typedef enum {
+    GLOSS_GENERIC,
+    GLOSS_AVX2,
+    GLOSS_AVX_VNNI,
+    GLOSS_AVX512,
+    GLOSS_AVX512_VNNI,
+    GLOSS_AVX512_BF16,
+    GLOSS_AMX,
+    GLOSS_NEON_DOT,
+    GLOSS_NEON_I8MM
+} gloss_isa;
+// Whether this processor and its system have the instructions.
+bool gloss_has_isa(gloss_isa isa);
+// Whether some products by two sets have the same bits; `tiled` as for gloss_gemm. Milliseconds.
+bool gloss_same_products(gloss_isa a, bool a_tiled, gloss_isa b, bool b_tiled);
+// The fastest set that this processor has and that has the same products as GENERIC. It is found once.
 gloss_isa gloss_best_isa(void);
+// Bit 1 << isa: a set that is faster than the best one, but has other products.
+unsigned gloss_refused_isas(void);
 
 // The right operand of a GEMM, y = x · Wᵀ + bias. `packed` is [panels][words of k][GLOSS_PANEL]. A word has four
 // bytes: one f32, two bf16 or four int8 (stored with 128 added), neighbours along k. Columns beyond `outputs` and

@@ -52,12 +52,15 @@ public final class RandomModel {
     private let compute: Compute
 
     /// Draws the weights; some seconds at 3B.
-    public init(_ configuration: ModelConfiguration, precision: Precision, threads: Int) throws(InferenceError) {
+    public init(
+        _ configuration: ModelConfiguration, precision: Precision, instructionSet: InstructionSet = .best, threads: Int
+    ) throws(InferenceError) {
         try configuration.check(precision, path: "a random model")
         var weights = RandomWeights(precision: precision)
         self.configuration = configuration
         self.precision = precision
-        compute = Compute(isTiled: precision == .bf16AMX, threadCount: threads)
+        compute = Compute(
+            instructionSet: instructionSet.kernel, isTiled: precision == .bf16AMX, threadCount: threads)
         vision = try VisionTower(configuration, from: &weights)
         language = try LanguageModel(configuration.text, from: &weights)
     }
@@ -68,9 +71,6 @@ public final class RandomModel {
         let token = 2 * text.layers * text.kvHeads * text.headSize * precision.attentionType.byteCount
         return configuration.parameterCount * precision.weightType(.bf16).byteCount + tokens * token
     }
-
-    /// Sizes of the language model's products, and those of the vision tower: name, inputs and outputs.
-    public var products: [(name: String, inputs: Int, outputs: Int)] { language.products + vision.products }
 
     /// Bytes of all packed matrices.
     public var weightByteCount: Int { vision.weightByteCount + language.weightByteCount }
@@ -93,7 +93,7 @@ public final class RandomModel {
         let rgb = (0..<side * side * 3).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 13) }
         let pixels = PixelValues(rgb: rgb, width: side, height: side, size: side)
         let images = [PixelValues](repeating: pixels, count: count)
-        return cost(operations: vision.operations(images: count), weightBytes: vision.weightByteCount) {
+        return cost(operations: configuration.visionOperations(images: count), weightBytes: vision.weightByteCount) {
             _ = try vision.embed(images.map { ImageInput(pixels: $0) }, compute)
         }
     }
@@ -101,18 +101,14 @@ public final class RandomModel {
     /// Prefixes of `tokens` tokens each, in one pass; the next token of each is drawn.
     public func prefill(sequences: Int, tokens: Int, adapters: [Adapter] = []) -> (Prefilled, Cost) {
         let caches = (0..<sequences).map { _ in cache(capacity: tokens) }
-        let rows = sequences * tokens
-        let operations =
-            language.operations(rows: rows, attended: Double(rows) * Double(tokens))
-            - language.trimmed(
-                rows: rows - sequences, tokens: tokens) + language.headOperations(rows: sequences)
+        let operations = configuration.prefillOperations(sequences: sequences, tokens: tokens)
         let cost = cost(operations: operations, weightBytes: language.weightByteCount) {
             let parts = caches.enumerated().map { index, cache in
                 SequenceRows(
                     own: cache, rows: index * tokens..<(index + 1) * tokens, bidirectional: tokens,
                     adapter: adapters.isEmpty ? nil : adapters[index % adapters.count])
             }
-            try draw(language.forwardToLast(noise(rows: rows), parts, compute), from: caches)
+            try draw(language.forwardToLast(noise(rows: sequences * tokens), parts, compute), from: caches)
         }
         return (Prefilled(caches: caches), cost)
     }
@@ -134,9 +130,8 @@ public final class RandomModel {
         let rows = prefilled.caches.count * samples
         var own = (0..<rows).map { _ in KeyValueBlocks(layout: language.heads.cache, limit: steps) }
         let seen = Double(prefilled.caches.first?.count ?? 0) + Double(steps) / 2
-        let operations = language.operations(rows: rows, attended: Double(rows) * seen)
         let all = cost(
-            operations: (operations + language.headOperations(rows: rows)) * Double(steps),
+            operations: configuration.extendOperations(rows: rows, seen: seen) * Double(steps),
             weightBytes: language.weightByteCount * steps
         ) {
             for _ in 0..<steps {
@@ -157,9 +152,9 @@ public final class RandomModel {
             weightBytes: all.weightBytes / Double(steps))
     }
 
-    /// One product of `rows` rows with weights of the given size, over copies of them that no cache holds; the cost of
-    /// one.
-    public func product(rows: Int, inputs: Int, outputs: Int, seconds: Double) -> Cost {
+    /// Products of some numbers of rows with weights of the given size, over copies of them that no cache holds; the cost
+    /// of one of each.
+    public func product(rows counts: [Int], inputs: Int, outputs: Int, seconds: Double) -> [Cost] {
         let shape = WeightShape(outputs: outputs, inputs: inputs, type: precision.weightType(.bf16))
         return certain {
             var copies: [Linear] = []
@@ -168,21 +163,30 @@ public final class RandomModel {
                 weights.fillRandomly(seed: UInt64(index))
                 copies.append(Linear(weights: weights, bias: nil))
             }
-            var x = try Operand(rows: rows, columns: inputs, type: precision.operandType)
-            let values = [Float](repeating: 0.1, count: rows * inputs)
-            compute.convert(try Matrix(rows: rows, columns: inputs, values: values), into: &x)
-            var y = try Matrix(rows: rows, columns: outputs)
-            for copy in copies.prefix(2) { compute.linear(x, copy, into: &y) }
-            var count = 0
-            let start = ContinuousClock.now
-            repeat {
-                compute.linear(x, copies[count % copies.count], into: &y)
-                count += 1
-            } while (.now - start) / .seconds(1) < seconds
-            return Cost(
-                seconds: (.now - start) / .seconds(1) / Double(count),
-                operations: 2 * Double(rows) * Double(inputs) * Double(outputs), weightBytes: Double(shape.byteCount))
+            return try counts.map { rows in
+                let spent = try repeated(rows: rows, copies, seconds: seconds)
+                return Cost(
+                    seconds: spent, operations: 2 * Double(rows) * Double(inputs) * Double(outputs),
+                    weightBytes: Double(shape.byteCount))
+            }
         }
+    }
+
+    /// Seconds of a product of `rows` rows with each copy in turn, after one to warm up.
+    private func repeated(rows: Int, _ copies: [Linear], seconds: Double) throws(InferenceError) -> Double {
+        let (inputs, outputs) = (copies[0].weights.inputs, copies[0].weights.outputs)
+        var x = try Operand(rows: rows, columns: inputs, type: precision.operandType)
+        let values = [Float](repeating: 0.1, count: rows * inputs)
+        compute.convert(try Matrix(rows: rows, columns: inputs, values: values), into: &x)
+        var y = try Matrix(rows: rows, columns: outputs)
+        compute.linear(x, copies[copies.count - 1], into: &y)
+        var count = 0
+        let start = ContinuousClock.now
+        repeat {
+            compute.linear(x, copies[count % copies.count], into: &y)
+            count += 1
+        } while (.now - start) / .seconds(1) < seconds
+        return (.now - start) / .seconds(1) / Double(count)
     }
 
     private func noise(rows: Int) throws(InferenceError) -> Matrix {
@@ -217,34 +221,5 @@ public final class RandomModel {
         certain(work)
         return Cost(
             seconds: (.now - start) / .seconds(1), operations: operations, weightBytes: Double(weightBytes))
-    }
-}
-
-extension VisionTower {
-    /// Multiplications and additions: patches, layers with full attention, projector.
-    fileprivate func operations(images: Int) -> Double {
-        let (rows, width) = (Double(configuration.grid * configuration.grid), Double(configuration.width))
-        let matrices = rows * Double(parameterCount) * 2
-        return Double(images) * (matrices + 4 * rows * rows * width * Double(configuration.layers))
-    }
-}
-
-extension LanguageModel {
-    /// Of all layers for `rows` rows that attend to `attended` tokens in all.
-    fileprivate func operations(rows: Int, attended: Double) -> Double {
-        let layer = 2 * Double(rows) * Double(layerParameterCount) + 4 * attended * Double(heads.queryWidth)
-        return layer * Double(configuration.layers)
-    }
-
-    /// What the last layer does not compute for `rows` rows that see `tokens` tokens: all but keys and values.
-    fileprivate func trimmed(rows: Int, tokens: Int) -> Double {
-        let keys = configuration.width * 2 * heads.keyWidth
-        return 2 * Double(rows) * Double(layerParameterCount - keys) + 4 * Double(rows) * Double(tokens)
-            * Double(heads.queryWidth)
-    }
-
-    /// Of the logits.
-    fileprivate func headOperations(rows: Int) -> Double {
-        2 * Double(rows) * Double(configuration.width) * Double(configuration.vocabulary)
     }
 }

@@ -15,9 +15,13 @@ public struct MachinePeaks: Sendable {
     public let f32Generic: Double
     /// bf16 products summed in f32 (VDPBF16PS), operations/s.
     public let bf16: Double?
-    /// 8 bit products summed in 32 bits (VPDPBUSD), operations/s.
-    public let int8: Double?
-    /// The same by AMX's tiles (TDPBF16PS, TDPBSUD).
+    /// 8 bit products summed in 32 bits (VPDPBUSD), by 512 bits and by 256, operations/s.
+    public let int8, int8AVXVNNI: Double?
+    /// 16 bit products summed in 32 bits (VPMADDWD, VPADDD), by 512 bits and by 256: what computes int8 without VPDPBUSD.
+    public let int8AVX512, int8AVX2: Double?
+    /// 8 bit products summed in 32 bits by Arm's SDOT and USMMLA, operations/s.
+    public let int8NEONDot, int8NEONI8MM: Double?
+    /// bf16 and 8 bit products by AMX's tiles (TDPBF16PS, TDPBSUD), operations/s.
     public let bf16AMX, int8AMX: Double?
     /// Memory read, bytes/s; nil: there is no memory to measure with.
     public let memory: Double?
@@ -27,14 +31,43 @@ public struct MachinePeaks: Sendable {
     /// f32 by the widest registers that there are, operations/s.
     public var f32: Double { f32AVX512 ?? f32AVX2 ?? f32Generic }
 
+    /// The fastest that `precision` can be with the instructions of `set`, operations/s. Where it has none of its own, it
+    /// is computed as f32.
+    public func arithmetic(_ precision: Precision, _ set: InstructionSet) -> Double {
+        let f32 =
+            switch set {
+            case .generic, .neonDot, .neonI8MM: f32Generic
+            case .avx2, .avxVNNI: f32AVX2
+            case .avx512, .avx512VNNI, .avx512BF16, .amx: f32AVX512
+            }
+        let own: Double? =
+            switch (precision, set) {
+            case (.bf16, .avx512BF16): bf16
+            case (.bf16AMX, .amx): bf16AMX
+            case (.int8, .amx): int8AMX
+            case (.int8, .avx512VNNI), (.int8, .avx512BF16): int8
+            case (.int8, .avxVNNI): int8AVXVNNI
+            case (.int8, .avx512): int8AVX512
+            case (.int8, .avx2): int8AVX2
+            case (.int8, .neonDot): int8NEONDot
+            case (.int8, .neonI8MM): int8NEONI8MM
+            default: nil
+            }
+        return own ?? f32 ?? f32Generic
+    }
+
     /// Measures for some `seconds`, on a machine that has nothing else to do.
     public static func measure(threads: Int = Processors.threadCount(), seconds: Double = 6) -> MachinePeaks {
-        let bench = PeakBench(pool: ThreadPool(threadCount: threads), seconds: seconds / 8)
+        let bench = PeakBench(pool: ThreadPool(threadCount: threads), seconds: seconds / 13)
         let memory = bench.memory()
         return MachinePeaks(
             threadCount: threads, f32AVX512: bench.operations(GLOSS_PEAK_F32_AVX512),
             f32AVX2: bench.operations(GLOSS_PEAK_F32_AVX2), f32Generic: bench.operations(GLOSS_PEAK_F32_GENERIC) ?? 0,
             bf16: bench.operations(GLOSS_PEAK_BF16), int8: bench.operations(GLOSS_PEAK_INT8),
+            int8AVXVNNI: bench.operations(GLOSS_PEAK_INT8_AVX_VNNI),
+            int8AVX512: bench.operations(GLOSS_PEAK_INT8_AVX512), int8AVX2: bench.operations(GLOSS_PEAK_INT8_AVX2),
+            int8NEONDot: bench.operations(GLOSS_PEAK_INT8_NEON_DOT),
+            int8NEONI8MM: bench.operations(GLOSS_PEAK_INT8_NEON_I8MM),
             bf16AMX: bench.operations(GLOSS_PEAK_BF16_AMX), int8AMX: bench.operations(GLOSS_PEAK_INT8_AMX),
             memory: memory?.bytesPerSecond, reading: memory?.reading ?? MemoryReading(streams: 1, prefetchDistance: 0))
     }

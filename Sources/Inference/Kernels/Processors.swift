@@ -10,9 +10,6 @@ public enum Processors {
         return cpus.prefix(count).map(Int.init)
     }
 
-    /// Whether there is AMX, which int8 uses by itself and bf16 as `Precision.bf16AMX`.
-    public static var hasAMX: Bool { gloss_best_isa() == GLOSS_AMX }
-
     /// How many threads to compute with: as many as there are CPUs (of `cpus`, if there are any), and no more than the
     /// cgroup's quota, rounded up: two threads use up a quota of 1.5 CPUs and are halted together for a quarter of the
     /// time; one would leave a third of it unused. (Go and Java round up too.)

@@ -285,16 +285,6 @@ struct LanguageModel: Sendable {
         return logits
     }
 
-    /// Weights of one layer's matrices.
-    var layerParameterCount: Int { layers[0].matrices.reduce(0) { $0 + $1.outputs * $1.inputs } }
-
-    /// Inputs and outputs of a layer's matrices and of the head.
-    var products: [(name: String, inputs: Int, outputs: Int)] {
-        zip(["q, k, v", "o", "gate, up", "down", "logits"], layers[0].matrices + [head.weights]).map {
-            ($0, $1.inputs, $1.outputs)
-        }
-    }
-
     /// Bytes of the packed matrices, the embedding included.
     var weightByteCount: Int {
         (layers.flatMap(\.matrices) + [embedding.weights]).reduce(0) { $0 + $1.shape.byteCount }

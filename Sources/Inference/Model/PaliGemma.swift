@@ -88,7 +88,7 @@ public final class PaliGemma: Sendable {
     ) throws(InferenceError) {
         try self.init(
             contentsOf: url, precision: precision, options: options,
-            compute: Compute(instructionSet: instructionSet.isa, threadCount: max(1, threads), cpus: cpus))
+            compute: Compute(instructionSet: instructionSet.kernel, threadCount: max(1, threads), cpus: cpus))
     }
 
     convenience init(

@@ -104,19 +104,6 @@ struct VisionTower: Sendable {
         ([patches, projector] + layers.flatMap { [$0.projections, $0.output, $0.fc1, $0.fc2] }).map(\.weights)
     }
 
-    /// Inputs and outputs of a layer's matrices.
-    var products: [(name: String, inputs: Int, outputs: Int)] {
-        let layer = layers[0]
-        return zip(
-            ["vision q, k, v", "vision o", "vision fc1", "vision fc2"],
-            [layer.projections, layer.output, layer.fc1, layer.fc2]
-        )
-        .map { ($0, $1.weights.inputs, $1.weights.outputs) }
-    }
-
-    /// Weights of the matrices.
-    var parameterCount: Int { matrices.reduce(0) { $0 + $1.outputs * $1.inputs } }
-
     /// Bytes of the packed matrices.
     var weightByteCount: Int { matrices.reduce(0) { $0 + $1.shape.byteCount } }
 

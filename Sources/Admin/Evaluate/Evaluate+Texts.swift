@@ -1,0 +1,156 @@
+import Annotation
+import Evaluation
+import Foundation
+import Storage
+
+extension Evaluate {
+    /// Scores texts.
+    func evaluate(texts metric: any TextMetric) async throws -> EvaluationReport {
+        let administration = database.administration(statementTimeout: nil)
+        // A file that cannot be written is known before anything is computed.
+        let perItem = try self.perItem.map { path throws(CommandError) in try PerItemFile(path) }
+        do {
+            return try await evaluate(texts: metric, administration, perItem)
+        } catch {
+            perItem?.discard()
+            throw error
+        }
+    }
+
+    private func evaluate(
+        texts metric: any TextMetric, _ administration: Administration, _ perItem: PerItemFile?
+    ) async throws -> EvaluationReport {
+        var report = EvaluationReport(metric: self.metric, variant: variant(metric))
+        var file = try await labelFile(administration)
+        report.labelsSHA256 = file.sha256
+        let labels = try LabelReader.read(file, group: group)
+        file.forget()
+        try saveFrequencies(labels)
+        let models = try await models(administration)
+        let selections = try selections(models)
+        let ours = try await texts(selections.ours, metric, labels, models, administration)
+        var theirs: TextResults?
+        if let selection = selections.theirs {
+            theirs = try await texts(selection, metric, labels, models, administration)
+        }
+
+        try requireMatch(ours.count, strayKey: ours.strayKey, labelKey: labels.count > 0 ? labels.key(0) : nil)
+        try await sayMissing(
+            &report, administration, count: labels.count - ours.count, of: "labels",
+            label: { labels.keys.value(of: $0) }, has: { ours.has($0) })
+        report.add(gap: "results without a label", ours.withoutLabel, ours.strayKey.map { "such as \"\($0)\"" })
+        report.add(gap: "results without a key", ours.withoutKey)
+        report.add(
+            gap: "truncated", (0..<labels.count).count { ours.has($0) && ours.finishReason($0) != "eos" },
+            "cut off at max_tokens or max_repeats; scored as they stand")
+        if let theirs {
+            try requireMatch(theirs.count, strayKey: theirs.strayKey, labelKey: labels.key(0))
+            report.add(gap: "labels without a result of \(against ?? "")", labels.count - theirs.count)
+        }
+
+        let evaluation = TextEvaluation(
+            metric: metric, labels: labels, results: [ours] + [theirs].compactMap(\.self), missing: missing,
+            bootstrap: resampling, cutter: ptbJar.map { StanfordTokenizer(jar: $0) })
+        let scores = try evaluation.scores(ours, file: file)
+        let others = try theirs.map { (results: $0, scores: try evaluation.scores($0, file: file)) }
+        say(models, ours.engines, against: theirs?.engines, in: &report)
+        if isCIDEr, df == nil, evaluation.items.count < 100 {
+            report.notes.append(
+                "CIDEr-D weighs by the references of these \(evaluation.items.count) images alone; --df gives those of more."
+            )
+        }
+        evaluation.fill(&report, ours, scores, against: others)
+        if let perItem { try evaluation.write(perItem, ours, scores, against: others) }
+        return report
+    }
+
+    /// The results of a selection, or of the file.
+    private func texts(
+        _ selection: ResultSelection, _ metric: any TextMetric, _ labels: LabelSet, _ models: Models,
+        _ administration: Administration
+    ) async throws -> TextResults {
+        if let results {
+            var texts = TextResults(labelCount: labels.count)
+            let file = ResultFile(file: try RowFile(path: results))
+            try file.forEachText { result, line in
+                if let key = result.key, let label = labels.keys.value(of: key), texts.has(label) {
+                    throw file.file.problem(line, "the key \"\(key)\" is there twice")
+                }
+                try texts.add(result, labels, model: nil)
+            }
+            return texts
+        }
+        let texts = Collected(TextResults(labelCount: labels.count))
+        let names = Dictionary(models.engines.map { ($0.id, $0.model) }) { first, _ in first }
+        try await administration.texts(
+            of: selection, withSeeds: perItem != nil, withDistributions: metric.name == "objaverse"
+        ) { row in try texts.change { try $0.add(row, labels, model: names[row.engine]) } }
+        return texts.value
+    }
+}
+
+// MARK: - Options of metrics
+
+extension Evaluate {
+    private var isCIDEr: Bool { ["caption", "cider-d"].contains(metric) }
+
+    /// The metric's name, and what it was told beside.
+    private func variant(_ metric: any TextMetric) -> String {
+        metric.name + (tokenizer == .ptb ? "" : ", tokenizer \(tokenizer.rawValue)")
+            + (ptbJar == nil ? "" : ", by Stanford's tokenizer")
+            + (df == nil ? "" : ", given frequencies")
+    }
+
+    /// What the metrics of texts are given beside the items.
+    func textOptions() throws -> TextMetrics.Options {
+        var options = TextMetrics.Options(tokenizer: ptbJar == nil ? tokenizer : .ptbTokens)
+        if let df {
+            let file = try RowFile(path: df)
+            guard let root = try file.object(), let images = root["images"]?.int, images > 0,
+                let ngrams = root["ngrams"]?.object
+            else { throw CommandError(.badData, "\(df) holds no document frequencies: --save-df writes them") }
+            var frequencies: [String: Int] = [:]
+            for (ngram, count) in ngrams.fields {
+                guard let count = count.int, 1...images ~= count else {
+                    throw CommandError(.badData, "\(df): the frequency of \"\(ngram)\" is not 1 to \(images)")
+                }
+                frequencies[ngram] = count
+            }
+            options.frequencies = DocumentFrequencies(imageCount: images, frequencies: frequencies)
+        }
+        if let embeddings {
+            let file = try RowFile(path: embeddings)
+            var vectors = Embeddings()
+            try file.forEachRow { row in
+                guard let text = row["text"]?.text, let vector = row["vector"]?.doubles else {
+                    throw file.problem(row.line, "an embedding has text and vector; here are \(LabelReader.list(row))")
+                }
+                do throws(EvaluationError) { try vectors.add(text, vector.map { Float($0) }) } catch {
+                    throw file.problem(row.line, error.reason)
+                }
+            }
+            options.embeddings = vectors
+        }
+        return options
+    }
+
+    private func saveFrequencies(_ labels: LabelSet) throws {
+        guard let saveDf else { return }
+        struct File: Encodable {
+            let images: Int
+            let tokenizer: String
+            let ngrams: [String: Int]
+        }
+        let counted = DocumentFrequencies(
+            images: (0..<labels.count).map { labels.answers($0) }, tokenizer: tokenizer)
+        let file = try PerItemFile(saveDf)
+        do {
+            try file.write { add in
+                try add(File(images: counted.imageCount, tokenizer: tokenizer.rawValue, ngrams: counted.frequencies))
+            }
+        } catch {
+            file.discard()
+            throw error
+        }
+    }
+}

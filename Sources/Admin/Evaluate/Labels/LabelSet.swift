@@ -1,0 +1,69 @@
+/// What is right, by the user's keys, in the order of the file.
+struct LabelSet {
+    /// A label as it is read.
+    struct Label {
+        var key: String
+        var answers: [String]
+        var answerType: String?
+        var questionType: String?
+        /// What belongs together: pairs.
+        var pair: String?
+        var choices: [String] = []
+        /// Items of one image are drawn together by a bootstrap.
+        var image: String?
+        /// The value of the column of `--group`.
+        var group: String?
+        /// Where it stands: a line of the file, or a row of the query.
+        var line: Int
+    }
+
+    /// The keys, and what else names a label.
+    private(set) var keys = TextIndex()
+    /// Where the key of each label is among the texts of `keys`.
+    private var keyPlaces: [Int32] = []
+    private var answers = TextArena()
+    private var answerEnds: [Int32] = []
+    private var choices = TextArena()
+    private var choiceEnds: [Int32] = []
+    private var lines: [Int32] = []
+    private(set) var answerTypes = NameColumn()
+    private(set) var questionTypes = NameColumn()
+    private(set) var pairs = NameColumn()
+    private(set) var images = NameColumn()
+    private(set) var groups = NameColumn()
+
+    var count: Int { lines.count }
+
+    /// - Returns: the label with this key that is there already; nil: there was none, and it is added.
+    mutating func add(_ label: Label) -> Int? {
+        guard keys.add(label.key, for: count) else { return keys.value(of: label.key) }
+        keyPlaces.append(Int32(keys.count - 1))
+        for answer in label.answers { answers.append(answer) }
+        answerEnds.append(Int32(answers.count))
+        for choice in label.choices { choices.append(choice) }
+        choiceEnds.append(Int32(choices.count))
+        lines.append(Int32(clamping: label.line))
+        answerTypes.append(label.answerType)
+        questionTypes.append(label.questionType)
+        pairs.append(label.pair)
+        images.append(label.image)
+        groups.append(label.group)
+        return nil
+    }
+
+    /// Another name of a label; ignored if it names another one already.
+    mutating func add(name: String, of label: Int) { keys.add(name, for: label) }
+
+    func key(_ label: Int) -> String { keys.texts[Int(keyPlaces[label])] }
+
+    func line(_ label: Int) -> Int { Int(lines[label]) }
+
+    func answers(_ label: Int) -> [String] { Self.texts(answers, answerEnds, label) }
+
+    func choices(_ label: Int) -> [String] { Self.texts(choices, choiceEnds, label) }
+
+    private static func texts(_ arena: TextArena, _ ends: [Int32], _ label: Int) -> [String] {
+        let start = label == 0 ? 0 : Int(ends[label - 1])
+        return (start..<Int(ends[label])).map { arena[$0] }
+    }
+}

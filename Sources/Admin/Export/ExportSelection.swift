@@ -1,0 +1,119 @@
+import Annotation
+import Queue
+import Storage
+
+/// Which results are exported.
+struct ExportSelection {
+    var batch: String?
+    /// Never empty.
+    var tasks: [TaskName]
+    /// A model's name or digest; nil is any.
+    var model: String?
+    /// A time that PostgreSQL reads.
+    var since: String?
+    /// A condition in SQL over the columns of `view`.
+    var condition: String?
+    /// What the condition is about: a row a thing to export.
+    var view: ResultView
+
+    /// The parameters $1...$4 of `results` and `rows`.
+    var parameters: [SQLValue] {
+        [SQLValue(tasks.map(\.rawValue)), SQLValue(batch), SQLValue(model), SQLValue(since)]
+    }
+
+    /// The finished jobs: `a` gloss.annotation, `j` gloss.job, `e` gloss.engine.
+    static let results = """
+        gloss.annotation a join gloss.job j on j.id = a.job_id join gloss.engine e on e.id = a.engine
+        """
+
+    /// What holds of those that were chosen. A condition about things leaves their jobs, and so the empty images.
+    var areChosen: String {
+        condition == nil || view == .found
+            ? Self.areAsked : "\(Self.areAsked) and a.job_id in (select f.job_id from \(rows) f)"
+    }
+
+    private static let areAsked = """
+        a.task = any ($1::text[])
+        and ($2::text is null or j.batch_id = (select x.id from gloss.batch x where x.name = $2))
+        and ($3::text is null or e.model = $3 or e.digest = $3) and ($4::timestamptz is null or a.finished_at >= $4)
+        """
+
+    /// The rows of the view that were chosen, in parentheses. A view of one task has no column for it.
+    var rows: String {
+        let task = view == .result ? "v.task = any ($1::text[])" : "$1::text[] is not null"
+        return """
+            (select v.* from (select * from gloss.\(view.rawValue) where \(filter)) v
+             where \(task) and ($2::text is null or v.batch = $2) and ($4::timestamptz is null or v.finished_at >= $4)
+               and ($3::text is null or v.model = $3 or v.model in (
+                   select x.model from gloss.engine x where x.digest = $3)))
+            """
+    }
+
+    /// What was found by jobs, as far as the condition holds of it: gloss.finding, or a part of it.
+    var findings: String { condition == nil ? "gloss.finding" : "(select * from gloss.found where \(filter))" }
+
+    /// A comment in the condition ends with its line.
+    private var filter: String { condition.map { "(\n\($0)\n)" } ?? "true" }
+
+    /// Looks whether the condition can be read.
+    /// - Throws: `CommandError` that names the view's columns.
+    func checkCondition(_ snapshot: Snapshot, columns: [String]) async throws {
+        guard let condition else { return }
+        if let problem = SQLShape.problem(of: condition) { throw CommandError(.failed, "--where: \(problem)") }
+        do {
+            _ = try await snapshot.query(
+                "select from gloss.\(view.rawValue) where \(filter) limit 0", context: "--where")
+        } catch let error as StorageError where error.sqlState != nil {
+            throw CommandError(
+                .failed,
+                "--where: \(error.message) [\(error.sqlState ?? "")]; it is a condition in SQL over the columns "
+                    + "of gloss.\(view.rawValue): \(columns.joined(separator: ", "))")
+        }
+    }
+
+    /// What PostgreSQL says of a row that the condition cannot judge, or of a condition that would write, is about the
+    /// condition; what it says of itself, its disk and its connections is not.
+    func explained<Result>(_ body: () async throws -> Result) async throws -> Result {
+        do { return try await body() } catch let error as StorageError {
+            guard condition != nil, let state = error.sqlState, !["08", "53", "57", "58"].contains(state.prefix(2))
+            else {
+                throw error
+            }
+            throw CommandError(.failed, "--where: \(error.message) [\(state)]")
+        }
+    }
+}
+
+/// The shape of an expression in SQL, as far as it matters where it ends.
+enum SQLShape {
+    /// What keeps a text from being one expression, whatever stands around it; nil: nothing. PostgreSQL judges the rest.
+    static func problem(of text: String) -> String? {
+        var (depth, rest) = (0, text.unicodeScalars[...])
+        func skip(past end: String) -> Bool {
+            while !rest.isEmpty {
+                if rest.starts(with: end.unicodeScalars) {
+                    rest = rest.dropFirst(end.unicodeScalars.count)
+                    return true
+                }
+                rest = rest.dropFirst()
+            }
+            return false
+        }
+        while let scalar = rest.popFirst() {
+            switch scalar {
+            case "'", "\"":
+                guard skip(past: String(scalar)) else { return "a quote \(scalar) is not closed" }
+            case "-" where rest.first == "-": _ = skip(past: "\n")
+            case "/" where rest.first == "*":
+                guard skip(past: "*/") else { return "a comment is not closed" }
+            case ";": return "it is one condition, without a semicolon"
+            case "(": depth += 1
+            case ")":
+                depth -= 1
+                if depth < 0 { return "a parenthesis is closed that was not opened" }
+            default: break
+            }
+        }
+        return depth == 0 ? nil : "a parenthesis is not closed"
+    }
+}

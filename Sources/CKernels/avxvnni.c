@@ -1,0 +1,9 @@
+#if defined(__x86_64__)
+#include <immintrin.h>
+#pragma clang attribute push(__attribute__((target("avxvnni,avx2,fma"))), apply_to = function)
+#define NAME(x) gloss_avxvnni_##x
+#define VECTORS 1
+#define INT8_DOT 256
+#include "body.h"
+#pragma clang attribute pop
+#endif
