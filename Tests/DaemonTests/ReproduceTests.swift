@@ -28,11 +28,10 @@ import Testing
         #expect(outcomes.count == 10 && Set(outcomes.values) == ["same"], "\(all.output)\(all.errors)")
         #expect(all.status == 0)
         let other = try await world.reproduce(
-            ["--since", "1 hour", "--sample", "9"] + world.given + ["--threads", "1", "--instruction-set", "generic"],
-            as: .reader)
+            ["--since", "1 hour", "--sample", "9", "--threads", "1"] + world.given, as: .reader)
         #expect(other.output == "9 results run again: 9 same.\n", "\(other.errors)")
         let masks = try await world.job("masks")
-        let alone = try await world.reproduce([masks] + world.given)
+        let alone = try await world.reproduce([masks, "--instruction-set", "generic"] + world.given)
         #expect(alone.output == "job \(masks) (segment): same\n1 result run again: 1 same.\n")
         let after = try await world.queueDigest()
         #expect(after == before, "nothing in the queue changes")
