@@ -28,15 +28,17 @@ public struct StageTimes: Sendable {
         token = configuration.extendOperations(rows: 1, seen: Double(tokens)) / speed
     }
 
-    /// Measures each stage once, on a part of the model.
+    /// Measures each stage on a part of the model, after a first time that also takes memory from the system.
     public init(_ configuration: ModelConfiguration, on part: RandomModel) {
         let tokens = Self.prefixTokens(configuration)
         _ = part.embed(images: 1)
         let images = part.embed(images: Self.atOnce)
         image = images.seconds * configuration.visionOperations(images: 1) / images.operations
+        _ = part.prefill(sequences: 1, tokens: tokens)
         let prefixes = part.prefill(sequences: Self.atOnce, tokens: tokens).1
         prefix = prefixes.seconds * configuration.prefillOperations(sequences: 1, tokens: tokens) / prefixes.operations
         let objects = part.prefixes(Self.responses / 5, tokens: tokens)
+        _ = part.extend(objects, samples: 5, steps: 1)
         let step = part.extend(objects, samples: 5, steps: 1)
         token = step.seconds * configuration.extendOperations(rows: 1, seen: Double(tokens)) / step.operations
     }
@@ -49,8 +51,8 @@ public struct StageTimes: Sendable {
     /// Operations of the measurement.
     public static func operations(_ configuration: ModelConfiguration) -> Double {
         let (part, tokens) = (part(of: configuration), prefixTokens(configuration))
-        return part.visionOperations(images: atOnce + 1) + part.prefillOperations(sequences: atOnce, tokens: tokens)
-            + part.extendOperations(rows: responses, seen: Double(tokens))
+        return part.visionOperations(images: 1 + atOnce) + part.prefillOperations(sequences: 1 + atOnce, tokens: tokens)
+            + 2 * part.extendOperations(rows: responses, seen: Double(tokens))
     }
 
     private static func prefixTokens(_ configuration: ModelConfiguration) -> Int { configuration.imageTokenCount + 10 }
