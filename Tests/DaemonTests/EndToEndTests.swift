@@ -29,7 +29,7 @@ import Testing
     }
 
     /// 1,000 mixed jobs; one daemon is killed with SIGKILL in the middle, another takes over, PostgreSQL is restarted.
-    @Test(.timeLimit(.minutes(4))) func nothingIsLostAndNothingDoubled() async throws {
+    @Test(.timeLimit(.minutes(10))) func nothingIsLostAndNothingDoubled() async throws {
         let postgres = PrivatePostgres()
         let database = try await postgres.makeDatabase()
         // Until the gate opens some jobs are not done: the first daemon is killed before it is.
@@ -194,7 +194,7 @@ import Testing
     }
 
     /// What was late because this daemon stood still is no host's fault, and costs no job an attempt.
-    @Test(.timeLimit(.minutes(3))) func aStandstillIsNobodysFault() async throws {
+    @Test(.timeLimit(.minutes(10))) func aStandstillIsNobodysFault() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let (gate, bytes) = (Gate(), Self.fixture("photo.jpg"))
         let asking = Mutex<GlossdProcess?>(nil)

@@ -71,7 +71,7 @@ import Testing
     }
 
     /// A daemon is killed between the stages: its heir asks nothing again that was kept, and the result is that of a job that nobody disturbed.
-    @Test(.timeLimit(.minutes(4))) func aKillBetweenTheStages() async throws {
+    @Test(.timeLimit(.minutes(10))) func aKillBetweenTheStages() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let views = ["rgb.png", "photo.jpg", "lossless.webp", "grey.png", "alpha.webp", "exif6.jpg"]
         let server = try Self.server(GlossdProcess.fixtures.appending(path: "images"), views)
