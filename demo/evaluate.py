@@ -74,7 +74,7 @@ def main():
                 ("captions", "caption", "caption", "captions.jsonl", ["CIDEr-D", "BLEU-4"]),
                 ("captions, word by word", "exact", "caption", "captions.jsonl", ["accuracy"]),
                 ("captions of a box", "exact", "caption", "boxed.jsonl", ["accuracy"]),
-                ("VQA: how many, what colour", "vqa", "vqa", "vqa.jsonl", ["accuracy"]),
+                ("VQA: how many, what colour", "exact", "vqa", "vqa.jsonl", ["accuracy"]),
                 ("choice: is there a star?", "exact", "choice", "choice.jsonl", ["accuracy"]),
                 ("boxes", "coco", "detect", "boxes.json", ["AP", "AP50"]),
                 ("masks", "coco-masks", "segment", "masks.json", ["AP", "AP50"]),

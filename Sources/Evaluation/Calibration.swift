@@ -26,14 +26,15 @@ public struct Calibration: Hashable, Sendable {
     /// - Parameter answers: the probability of each answer and its score, 0...1.
     ///
     /// Source: Guo et al. 2017, arXiv:1706.04599, section 2, with bins that are open below.
-    public init(_ answers: [(probability: Double, score: Double)], binCount: Int = 15) {
+    public init(_ answers: some Sequence<(probability: Double, score: Double)>, binCount: Int = 15) {
         var bins = (0..<binCount).map { index in
             Bin(low: Double(index) / Double(binCount), high: Double(index + 1) / Double(binCount))
         }
-        var squares = 0.0
+        var (squares, answerCount) = (0.0, 0)
         for (probability, score) in answers {
             let bin = min(max(Int((probability * Double(binCount)).rounded(.up)) - 1, 0), binCount - 1)
             bins[bin].count += 1
+            answerCount += 1
             bins[bin].confidence += probability
             bins[bin].accuracy += score
             squares += (probability - score) * (probability - score)
@@ -46,10 +47,10 @@ public struct Calibration: Hashable, Sendable {
             sum += error * Double(bins[index].count)
             largest = max(largest, error)
         }
-        let count = Double(answers.count)
+        let count = Double(answerCount)
         self.bins = bins
-        expectedError = answers.isEmpty ? nil : sum / count
-        largestError = answers.isEmpty ? nil : largest
-        brier = answers.isEmpty ? nil : squares / count
+        expectedError = answerCount == 0 ? nil : sum / count
+        largestError = answerCount == 0 ? nil : largest
+        brier = answerCount == 0 ? nil : squares / count
     }
 }

@@ -12,33 +12,34 @@ public struct RiskCoverage: Hashable, Sendable {
         public var accuracy: Double
     }
 
-    /// A point for each coverage that was asked for; none without answers.
+    /// A point for each coverage that was asked for, which ascend; none without answers.
     public let points: [Point]
     /// The area under the curve of risk (1 − accuracy) over coverage: its mean over all numbers of answers; nil without any.
     public let area: Double?
 
     /// - Parameter answers: how sure each is (a probability, or any score), and its score 0...1. Of equally sure answers none is
     ///   taken without the others; a point has as many as that leaves.
-    public init(_ answers: [(sureness: Double, score: Double)], coverages: [Double] = [0.5, 0.8, 0.9, 1]) {
-        let sorted = answers.sorted { $0.sureness > $1.sureness }
-        // Where equally sure answers end: how many there are until here, and their score.
-        var steps: [(count: Int, sum: Double, sureness: Double)] = []
-        var (sum, risks) = (0.0, 0.0)
+    public init(_ answers: [(sureness: Float, score: Float)], coverages: [Double] = [0.5, 0.8, 0.9, 1]) {
+        var sorted = answers
+        sorted.sort { $0.sureness > $1.sureness }
+        var points: [Point] = []
+        var (before, sum, risks) = (0, 0.0, 0.0)
         for (index, answer) in sorted.enumerated() {
-            sum += answer.score
-            if index + 1 == sorted.count || sorted[index + 1].sureness != answer.sureness {
-                let before = steps.last?.count ?? 0
-                risks += Double(index + 1 - before) * (1 - sum / Double(index + 1))
-                steps.append((index + 1, sum, answer.sureness))
+            sum += Double(answer.score)
+            // Where equally sure answers end.
+            guard index + 1 == sorted.count || sorted[index + 1].sureness != answer.sureness else { continue }
+            let count = index + 1
+            risks += Double(count - before) * (1 - sum / Double(count))
+            before = count
+            while points.count < coverages.count, Double(count) >= coverages[points.count] * Double(sorted.count) - 1e-9
+            {
+                points.append(
+                    Point(
+                        coverage: coverages[points.count], threshold: Double(answer.sureness), count: count,
+                        accuracy: sum / Double(count)))
             }
         }
         area = sorted.isEmpty ? nil : risks / Double(sorted.count)
-        points = coverages.compactMap { coverage in
-            let wanted = coverage * Double(sorted.count)
-            guard let step = steps.first(where: { Double($0.count) >= wanted - 1e-9 }) else { return nil }
-            return Point(
-                coverage: coverage, threshold: step.sureness, count: step.count, accuracy: step.sum / Double(step.count)
-            )
-        }
+        self.points = points
     }
 }

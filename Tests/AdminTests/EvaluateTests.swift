@@ -127,7 +127,7 @@ import Testing
     /// The same keys by two models: one is chosen, or both are compared on the same draws.
     @Test func modelsAreCompared() async throws {
         let (database, tool) = try await results()
-        try await database.query(
+        try await database.session().script(
             """
             insert into gloss.engine (model, digest, version) values ('other', repeat('c', 64), '0.1.0');
             insert into gloss.kind (task, model) values ('vqa', 'other');
@@ -178,6 +178,7 @@ import Testing
         #expect(run.status == 0, "\(run.errors)")
         let json = try #require(try run.json().first)
         #expect(json["metric"] as? String == "vqa" && json["variant"] as? String == "vqa-v2")
+        #expect((json["notes"] as? [String])?.first?.contains("fewer than 4 people") == true)
         // The keys of COCO's captions are its files' names, with and without ending.
         let captions = try folder.write(
             "captions.json",

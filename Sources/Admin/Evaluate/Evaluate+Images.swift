@@ -5,13 +5,7 @@ extension Evaluate {
     /// Scores boxes or masks against COCO's ground truth.
     func evaluate(masks areMasks: Bool) async throws -> EvaluationReport {
         let administration = database.administration(statementTimeout: nil)
-        let perItem = try self.perItem.map { path throws(CommandError) in try PerItemFile(path) }
-        do {
-            return try await evaluate(masks: areMasks, administration, perItem)
-        } catch {
-            perItem?.discard()
-            throw error
-        }
+        return try await withPerItemFile { try await evaluate(masks: areMasks, administration, $0) }
     }
 
     private func evaluate(
@@ -78,13 +72,7 @@ extension Evaluate {
     /// Scores referring expressions.
     func evaluateReferring() async throws -> EvaluationReport {
         let administration = database.administration(statementTimeout: nil)
-        let perItem = try self.perItem.map { path throws(CommandError) in try PerItemFile(path) }
-        do {
-            return try await evaluateReferring(administration, perItem)
-        } catch {
-            perItem?.discard()
-            throw error
-        }
+        return try await withPerItemFile { try await evaluateReferring(administration, $0) }
     }
 
     private func evaluateReferring(

@@ -7,14 +7,7 @@ extension Evaluate {
     /// Scores texts.
     func evaluate(texts metric: any TextMetric) async throws -> EvaluationReport {
         let administration = database.administration(statementTimeout: nil)
-        // A file that cannot be written is known before anything is computed.
-        let perItem = try self.perItem.map { path throws(CommandError) in try PerItemFile(path) }
-        do {
-            return try await evaluate(texts: metric, administration, perItem)
-        } catch {
-            perItem?.discard()
-            throw error
-        }
+        return try await withPerItemFile { try await evaluate(texts: metric, administration, $0) }
     }
 
     private func evaluate(
@@ -58,6 +51,14 @@ extension Evaluate {
             report.notes.append(
                 "CIDEr-D weighs by the references of these \(evaluation.items.count) images alone; --df gives those of more."
             )
+        }
+        if let least = ["vqa-v2": 4, "vqa-simple": 3][metric.name] {
+            let few = evaluation.items.count { labels.answers($0).count < least }
+            if few > 0 {
+                report.notes.append(
+                    "\(Formats.count(few)) labels have the answers of fewer than \(least) people: none can score 1. For one answer, take exact."
+                )
+            }
         }
         evaluation.fill(&report, ours, scores, against: others)
         if let perItem { try evaluation.write(perItem, ours, scores, against: others) }

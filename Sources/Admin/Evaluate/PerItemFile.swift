@@ -25,6 +25,18 @@ struct PerItemFile {
     func discard() { if path != "-" { unlink(beside) } }
 }
 
+extension Evaluate {
+    /// Opens the file of `--per-item`, if there is one: that it cannot be written is known before anything is computed. If the
+    /// evaluation fails, it leaves nothing behind.
+    func withPerItemFile<Answer>(_ body: (PerItemFile?) async throws -> Answer) async throws -> Answer {
+        let file = try perItem.map { path throws(CommandError) in try PerItemFile(path) }
+        do { return try await body(file) } catch {
+            file?.discard()
+            throw error
+        }
+    }
+}
+
 /// An item of an evaluation of texts.
 struct TextItem: Encodable {
     struct Other: Encodable {

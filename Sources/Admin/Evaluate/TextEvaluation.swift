@@ -163,11 +163,13 @@ struct TextEvaluation {
     /// Only answers that are there say how good their probabilities are.
     private func calibrate(_ report: inout EvaluationReport, _ results: TextResults, _ scores: MetricScores) {
         guard !Self.uncalibrated.contains(where: { metric.name.hasPrefix($0) }) else { return }
-        let answers = zip(items, scores.items).compactMap { label, score in
-            results.probability(label).map { (min(max($0, 0), 1), score ?? 0) }
+        let isShare = scores.items.allSatisfy { 0...1 ~= $0 ?? 0 }
+        guard isShare else { return }
+        let answers = zip(items, scores.items).lazy.compactMap { label, score in
+            results.probability(label).map { (probability: min(max($0, 0), 1), score: score ?? 0) }
         }
-        guard answers.allSatisfy({ 0...1 ~= $0.1 }) else { return }
-        report.calibration = EvaluationReport.Reliability(Calibration(answers.map { (probability: $0.0, score: $0.1) }))
-        report.coverage = EvaluationReport.Coverage(RiskCoverage(answers.map { (sureness: $0.0, score: $0.1) }))
+        report.calibration = EvaluationReport.Reliability(Calibration(answers))
+        report.coverage = EvaluationReport.Coverage(
+            RiskCoverage(answers.map { (sureness: Float($0.probability), score: Float($0.score)) }))
     }
 }

@@ -39,7 +39,8 @@ indirect enum JSONNode {
     var name: String? {
         switch self {
         case .string(let text): text
-        case .number(let text) where Int(text) != nil: text
+        case .number(let text) where text.utf8.allSatisfy { $0 != UInt8(ascii: ".") && $0 | 0x20 != UInt8(ascii: "e") }:
+            text
         default: nil
         }
     }

@@ -24,6 +24,7 @@ struct LabelSet {
     private var answers = TextArena()
     private var answerEnds: [Int32] = []
     private var choices = TextArena()
+    /// Empty as long as no label has choices.
     private var choiceEnds: [Int32] = []
     private var lines: [Int32] = []
     private(set) var answerTypes = NameColumn()
@@ -40,8 +41,11 @@ struct LabelSet {
         keyPlaces.append(Int32(keys.count - 1))
         for answer in label.answers { answers.append(answer) }
         answerEnds.append(Int32(answers.count))
-        for choice in label.choices { choices.append(choice) }
-        choiceEnds.append(Int32(choices.count))
+        if !label.choices.isEmpty || !choiceEnds.isEmpty {
+            if choiceEnds.isEmpty { choiceEnds = Array(repeating: 0, count: count) }
+            for choice in label.choices { choices.append(choice) }
+            choiceEnds.append(Int32(choices.count))
+        }
         lines.append(Int32(clamping: label.line))
         answerTypes.append(label.answerType)
         questionTypes.append(label.questionType)
@@ -60,7 +64,7 @@ struct LabelSet {
 
     func answers(_ label: Int) -> [String] { Self.texts(answers, answerEnds, label) }
 
-    func choices(_ label: Int) -> [String] { Self.texts(choices, choiceEnds, label) }
+    func choices(_ label: Int) -> [String] { choiceEnds.isEmpty ? [] : Self.texts(choices, choiceEnds, label) }
 
     private static func texts(_ arena: TextArena, _ ends: [Int32], _ label: Int) -> [String] {
         let start = label == 0 ? 0 : Int(ends[label - 1])

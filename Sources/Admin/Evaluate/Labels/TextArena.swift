@@ -32,7 +32,7 @@ struct TextIndex {
     private(set) var texts = TextArena()
     /// What each text stands for.
     private var values: [Int32] = []
-    /// Indices into `texts`, −1 where there is none; at most half of them are taken.
+    /// Indices into `texts`, −1 where there is none; at most two thirds of them are taken.
     private var slots = [Int32](repeating: -1, count: 1024)
 
     var count: Int { values.count }
@@ -41,7 +41,7 @@ struct TextIndex {
     /// - Returns: false, and changes nothing, if it is there already.
     @discardableResult
     mutating func add(_ text: String, for value: Int) -> Bool {
-        if 2 * (values.count + 1) > slots.count { grow() }
+        if 3 * (values.count + 1) > 2 * slots.count { grow() }
         let slot = slot(of: text)
         guard slots[slot] < 0 else { return false }
         slots[slot] = Int32(texts.append(text))
@@ -80,20 +80,23 @@ struct TextIndex {
     }
 }
 
-/// A column of few different texts: a number an item.
+/// A column of few different texts: a number an item, from the first item on that has one.
 struct NameColumn {
     private(set) var names: [String] = []
     private var numbers: [String: Int32] = [:]
     private var values: [Int32] = []
+    private var count = 0
 
-    /// Whether any item has a name.
+    /// Whether no item has a name.
     var isEmpty: Bool { names.isEmpty }
 
     mutating func append(_ name: String?) {
+        count += 1
         guard let name else {
-            values.append(-1)
+            if !isEmpty { values.append(-1) }
             return
         }
+        if isEmpty { values = Array(repeating: -1, count: count - 1) }
         if let number = numbers[name] {
             values.append(number)
         } else {
@@ -103,5 +106,5 @@ struct NameColumn {
         }
     }
 
-    subscript(item: Int) -> String? { values[item] < 0 ? nil : names[Int(values[item])] }
+    subscript(item: Int) -> String? { isEmpty || values[item] < 0 ? nil : names[Int(values[item])] }
 }
