@@ -47,7 +47,7 @@ enum Models {
         let file = first % 2 == 0 ? Data(bytes.dropFirst()) : assembled(Data(bytes.dropFirst()))
         guard (try? file.write(to: url)) != nil, var packed = try? PackedFile(url) else { return }
         for section in packed.header.sections {
-            _ = try? packed.file(section.name)
+            _ = packed.contents(section.name)
             guard let matrix = section.matrix else {
                 _ = try? packed.vector(section.name, shape: [min(max(section.byteCount / 4, 0), 1 << 20)])
                 continue
