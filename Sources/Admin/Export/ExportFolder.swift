@@ -32,10 +32,14 @@ final class ExportFolder: Sendable {
         var status = stat()
         guard lstat(place, &status) == 0 else { return }
         guard status.st_mode & S_IFMT == S_IFDIR else { throw CommandError(.failed, "\(path) exists and is no folder") }
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: place)) ?? []
-        guard names.isEmpty || names.contains(manifestName) else {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: place) else {
+            throw CommandError(.failed, "\(path) exists and cannot be read")
+        }
+        // Its name alone says nothing: other programs, too, have a manifest.json, and what stands here will be removed.
+        guard names.isEmpty || Manifest.isThere(in: place) else {
             throw CommandError(
-                .failed, "\(path) exists and is no export: it has files and no \(manifestName); name another --output")
+                .failed,
+                "\(path) exists and is no export: it has files and no \(manifestName) of one; name another --output")
         }
     }
 

@@ -89,6 +89,17 @@ struct Manifest: Encodable {
         try file.close()
     }
 
+    /// Whether a folder is an export.
+    static func isThere(in folder: String) -> Bool {
+        struct Earlier: Decodable {
+            var gloss: String
+            var format: String
+            var categories: [Category]
+        }
+        let data = FileManager.default.contents(atPath: "\(folder)/\(ExportFolder.manifestName)")
+        return data.map { (try? JSONDecoder().decode(Earlier.self, from: $0)) != nil } ?? false
+    }
+
     /// The categories of an export, in order; none where there is no export.
     static func categories(ofExportAt path: String) throws(CommandError) -> [String] {
         struct Earlier: Decodable {

@@ -118,6 +118,13 @@ import Testing
         let run = try await queue.export("coco", to: folder)
         #expect(run.status == 1 && run.errors.contains("exists and is no export"), "\(run.errors)")
         #expect(try folder.read("out/letter.txt") == "dear" && names == ["out"])
+        // Others have a manifest.json, too.
+        try folder.write("out/manifest.json", #"{"name": "site", "categories": []}"#)
+        for format in ["coco", "jsonl"] {
+            let other = try await queue.export(format, to: folder)
+            #expect(other.status == 1 && other.errors.contains("exists and is no export"), "\(other.errors)")
+        }
+        #expect(try folder.read("out/letter.txt") == "dear" && names == ["out"])
         try folder.write("file", "")
         let file = try await queue.export("coco", to: folder, name: "file")
         #expect(file.errors.contains("exists and is no folder"), "\(file.errors)")
