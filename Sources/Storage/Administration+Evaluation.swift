@@ -118,7 +118,7 @@ extension Administration {
                 case when a.responses is null then a.sums[1] end, \(seed), \(shares)
             from gloss.annotation a join gloss.job j on j.id = a.job_id where \(EvaluationSelection.condition)
             """, selection.values, context: "evaluate"
-        ) { _, row in
+        ) { row in
             var result = TextResult(
                 key: row[0], task: row[1] ?? "", engine: row[2].flatMap { Int64($0) } ?? 0, text: row[3] ?? "",
                 finishReason: Self.finishReason(row[4]),
@@ -145,7 +145,7 @@ extension Administration {
             left join gloss.image i on i.sha256 = a.image_sha256[f.image]
             where \(EvaluationSelection.condition) order by a.job_id, f.n
             """, selection.values, context: "evaluate"
-        ) { _, row in
+        ) { row in
             func number(_ column: Int) -> Float? { row[column].flatMap { Float($0) } }
             var result = ResultFinding(
                 job: row[14].flatMap { Int64($0) } ?? 0, key: row[0], task: row[1] ?? "",
@@ -179,15 +179,15 @@ extension Administration {
                 and ($1::text is null or j.batch_id = (select b.id from gloss.batch b where b.name = $1))
                 and ($2::text is null or k.task = $2)
             """, Array(selection.values.prefix(2)), context: "evaluate"
-        ) { _, row in
+        ) { row in
             if let key = row[0], let state = row[1] { try onRow(key, state) }
         }
     }
 
     /// Hands over the rows of a user's own query one by one, each as a JSON object of its columns.
     public func rows(ofQuery sql: String, onRow: @Sendable (String) throws -> Void) async throws {
-        try await session.stream("select to_json(t)::text from (\(sql)\n) t", context: "the query of --sql") { _, row in
-            try onRow((row.first ?? nil) ?? "null")
+        try await session.stream("select to_json(t)::text from (\(sql)\n) t", context: "the query of --sql") { row in
+            try onRow(row[0] ?? "null")
         }
     }
 
