@@ -60,6 +60,7 @@ typedef struct {
     const char *next;     // weights that are read after it, or null
     int64_t next_words;
 } block_part;
+#include "lanes.h"
 #include "matrices.h"
 
 // The halves of some words of the weights, in the order in which they are multiplied.
@@ -106,9 +107,6 @@ INLINE void split_rows(gloss_arithmetic arithmetic, const char *x, int64_t strid
 INLINE v16 multiply_add(gloss_arithmetic arithmetic, v16 acc, i16 x, i16 w) {
 #if defined(INT8_PAIRS)
     if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_pairs((i16)acc, x, w);
-#elif defined(INT8_SIGNED)
-    // An exclusive or takes the 128 that was added to the weights.
-    if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_signed((i16)acc, x, w ^ splat_word((int32_t)0x80808080));
 #else
     if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_int8((i16)acc, x, w);
 #endif
@@ -131,6 +129,9 @@ INLINE void tile_word(int rows, int vectors, gloss_arithmetic arithmetic, const 
 // Multiplies some words, and prefetches `lines` cache lines of 64 bytes for each; 0: in quarters.
 INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
                        int64_t words, int lines, tile_ahead ahead, v16 acc[GLOSS_TILE_ROWS][VECTORS]) {
+#if defined(__aarch64__)
+    if (has_lanes(arithmetic)) return lane_words(rows, arithmetic, x, ldx, w, words, lines, ahead, acc);
+#endif
     if (lines) {
         for (int64_t i = 0; i < words; i++) {
             for (int p = 0; p < lines; p++) __builtin_prefetch(ahead.next + i * ahead.pace + p * 64, 0, 2);
