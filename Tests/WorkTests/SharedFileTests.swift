@@ -37,7 +37,7 @@ import Testing
         effects = harness.bring(file)
         #expect(effects.decodes.count == 4 && effects.decodes.allSatisfy { $0.file == file })
         #expect(effects.discardedFiles == [file] && harness.state.budget.files.used == 0)
-        #expect(effects.begins.flatMap(\.self).count == 4)
+        #expect(harness.state.images.values.count { $0.state == .decoded } == 4)
         #expect(harness.state.files.isEmpty && harness.state.fileOf.isEmpty)
     }
 
