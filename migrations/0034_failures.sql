@@ -270,31 +270,52 @@ end $$;
 -- What was enqueued of a batch, how it ended, and what is left.
 create function gloss.count_of_batch(
     batch int, out enqueued bigint, out done bigint, out dead bigint, out rest bigint)
-language sql stable
+language plpgsql stable
 as $$
-    select coalesce(sum(c.enqueued), 0)::bigint, coalesce(sum(c.done), 0)::bigint, coalesce(sum(c.dead), 0)::bigint,
-           coalesce(sum(c.enqueued - c.done - c.dead), 0)::bigint
+#variable_conflict use_column
+begin
+    select coalesce(sum(c.enqueued), 0), coalesce(sum(c.done), 0), coalesce(sum(c.dead), 0),
+           coalesce(sum(c.enqueued - c.done - c.dead), 0)
+    into count_of_batch.enqueued, count_of_batch.done, count_of_batch.dead, count_of_batch.rest
     from (select t.enqueued, t.done, t.dead from gloss.total t where t.batch_id = batch
           union all
-          select t.enqueued, t.done, t.dead from gloss.tally t where t.batch_id = batch) c
-$$;
+          select t.enqueued, t.done, t.dead from gloss.tally t where t.batch_id = batch) c;
+end $$;
 
--- Of these batches, those whose last jobs may be ending now: all that is left of them is leased.
+-- Whether all that is left of a batch is leased, so that its last jobs may be ending now.
 --
 -- Mostly one of the newest jobs still waits. Otherwise the counts tell, and as many leases are looked at.
-create function gloss.near_their_end(batches int[]) returns int[]
-language sql stable
+create function gloss.is_near_its_end(batch int) returns boolean
+language plpgsql stable
 as $$
-    select coalesce(array_agg(b.id order by b.id), '{}')
-    from unnest(batches) b (id)
-    where case when exists (
-        select from (select j.id from gloss.job j where j.batch_id = b.id order by j.batch_id desc, j.id desc limit 16) n
+declare
+    rest bigint;
+begin
+    if exists (
+        select from (select j.id from gloss.job j where j.batch_id = batch order by j.batch_id desc, j.id desc limit 16) n
         where exists (select from gloss.ready r where r.job_id = n.id)
            or exists (select from gloss.scheduled s where s.job_id = n.id)
-           or exists (select from gloss.paused_job p where p.job_id = n.id)) then false
-        else (select c.rest = 0 or exists (select from gloss.leased offset greatest(c.rest - 1, 0))
-              from gloss.count_of_batch(b.id) c) end
-$$;
+           or exists (select from gloss.paused_job p where p.job_id = n.id)) then
+        return false;
+    end if;
+    rest := (gloss.count_of_batch(batch)).rest;
+    return rest = 0 or exists (select from gloss.leased offset greatest(rest - 1, 0));
+end $$;
+
+-- Notes for the end of the transaction that jobs of a batch end with it: the batch's number, negative if some die.
+create function gloss.note_end() returns trigger
+language plpgsql set search_path = pg_catalog, gloss, pg_temp
+as $$
+declare
+    noted constant text := coalesce(current_setting('gloss.ended', true), '');
+begin
+    -- Of very many it is enough to know that they are.
+    if length(noted) < 4000 then
+        perform set_config('gloss.ended',
+            noted || ',' || case when new.dead > 0 then -new.batch_id else new.batch_id end, true);
+    end if;
+    return null;
+end $$;
 
 -- Notifies gloss_batch_done of each batch whose last job ends with this transaction: {"batch", "total", "done", "dead"}.
 -- It is the last thing that a transaction does, so who waits here for another one waits for its commit alone.
@@ -307,41 +328,44 @@ $$;
 create function gloss.tell_of_batches() returns trigger
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
 set jit = off set enable_seqscan = off set enable_sort = off set enable_hashjoin = off set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     lock constant int := hashtext('gloss.batch_done');
+    noted constant text := coalesce(current_setting('gloss.ended', true), '');
     batches int[];
-    exclusive int[];
+    exclusive int[] := '{}';
     found int[];
 begin
     -- Once a transaction, for all its batches, in their order: so two of these cannot wait for each other.
-    if current_setting('gloss.batches_told', true) = 'yes' then return null; end if;
-    perform set_config('gloss.batches_told', 'yes', true);
-    select coalesce(array_agg(e.batch_id order by e.batch_id), '{}'),
-           coalesce(array_agg(e.batch_id order by e.batch_id) filter (where e.had_no_lease), '{}')
-    into batches, exclusive
-    from (
-        select x.batch_id, bool_or(x.had_no_lease) as had_no_lease
-        from (
-            select d.batch_id, d.code in ('cancelled', 'host_unavailable') as had_no_lease
-            from dead_job d where d.died_at = now()
-            union all
-            select j.batch_id, false from annotation a join job j on j.id = a.job_id where a.finished_at = now()) x
-        where x.batch_id is not null
-        group by x.batch_id) e;
-    if cardinality(batches) > 500 then
-        -- Locks are few.
+    if noted = '' then return null; end if;
+    perform set_config('gloss.ended', '', true);
+    batches := string_to_array(substr(noted, 2), ',')::int[];
+    if length(noted) >= 4000 then
+        -- Locks are few: one for all batches.
         perform pg_advisory_xact_lock(lock, 0);
-        exclusive := batches;
+        exclusive := array(
+            select distinct x.batch_id
+            from (select d.batch_id from dead_job d where d.died_at = now()
+                  union all
+                  select j.batch_id from annotation a join job j on j.id = a.job_id where a.finished_at = now()) x
+            where x.batch_id is not null);
     else
-        exclusive := exclusive || near_their_end(batches);
+        if 0 > any (batches) then
+            exclusive := array(
+                select distinct d.batch_id from dead_job d
+                where d.died_at = now() and d.code in ('cancelled', 'host_unavailable') and d.batch_id is not null);
+        end if;
+        if cardinality(batches) > 1 or batches[1] < 0 then
+            batches := array(select distinct abs(b) from unnest(batches) b order by 1);
+        end if;
         loop
             begin
                 perform pg_advisory_xact_lock_shared(lock, 0);
                 perform case when b = any (exclusive) then pg_advisory_xact_lock(lock, b)
                              else pg_advisory_xact_lock_shared(lock, b) end
                 from unnest(batches) b;
-                found := near_their_end(array(select b from unnest(batches) b where b <> all (exclusive) order by b));
+                found := array(select b from unnest(batches) b where b <> all (exclusive) and is_near_its_end(b));
                 exit when found = '{}';
                 -- Who holds a shared lock and waits for the exclusive one may wait for another who does. So give back.
                 raise exception using errcode = 'GB001';
@@ -350,13 +374,16 @@ begin
             end;
         end loop;
     end if;
+    if exclusive = '{}' then return null; end if;
     perform pg_notify('gloss_batch_done', json_build_object('batch', b.name, 'total', c.enqueued, 'done', c.done,
         'dead', c.dead)::text)
     from unnest(exclusive) x (id) join batch b on b.id = x.id cross join lateral count_of_batch(x.id) c
     where c.rest = 0;
     return null;
 end $$;
-create constraint trigger tally_ended after insert on gloss.tally
+create trigger tally_noted after insert on gloss.tally
+for each row when (new.batch_id > 0 and new.done + new.dead > 0) execute function gloss.note_end();
+create constraint trigger tally_told after insert on gloss.tally
 deferrable initially deferred for each row when (new.batch_id > 0 and new.done + new.dead > 0)
 execute function gloss.tell_of_batches();
 
