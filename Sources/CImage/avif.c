@@ -7,13 +7,14 @@
 
 #include <avif/avif.h>
 
-static cimage_status failure(avifResult code, uint64_t working, cimage_reason *reason) {
+static cimage_status failure(
+    avifResult code, const uint8_t *bytes, size_t count, uint64_t working, cimage_reason *reason) {
     const char *text = avifResultToString(code);
+    if (code == AVIF_RESULT_OUT_OF_MEMORY) return cimage_no_memory(working, reason);
+    if (code == AVIF_RESULT_TRUNCATED_DATA || cimage_is_cut(bytes, count)) {
+        return cimage_fail(reason, CIMAGE_TRUNCATED, "the file ends before the image does");
+    }
     switch (code) {
-        case AVIF_RESULT_TRUNCATED_DATA:
-            return cimage_fail(reason, CIMAGE_TRUNCATED, "the file ends before the image does");
-        case AVIF_RESULT_OUT_OF_MEMORY:
-            return cimage_no_memory(working, reason);
         case AVIF_RESULT_NOT_IMPLEMENTED:
         case AVIF_RESULT_UNSUPPORTED_DEPTH:
             return cimage_fail(reason, CIMAGE_UNSUPPORTED, "%s", text);
@@ -68,7 +69,7 @@ cimage_status cimage_avif_header(const uint8_t *bytes, size_t count, cimage_head
     if (code == AVIF_RESULT_OK) {
         *header = (cimage_header){decoder->image->width, decoder->image->height, working_bytes(decoder)};
     } else {
-        status = failure(code, 0, reason);
+        status = failure(code, bytes, count, 0, reason);
     }
     avifDecoderDestroy(decoder);
     return status;
@@ -137,5 +138,5 @@ cimage_status cimage_avif_decode(
         code = decode_first(decoder, background, rgb, rgb_size);
     }
     avifDecoderDestroy(decoder);
-    return code == AVIF_RESULT_OK ? CIMAGE_OK : failure(code, working, reason);
+    return code == AVIF_RESULT_OK ? CIMAGE_OK : failure(code, bytes, count, working, reason);
 }

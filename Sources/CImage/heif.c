@@ -187,12 +187,17 @@ typedef struct {
     int bits;
 } opened;
 
-static cimage_status failure(struct heif_error error, uint64_t working, cimage_reason *reason) {
-    const char *text = error.message ? error.message : "invalid HEIC data";
+static cimage_status failure(
+    struct heif_error error, const uint8_t *bytes, size_t count, uint64_t working, cimage_reason *reason) {
     if (error.code == heif_error_Memory_allocation_error) return cimage_no_memory(working, reason);
-    if (error.subcode == heif_suberror_End_of_data) return cimage_fail(reason, CIMAGE_TRUNCATED, "%s", text);
     const bool is_unknown = error.code == heif_error_Unsupported_feature || error.code == heif_error_Unsupported_filetype;
-    return cimage_fail(reason, is_unknown ? CIMAGE_UNSUPPORTED : CIMAGE_CORRUPT, "%s", text);
+    if (error.subcode == heif_suberror_End_of_data || cimage_is_cut(bytes, count)) {
+        return cimage_fail(reason, CIMAGE_TRUNCATED, "the file ends before the image does");
+    }
+    const cimage_status status = is_unknown ? CIMAGE_UNSUPPORTED : CIMAGE_CORRUPT;
+    cimage_fail(reason, status, "%s", error.message ? error.message : "invalid HEIC data");
+    reason->text[strcspn(reason->text, "\n")] = 0;
+    return status;
 }
 
 // libheif before 1.19 turns halved planes of colour as if they were as large as half the image: where a side is odd, colours are off
@@ -235,39 +240,35 @@ static uint64_t working_bytes(const opened *self) {
     return (uint64_t)self->width * self->height * (3 + (self->bits > 8 ? 20 : 12));
 }
 
-static cimage_status decode_opened(opened *self, const uint8_t background[3], uint8_t *rgb, size_t rgb_size, cimage_reason *reason) {
+static struct heif_error decode_opened(opened *self, const uint8_t background[3], uint8_t *rgb, size_t rgb_size) {
     const size_t width = self->width, height = self->height, channels = self->has_alpha ? 4 : 3;
-    if (rgb_size != width * height * 3) return cimage_fail(reason, CIMAGE_CORRUPT, "the size changed between two readings");
+    if (rgb_size != width * height * 3) return complaint(heif_suberror_Unspecified, "the size changed between two readings");
     struct heif_decoding_options *options = heif_decoding_options_alloc();
-    if (!options) return cimage_no_memory(working_bytes(self), reason);
+    if (!options) return (struct heif_error){heif_error_Memory_allocation_error, heif_suberror_Unspecified, NULL};
     options->convert_hdr_to_8bit = 1;
     struct heif_image *image = NULL;
     const struct heif_error error = heif_decode_image(
         self->image, &image, heif_colorspace_RGB,
         self->has_alpha ? heif_chroma_interleaved_RGBA : heif_chroma_interleaved_RGB, options);
     heif_decoding_options_free(options);
-    if (error.code) return failure(error, working_bytes(self), reason);
+    if (error.code) return error;
     int stride = 0;
     const uint8_t *pixels = heif_image_get_plane_readonly(image, heif_channel_interleaved, &stride);
-    const int got_width = heif_image_get_width(image, heif_channel_interleaved);
-    const int got_height = heif_image_get_height(image, heif_channel_interleaved);
-    cimage_status status = CIMAGE_OK;
-    if (!pixels || got_width != (int)width || got_height != (int)height || (size_t)stride < width * channels) {
-        status = cimage_fail(reason, CIMAGE_CORRUPT, "its picture is not of the size that it says");
-    }
-    for (size_t y = 0; y < height && status == CIMAGE_OK; y++) {
+    const bool has_size = heif_image_get_width(image, heif_channel_interleaved) == (int)width &&
+        heif_image_get_height(image, heif_channel_interleaved) == (int)height && (size_t)stride >= width * channels;
+    for (size_t y = 0; y < height && pixels && has_size; y++) {
         const uint8_t *row = pixels + y * (size_t)stride;
         if (self->has_alpha) cimage_composite(row, width, background, rgb + y * width * 3);
         else memcpy(rgb + y * width * 3, row, width * 3);
     }
     heif_image_release(image);
-    return status;
+    return pixels && has_size ? success : complaint(heif_suberror_Unspecified, "its picture is not of the size that it says");
 }
 
 cimage_status cimage_heif_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason) {
     opened file = {0};
     const struct heif_error error = open_heif(bytes, count, &file);
-    const cimage_status status = error.code ? failure(error, 0, reason) : CIMAGE_OK;
+    const cimage_status status = error.code ? failure(error, bytes, count, 0, reason) : CIMAGE_OK;
     if (!error.code) *header = (cimage_header){file.width, file.height, working_bytes(&file)};
     close_heif(&file);
     return status;
@@ -277,9 +278,10 @@ cimage_status cimage_heif_decode(
     const uint8_t *bytes, size_t count, const uint8_t background[3], uint8_t *rgb, size_t rgb_size,
     cimage_reason *reason) {
     opened file = {0};
-    const struct heif_error error = open_heif(bytes, count, &file);
-    const cimage_status status =
-        error.code ? failure(error, 0, reason) : decode_opened(&file, background, rgb, rgb_size, reason);
+    struct heif_error error = open_heif(bytes, count, &file);
+    const uint64_t working = working_bytes(&file);
+    if (!error.code) error = decode_opened(&file, background, rgb, rgb_size);
+    const cimage_status status = error.code ? failure(error, bytes, count, working, reason) : CIMAGE_OK;
     close_heif(&file);
     return status;
 }

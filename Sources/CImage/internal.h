@@ -20,3 +20,6 @@ void cimage_cmyk(const uint8_t *cmyk, size_t count, uint8_t *rgb, bool is_invert
 // libtiff sorts what it knows, for which the C library asks how much memory there is.
 void cimage_heif_prepare(void);
 void cimage_tiff_prepare(void);
+
+// Whether an ISO base media file ends within one of its boxes.
+bool cimage_is_cut(const uint8_t *bytes, size_t count);

@@ -26,6 +26,26 @@ void cimage_prepare(void) {
     cimage_tiff_prepare();
 }
 
+static uint64_t big(const uint8_t *at, int size) {
+    uint64_t value = 0;
+    for (int i = 0; i < size; i++) value = value << 8 | at[i];
+    return value;
+}
+
+bool cimage_is_cut(const uint8_t *bytes, size_t count) {
+    for (size_t at = 0; at < count;) {
+        const size_t left = count - at;
+        if (left < 8) return true;
+        uint64_t size = big(bytes + at, 4);
+        if (size == 0) return false;  // up to the file's end
+        if (size == 1) size = left < 16 ? UINT64_MAX : big(bytes + at + 8, 8);
+        if (size < 8) return false;  // damaged
+        if (size > left) return true;
+        at += size;
+    }
+    return false;
+}
+
 size_t cimage_inflate(const uint8_t *bytes, size_t count, uint8_t *target, size_t capacity) {
     uLongf size = capacity;
     return uncompress(target, &size, bytes, count) == Z_OK ? size : 0;

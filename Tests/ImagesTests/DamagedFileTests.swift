@@ -23,7 +23,8 @@ import Testing
                 #expect((error as? ImageError)?.disposition == .permanent)
             }
         }
-        #expect(passed.allSatisfy { $0 <= 20 }, "so much is missing: \(passed)")
+        // An animation's other frames may be missing.
+        #expect(passed.allSatisfy { $0 <= 20 } || name == "animated.gif", "so much is missing: \(passed)")
     }
 
     /// Faults that Pillow bears too, and the web's files have: every row is there.
@@ -83,12 +84,12 @@ import Testing
     }
 
     @Test(arguments: [
-        "photo.jpg", "progressive.jpg", "rgb.png", "lossy.webp", "lossless.webp", "animated.gif", "rgb.bmp",
-        "lossy.avif",
+        "photo.jpg", "progressive.jpg", "rgb.png", "lossy.webp", "lossless.webp", "interlaced.gif", "rgb.bmp",
+        "lossy.avif", "lossy.heic",
     ])
     func saysThatAFileIsTruncated(_ name: String) throws {
         let file = try Fixtures.file(name)
-        let error = imageError { try ImageDecoder.decode(Array(file.prefix(file.count * 2 / 3))) }
+        let error = imageError { try ImageDecoder.decode(Array(file.prefix(file.count * 2 / 3)), limits: Self.all) }
         #expect(error?.code == .truncated)
         #expect(error?.message.hasPrefix("truncated ") == true)
     }
