@@ -20,7 +20,7 @@ import Testing
                 #expect(image == whole, "\(count) of \(file.count) bytes passed for an image")
                 passed.append(file.count - count)
             } catch {
-                #expect((error as? ImageError)?.disposition == .permanent)
+                #expect(error.disposition == .permanent)
             }
         }
         // An animation's other frames may be missing.
