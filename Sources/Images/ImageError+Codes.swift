@@ -23,8 +23,8 @@ extension ImageError.Code {
         .invalidURL, .schemeNotAllowed, .portNotAllowed, .userinfo, .addressNotAllowed, .pathNotAllowed,
         .tooManyRedirects, .hostNotFound, .nameServerFailure, .connectFailed, .connectionLost, .tls, .badCertificate,
         .timeout, .tooSlow, .originParked, .fileNotFound, .httpStatus(0), .badResponse, .tooLarge, .emptyBody,
-        .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .decoderFailed, .decoderCPULimit,
-        .decoderLate, .outage, .outOfMemory, .localFailure, .stoodStill, .cancelled,
+        .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .tooSmall, .aspectRatio, .placeholder,
+        .decoderFailed, .decoderCPULimit, .decoderLate, .outage, .outOfMemory, .localFailure, .stoodStill, .cancelled,
     ]
 
     /// The word, what it means, and what to do. docs/fetching.md lists them.
@@ -90,11 +90,22 @@ extension ImageError.Code {
         // The image, and the process that decodes
         case .notAnImage: Explanation("not_an_image", "The file is no image: HTML, for example.", "Look at the URL.")
         case .unsupportedFormat:
-            Explanation("unsupported_format", "The image is of a format that Gloss does not read.", "Convert it.")
+            Explanation(
+                "unsupported_format", "The image is of a format that Gloss does not read.",
+                "Convert it, or see `images.formats`.")
         case .truncated: Explanation("truncated", "The file ends before the image does.", "Upload it again.")
         case .corrupt: Explanation("corrupt", "The file is damaged.", "Upload it again.")
         case .tooManyPixels:
             Explanation("too_many_pixels", "The image has more pixels than `images.max_pixels`.", "Raise the limit.")
+        case .tooSmall:
+            Explanation("too_small", "A side of the image is shorter than `images.min_side`.", "Lower the limit.")
+        case .aspectRatio:
+            Explanation(
+                "aspect_ratio", "The image is longer and narrower than `images.max_aspect_ratio`.", "Raise the limit.")
+        case .placeholder:
+            Explanation(
+                "placeholder", "The file is one that `images.placeholders` lists: it stands for an image that is gone.",
+                "Look for another source.")
         case .decoderFailed:
             Explanation(
                 "decoder_failed", "The decoder did not survive this file. The second time is final.",

@@ -32,6 +32,9 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         case truncated
         case corrupt
         case tooManyPixels
+        case tooSmall
+        case aspectRatio
+        case placeholder
         // The process that decodes
         case decoderFailed
         case decoderCPULimit
@@ -98,7 +101,8 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         return switch code {
         case .invalidURL, .schemeNotAllowed, .portNotAllowed, .userinfo, .addressNotAllowed, .pathNotAllowed,
             .tooManyRedirects, .hostNotFound, .badCertificate, .fileNotFound, .tooLarge, .emptyBody, .notAnImage,
-            .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .decoderCPULimit:
+            .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .tooSmall, .aspectRatio, .placeholder,
+            .decoderCPULimit:
             .permanent
         case .httpStatus where isThrottled: .release(after: retryAfter)
         case .httpStatus(let status):

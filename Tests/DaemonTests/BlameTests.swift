@@ -11,7 +11,7 @@ import Work
         let image: [ImageError.Code] = [
             .invalidURL, .schemeNotAllowed, .portNotAllowed, .userinfo, .addressNotAllowed, .pathNotAllowed,
             .tooManyRedirects, .fileNotFound, .httpStatus(404), .tooLarge, .emptyBody, .notAnImage, .unsupportedFormat,
-            .truncated, .corrupt, .tooManyPixels, .decoderCPULimit,
+            .truncated, .corrupt, .tooManyPixels, .tooSmall, .aspectRatio, .placeholder, .decoderCPULimit,
         ]
         for code in image { #expect(blame(ImageError(code, "")) == .image, "\(code)") }
         for code: ImageError.Code in [.connectionLost, .badResponse, .httpStatus(500)] {

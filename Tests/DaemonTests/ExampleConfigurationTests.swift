@@ -56,6 +56,19 @@ import Testing
         #expect(differences.isEmpty)
     }
 
+    @Test func readsWhichImagesAreWanted() async throws {
+        let sum = String(repeating: "0aBc", count: 16)
+        let configuration = try await DaemonConfiguration(
+            file: nil,
+            environment: [
+                "GLOSS_MODEL": "/m", "GLOSS_IMAGES_FORMATS": "jpeg,heic", "GLOSS_IMAGES_MIN_SIDE": "32",
+                "GLOSS_IMAGES_MAX_ASPECT_RATIO": "3.5", "GLOSS_IMAGES_PLACEHOLDERS": sum,
+            ])
+        #expect(configuration.images.formats == [.jpeg, .heic])
+        #expect(configuration.images.minSide == 32 && configuration.images.maxAspectRatio == 3.5)
+        #expect(configuration.placeholders == [sum.lowercased()])
+    }
+
     /// What the daemon accepts, the fetcher accepts too.
     @Test func localRootsMakeAPolicy() async throws {
         let configuration = try await DaemonConfiguration(
@@ -75,6 +88,8 @@ import Testing
         ["GLOSS_FETCH_LOCAL_ROOTS": "images"], ["GLOSS_FETCH_USER_AGENT": "Gloß"], ["GLOSS_FETCH_USER_AGENT": ""],
         ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/nonexistent.pem"],
         ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/etc/hostname"], ["GLOSS_THREAD": "2"], ["GLOSS_HEALTH_PORT": "x"],
+        ["GLOSS_IMAGES_FORMATS": "jpeg,psd"], ["GLOSS_IMAGES_MIN_SIDE": "0"], ["GLOSS_IMAGES_MAX_ASPECT_RATIO": "0.5"],
+        ["GLOSS_IMAGES_PLACEHOLDERS": "d41d8cd98f00b204"],
         ["GLOSS_WINDOW": "some"], ["GLOSS_MODEL": ""], ["GLOSS_DATABASE": "hst=/tmp"],
         ["GLOSS_DATABASE": "postgresql://[::1"],
         ["GLOSS_FETCH_LOCAL_ROOTS": "/nonexistent"],
