@@ -144,7 +144,8 @@ import Testing
                 ?? "none"
             for word in words { #expect(reason.contains(word), "\(key): \(reason)") }
         }
-        #expect(try await database.query("select string_agg(key, ',' order by key) from gloss.caption").scalar == "good,late")
+        let done = try await database.query("select string_agg(key, ',' order by key) from gloss.caption").scalar
+        #expect(done == "good,late")
         #expect(forbidden.requests.isEmpty)
         daemon.signal(SIGTERM)
         #expect(await daemon.wait() == 0)

@@ -16,11 +16,12 @@ import Testing
             : [0, 0, 4, 3, 0, 0, 0, 0, last, 0, 0, 0, error]
     }
 
-    /// What a server says once it was asked for stream 1, and whether it ends the connection: some clients would wait.
+    /// What a server says once it was asked for stream 1, and whether it ends the connection: some clients would wait, and others keep
+    /// it, and this server has but one.
     private static let breaks: [(name: String, bytes: [UInt8], hangsUp: Bool)] = [
         ("GOAWAY, nothing done", frame(7, last: 0, error: 0), false),
         ("GOAWAY, in the middle", frame(7, last: 1, error: 2), true),
-        ("refused", frame(3, last: 1, error: 7), false), ("internal error", frame(3, last: 1, error: 2), false),
+        ("refused", frame(3, last: 1, error: 7), false), ("internal error", frame(3, last: 1, error: 2), true),
         ("HTTP/1.1 required", frame(3, last: 1, error: 13), true),
         ("a bad frame", [0, 0, 1, 6, 0, 0, 0, 0, 0, 9], false),
         ("nonsense", Array("no frames at all, but text".utf8), false), ("nothing", [], true),
@@ -34,29 +35,30 @@ import Testing
         let server = try await ScriptedTLSServer(authority, name: host.name, protocols: "h2,http/1.1")
         let fetcher = try ImageFetcher(policy: loopbackPolicy { $0.certificateAuthorities = authority.certificate })
         let url = "https://\(host.name):\(server.port)/a"
-        let answer = Array("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nbytes".utf8)
         let speaker = Task {
             // Each connection in HTTP/2 breaks; libcurl itself may try some.
-            var count = 0
-            while !server.heard.contains("GET /a") {
-                if server.heard.components(separatedBy: "PRI * HTTP/2").count - 1 > count {
-                    count += 1
+            var (breakCount, answerCount) = (0, 0)
+            while answerCount < 2 {
+                if server.count("PRI * HTTP/2") > breakCount {
+                    breakCount += 1
                     await server.say(Self.settings + Self.acknowledgement + bytes)
                     if hangsUp { await server.hangUp() }
+                } else if server.count("GET /a") > answerCount {
+                    answerCount += 1
+                    await server.say(
+                        Array("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nbytes".utf8))
                 }
                 try Task.checkCancellation()
                 await Task.yield()
             }
-            await server.say(answer)
-            try await server.wait(for: "GET /a", times: 2)
-            await server.say(answer)
-            return count
         }
         #expect(try await fetcher.fetch(url).bytes == Array("bytes".utf8), "\(name)")
-        // Remembered: HTTP/1.1 at once.
+        let count = server.count("PRI * HTTP/2")
+        #expect(count >= 1, "\(name)")
         #expect(try await fetcher.fetch(url).bytes == Array("bytes".utf8), "\(name)")
-        let (count, heard) = (try await speaker.value, server.heard)
-        #expect(count >= 1 && heard.components(separatedBy: "PRI * HTTP/2").count - 1 == count, "\(name)")
+        // Remembered: HTTP/1.1 at once. (Where it is required, libcurl itself sees to it, each time.)
+        if name != "HTTP/1.1 required" { #expect(server.count("PRI * HTTP/2") == count, "\(name)") }
+        speaker.cancel()
     }
 
     /// A server that says 421 of a connection, or 505 of a version, is asked in HTTP/1.1. Over HTTP/1.1 there is nothing left to try.

@@ -55,9 +55,13 @@ import Testing
     }
 
     @Test func tlsThatIsNone() async throws {
-        let server = try LoopbackServer([:])
-        let error = try await fetchError("https://127.0.0.1:\(server.port)/a")
-        #expect(error?.code == .tls && error?.disposition == .retry(after: nil) && error?.blame == .origin)
+        let authority = try await PrivateCA()
+        let server = try await ScriptedTLSServer(
+            authority, name: "127.0.0.1", options: ["-no_tls1_2", "-no_tls1_3", "-cipher", "DEFAULT@SECLEVEL=0"])
+        let policy = loopbackPolicy { $0.certificateAuthorities = authority.certificate }
+        let error = try await fetchError("https://127.0.0.1:\(server.port)/a", policy)
+        #expect(error?.code == .tls && error?.blame == .origin, "\(String(describing: error))")
+        #expect(error?.disposition == .retry(after: nil))
     }
 
     /// Each status of HTTP, from a server, alone and with a time at which to ask again.

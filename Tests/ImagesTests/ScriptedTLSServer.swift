@@ -10,8 +10,12 @@ final class ScriptedTLSServer: Sendable {
     private let folder = NSTemporaryDirectory() + "gloss-tls-" + UUID().uuidString
     private let input: Int32
 
-    /// - Parameter protocols: what it offers to speak, the first before the others: `h2,http/1.1`.
-    init(_ authority: PrivateCA, name: String, protocols: String = "http/1.1") async throws {
+    /// - Parameters:
+    ///   - protocols: what it offers to speak, the first before the others: `h2,http/1.1`.
+    ///   - options: of s_server.
+    init(
+        _ authority: PrivateCA, name: String, protocols: String = "http/1.1", options: [String] = []
+    ) async throws {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         guard mkfifo(folder + "/input", 0o600) == 0 else { throw TestSupportError("mkfifo") }
         input = open(folder + "/input", O_RDWR | O_CLOEXEC)
@@ -21,7 +25,7 @@ final class ScriptedTLSServer: Sendable {
             "/usr/bin/openssl",
             [
                 "s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", key, "-alpn", protocols,
-            ], environment: ["PATH": "/usr/bin"], input: folder + "/input", output: folder + "/output")
+            ] + options, environment: ["PATH": "/usr/bin"], input: folder + "/input", output: folder + "/output")
         try await wait(for: "ACCEPT")
     }
 
@@ -36,9 +40,12 @@ final class ScriptedTLSServer: Sendable {
         String(decoding: FileManager.default.contents(atPath: folder + "/output") ?? Data(), as: UTF8.self)
     }
 
-    /// Waits until a client said something so many times.
-    func wait(for text: String, times: Int = 1) async throws {
-        while heard.components(separatedBy: text).count <= times {
+    /// How often clients said something.
+    func count(_ text: String) -> Int { heard.components(separatedBy: text).count - 1 }
+
+    /// Waits until a client said something.
+    func wait(for text: String) async throws {
+        while count(text) == 0 {
             try Task.checkCancellation()
             await Task.yield()
         }

@@ -197,10 +197,9 @@ final class Transfer {
     /// An answer that is no file.
     private func answered() -> Outcome {
         if [300, 301, 302, 303, 307, 308].contains(head.status) {
-            // curl makes it a whole URL, unless the body that came with it was cut.
-            if let target = easy.string(CURLINFO_REDIRECT_URL) ?? head.value("location") {
-                return .redirect(to: target, after: duration)
-            }
+            // curl makes it a whole URL, unless the body that came with it was cut; and it writes the key of a signed request into it.
+            let whole = request.signature == nil ? easy.string(CURLINFO_REDIRECT_URL) : nil
+            if let target = whole ?? head.value("location") { return .redirect(to: target, after: duration) }
         }
         let isOfHTTP2 = head.status == 421 || head.status == 505
         if isOfHTTP2, head.version >= 2, !request.concessions.contains(.http2) {
@@ -239,9 +238,10 @@ final class Transfer {
 
     /// What the same request may do without, after a failure that has to do with it; each once.
     private func concession(_ code: CURLcode) -> Concession? {
-        // Some decoders make nothing of what is in no coding.
-        let isUndone = code == CURLE_OK && head.value("content-encoding") != nil && head.length != 0
-        if head.isFile, body.isEmpty, isUndone || code == CURLE_BAD_CONTENT_ENCODING { return first(.contentCodings) }
+        // What is in no coding some decoders call damaged, some cannot write, and some make nothing of.
+        let isUndone =
+            [CURLE_BAD_CONTENT_ENCODING, CURLE_WRITE_ERROR].contains(code) || code == CURLE_OK && head.length != 0
+        if isUndone, head.isFile, body.isEmpty, head.value("content-encoding") != nil { return first(.contentCodings) }
         guard request.url.scheme == "https", didConnect else { return nil }
         switch code {
         case CURLE_HTTP2, CURLE_HTTP2_STREAM: return first(.http2)
