@@ -197,7 +197,9 @@ struct Glossd: AsyncParsableCommand {
         let size = model.configuration.vision.imageSize
         let images = ImageTable(
             fetcher: fetcher,
-            decoders: DecoderPool(limits: .init(maxPixels: configuration.maxPixels), count: decoders), size: size,
+            decoders: DecoderPool(
+                limits: .init(configuration.images, placeholders: configuration.placeholders), count: decoders),
+            size: size,
             resize: model.resize, metrics: metrics, deliver: { inbox.yield($0) })
         let watchdog = Watchdog(threads: [("inference", { thread.turns }), ("fetch", { fetcher.turns })])
         let driver = WorkDriver(
