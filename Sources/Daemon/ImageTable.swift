@@ -87,7 +87,7 @@ final class ImageTable: Sendable {
             do throws(ImageError) {
                 deliver(.imageDecoded(id, try await decodeNow(id, file, background, drawnBox)))
             } catch {
-                deliver(.imageFailed(id, ImageFailure(error)))
+                deliver(.imageFailed(id, ImageFailure(file.judged(error))))
             }
         }
     }

@@ -60,11 +60,11 @@ public actor Session {
         try run { try $0.copyIn(sql, chunks: chunks, context: context) }
     }
 
-    /// Runs one statement and hands over its rows one by one, without keeping them.
-    /// - Parameter onRow: gets the columns' names and one row's values; what it throws ends the statement.
+    /// Runs a query and hands over its rows one by one, without keeping them.
+    /// - Parameter onRow: gets a row's values; what it throws ends the query.
     public func stream(
         _ sql: String, _ parameters: [SQLValue] = [], context: String = "query",
-        onRow: @Sendable ([String], [String?]) throws -> Void
+        onRow: @Sendable (StreamedRow) throws -> Void
     ) throws {
         try run { try $0.stream(sql, parameters, context: context, onRow: onRow) }
     }
