@@ -58,7 +58,8 @@ package struct DaemonConfiguration: Sendable {
         "fetch.networks", "fetch.max_bytes", "fetch.timeout_seconds", "fetch.connect_timeout_seconds",
         "fetch.min_bytes_per_second", "fetch.max_redirects", "fetch.concurrency", "fetch.per_host_concurrency",
         "fetch.per_host_delay_seconds", "fetch.user_agent", "fetch.certificate_authorities", "fetch.local_roots",
-        "fetch.data_urls",
+        "fetch.data_urls", "fetch.s3.buckets", "fetch.s3.endpoint", "fetch.s3.region", "fetch.s3.path_style",
+        "fetch.s3.credentials", "fetch.s3.profile", "fetch.az.account",
     ]
 
     /// Reads `file` (nil: none) and `environment`.
@@ -76,6 +77,7 @@ package struct DaemonConfiguration: Sendable {
         try await readDaemon(reader)
         try await readImages(reader)
         try await readFetch(reader)
+        try await readStores(reader)
         if modelName.isEmpty { modelName = URL(filePath: model).lastPathComponent }
         adapters = try Self.adapters(file, environment["GLOSS_ADAPTERS"])
         if adapters[modelName] != nil {
@@ -185,6 +187,21 @@ package struct DaemonConfiguration: Sendable {
         fetch.allowDataURLs = try await reader.boolean("fetch.data_urls", fetch.allowDataURLs)
     }
 
+    private mutating func readStores(_ reader: SettingsReader) async throws {
+        fetch.s3.buckets = Set(try await reader.strings("fetch.s3.buckets"))
+        fetch.s3.endpoint = try await reader.text("fetch.s3.endpoint")
+        fetch.s3.region = try await reader.text("fetch.s3.region")
+        fetch.s3.profile = try await reader.text("fetch.s3.profile")
+        fetch.s3.usesPathStyle = try await reader.booleanOrAuto("fetch.s3.path_style")
+        let source = try await reader.string("fetch.s3.credentials", fetch.s3.credentials.rawValue)
+        guard let credentials = S3Policy.Credentials(rawValue: source) else {
+            let known = S3Policy.Credentials.allCases.map(\.rawValue).joined(separator: ", ")
+            throw reader.error("fetch.s3.credentials", "is \(source), expected one of \(known)")
+        }
+        fetch.s3.credentials = credentials
+        fetch.azureAccount = try await reader.text("fetch.az.account")
+    }
+
     /// Looks at what the configuration names outside of itself, but not at the database nor into the model. `--check-config`
     /// and the start call this, so they agree.
     /// - Throws: `ConfigurationError`.
@@ -209,7 +226,10 @@ package struct DaemonConfiguration: Sendable {
         do { try ConnectionSettings(conninfo: database).check() } catch {
             throw ConfigurationError("database: \(error.message)")
         }
-        do { try fetch.validate() } catch { throw ConfigurationError("fetch: \(error.message)") }
+        do {
+            try fetch.validate()
+            try fetch.checkCredentials()
+        } catch { throw ConfigurationError("fetch: \(error.message)") }
     }
 
     /// Refuses variables that begin with GLOSS_ and are no settings, and takes away those that Kubernetes makes for a
@@ -297,8 +317,20 @@ private struct SettingsReader {
             ?? fallback
     }
 
+    /// Nil where it is empty, or not there.
+    func text(_ key: String) async throws -> String? {
+        let found = try await string(key, "")
+        return found.isEmpty ? nil : found
+    }
+
     func boolean(_ key: String, _ fallback: Bool) async throws -> Bool {
         try await value(key, "true or false") { try await reader.fetchBool(forKey: $0) } ?? fallback
+    }
+
+    /// Nil: auto, or not there.
+    func booleanOrAuto(_ key: String) async throws -> Bool? {
+        if let text = try? await reader.fetchString(forKey: ConfigKey(key)), text == "auto" { return nil }
+        return try await value(key, "auto, true or false") { try await reader.fetchBool(forKey: $0) }
     }
 
     func integer(_ key: String, _ fallback: Int, _ range: ClosedRange<Int>) async throws -> Int {
