@@ -1,6 +1,8 @@
 """Certificates of the local web's hosts, made by openssl."""
 import subprocess
 
+import kinds
+
 # So many names a certificate: as large as those of shared hosting are.
 NAMES = 40
 
@@ -36,7 +38,9 @@ def make(folder, sites):
     _authority(folder, "authority")
     _authority(folder, "stranger")
     files = {}
-    for kind in ("secure", "plain_to_tls", "expired", "unknown_issuer", "other_name"):
+    for kind in ("plain_to_tls", *kinds.SECURE):
+        if kind == "no_tls":
+            continue
         hosts = sorted(site.name for site in sites.values() if site.kind == kind)
         for start in range(0, len(hosts), NAMES):
             some = hosts[start:start + NAMES]

@@ -104,6 +104,8 @@ HOSTS = [Kind(*row) for row in [
     ("two", 50, "later", ""),                            # 429 to more than two requests at a time
     ("robots", 60, "optout", "opted_out"),               # robots.txt names the agents
     ("robots_all", 40, "wide", "opted_out"),             # robots.txt, User-agent: *
+    ("h2_reset", 10, "later", ""),                       # HTTP/2 breaks: every stream is reset; 1.1 works
+    ("h2_goaway", 10, "later", ""),                      # HTTP/2 breaks: GOAWAY at once; 1.1 works
     ("plain_to_tls", 100, "image", ""),                  # http redirects to https
     ("secure", 2000, "image", ""),                       # https
     ("umlaut", 10, "image", ""),                         # a name beyond ASCII
@@ -113,5 +115,6 @@ PLAIN = Kind("plain", 0, "image", "")
 ALL = {kind.name: kind for kind in [*URLS, *HOSTS, PLAIN]}
 # Hosts of these kinds have URLs of every kind.
 MIXED = ("plain", "secure")
-# https
-SECURE = ("secure", "expired", "unknown_issuer", "other_name", "no_tls")
+# https; those that offer HTTP/2
+HTTP2 = ("h2_reset", "h2_goaway")
+SECURE = ("secure", "expired", "unknown_issuer", "other_name", "no_tls", *HTTP2)

@@ -1,4 +1,6 @@
 """What runs on the local web did, as text; and whether it was right."""
+import collections
+
 import kinds
 
 GOOD = ("image", "later", "format")
@@ -15,6 +17,13 @@ def wanted(urls, outcomes=GOOD):
 def whole(run):
     """All images that a run got, damaged ones left out."""
     return images(run, ("image", "later", "format", "optout", "wide"))
+
+
+def by_code(rows):
+    counts = collections.Counter()
+    for row in rows:
+        counts[row["code"]] += row["count"]
+    return ", ".join(f"{code} {count:,}" for code, count in counts.most_common(8)) or "none"
 
 
 def summary(run, urls):
@@ -45,6 +54,7 @@ def summary(run, urls):
         failed = [row for row in run["burnt"] if row["failed"]]
         lines += [("attempts burnt by what then gave an image", f"{sum(row['count'] for row in failed if row['has_image']):,}"),
                   ("attempts burnt by what did not", f"{sum(row['count'] for row in failed if not row['has_image']):,}"),
+                  ("of the former, by code", by_code(row for row in failed if row["has_image"])),
                   ("releases, which burn none", f"{sum(row['count'] for row in run['burnt'] if not row['failed']):,}")]
     lines += [("memory, MB", f"{run['memory'] / 1e6:.0f}"), ("sockets", f"{run['sockets']}"),
               ("processor seconds", f"{run['processor_seconds']:.0f}")]

@@ -90,6 +90,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        tls = transport.get_extra_info("ssl_object")
+        self.is_http2 = tls and tls.selected_alpn_protocol() == "h2"
         self.address = transport.get_extra_info("sockname")[0]
         self.web.seen.connections += 1
 
@@ -100,12 +102,33 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data):
         self.pending += data
+        if self.is_http2:
+            return self.break_http2()
         if data[:1] == b"\x16":  # TLS where there is none
             self.transport.write(answers.reply(400, b"no TLS here"))
             return self.transport.close()
         if not self.busy and b"\r\n\r\n" in self.pending:
             head, self.pending = self.pending.split(b"\r\n\r\n", 1)
             self.serve(head.decode("latin-1"))
+
+    def break_http2(self):
+        """SETTINGS, then the fault, once a frame of headers has come."""
+        place, kind = 24, None  # behind the client's preface
+        while kind != 1 and len(self.pending) >= place + 9:
+            kind = self.pending[place + 3]
+            place += 9 + int.from_bytes(self.pending[place:place + 3], "big")
+        if self.busy or kind != 1:
+            return
+        site = next(site for site in self.web.sites.values() if site.address == self.address)
+        self.busy = site
+        self.web.seen.begin(site, self.address, site.kind)
+        self.transport.write(b"\0\0\0\4\0\0\0\0\0")
+        if site.kind == "h2_reset":
+            self.transport.write(b"\0\0\4\3\0\0\0\0\1\0\0\0\2")
+        else:
+            self.transport.write(b"\0\0\x08\7\0\0\0\0\0\0\0\0\0\0\0\0\2")
+        self.finish()
+        self.web.loop.call_later(0.2, self.transport.close)
 
     def serve(self, head):
         lines = head.split("\r\n")
@@ -190,9 +213,14 @@ class Web:
         self.seen, self.start = Seen(), None
         self.answers = answers.Answers(self)
         files = certificates.make(folder, self.sites)
-        contexts = {file: self.context(file) for file in set(files.values())}
-        self.contexts = {host: contexts[file] for host, file in files.items()}
-        self.gate = self.context(next(iter(files.values())))
+        contexts = {}
+        self.contexts = {}
+        for host, file in files.items():
+            has_http2 = self.sites[host].kind in kinds.HTTP2
+            if file not in contexts:
+                contexts[file] = self.context(file, ["h2", "http/1.1"] if has_http2 else ["http/1.1"])
+            self.contexts[host] = contexts[file]
+        self.gate = self.context(next(iter(files.values())), ["http/1.1"])
         self.gate.sni_callback = self.choose
 
     @property
@@ -201,9 +229,10 @@ class Web:
         return self.start is None or time.monotonic() < self.start + answers.EARLY
 
     @staticmethod
-    def context(file):
+    def context(file, protocols):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
+        context.set_alpn_protocols(protocols)
         return context
 
     def choose(self, connection, name, _):
