@@ -37,12 +37,9 @@ class Answers:
             yield "hang", None
             return
         yield "wait", site.latency
-        if path == "/robots.txt":
-            yield "write", self.robots(site)
-            return
         refusal = self.refusal(site, path, is_secure)
-        if refusal:
-            yield "write", refusal
+        if refusal or path == "/robots.txt":
+            yield "write", refusal or self.robots(site)
             return
         _, kind, number, name = (path + "///").split("/")[:4]
         yield from self.answer(site, path, kind, int(number) if number.isdigit() else 0, name)
