@@ -23,6 +23,18 @@ def by_code(rows):
     counts = collections.Counter()
     for row in rows:
         counts[row["code"]] += row["count"]
+    return counts
+
+
+def dead(run):
+    """Jobs without an image that were given up, by code."""
+    counts = collections.Counter()
+    for found in run["outcomes"].values():
+        counts.update({outcome: count for outcome, count in found.items() if outcome not in ("image", "waiting")})
+    return counts
+
+
+def top(counts):
     return ", ".join(f"{code} {count:,}" for code, count in counts.most_common(8)) or "none"
 
 
@@ -54,8 +66,9 @@ def summary(run, urls):
         failed = [row for row in run["burnt"] if row["failed"]]
         lines += [("attempts burnt by what then gave an image", f"{sum(row['count'] for row in failed if row['has_image']):,}"),
                   ("attempts burnt by what did not", f"{sum(row['count'] for row in failed if not row['has_image']):,}"),
-                  ("of the former, by code", by_code(row for row in failed if row["has_image"])),
+                  ("of the former, by code", top(by_code(row for row in failed if row["has_image"]))),
                   ("releases, which burn none", f"{sum(row['count'] for row in run['burnt'] if not row['failed']):,}")]
+        lines += [("dead, by code", top(dead(run))), ("waiting for hosts that do not answer", f"{sum(found.get('waiting', 0) for found in run['outcomes'].values()):,}")]
     lines += [("memory, MB", f"{run['memory'] / 1e6:.0f}"), ("sockets", f"{run['sockets']}"),
               ("processor seconds", f"{run['processor_seconds']:.0f}")]
     return lines
@@ -86,22 +99,30 @@ def details(run):
     return "\n".join(rows)
 
 
+def lost(run):
+    """Jobs that are dead for a reason that passes by itself."""
+    return sum(count for kind, found in run["outcomes"].items() if kinds.ALL[kind].outcome == "later"
+               for outcome, count in found.items() if outcome not in ("image", "waiting"))
+
+
+def expected(kind, opt_outs):
+    """The outcomes that are right."""
+    wishes = {"off": (), "named": ("optout",), "strict": ("optout", "wide")}[opt_outs]
+    is_free = kind.outcome in GOOD or kind.outcome in ("optout", "wide") and kind.outcome not in wishes
+    found = {"image"} if is_free else set(kind.codes.split())
+    return found | {"unsupported_format"} if kind.name == "tiff" else found  # off by default
+
+
 def faults(run, options, opt_outs):
-    """What a run of Gloss did wrong."""
+    """What a run of Gloss did wrong, a sentence each."""
     found = []
     if not run["is_done"]:
         found.append(f"jobs that can end had not ended after {options.minutes} minutes")
     for kind in kinds.ALL.values():
-        expects_image = kind.outcome in GOOD or opt_outs == "off" and kind.outcome in ("optout", "wide") \
-            or opt_outs == "named" and kind.outcome == "wide"
-        allowed = {"image"} if expects_image else set(kind.codes.split())
-        if kind.name == "tiff":  # off by default
-            allowed = {"image", "unsupported_format"}
-        for outcome, count in run["outcomes"].get(kind.name, {}).items():
-            if outcome not in allowed:
-                passes = " though it passes by itself" if kind.outcome == "later" and outcome != "waiting" else ""
-                found.append(f"{kind.name}: {count} ended as {outcome}{passes}, expected {' or '.join(sorted(allowed))}")
-    if run["seen"]["most"]["host"][0] > options.per_host:
-        found.append(f"{run['seen']['most']['host'][1]} saw {run['seen']['most']['host'][0]} requests at a time, allowed are {options.per_host}")
-    found += [f"a daemon ended with {status}" for status in run["statuses"] if status]
-    return found
+        right = expected(kind, opt_outs)
+        found += [f"{kind.name}: {count} ended as {outcome}, expected {' or '.join(sorted(right))}"
+                  for outcome, count in run["outcomes"].get(kind.name, {}).items() if outcome not in right]
+    most, host = run["seen"]["most"]["host"]
+    if most > options.per_host:
+        found.append(f"{host} saw {most} requests at a time, allowed are {options.per_host}")
+    return found + [f"a daemon ended with {status}" for status in run["statuses"] if status]
