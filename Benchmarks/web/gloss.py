@@ -69,7 +69,7 @@ def run(urls, web, options, opt_outs):
         settings["GLOSS_FETCH_OPT_OUTS"] = opt_outs
     elif opt_outs != "off":
         return None
-    server = Server(f"{options.bin}/glossctl", f"{ROOT}/migrations")
+    server = Server(f"{options.bin}/glossctl", options.migrations)
     daemons = []
     try:
         refused = enqueue(server, urls, options)
