@@ -55,12 +55,13 @@ let package = Package(
         .systemLibrary(name: "CSPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(name: "CWebP", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "CLibCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CPSL", pkgConfig: "libpsl", providers: [.apt(["libpsl-dev"])]),
         // libwebp itself: what libwebpdemux needs it does not name in Debian 13.
         .target(
             name: "CImage", dependencies: ["CJPEG", "CSPNG", "CWebP"], cSettings: optimised,
             linkerSettings: [.linkedLibrary("webp")]),
         .target(name: "CCurl", dependencies: ["CLibCurl"], cSettings: optimised),
-        .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: strict),
+        .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL", "CPSL"], swiftSettings: strict),
 
         // Queue: pure values and state machines. Storage: their SQL.
         .target(name: "Queue", dependencies: ["Annotation"], swiftSettings: strict),

@@ -20,6 +20,9 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         case timeout
         case tooSlow
         case originParked
+        // The site's wishes
+        case robotsUnreachable
+        case optedOut
         // The answer
         case fileNotFound
         case httpStatus(Int)
@@ -100,6 +103,8 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
             .tooManyRedirects, .hostNotFound, .badCertificate, .fileNotFound, .tooLarge, .emptyBody, .notAnImage,
             .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .decoderCPULimit:
             .permanent
+        case .optedOut: .permanent
+        case .robotsUnreachable: .release(after: retryAfter)
         case .httpStatus where isThrottled: .release(after: retryAfter)
         case .httpStatus(let status):
             Self.isWorthRetrying(status) ? .retry(after: retryAfter) : .permanent
@@ -117,6 +122,7 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         case .hostNotFound, .nameServerFailure, .connectFailed, .tls, .badCertificate, .timeout, .tooSlow,
             .originParked, .httpStatus(429), .httpStatus(503):
             .origin
+        case .robotsUnreachable: .origin
         case .decoderLate, .outage, .outOfMemory, .localFailure, .stoodStill, .cancelled: .ourselves
         default: .url
         }

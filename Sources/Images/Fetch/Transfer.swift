@@ -7,12 +7,16 @@ final class Transfer {
     enum Outcome {
         case fetched(FetchedBody)
         case redirect(to: String, after: Duration)
+        /// The address that it leads to has no place for it now.
+        case again
         case failed(ImageError)
     }
 
-    let request: Request
+    var request: Request
     let easy: EasyHandle
     private let policy: FetchPolicy
+    private let terms: HostRules.Terms
+    private var optOuts = OptOutHeaders()
     private var body: [UInt8] = []
     private var headerByteCount = 0
     private var discardedByteCount = 0
@@ -26,6 +30,8 @@ final class Transfer {
     /// The bytes that the file may have as far as is known: what is allowed, what is announced, what has come.
     private(set) var reservedByteCount: Int
     private let onResize: (Int, Int) -> Void
+    private let mayConnect: (Transfer, IPAddress) -> Bool
+    private var mustWait = false
     /// How long this process stood still meanwhile, if it did.
     var standstill: Duration?
 
@@ -35,12 +41,17 @@ final class Transfer {
     /// curl counts deadlines in milliseconds.
     private static let clockSlack = Duration.milliseconds(5)
 
-    init(_ request: Request, policy: FetchPolicy, onResize: @escaping (Int, Int) -> Void) throws(ImageError) {
+    init(
+        _ request: Request, policy: FetchPolicy, terms: HostRules.Terms, onResize: @escaping (Int, Int) -> Void,
+        mayConnect: @escaping (Transfer, IPAddress) -> Bool
+    ) throws(ImageError) {
         self.request = request
         self.policy = policy
+        self.terms = terms
         self.onResize = onResize
+        self.mayConnect = mayConnect
         reservedByteCount = policy.maxBytes
-        easy = try EasyHandle(headers: ["Accept: image/jpeg, image/png, image/webp, */*;q=0.1"])
+        easy = try EasyHandle(headers: terms.headers(for: request.purpose))
         try setTarget()
         try setLimits()
         try setCallbacks()
@@ -57,8 +68,19 @@ final class Transfer {
         try easy.set(CURLOPT_NOPROXY, "*")
         try easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
         try easy.set(CURLOPT_ACCEPT_ENCODING, "")
-        try easy.set(CURLOPT_USERAGENT, policy.userAgent)
-        if let file = policy.certificateAuthorities { try easy.set(CURLOPT_CAINFO, file) }
+        try easy.set(CURLOPT_USERAGENT, terms.userAgent)
+        try setCertificates()
+    }
+
+    private func setCertificates() throws(ImageError) {
+        switch terms.certificates {
+        case .asElsewhere:
+            if let file = policy.certificateAuthorities { try easy.set(CURLOPT_CAINFO, file) }
+        case .authorities(let file): try easy.set(CURLOPT_CAINFO, file)
+        case .any:
+            try easy.set(CURLOPT_SSL_VERIFYPEER, 0)
+            try easy.set(CURLOPT_SSL_VERIFYHOST, 0)
+        }
     }
 
     private func setLimits() throws(ImageError) {
@@ -71,13 +93,14 @@ final class Transfer {
         try easy.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, policy.connectTimeout.milliseconds))
         try easy.set(CURLOPT_LOW_SPEED_LIMIT, policy.minimumThroughput)
         try easy.set(CURLOPT_LOW_SPEED_TIME, max(1, Int(policy.throughputWindow.components.seconds)))
-        try easy.set(CURLOPT_MAXFILESIZE_LARGE, bytes: policy.maxBytes)
+        // Of a robots.txt the beginning counts.
+        try easy.set(CURLOPT_MAXFILESIZE_LARGE, bytes: request.purpose == .robots ? 0 : policy.maxBytes)
     }
 
     private func setCallbacks() throws(ImageError) {
         try easy.call(
             onBody: { Transfer.of($3).receive(UnsafeRawBufferPointer(start: $0, count: $1 * $2)) },
-            onHeader: { Transfer.of($3).receiveHeader($1 * $2) },
+            onHeader: { Transfer.of($3).receiveHeader(UnsafeRawBufferPointer(start: $0, count: $1 * $2)) },
             onOpenSocket: { context, _, address in address.map { Transfer.of(context).open($0) } ?? CURL_SOCKET_BAD },
             Unmanaged.passUnretained(self).toOpaque())
     }
@@ -98,6 +121,11 @@ final class Transfer {
             wasAnswerCutShort = discardedByteCount > Self.discardLimit
             return wasAnswerCutShort ? 0 : chunk.count
         }
+        if request.purpose == .robots { return receiveRobots(chunk) }
+        if body.isEmpty, let refusal = optOut {
+            stop = refusal
+            return 0
+        }
         guard body.count + chunk.count <= policy.maxBytes else {
             stop = tooLarge
             return 0
@@ -113,23 +141,43 @@ final class Transfer {
         return chunk.count
     }
 
+    /// As much as counts, and one byte more to see that there is more.
+    private func receiveRobots(_ chunk: UnsafeRawBufferPointer) -> Int {
+        body.append(contentsOf: chunk.prefix(RobotsRules.byteLimit + 1 - body.count))
+        wasAnswerCutShort = body.count > RobotsRules.byteLimit
+        return wasAnswerCutShort ? 0 : chunk.count
+    }
+
+    /// Why the site does not want the file used, if it says so.
+    private var optOut: ImageError? {
+        guard let header = optOuts.refusal(agent: terms.agent, terms.optOuts) else { return nil }
+        if !terms.obeysEverywhere, let address = easy.string(CURLINFO_PRIMARY_IP).flatMap({ IPAddress($0) }),
+            AddressRules.isAllowed(address, by: policy.allowedNetworks)
+        {
+            return nil
+        }
+        return ImageError(.optedOut, "\(place) does not want this image used: it says \(header)")
+    }
+
     private func reserve(_ count: Int) {
         onResize(reservedByteCount, count)
         reservedByteCount = count
         request.onBytes?(count)
     }
 
-    private func receiveHeader(_ count: Int) -> Int {
-        headerByteCount += count
-        guard headerByteCount > Self.headerLimit else { return count }
+    private func receiveHeader(_ line: UnsafeRawBufferPointer) -> Int {
+        headerByteCount += line.count
+        optOuts.read(line)
+        guard headerByteCount > Self.headerLimit else { return line.count }
         stop = ImageError(.badResponse, "\(place) sent more than \(Self.headerLimit) bytes of headers")
         return 0
     }
 
     /// curl is about to connect: the one gate through which every address passes, whatever name led to it.
     private func open(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
+        if stop != nil || mustWait { return CURL_SOCKET_BAD }
         refusal = judge(address)
-        guard refusal == nil else { return CURL_SOCKET_BAD }
+        guard refusal == nil, joinsLine(address) else { return CURL_SOCKET_BAD }
         let socket = ccurl_open_socket(address)
         if socket == CURL_SOCKET_BAD {
             let code = errno
@@ -142,11 +190,28 @@ final class Transfer {
         return socket
     }
 
-    private func judge(_ address: UnsafeMutablePointer<curl_sockaddr>) -> ImageError? {
+    /// Whether an address may be connected to now: robots.txt is not asked for in allowed networks, and limits may be counted by address. The
+    /// first address of a transfer counts.
+    private func joinsLine(_ address: UnsafeMutablePointer<curl_sockaddr>) -> Bool {
+        guard openedSocketCount == 0, let ip = Self.read(address).ip else { return true }
+        if request.purpose == .robots, !terms.obeysEverywhere, AddressRules.isAllowed(ip, by: policy.allowedNetworks) {
+            stop = .trust
+        } else if !mayConnect(self, ip) {
+            mustWait = true
+        }
+        return stop == nil && !mustWait
+    }
+
+    private static func read(_ address: UnsafeMutablePointer<curl_sockaddr>) -> (ip: IPAddress?, port: UInt16) {
         var bytes = [UInt8](repeating: 0, count: 16)
         var port: UInt16 = 0
         let length = Int(ccurl_read_address(address, &bytes, &port))
-        guard let ip = IPAddress(bytes: bytes.prefix(length)) else {
+        return (IPAddress(bytes: bytes.prefix(length)), port)
+    }
+
+    private func judge(_ address: UnsafeMutablePointer<curl_sockaddr>) -> ImageError? {
+        let (ip, port) = Self.read(address)
+        guard let ip else {
             return ImageError(.addressNotAllowed, "\(place) has an address of an unknown family; not allowed")
         }
         if let kind = AddressRules.refusal(of: ip, allowing: policy.allowedNetworks) {
@@ -162,6 +227,7 @@ final class Transfer {
 
     /// Reads curl's result and the server's status.
     func conclude(_ code: CURLcode) -> Outcome {
+        if mustWait { return .again }
         if let stop { return .failed(stop) }
         guard code == CURLE_OK || wasAnswerCutShort else { return .failed(excused(failure(code))) }
         let status = easy.long(CURLINFO_RESPONSE_CODE)
