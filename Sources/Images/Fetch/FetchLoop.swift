@@ -203,7 +203,7 @@ final class FetchLoop {
                 answered(transfer)
                 end(transfer, .success(body))
             case .failed(let error): end(transfer, .failure(judged(error, transfer)))
-            case .again:
+            case .noPlace:
                 leave(transfer)
                 enqueue(transfer.request)
             case .redirect(let target, let duration):

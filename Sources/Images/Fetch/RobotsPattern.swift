@@ -78,9 +78,10 @@ struct RobotsPattern: Hashable, Sendable {
         return canonical
     }
 
+    private static let digits = Array("0123456789ABCDEF".utf8)
+
     private static func append(_ byte: UInt8, isPlain: Bool, to canonical: inout [UInt8]) {
         if isPlain || isUnreserved(byte) { return canonical.append(byte) }
-        let digits = Array("0123456789ABCDEF".utf8)
         canonical += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
     }
 

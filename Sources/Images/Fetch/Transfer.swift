@@ -8,7 +8,7 @@ final class Transfer {
         case fetched(FetchedBody)
         case redirect(to: String, after: Duration)
         /// The address that it leads to has no place for it now.
-        case again
+        case noPlace
         case failed(ImageError)
     }
 
@@ -227,7 +227,7 @@ final class Transfer {
 
     /// Reads curl's result and the server's status.
     func conclude(_ code: CURLcode) -> Outcome {
-        if mustWait { return .again }
+        if mustWait { return .noPlace }
         if let stop { return .failed(stop) }
         guard code == CURLE_OK || wasAnswerCutShort else { return .failed(excused(failure(code))) }
         let status = easy.long(CURLINFO_RESPONSE_CODE)
