@@ -34,8 +34,9 @@ enum Wishes {
     }
 
     @Sendable static func headers(_ bytes: [UInt8]) {
-        var headers = OptOutHeaders()
-        for line in bytes.split(separator: 0x0A) { headers.read(line) }
+        var head = AnswerHead()
+        for line in bytes.split(separator: 0x0A) { line.withUnsafeBytes { _ = head.read($0) } }
+        let headers = OptOutHeaders(head)
         let (named, strict) = (headers.refusal(agent: "gloss", .named), headers.refusal(agent: "gloss", .strict))
         precondition(named == nil || strict != nil)
         precondition(headers.refusal(agent: "gloss", .off) == nil)

@@ -4,7 +4,7 @@ extension FetchLoop {
     func mayJoin(_ request: Request) -> Bool {
         let url = request.url
         let terms = terms(for: url)
-        guard request.purpose == .image, terms.optOuts != .off else { return true }
+        guard request.purpose == .image, url.object == nil, terms.optOuts != .off else { return true }
         switch robots.judge(request.id, origin: url.origin, path: url.pathAndQuery, now: clock.now) {
         case .allowed: return true
         case .refused(let rule):

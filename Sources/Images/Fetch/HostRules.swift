@@ -1,3 +1,4 @@
+import CCurl
 import Foundation
 
 /// The policy as it holds for one URL: its rule of ``FetchPolicy/hosts`` applied, and headers read from where they stand.
@@ -27,6 +28,19 @@ struct HostRules: Sendable {
         }
 
         private static let accept = "Accept: image/jpeg, image/png, image/webp, */*;q=0.1"
+
+        /// Says who asks and which certificates are trusted. Throws ``ImageError`` (`outOfMemory`, `localFailure`).
+        func apply(to easy: borrowing EasyHandle, _ policy: FetchPolicy) throws(ImageError) {
+            try easy.set(CURLOPT_USERAGENT, userAgent)
+            switch certificates {
+            case .asElsewhere:
+                if let file = policy.certificateAuthorities { try easy.set(CURLOPT_CAINFO, file) }
+            case .authorities(let file): try easy.set(CURLOPT_CAINFO, file)
+            case .any:
+                try easy.set(CURLOPT_SSL_VERIFYPEER, 0)
+                try easy.set(CURLOPT_SSL_VERIFYHOST, 0)
+            }
+        }
     }
 
     private let general: Terms

@@ -1,8 +1,8 @@
 /// What an answer's headers say about the use of its file: `X-Robots-Tag`, as search engines read it, and `TDM-Reservation` of the TDM
 /// Reservation Protocol.
 struct OptOutHeaders {
-    private var robotsTags: [String] = []
-    private var reservesMining = false
+    private let robotsTags: [String]
+    private let reservesMining: Bool
 
     private static let against: Set<String> = ["noai", "noimageai"]
     private static let againstIndexing: Set<String> = ["noindex", "noimageindex", "none"]
@@ -11,18 +11,9 @@ struct OptOutHeaders {
         "unavailable_after", "max-snippet", "max-image-preview", "max-video-preview",
     ]
 
-    /// Takes one line of the headers; a status line begins anew.
-    mutating func read(_ line: some Collection<UInt8>) {
-        if line.starts(with: "HTTP/".utf8) { self = OptOutHeaders() }
-        guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return }
-        switch String(decoding: line[..<colon], as: UTF8.self).lowercased() {
-        case "x-robots-tag": robotsTags.append(String(decoding: line[colon...].dropFirst(), as: UTF8.self))
-        case "tdm-reservation":
-            if Self.words(String(decoding: line[colon...].dropFirst(), as: UTF8.self)) == ["1"] {
-                reservesMining = true
-            }
-        default: break
-        }
+    init(_ head: AnswerHead) {
+        robotsTags = head.values("x-robots-tag")
+        reservesMining = head.values("tdm-reservation").contains { Self.words($0) == ["1"] }
     }
 
     /// The header that refuses the use of the file, for a message; nil if none does.
