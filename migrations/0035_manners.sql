@@ -81,13 +81,13 @@ begin
             order by l.job_id);
         if unknown <> '{}' then perform give_back(unknown, 'lost', 'the daemon does not know of its lease'); end if;
         -- Last, since others wait for these rows.
-        if jsonb_array_length(cuts) > 0 then perform cut_hosts(cuts); end if;
+        if jsonb_array_length(heartbeat.cuts) > 0 then perform cut_hosts(heartbeat.cuts); end if;
         allowances := (
             select jsonb_agg(jsonb_build_object('line', h.line, 'cuts', h.cuts, 'places', h.places,
                 'age', greatest(0, extract(epoch from clock_timestamp() - h.cut_at))))
             from (select o.* from host_allowance o
                   where is_new or o.cut_at > before_last - interval '1 minute'
-                     or o.line in (select r ->> 'line' from jsonb_array_elements(cuts) r)
+                     or o.line in (select r ->> 'line' from jsonb_array_elements(heartbeat.cuts) r)
                   order by o.cut_at desc limit 10000) h);
     end if;
     workers := (select count(*) from registered_worker w
