@@ -25,7 +25,8 @@ struct Glossctl: AsyncParsableCommand {
         subcommands: [
             Migrate.self, Enqueue.self, Status.self, Jobs.self, Job.self, Retry.self, Rerun.self, Cancel.self,
             Pause.self,
-            Resume.self, Results.self, Export.self, Evaluate.self, Reproduce.self, Forget.self, Prune.self,
+            Resume.self, Results.self, ConsoleCommand.self, Export.self, Evaluate.self, Reproduce.self, Forget.self,
+            Prune.self,
             DoctorCommand.self, Report.self, Infer.self, Pack.self, Bench.self,
         ])
 
