@@ -196,6 +196,10 @@ def use(checks, console, pages):
         dead = [e for e in browser.find_elements(By.CSS_SELECTOR, "main button, main input[type=range]")
                 if e.is_displayed() and e.get_attribute("type") != "submit"]
         checks.equal(f"{name} without scripts: controls that do nothing", len(dead), 0)
+    # The same by form: all dead jobs of a batch.
+    browser.get(console.site + "/failures?batch=photos")
+    browser.find_element(By.CSS_SELECTOR, ".action button").click()
+    checks.equal("all are put back", "40 jobs were put back." in browser.find_element(By.TAG_NAME, "main").text, True)
     browser.quit()
 
 
@@ -299,7 +303,7 @@ def main():
     server = Server(options.glossctl, f"{ROOT}/migrations")
     try:
         fill(server, f"http://127.0.0.1:{images.server_port}/")
-        server.sql("create role console login in role gloss_reader")
+        server.sql("create role console login noinherit in role gloss_reader, gloss_admin")
         console = Console(options.glossctl, f"host={server.folder} user=console dbname=bench", folder, images.server_port)
         job = lambda key: server.sql(f"select id from gloss.job where key = '{key}'")  # noqa: E731
         pages = {

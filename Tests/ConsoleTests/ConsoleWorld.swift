@@ -1,5 +1,4 @@
 import Annotation
-import Console
 import Foundation
 import Images
 import Queue
@@ -7,6 +6,8 @@ import Storage
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import Console
 
 /// A console on loopback with a queue behind it, asked as a browser asks.
 final class ConsoleWorld: Sendable {
@@ -80,15 +81,23 @@ final class ConsoleWorld: Sendable {
     /// Asks for an address with the cookie that the link gives.
     func get(_ target: String) async throws -> Answer { try await ask("GET", target) }
 
+    /// Sends a form of one of the console's own pages.
+    func post(_ target: String, _ form: URLQuery = URLQuery()) async throws -> Answer {
+        try await ask(
+            "POST", target, ["Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:\(port)"], body: form.text)
+    }
+
     /// Sends one request as it is written here, and no other.
     /// - Parameter headers: beside or in place of the browser's.
-    func ask(_ method: String, _ target: String, _ headers: [String: String?] = [:]) async throws -> Answer {
+    func ask(
+        _ method: String, _ target: String, _ headers: [String: String?] = [:], body: String = ""
+    ) async throws -> Answer {
         let usual: [String: String?] = [
             "Host": "127.0.0.1:\(port)", "Cookie": "gloss_console_\(port)=\(Self.token)", "Connection": "close",
-            "Content-Length": "0",
+            "Content-Length": "\(body.utf8.count)",
         ]
         let lines = usual.merging(headers) { $1 }.compactMap { name, value in value.map { "\(name): \($0)" } }
-        let request = "\(method) \(target) HTTP/1.1\r\n" + lines.map { $0 + "\r\n" }.joined() + "\r\n"
+        let request = "\(method) \(target) HTTP/1.1\r\n" + lines.map { $0 + "\r\n" }.joined() + "\r\n" + body
         let port = port
         let bytes = try await withCheckedThrowingContinuation { continuation in
             Thread.detachNewThread { continuation.resume(with: Result { try Self.exchange(request, port: port) }) }

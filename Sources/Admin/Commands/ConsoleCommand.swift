@@ -12,8 +12,9 @@ struct ConsoleCommand: AsyncParsableCommand {
         abstract: "Shows the queue and the results, with their images, in a browser.",
         discussion: """
             It listens on this machine alone, prints a link, and serves pages until it is interrupted. The link carries a token: \
-            nobody comes in without it. Nothing can be changed: every page is read with the rights of the role gloss_reader, which \
-            the login must be a member of, and no statement takes longer than 2 s.
+            nobody comes in without it. Every page is read with the rights of the role gloss_reader, which the login must be a \
+            member of, and no statement of a page takes longer than 2 s. Where it is a member of gloss_admin too, jobs can be tried \
+            again.
 
             Pictures are made of the images that results were given by. They are fetched again under the daemon's policy (public \
             addresses, ports 80 and 443; --config takes a daemon's own), compared by their SHA-256, and decoded in a process that \

@@ -63,6 +63,8 @@ enum ConsoleStyle {
           border-color: var(--accent); background: var(--accent); color: var(--card); font-weight: 600; cursor: pointer;
         }
         .reset { display: inline-flex; align-items: center; color: var(--soft); text-decoration: none; }
+        .action { display: inline-block; margin: 0 8px 12px 0; }
+        .action button { cursor: pointer; font-weight: 600; color: var(--accent); border-color: currentColor; }
         .slider {
           display: flex; flex-wrap: wrap; align-items: center; gap: 8px; margin-bottom: 14px; color: var(--soft);
           font-size: 13px;

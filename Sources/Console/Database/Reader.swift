@@ -36,6 +36,11 @@ final class Reader: Sendable {
         return answer.rows.compactMap { $0.first ?? nil }
     }
 
+    /// Whether the login may change something: PostgreSQL decides it again when it does.
+    func mayAct() async throws -> Bool {
+        try await scalar("select pg_has_role(session_user, 'gloss_admin', 'member')", isShown: false) == "t"
+    }
+
     /// How many rows a statement has, `mostCounted` at most.
     func count(_ statement: Statement) async throws -> Count {
         let number = try await scalar("select count(*) from (\(statement) limit \(Self.mostCounted + 1)::int) x")

@@ -23,6 +23,28 @@ package actor ReaderPool {
         return try await Self.inTransaction(session, settings, body)
     }
 
+    /// The most that an action may take: some ten thousand jobs are a second.
+    private static let actionTimeout = Duration.seconds(60)
+
+    /// Changes something, with the rights of `gloss_admin`: a connection of its own, so that no page waits behind it.
+    /// - Returns: the first column of the first row.
+    func act(_ statement: Statement) async throws -> String? {
+        var settings = settings
+        settings.statementTimeout = Self.actionTimeout
+        let session = Session(settings)
+        do {
+            try await session.script(
+                "begin isolation level read committed; set local role gloss_admin", context: "console")
+            let answer = try await session.query(statement.sql, statement.parameters, context: "console")
+            try await session.script("commit", context: "console")
+            await session.close()
+            return answer.scalar
+        } catch {
+            await session.close()
+            throw PageError(error, statement: statement)
+        }
+    }
+
     /// Sees whether the login may become `gloss_reader` at all.
     package func check() async throws(StorageError) {
         do { _ = try await read { reader in try await reader.scalar("select 1") } } catch {

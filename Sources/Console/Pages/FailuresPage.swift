@@ -38,6 +38,7 @@ enum FailuresPage {
         var groups: [Group]
         var code: Code?
         var jobs: [Dead]
+        var mayAct: Bool
         var statements: [Statement]
     }
 
@@ -84,7 +85,8 @@ enum FailuresPage {
                 order by d.job_id desc limit \(mostJobs + 1)::int
                 """)
             return Answers(
-                count: count, groups: groups, code: code.first, jobs: jobs, statements: reader.statements)
+                count: count, groups: groups, code: code.first, jobs: jobs, mayAct: try await reader.mayAct(),
+                statements: reader.statements)
         }
         return Layout(
             title: "Failures", section: .failures, statements: answers.statements, body: body(answers, filter, query)
@@ -117,6 +119,7 @@ enum FailuresPage {
     }
 
     private static func body(_ answers: Answers, _ filter: Filter, _ query: URLQuery) -> HTML {
+        let links = query.setting("put", nil)
         let fields = [
             Parts.input("batch", "Batch", filter.batch), Parts.input("code", "Code", filter.code),
             Parts.input("host", "Host", filter.host), Parts.input("reason", "Reason", filter.reason),
@@ -124,12 +127,28 @@ enum FailuresPage {
         let advice: HTML =
             answers.code.map { "<p class=\"soft\">\($0.meaning) \($0.advice ?? "")</p>" } ?? ""
         let groups: HTML =
-            filter.reason == nil ? "<h2>By \(filter.step)</h2>\(groups(answers.groups, filter, query))" : ""
+            filter.reason == nil ? "<h2>By \(filter.step)</h2>\(groups(answers.groups, filter, links))" : ""
         return """
             <div class="head"><h1>Failures</h1><p role="status">\(answers.count.words) dead jobs match</p></div>
-            \(Parts.filters("/failures", fields))\(advice)\(groups)
-            <h2>Jobs</h2>\(jobs(answers.jobs, query))
+            \(Parts.filters("/failures", fields))\(done(query))\(action(answers, filter))\(advice)\(groups)
+            <h2>Jobs</h2>\(jobs(answers.jobs, links))
             """
+    }
+
+    /// All that match, at once; how many is on the button.
+    private static func action(_ answers: Answers, _ filter: Filter) -> HTML {
+        guard answers.mayAct, answers.count.number > 0, let batch = filter.batch, filter.code == nil,
+            filter.host == nil,
+            filter.reason == nil
+        else { return "" }
+        return Actions.button("Try all \(answers.count.words) again", "/failures/retry", [("batch", batch)])
+    }
+
+    /// What the action before has done.
+    private static func done(_ query: URLQuery) -> HTML {
+        guard let count = query["put"].flatMap({ Int($0) }) else { return "" }
+        return
+            "<p role=\"status\" class=\"good\">\(Formats.count(count)) \(count == 1 ? "job was" : "jobs were") put back.</p>"
     }
 
     private static func groups(_ rows: [Group], _ filter: Filter, _ query: URLQuery) -> HTML {

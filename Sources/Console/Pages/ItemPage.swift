@@ -19,9 +19,19 @@ enum ItemPage {
         let name = state.key.map { $0.shortened(to: 160) } ?? "Job \(state.job_id)"
         return """
             <div class="head"><h1>\(name)</h1><p>job \(state.job_id) · \(state.task) · \(stateWord(state))</p></div>
-            <div class="item"><div>\(main(item))</div>
+            \(actions(item))<div class="item"><div>\(main(item))</div>
             <div><h2>Job</h2>\(jobFacts(item))\(provenance(item))</div></div>
             """
+    }
+
+    private static func actions(_ item: Item) -> HTML {
+        guard item.mayAct else { return "" }
+        let path = "/job/\(item.state.job_id)"
+        return switch item.state.state {
+        case "dead": Actions.button("Try it again", path + "/retry")
+        case "done": Actions.button("Run it again", path + "/rerun")
+        default: ""
+        }
     }
 
     private static func stateWord(_ state: JobRow) -> HTML {

@@ -12,6 +12,7 @@ struct Item: Sendable {
     var responses: [Response]
     var tokens: [TokenScores]
     var superseded: [Superseded]
+    var mayAct: Bool
     var statements: [Statement]
 
     /// A row of `gloss.attempt`.
@@ -110,7 +111,8 @@ struct Item: Sendable {
             return Item(
                 state: state, imageURLs: spec.first?.image_urls ?? [], spec: spec.first?.spec ?? "{}",
                 explanation: explanation, attempts: attempts, result: result, provenance: provenance.first,
-                responses: responses, tokens: tokens, superseded: superseded, statements: reader.statements)
+                responses: responses, tokens: tokens, superseded: superseded, mayAct: try await reader.mayAct(),
+                statements: reader.statements)
         }
     }
 

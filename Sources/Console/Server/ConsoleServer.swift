@@ -19,6 +19,8 @@ package struct ConsoleServer: Sendable {
     }
 
     private static let handlerTimeout: TimeInterval = 120
+    /// Bytes.
+    private static let longestForm = 65_536
 
     let place: Place
     let token: String
@@ -133,11 +135,20 @@ package struct ConsoleServer: Sendable {
         case .signIn(let address):
             return Reply.redirect(to: address, cookie: door.setCookie).response(isBodyless: isBodyless)
         case .enter:
-            guard request.method != .POST else {
-                return Layout.problem("Nothing can be changed here.", status: 405).response(isBodyless: false)
-            }
+            if request.method == .POST { return await act(path, request).response(isBodyless: false) }
             return await site.reply(path: path, query: query).response(isBodyless: isBodyless)
         }
+    }
+
+    /// What a form sends: a few fields.
+    private func act(_ path: String, _ request: HTTPRequest) async -> Reply {
+        guard let length = request.headers[.contentLength].flatMap({ Int($0) }), 0...Self.longestForm ~= length else {
+            return Layout.problem("A form has \(Self.longestForm) bytes at the most.", status: 413)
+        }
+        guard let body = try? await request.bodyData else {
+            return Layout.problem("The form has not arrived.", status: 400)
+        }
+        return await site.act(path: path, form: URLQuery(String(decoding: body, as: UTF8.self)))
     }
 
     /// Removes a socket that nobody listens on any more.

@@ -40,6 +40,7 @@ struct Reply: Sendable {
         case 404: "Not Found"
         case 405: "Method Not Allowed"
         case 409: "Conflict"
+        case 413: "Content Too Large"
         case 421: "Misdirected Request"
         case 422: "Unprocessable Content"
         case 502: "Bad Gateway"

@@ -1,7 +1,7 @@
 import Foundation
 import Storage
 
-/// Which page an address is. None of them changes anything.
+/// Which page an address is, and what a form does. No page changes anything: forms do.
 struct Site: Sendable {
     let readers: ReaderPool
     let pictures: PictureMaker
@@ -31,6 +31,24 @@ struct Site: Sendable {
             default: break
             }
             return Layout.problem("There is no such page.", status: 404)
+        } catch {
+            return Self.failure(error)
+        }
+    }
+
+    /// Does what a form asks for, and leads to the page that shows it.
+    func act(path: String, form: URLQuery) async -> Reply {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(String.init)
+        do {
+            switch (parts.count, parts.first, parts.last) {
+            case (3, "job", "retry"):
+                if let job = Self.number(parts[1]) { return try await Actions.retry(readers, job) }
+            case (3, "job", "rerun"):
+                if let job = Self.number(parts[1]) { return try await Actions.rerun(readers, job) }
+            case (2, "failures", "retry"): return try await Actions.retry(readers, form)
+            default: break
+            }
+            return Layout.problem("Nothing can be changed there.", status: 405)
         } catch {
             return Self.failure(error)
         }
@@ -71,6 +89,11 @@ struct Site: Sendable {
             return Layout.problem(
                 "The console's login may not become gloss_reader. As a superuser: grant gloss_reader to it.",
                 status: 503)
+        case let error as StorageError where error.sqlState == "42501":
+            return Layout.problem(
+                "The console's login may not do that: it is no member of gloss_admin.", status: 403)
+        case let error as StorageError where error.sqlState == "22023":
+            return Layout.problem(error.message, status: 400)
         case let error as StorageError where error.disposition == .retry:
             return Layout.problem("The database cannot be reached: \(error.message)", status: 503)
         case let error as StorageError: return Layout.problem(error.description, status: 500, detail: statement)
