@@ -97,6 +97,8 @@ enum ConsoleStyle {
         .facts div:last-child { border-bottom: 0; }
         .facts dt { color: var(--faint); font-size: 12.5px; }
         .facts dd { overflow-wrap: anywhere; }
+        .urls { list-style: none; }
+        .urls li { min-height: 26px; }
         .lines { padding: 8px 12px 8px 28px; border: 1px solid var(--line); border-radius: 10px; background: var(--card); }
         .lines li { overflow-wrap: anywhere; }
         .long { max-height: 220px; overflow: auto; overflow-wrap: anywhere; white-space: pre-wrap; }

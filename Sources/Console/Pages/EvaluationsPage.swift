@@ -142,7 +142,7 @@ enum EvaluationPage {
                 <p><a href="\(row.query.address("/results"))">its results</a></p></div>
                 <div class="item"><div><h2>Figures</h2>
                 \(Parts.table("Figures", ["Figure", "#Value", "95 % interval", "#Items"], figures, empty: "None."))
-                <h2>Not scored</h2>\(Parts.table("Not scored", ["Why", "#Items", ""], left, empty: "All were scored."))</div>
+                <h2>Not scored</h2>\(Parts.table("Not scored", ["Why", "#Items", "Of what"], left, empty: "All were scored."))</div>
                 <div>\(Parts.facts(facts))</div></div>
                 """
         ).reply()

@@ -45,7 +45,7 @@ enum ItemPage {
             let card = CardHTML(
                 card: ResultCard(rows: [result]), places: ResultReads.places(.page, links: false), isSearchable: false)
             let slider: HTML = result.boxes.isEmpty ? "" : Parts.slider
-            parts = "\(slider)\(card.html)"
+            parts = "<h2 class=\"away\">Result</h2>\(slider)\(card.html)"
             if result.isObject {
                 parts += "<h2>What each view shows</h2>" + ViewsMatrix(result: result, responses: item.responses).html
             }
@@ -71,7 +71,7 @@ enum ItemPage {
             ]
         }
         return "<h2>Found</h2>"
-            + Parts.table("Found", ["#", "Label", "#Score", "Box: y1, x1, y2, x2", "Mask", "Note"], rows, empty: "")
+            + Parts.table("Found", ["#Number", "Label", "#Score", "Box: y1, x1, y2, x2", "Mask", "Note"], rows, empty: "")
     }
 
     private static func responses(_ item: Item, _ result: ResultRow) -> HTML {

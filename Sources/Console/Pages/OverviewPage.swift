@@ -158,7 +158,7 @@ enum OverviewPage {
 
     private static func depth(_ rows: [DepthRow]) -> HTML {
         Parts.table(
-            "Jobs by task and model", ["Task", "Model", "#Waiting", "#Running", "#Done", "#Dead", "#Oldest", ""],
+            "Jobs by task and model", ["Task", "Model", "#Waiting", "#Running", "#Done", "#Dead", "#Oldest", "State"],
             rows.map { row in
                 [
                     "\(row.task)", "\(row.model.map { $0.shortened(to: 40) } ?? "any")",
