@@ -154,7 +154,8 @@ def use(checks, console, pages):
     browser = chrome()
     browser.get(console.link)
     browser.get(console.site + pages["results"])
-    visible = lambda: len([b for b in browser.find_elements(By.CSS_SELECTOR, ".overlay .box") if b.is_displayed()])  # noqa: E731
+    visible = lambda: browser.execute_script(  # noqa: E731
+        "return [...document.querySelectorAll('.overlay .box rect')].filter(r => r.getBoundingClientRect().width > 0).length")
     before = visible()
     checks.equal("boxes are drawn", before > 0, True)
     slider = browser.find_element(By.ID, "threshold")
