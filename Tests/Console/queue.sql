@@ -56,7 +56,7 @@ select d.id, d.fence, :worker, (select id from gloss.engine), x.score, 0, 0, 0, 
        array_fill(3::smallint, array[v.views * v.questions * v.samples]),
        case when d.task = 'caption' then array[-0.02, -1.6, -0.2]::real[] end,
        case when d.task = 'multiview' then array[d.name, 'vase', d.colour] end,
-       case when d.task = 'multiview' then array[0.9 - (d.id % 8) / 12.0, 0.08 + (d.id % 8) / 12.0, 0.02]::real[] end,
+       case when d.task = 'multiview' then array[0.9 - (d.id % 8) / 20.0, 0.08 + (d.id % 8) / 20.0, 0.02]::real[] end,
        case when d.task = 'multiview' then array['answer en What is this?', 'answer en What type of object is this?'] else array[x.prompt] end,
        case when d.task = 'multiview' then '{"seed": 7, "samples": 5}'::jsonb end, d.sha256, d.image_urls,
        '{"fetch": 0.12, "vision": 0.8, "prefill": 1.5, "extend": 0.3}'
@@ -66,7 +66,7 @@ cross join lateral (select case d.task when 'multiview' then 8 else 1 end as vie
 cross join lateral (
     select (select count(*) from gloss.finding f where f.job_id = d.id)::smallint as findings,
            case when d.task in ('detect', 'segment') then (select min(f.score) from gloss.finding f where f.job_id = d.id)
-                when d.task = 'multiview' then 0.9 - (d.id % 8) / 12.0 else -0.1 - (d.id % 7) / 10.0 end::real as score,
+                when d.task = 'multiview' then 0.9 - (d.id % 8) / 20.0 else -0.1 - (d.id % 7) / 10.0 end::real as score,
            case d.task when 'caption' then (select q ->> 'answer' from jsonb_array_elements(d.scene -> 'questions') q where q ->> 'task' = 'caption' limit 1)
                 when 'vqa' then jsonb_array_length(d.scene -> 'objects')::text
                 else (select coalesce(string_agg(format('<loc0100><loc0200><loc0700><loc0800> %s', o ->> 'name'), ' ; '), '')

@@ -64,7 +64,7 @@ import Testing
                 let policy = try #require(answer.headers["content-security-policy"])
                 #expect(policy.hasPrefix("default-src 'none'; ") && !policy.contains("unsafe") && !policy.contains("*"))
                 #expect(answer.headers["x-content-type-options"] == "nosniff")
-                #expect(answer.headers["referrer-policy"] == "no-referrer")
+                #expect(answer.headers["referrer-policy"] == "same-origin")
                 #expect(answer.headers["cross-origin-resource-policy"] == "same-origin")
                 #expect(answer.headers["cross-origin-opener-policy"] == "same-origin")
                 #expect(answer.headers["access-control-allow-origin"] == nil)

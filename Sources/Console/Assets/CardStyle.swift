@@ -90,7 +90,7 @@ package enum CardStyle {
         .qa dt { color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
         .qa dd:not(.more) { display: flex; align-items: center; gap: 10px; }
         .qa dd b { overflow-wrap: anywhere; }
-        .meter { flex: 1; min-width: 30px; height: 4px; border-radius: 2px; background: var(--line); }
+        .meter { flex: 1; width: 0; min-width: 30px; height: 4px; border-radius: 2px; background: var(--line); }
         .meter rect { fill: var(--accent); }
         .p { color: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; white-space: nowrap; }
         .detect h3, .stage h3 {

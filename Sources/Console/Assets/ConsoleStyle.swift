@@ -45,7 +45,9 @@ enum ConsoleStyle {
         td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
         tbody th { color: var(--ink); font-weight: 500; overflow-wrap: anywhere; white-space: normal; min-width: 110px; }
         tbody tr:hover > * { background: color-mix(in srgb, var(--line) 30%, transparent); }
-        td { overflow-wrap: anywhere; }
+        td { overflow-wrap: break-word; }
+        time { white-space: nowrap; }
+        .url, .facts code { overflow-wrap: anywhere; }
         .progress { display: flex; align-items: center; gap: 9px; min-width: 150px; }
         .progress .meter { height: 8px; border-radius: 4px; }
         .meter .dead { fill: var(--bad); }
@@ -58,6 +60,7 @@ enum ConsoleStyle {
         .field { display: grid; gap: 2px; }
         .field span { color: var(--faint); font-size: 12px; }
         .field input, .field select { width: 156px; }
+        .field select { width: 176px; }
         .field.short input { width: 92px; }
         .filters button {
           border-color: var(--accent); background: var(--accent); color: var(--card); font-weight: 600; cursor: pointer;
@@ -87,7 +90,8 @@ enum ConsoleStyle {
         }
         .item { display: grid; grid-template-columns: minmax(0, 7fr) minmax(300px, 4fr); gap: 22px; align-items: start; }
         .item > div > h2:first-child { margin-top: 0; }
-        .item .frame { border: 1px solid var(--line); border-radius: 10px; }
+        .item .card > .frame { width: fit-content; max-width: 100%; margin: 0 auto; }
+        .item .card > .frame img { width: auto; min-width: min(420px, 100%); max-width: 100%; }
         .item .card { contain-intrinsic-size: auto 700px; }
         .facts { display: grid; gap: 0; border: 1px solid var(--line); border-radius: 10px; background: var(--card); }
         .facts div {
@@ -103,14 +107,13 @@ enum ConsoleStyle {
         .lines li { overflow-wrap: anywhere; }
         .long { max-height: 220px; overflow: auto; overflow-wrap: anywhere; white-space: pre-wrap; }
         code, pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 12px; }
-        code { overflow-wrap: anywhere; }
         .tokens { display: flex; flex-wrap: wrap; gap: 3px; list-style: none; }
         .tokens li {
           padding: 0 5px; border-radius: 4px; background: var(--well); font-size: 11.5px; font-variant-numeric: tabular-nums;
         }
         .tokens .low { background: var(--warnbg); color: var(--warn); font-weight: 600; }
         .dissents { background: var(--warnbg); color: var(--warn); }
-        .interval { width: 170px; height: 16px; }
+        .interval { width: 170px; height: 16px; margin-right: 6px; vertical-align: middle; }
         .interval line { stroke: var(--accent); stroke-width: 3; }
         .interval .axis { stroke: var(--line); stroke-width: 1; }
         .interval circle { fill: var(--ink); }

@@ -174,7 +174,8 @@ enum FailuresPage {
                 "\((row.key ?? "").shortened(to: 80))",
                 "\((row.batch ?? "").shortened(to: 60))", "<code>\(row.code)</code>",
                 "\(row.reason.shortened(to: 300))",
-                "\(row.attempts)", Parts.time(row.died_at), "<code>\((row.image_url ?? "").shortened(to: 120))</code>",
+                "\(row.attempts)", Parts.time(row.died_at),
+                "<code class=\"url\">\((row.image_url ?? "").shortened(to: 120))</code>",
             ]
         }
         let next = rows.count > mostJobs ? shown.last.map { query.setting("before", "\($0.job_id)") } : nil

@@ -71,7 +71,8 @@ enum ItemPage {
             ]
         }
         return "<h2>Found</h2>"
-            + Parts.table("Found", ["#Number", "Label", "#Score", "Box: y1, x1, y2, x2", "Mask", "Note"], rows, empty: "")
+            + Parts.table(
+                "Found", ["#Number", "Label", "#Score", "Box: y1, x1, y2, x2", "Mask", "Note"], rows, empty: "")
     }
 
     private static func responses(_ item: Item, _ result: ResultRow) -> HTML {
@@ -153,35 +154,34 @@ enum ItemPage {
             state.batch.map { name in
                 "<a href=\"\(URLQuery().setting("batch", name).address("/results"))\">\(name.shortened(to: 80))</a>"
             } ?? ""
-        let images = item.imageURLs.map { url -> HTML in "<li>\(Parts.url(url))</li>" }
+        let images = Parts.list(item.imageURLs.map(Parts.url), of: "images")
         let spec = item.spec.shortened(to: 20_000)
         return Parts.facts([
             ("batch", batch), ("key", "\((state.key ?? "").shortened(to: 300))"),
             ("enqueued", Parts.time(state.created_at)),
             ("attempts", "\(state.attempts) of \(state.max_attempts)"), ("priority", "\(state.priority)"),
-            ("images", images.isEmpty ? "" : "<ul class=\"urls\">\(images)</ul>"),
+            ("images", images),
             ("as asked", "<details><summary>spec</summary><pre class=\"sql\">\(spec)</pre></details>"),
         ])
     }
 
     private static func provenance(_ item: Item) -> HTML {
         guard let made = item.provenance, let result = item.result else { return "" }
-        let digests = (result.image_sha256 ?? []).map { one -> HTML in "<code>\(one)</code><br>" }
+        let digests = Parts.list((result.image_sha256 ?? []).map { Parts.code($0) }, of: "digests")
         let timings = made.timings.sorted { $0.value > $1.value }
             .map { "\($0.key) \(Formats.fixed($0.value, 3)) s" }.joined(separator: " · ")
-        let prompts = result.prompts.prefix(50).map { prompt -> HTML in "<code>\(prompt.shortened(to: 500))</code><br>"
-        }
+        let prompts = Parts.list(result.prompts.prefix(50).map { Parts.code($0.shortened(to: 500)) }, of: "prompts")
         let again: HTML = made.rescues > 0 ? "\(made.rescues)" : ""
         let unread: HTML = made.not_understood > 0 ? "\(made.not_understood) parts" : ""
         return "<h2>What made the result</h2>"
             + Parts.facts([
                 ("score", "\(result.score.map { Formats.fixed($0, 4) } ?? "")"), ("model", "\(result.model)"),
                 ("digest", "<code>\(made.model_digest)</code>"),
-                ("adapter", "<code>\(made.adapter_digest ?? "")</code>"),
-                ("mask decoder", "<code>\(made.mask_digest ?? "")</code>"), ("precision", "\(made.precision ?? "")"),
+                ("adapter", Parts.code(made.adapter_digest)),
+                ("mask decoder", Parts.code(made.mask_digest)), ("precision", "\(made.precision ?? "")"),
                 ("resize", "\(made.resize ?? "")"), ("gloss", "\(made.gloss_version)"),
-                ("seed", "\(made.seed.map { "\($0)" } ?? "")"), ("prompts", HTML(prompts)),
-                ("images' SHA-256", HTML(digests)), ("sizes", "\(sizes(result, made))"),
+                ("seed", "\(made.seed.map { "\($0)" } ?? "")"), ("prompts", prompts),
+                ("images' SHA-256", digests), ("sizes", "\(sizes(result, made))"),
                 ("not understood", unread), ("daemons died", again),
                 ("daemon", "\(made.worker_host ?? "") (worker \(made.worker))"), ("times", "\(timings)"),
                 ("finished", Parts.time(made.finished_at)),
@@ -189,12 +189,16 @@ enum ItemPage {
             ])
     }
 
+    /// Of each image; those that are the same once, with their number.
     private static func sizes(_ result: ResultRow, _ made: Item.Provenance) -> String {
-        zip(result.widths ?? [], result.heights ?? []).enumerated().compactMap { index, side in
-            guard let width = side.0, let height = side.1 else { return nil }
+        var counts: [(size: String, count: Int)] = []
+        for (index, side) in zip(result.widths ?? [], result.heights ?? []).enumerated() {
+            guard let width = side.0, let height = side.1 else { continue }
             let format = made.formats.flatMap { $0.indices.contains(index) ? $0[index] : nil } ?? ""
-            return "\(width) × \(height) \(format)"
-        }.joined(separator: ", ")
+            let size = "\(width) × \(height) \(format)"
+            if counts.last?.size == size { counts[counts.count - 1].count += 1 } else { counts.append((size, 1)) }
+        }
+        return counts.prefix(20).map { $0.count > 1 ? "\($0.count) of \($0.size)" : $0.size }.joined(separator: ", ")
     }
 }
 

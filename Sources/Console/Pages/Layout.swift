@@ -111,6 +111,19 @@ enum Parts {
         return items.isEmpty ? "" : "<dl class=\"facts\">\(items)</dl>"
     }
 
+    /// What programs read; empty: nothing.
+    static func code(_ text: String?) -> HTML {
+        guard let text, !text.isEmpty else { return "" }
+        return "<code>\(text)</code>"
+    }
+
+    /// Things below each other; many of them only when they are asked for.
+    static func list(_ items: [HTML], of noun: String) -> HTML {
+        guard !items.isEmpty else { return "" }
+        let list: HTML = "<ul class=\"urls\">\(items.map { item -> HTML in "<li>\(item)</li>" })</ul>"
+        return items.count < 3 ? list : "<details><summary>\(items.count) \(noun)</summary>\(list)</details>"
+    }
+
     /// A time of the database.
     static func time(_ iso: String?) -> HTML {
         guard let iso else { return "" }
@@ -179,7 +192,7 @@ enum Parts {
     /// Where an image came from: a link only if it leads to the web.
     static func url(_ text: String) -> HTML {
         let shown = text.shortened(to: 300)
-        guard text.hasPrefix("https://") || text.hasPrefix("http://") else { return "<code>\(shown)</code>" }
+        guard text.hasPrefix("https://") || text.hasPrefix("http://") else { return code(shown) }
         return "<a href=\"\(text)\" rel=\"noreferrer noopener\">\(shown)</a>"
     }
 
