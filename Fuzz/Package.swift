@@ -21,7 +21,9 @@ let package = Package(
         .systemLibrary(name: "CSPNG", path: "Sources/CSPNG", pkgConfig: "spng"),
         .systemLibrary(name: "CWebP", path: "Sources/CWebP", pkgConfig: "libwebpdemux"),
         .systemLibrary(name: "CLibCurl", path: "Sources/CLibCurl", pkgConfig: "libcurl"),
-        .target(name: "CImage", dependencies: ["CJPEG", "CSPNG", "CWebP"], cSettings: [.unsafeFlags(flags)]),
+        .target(
+            name: "CImage", dependencies: ["CJPEG", "CSPNG", "CWebP", "CZlib"], cSettings: [.unsafeFlags(flags)],
+            linkerSettings: ["webp", "gif", "avif", "tiff", "heif", "de265"].map { .linkedLibrary($0) }),
         .target(name: "CCurl", dependencies: ["CLibCurl"], cSettings: [.unsafeFlags(flags)]),
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off", "-Wno-psabi"])]),
         .target(

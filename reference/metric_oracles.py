@@ -6,6 +6,7 @@ Each oracle takes items (dicts with key, text, answers and what else the metric 
 import contextlib
 import io
 import math
+import os
 import re
 import string
 import sys
@@ -15,6 +16,7 @@ import editdistance
 import jiwer
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.meteor import meteor as meteor_program
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
@@ -54,6 +56,20 @@ def captions(items, tokenized=False):
         rouge, rouges = Rouge().compute_score(references, texts)
     figures = {"CIDEr-D": float(cider), "ROUGE-L": float(rouge)} | {f"BLEU-{n + 1}": bleu[n] for n in range(4)}
     return {"cider-d": list(map(float, ciders)), "bleu": bleus[3], "rouge-l": list(map(float, rouges))}, figures
+
+
+METEOR_JAR = os.path.join(os.path.dirname(meteor_program.__file__), meteor_program.METEOR_JAR)
+
+
+def meteor(items):
+    """METEOR of all items. Java takes its encoding from the locale, unless it is told."""
+    references = {i: [{"caption": a} for a in item["answers"]] for i, item in enumerate(items)}
+    texts = {i: [{"caption": item["text"]}] for i, item in enumerate(items)}
+    os.environ["JAVA_TOOL_OPTIONS"] = "-Dfile.encoding=UTF-8"
+    references, texts = PTBTokenizer().tokenize(references), PTBTokenizer().tokenize(texts)
+    score, _ = meteor_program.Meteor().compute_score(references, texts)
+    del os.environ["JAVA_TOOL_OPTIONS"]
+    return score
 
 
 # VQA: the official script (GT-Vision-Lab/VQA), M4C's evaluator, A-OKVQA's.

@@ -107,7 +107,7 @@ log_disconnections = 0
 
     def stop(self):
         if self.bouncer:
-            self.bouncer.send_signal(signal.SIGINT)
+            self.bouncer.kill()
             self.bouncer.wait()
         self.call("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "-s", "stop")
         shutil.rmtree(self.folder, ignore_errors=True)

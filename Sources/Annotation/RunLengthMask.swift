@@ -14,6 +14,12 @@ public struct RunLengthMask: Hashable, Sendable {
         self.counts = counts
     }
 
+    /// Encodes runs.
+    /// - Parameter runs: the lengths of runs of pixels that are outside, inside, outside, … of an image of this size.
+    public init(height: Int, width: Int, runs: [Int]) {
+        self.init(height: height, width: width, counts: Self.compressed(runs))
+    }
+
     /// Encodes a window of a mask; nothing is inside beyond it.
     ///
     /// - Parameters:
@@ -39,7 +45,7 @@ public struct RunLengthMask: Hashable, Sendable {
             add(false, height - rows.upperBound)
         }
         add(false, (width - columns.upperBound) * height)
-        self.init(height: height, width: width, counts: Self.compressed(runs + [length]))
+        self.init(height: height, width: width, runs: runs + [length])
     }
 
     /// The lengths of the runs, the first one outside; nil if `counts` are no run lengths of an image of this size.

@@ -21,6 +21,7 @@ typedef struct {
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
     bool reading_header;
+    bool has_end;       // no end marker had to be made up
     cimage_status status;
     cimage_reason *reason;
     uint8_t *row;  // CMYK only
@@ -56,13 +57,21 @@ static void give_up(j_common_ptr info) {
     longjmp(self->escape, 1);
 }
 
-// libjpeg goes on after a warning and paints the rest grey; here a picture is whole or it is an error. What says
-// nothing about the pixels passes.
+// libjpeg goes on after a warning and paints grey what it lacks; here a picture is whole or it is an error. So a warning
+// passes where every row is decoded all the same: stray bytes before a marker, an odd header, a missing end marker.
 static void on_message(j_common_ptr info, int level) {
     if (level >= 0) return;
-    const int code = info->err->msg_code;
-    if (code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR) return;
-    if (code == JWRN_EXTRANEOUS_DATA && owner(info)->reading_header) return;
+    switch (info->err->msg_code) {
+        case JWRN_ADOBE_XFORM:
+        case JWRN_JFIF_MAJOR:
+        case JWRN_EXTRANEOUS_DATA:
+        case JWRN_BOGUS_PROGRESSION:
+        case JWRN_NOT_SEQUENTIAL:
+            return;
+        case JWRN_JPEG_EOF:
+            owner(info)->has_end = false;
+            if (!owner(info)->reading_header) return;
+    }
     give_up(info);
 }
 
@@ -102,21 +111,17 @@ static void read_header(decoder *self, const uint8_t *bytes, size_t count) {
     }
 }
 
-static uint8_t product_over_255(uint32_t a, uint32_t b) {
-    const uint32_t x = a * b + 128;
-    return (uint8_t)(((x >> 8) + x) >> 8);
-}
-
-// Pillow's conversion, and like Pillow it takes every CMYK JPEG to be inverted, as Adobe writes them: a stored 255
-// means no ink.
-static void cmyk_to_rgb(const uint8_t *cmyk, size_t count, uint8_t *rgb) {
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t white = cmyk[4 * i + 3];
-        for (int channel = 0; channel < 3; channel++) {
-            const uint32_t ink = 255u - cmyk[4 * i + channel];
-            rgb[3 * i + channel] = (uint8_t)(white - product_over_255(ink, white));
+// Whether every coefficient came in full: a file of several scans that is cut between two of them decodes without a warning, in
+// grey or coarser than it was.
+static bool has_all_scans(const struct jpeg_decompress_struct *info) {
+    for (int i = 0; i < info->num_components; i++) {
+        if (!info->comp_info[i].quant_table) return false;  // set by a component's first scan
+        if (!info->progressive_mode || !info->coef_bits) continue;
+        for (int k = 0; k < DCTSIZE2; k++) {
+            if (info->coef_bits[i][k] != 0) return false;  // bits that are still to come; -1: all of them
         }
     }
+    return true;
 }
 
 static void read_pixels(decoder *self, uint8_t *rgb, size_t rgb_size) {
@@ -127,6 +132,8 @@ static void read_pixels(decoder *self, uint8_t *rgb, size_t rgb_size) {
         longjmp(self->escape, 1);
     }
     jpeg_start_decompress(info);
+    if (!self->has_end && !has_all_scans(info)) ERREXIT(info, JERR_INPUT_EOF);
+    // Like Pillow it takes every CMYK JPEG to be inverted, as Adobe writes them: a stored 255 means no ink.
     const bool is_cmyk = info->out_color_space == JCS_CMYK;
     if (is_cmyk) {
         self->row = malloc(width * 4);
@@ -136,9 +143,9 @@ static void read_pixels(decoder *self, uint8_t *rgb, size_t rgb_size) {
         uint8_t *target = rgb + info->output_scanline * width * 3;
         JSAMPROW row = is_cmyk ? self->row : target;
         jpeg_read_scanlines(info, &row, 1);
-        if (is_cmyk) cmyk_to_rgb(self->row, width, target);
+        if (is_cmyk) cimage_cmyk(self->row, width, target, true);
     }
-    jpeg_finish_decompress(info);  // reads on to the end marker, so a file without one is found out
+    // Nothing behind the last row matters: there may be a trailer in place of the end marker, or nothing at all.
 }
 
 // Bytes that decoding takes: the caller's RGB, and all coefficients of a file that gives them in several scans. Known once the
@@ -159,7 +166,7 @@ static cimage_status conclude(const decoder *self, uint64_t working) {
 }
 
 cimage_status cimage_jpeg_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason) {
-    decoder self = {.reason = reason, .status = CIMAGE_OK};
+    decoder self = {.reason = reason, .status = CIMAGE_OK, .has_end = true};
     if (setjmp(self.escape) == 0) {
         create(&self);
         read_header(&self, bytes, count);
@@ -171,7 +178,7 @@ cimage_status cimage_jpeg_header(const uint8_t *bytes, size_t count, cimage_head
 
 cimage_status cimage_jpeg_decode(
     const uint8_t *bytes, size_t count, uint8_t *rgb, size_t rgb_size, cimage_reason *reason) {
-    decoder self = {.reason = reason, .status = CIMAGE_OK};
+    decoder self = {.reason = reason, .status = CIMAGE_OK, .has_end = true};
     volatile uint64_t working = 0;
     if (setjmp(self.escape) == 0) {
         create(&self);

@@ -71,9 +71,11 @@ struct WorkDriver: Service {
 
     private func carryOut(_ effect: Effect) {
         switch effect {
-        case .fetch(let image, let url): images.fetch(image, url)
-        case .cancelFetch(let image): images.cancelFetch(image)
-        case .decode(let image, let background, let box): images.decode(image, background: background, drawnBox: box)
+        case .fetch(let file, let url): images.fetch(file, url)
+        case .cancelFetch(let file): images.cancelFetch(file)
+        case .discardFile(let file): images.discardFile(file)
+        case .decode(let image, let file, let background, let box):
+            images.decode(image, of: file, background: background, drawnBox: box)
         case .proceed(let image): images.proceed(image)
         case .refuse(let image): images.proceed(image, false)
         case .discard(let image): images.discard(image)

@@ -4,17 +4,26 @@ import Inference
 /// What is asked of a decoder first: what a file's header says. The decoder keeps the file for the order that follows.
 struct DecodeRequest {
     let file: [UInt8]
-    let maxPixels: Int
+    /// The background is the order's.
+    let limits: DecodeLimits
 
     /// Bytes of the head.
-    private static let headCount = 16
+    private static let headCount = 40
 
-    /// Two numbers; the file follows.
-    var head: [UInt8] { words([UInt64(file.count), UInt64(maxPixels)]) }
+    /// Five numbers; the file follows.
+    var head: [UInt8] {
+        let formats = ImageFormat.allCases.enumerated().reduce(UInt64(0)) { mask, entry in
+            limits.formats.contains(entry.element) ? mask | 1 << UInt64(entry.offset) : mask
+        }
+        return words([
+            UInt64(file.count), UInt64(limits.maxPixels), formats, UInt64(limits.minSide),
+            limits.maxAspectRatio.bitPattern,
+        ])
+    }
 
-    init(file: [UInt8], maxPixels: Int) {
+    init(file: [UInt8], limits: DecodeLimits) {
         self.file = file
-        self.maxPixels = maxPixels
+        self.limits = limits
     }
 
     /// Waits for the next request; nil at the end.
@@ -22,7 +31,12 @@ struct DecodeRequest {
         guard let head = try? pipe.read(Self.headCount, by: nil),
             let file = try? pipe.read(Int(word(head[0..<8])), by: nil)
         else { return nil }
-        self.init(file: file, maxPixels: Int(word(head[8..<16])))
+        let numbers = stride(from: 8, to: Self.headCount, by: 8).map { word(head[$0..<$0 + 8]) }
+        let formats = ImageFormat.allCases.enumerated().filter { numbers[1] >> UInt64($0.offset) & 1 == 1 }
+        var limits = DecodeLimits(maxPixels: Int(numbers[0]), formats: Set(formats.map(\.element)))
+        limits.minSide = Int(numbers[2])
+        limits.maxAspectRatio = Double(bitPattern: numbers[3])
+        self.init(file: file, limits: limits)
     }
 }
 
@@ -65,7 +79,7 @@ struct DecodeOrder: Equatable {
 enum DecodeReply {
     /// What may be wrong with a file. All are permanent, so that no answer can hold a job up for ever.
     private static let codes: [ImageError.Code] = [
-        .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels,
+        .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .tooSmall, .aspectRatio,
     ]
     private static let longestMessage = 2000
     private static let headerCount = 40

@@ -34,15 +34,21 @@ package struct DecodedSize: Sendable, Equatable {
 package final class DecoderPool: Sendable {
     /// What one image may cost.
     package struct Limits {
-        /// The most pixels of an image.
-        package var maxPixels: Int
+        /// What is decoded.
+        package var images: DecodeLimits
+        /// Files that are not wanted, by their SHA-256 in hexadecimal digits: they stand for images that are gone.
+        package var placeholders: Set<String>
         /// Seconds of a processor. What takes longer is no image that anybody made to be looked at.
         var processorTime: Int
         /// How long decoding may take by the clock, on a machine that is busy.
         var patience: Duration
 
-        package init(maxPixels: Int, processorTime: Int = 30, patience: Duration = .seconds(120)) {
-            (self.maxPixels, self.processorTime, self.patience) = (maxPixels, processorTime, patience)
+        package init(
+            _ images: DecodeLimits, placeholders: Set<String> = [], processorTime: Int = 30,
+            patience: Duration = .seconds(120)
+        ) {
+            (self.images, self.placeholders) = (images, placeholders)
+            (self.processorTime, self.patience) = (processorTime, patience)
         }
     }
 
@@ -77,7 +83,7 @@ package final class DecoderPool: Sendable {
     ///   - size: side of the image that the model takes, pixels.
     ///   - room: called with the bytes that decoding takes, when the header is known. Decoding goes on when it returns nil; otherwise it
     ///     says why not.
-    /// - Returns: the image; or why there is none: what is wrong with the file, `decoderCPULimit`, `decoderLate`, `decoderFailed` where
+    /// - Returns: the image; or why there is none: what is wrong with the file, `placeholder`, `decoderCPULimit`, `decoderLate`, `decoderFailed` where
     ///   the decoder did not survive it, `localFailure` where none can be started, `cancelled`.
     package func decode(
         _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, size: Int, resize: Resize,
@@ -93,6 +99,9 @@ package final class DecoderPool: Sendable {
         _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, resize: Resize,
         size: @Sendable (ImageHeader) -> DecodedSize, room: @Sendable (Int) async -> ImageError? = { _ in nil }
     ) async -> Result<DecodedImage, ImageError> {
+        guard !limits.placeholders.contains(sha256) else {
+            return .failure(ImageError(.placeholder, "the file is a placeholder that images.placeholders lists"))
+        }
         guard await places.enter() else { return .failure(ImageError(.cancelled, "decoding was cancelled")) }
         defer { places.leave() }
         do throws(ImageError) {
@@ -120,7 +129,7 @@ package final class DecoderPool: Sendable {
 
     private func open(_ file: [UInt8], _ sha256: String) throws(ImageError) -> (DecoderProcess, ImageHeader) {
         let decoder = try takeDecoder()
-        let request = DecodeRequest(file: file, maxPixels: limits.maxPixels)
+        let request = DecodeRequest(file: file, limits: limits.images)
         let answer = try survive(decoder, sha256) { () throws(DecoderProcess.Lost) in
             try decoder.open(request, processorTime: limits.processorTime, by: .now + limits.patience)
         }
@@ -159,9 +168,9 @@ package final class DecoderPool: Sendable {
         return try DecoderProcess(executable: executable, memory: memory)
     }
 
-    /// The most that a decoder needs (DecodeLimits.maxPixels says for what), and as much again for surprises. A file that makes it take
-    /// more ends it.
-    private var memory: Int { 24 * limits.maxPixels + (256 << 20) }
+    /// The most that a decoder needs (``ImageDecoder/workingBytes``), and half as much again for surprises. A file that makes it take more
+    /// ends it.
+    private var memory: Int { ImageDecoder.workingBytes * 3 / 2 * limits.images.maxPixels + (256 << 20) }
 }
 
 // What becomes of an image that a decoder does not survive.

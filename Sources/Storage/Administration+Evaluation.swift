@@ -11,6 +11,8 @@ public struct EvaluationSelection: Sendable, Equatable {
     public var since: String?
     /// The engines that gave them, by `EngineRow.id`.
     public var engines: [Int64]?
+    /// Whether the last results that were superseded are meant, in place of those that are valid.
+    public var areSuperseded = false
 
     public init(batch: String? = nil, task: TaskName? = nil, since: String? = nil, engines: [Int64]? = nil) {
         self.batch = batch
@@ -22,6 +24,13 @@ public struct EvaluationSelection: Sendable, Equatable {
     fileprivate var values: [SQLValue] {
         let engines: SQLValue = if let engines { SQLValue(engines) } else { nil }
         return [SQLValue(batch), SQLValue(task?.rawValue), SQLValue(since), engines]
+    }
+
+    /// A result a job, with the columns of gloss.annotation.
+    fileprivate var table: String {
+        areSuperseded
+            ? "(select distinct on (s.job_id) s.* from gloss.superseded s order by s.job_id, s.fence desc)"
+            : "gloss.annotation"
     }
 
     fileprivate static let condition = """
@@ -63,6 +72,8 @@ public struct TextResult: Sendable, Equatable {
     public var seed: String?
     /// The aggregated answers, if they were asked for.
     public var distribution: [AggregatedAnswer]
+    /// All samples, if they were asked for and there are several.
+    public var samples: [String] = []
 
     public init(
         key: String?, task: String, engine: Int64, text: String, finishReason: String, probability: Double?,
@@ -107,18 +118,21 @@ extension Administration {
 
     /// Hands over texts of results one by one, in no order.
     public func texts(
-        of selection: EvaluationSelection, withSeeds: Bool, withDistributions: Bool,
+        of selection: EvaluationSelection, withSeeds: Bool, withDistributions: Bool, withSamples: Bool,
         onRow: @Sendable (TextResult) throws -> Void
     ) async throws {
         let seed = withSeeds ? "coalesce(a.settings, j.spec -> 'settings') ->> 'seed'" : "null"
         let shares = withDistributions ? "to_json(a.answers)::text, to_json(a.probabilities)::text" : "null, null"
+        let samples =
+            withSamples
+            ? "case when a.answers is null and cardinality(a.texts) > 1 then to_json(a.texts)::text end" : "null"
         try await session.stream(
             """
             select j.key, a.task, a.engine, coalesce(a.answers[1], a.texts[1]), a.finish, a.probabilities[1],
-                case when a.responses is null then a.sums[1] end, \(seed), \(shares)
-            from gloss.annotation a join gloss.job j on j.id = a.job_id where \(EvaluationSelection.condition)
+                case when a.responses is null then a.sums[1] end, \(seed), \(shares), \(samples)
+            from \(selection.table) a join gloss.job j on j.id = a.job_id where \(EvaluationSelection.condition)
             """, selection.values, context: "evaluate"
-        ) { _, row in
+        ) { row in
             var result = TextResult(
                 key: row[0], task: row[1] ?? "", engine: row[2].flatMap { Int64($0) } ?? 0, text: row[3] ?? "",
                 finishReason: Self.finishReason(row[4]),
@@ -128,6 +142,9 @@ extension Administration {
                 let names = try JSON.decode([String].self, from: answers, context: "evaluate")
                 let values = try JSON.decode([Double].self, from: shares, context: "evaluate")
                 result.distribution = zip(names, values).map { AggregatedAnswer(answer: $0, probability: $1) }
+            }
+            if let samples = row[10] {
+                result.samples = try JSON.decode([String].self, from: samples, context: "evaluate")
             }
             try onRow(result)
         }
@@ -140,12 +157,12 @@ extension Administration {
             """
             select j.key, a.task, a.engine, a.finish, a.not_understood, f.label, f.score, f.y1, f.x1, f.y2, f.x2, f.mask,
                 i.height, i.width, a.job_id
-            from gloss.annotation a join gloss.job j on j.id = a.job_id
+            from \(selection.table) a join gloss.job j on j.id = a.job_id
             left join gloss.finding f on f.job_id = a.job_id and f.fence = a.fence
             left join gloss.image i on i.sha256 = a.image_sha256[f.image]
             where \(EvaluationSelection.condition) order by a.job_id, f.n
             """, selection.values, context: "evaluate"
-        ) { _, row in
+        ) { row in
             func number(_ column: Int) -> Float? { row[column].flatMap { Float($0) } }
             var result = ResultFinding(
                 job: row[14].flatMap { Int64($0) } ?? 0, key: row[0], task: row[1] ?? "",
@@ -179,15 +196,15 @@ extension Administration {
                 and ($1::text is null or j.batch_id = (select b.id from gloss.batch b where b.name = $1))
                 and ($2::text is null or k.task = $2)
             """, Array(selection.values.prefix(2)), context: "evaluate"
-        ) { _, row in
+        ) { row in
             if let key = row[0], let state = row[1] { try onRow(key, state) }
         }
     }
 
     /// Hands over the rows of a user's own query one by one, each as a JSON object of its columns.
     public func rows(ofQuery sql: String, onRow: @Sendable (String) throws -> Void) async throws {
-        try await session.stream("select to_json(t)::text from (\(sql)\n) t", context: "the query of --sql") { _, row in
-            try onRow((row.first ?? nil) ?? "null")
+        try await session.stream("select to_json(t)::text from (\(sql)\n) t", context: "the query of --sql") { row in
+            try onRow(row[0] ?? "null")
         }
     }
 

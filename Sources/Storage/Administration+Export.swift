@@ -10,7 +10,7 @@ extension Administration {
         try await session.stream(
             "select to_json(t)::text from (\(Self.selection("*", view))) t",
             [SQLValue(batch), SQLValue(since), SQLValue(limit), SQLValue(key)], context: "results"
-        ) { _, values in try onRow((values.first ?? nil) ?? "null") }
+        ) { row in try onRow(row[0] ?? "null") }
     }
 
     /// Hands over results one by one as texts; arrays are JSON arrays, and nil is NULL.
@@ -30,7 +30,7 @@ extension Administration {
         try await session.stream(
             Self.selection(list.joined(separator: ", "), view),
             [SQLValue(batch), SQLValue(since), SQLValue(limit), SQLValue(key)], context: "results"
-        ) { _, values in try onRow(values) }
+        ) { row in try onRow(row.values) }
     }
 
     /// The row of `gloss.result` of a job that is done, as a JSON object; nil without one.

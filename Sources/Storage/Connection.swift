@@ -42,41 +42,6 @@ struct Connection: ~Copyable {
         return answer
     }
 
-    /// Runs one statement and hands over its rows one by one, without keeping them.
-    /// - Parameter onRow: gets the columns' names and the row's values; what it throws ends the statement.
-    func stream(
-        _ sql: String, _ parameters: [SQLValue], context: String, onRow: ([String], [String?]) throws -> Void
-    ) throws {
-        try inTransaction(context: context) {
-            try streamRows(sql, parameters, context: context, onRow: onRow)
-        }
-    }
-
-    private func streamRows(
-        _ sql: String, _ parameters: [SQLValue], context: String, onRow: ([String], [String?]) throws -> Void
-    ) throws {
-        try send(sql, parameters, context: context)
-        PQsetSingleRowMode(handle)
-        var failure: (any Error)?
-        var columns: [String] = []
-        let ended = Result { () throws(StorageError) in
-            try forEachResult(context: context) { result in
-                guard failure == nil else { return }
-                do {
-                    // Each row is a result of its own, and all have the same columns.
-                    if columns.isEmpty { columns = Self.columns(of: result) }
-                    for row in Self.rows(of: result) { try onRow(columns, row) }
-                } catch {
-                    failure = error
-                    cancel()
-                }
-            }
-        }
-        // What PostgreSQL says of our own cancellation is no news.
-        if let failure { throw failure }
-        try ended.get()
-    }
-
     /// Runs several statements without parameters, as one transaction unless they say otherwise.
     func script(_ sql: String, context: String) throws(StorageError) {
         guard PQsendQuery(handle, sql) == 1 else { throw lost(context) }
@@ -84,69 +49,49 @@ struct Connection: ~Copyable {
         try forEachResult(context: context) { _ in }
     }
 
-    /// Sends `chunks` as the data of a COPY … FROM STDIN.
-    func copyIn(_ sql: String, chunks: [String], context: String) throws(StorageError) {
-        guard PQsendQuery(handle, sql) == 1 else { throw lost(context) }
-        try flush(context: context)
-        try waitForResult(context: context)
-        guard let first = PQgetResult(handle) else { throw lost(context) }
-        let status = PQresultStatus(first)
-        let refusal = status == PGRES_COPY_IN ? nil : Self.error(first, context: context)
-        PQclear(first)
-        if let refusal {
-            try? forEachResult(context: context) { _ in }
-            throw refusal
-        }
-        for chunk in chunks { try put(chunk, context: context) }
-        while PQputCopyEnd(handle, nil) == 0 { try wait(POLLIN | POLLOUT, context: context) }
-        try flush(context: context)
-        try forEachResult(context: context) { _ in }
-    }
-
-    private func put(_ chunk: String, context: String) throws(StorageError) {
-        while true {
-            let sent = PQputCopyData(handle, chunk, Int32(chunk.utf8.count))
-            if sent == 1 { return }
-            guard sent == 0 else { throw lost(context) }
-            try wait(POLLIN | POLLOUT, context: context)
-        }
-    }
-
-    /// Takes what has arrived and returns the channels that were notified. Does not wait.
-    func notifications(context: String) throws(StorageError) -> [String] {
+    /// Takes what has arrived. Does not wait.
+    func notifications(context: String) throws(StorageError) -> [Notification] {
         guard PQconsumeInput(handle) == 1, isAlive else { throw lost(context) }
-        var channels: [String] = []
+        var arrived: [Notification] = []
         while let notification = PQnotifies(handle) {
-            channels.append(String(cString: notification.pointee.relname))
+            arrived.append(
+                Notification(
+                    channel: String(cString: notification.pointee.relname),
+                    payload: String(cString: notification.pointee.extra)))
             PQfreemem(notification)
         }
-        return channels
+        return arrived
     }
 
-    private func cancel() {
+    func cancel() {
         guard let request = PQgetCancel(handle) else { return }
         var message = [CChar](repeating: 0, count: 256)
         PQcancel(request, &message, Int32(message.count))
         PQfreeCancel(request)
     }
 
-    private func send(_ sql: String, _ parameters: [SQLValue], context: String) throws(StorageError) {
+    func send(_ sql: String, _ parameters: [SQLValue], context: String) throws(StorageError) {
         try queue(sql, parameters, context: context)
         try flush(context: context)
     }
 
     /// Sends a statement as far as that goes without waiting.
     func queue(_ sql: String, _ parameters: [SQLValue], context: String) throws(StorageError) {
-        guard !parameters.contains(where: { $0.text?.utf8.contains(0) ?? false }) else {
-            throw StorageError(
-                code: .refused(sqlState: "22021"), context: context,
-                message: "a text contains the character U+0000, which PostgreSQL cannot store")
-        }
+        try check(parameters, context: context)
         let texts = parameters.map { $0.text.map { strdup($0) } ?? nil }
         defer { for text in texts { free(text) } }
         let values = texts.map { UnsafePointer($0) }
         guard PQsendQueryParams(handle, sql, Int32(values.count), nil, values, nil, nil, 0) == 1 else {
             throw lost(context)
+        }
+    }
+
+    /// - Throws: `refused` with 22021 if a text holds what PostgreSQL cannot store.
+    func check(_ parameters: [SQLValue], context: String) throws(StorageError) {
+        guard !parameters.contains(where: { $0.text?.utf8.contains(0) ?? false }) else {
+            throw StorageError(
+                code: .refused(sqlState: "22021"), context: context,
+                message: "a text contains the character U+0000, which PostgreSQL cannot store")
         }
     }
 }
@@ -223,7 +168,7 @@ extension Connection {
 
     /// Waits for the socket, with a little more patience than the server has, and takes what arrived. An end that went away
     /// without a word shows by this alone when something between acknowledges what we send.
-    private func wait(_ events: Int32, context: String) throws(StorageError) {
+    func wait(_ events: Int32, context: String) throws(StorageError) {
         let patience = statementTimeout.map { $0 + min($0 / 2, .seconds(5)) }
         guard pollSocket(events, patience) else {
             throw StorageError(code: .timedOut, context: context, message: "the database does not answer")

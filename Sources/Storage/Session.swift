@@ -60,13 +60,22 @@ public actor Session {
         try run { try $0.copyIn(sql, chunks: chunks, context: context) }
     }
 
-    /// Runs one statement and hands over its rows one by one, without keeping them.
-    /// - Parameter onRow: gets the columns' names and one row's values; what it throws ends the statement.
+    /// Runs a query and hands over its rows one by one, without keeping them.
+    /// - Parameter onRow: gets a row's values; what it throws ends the query.
     public func stream(
         _ sql: String, _ parameters: [SQLValue] = [], context: String = "query",
-        onRow: @Sendable ([String], [String?]) throws -> Void
+        onRow: @Sendable (StreamedRow) throws -> Void
     ) throws {
         try run { try $0.stream(sql, parameters, context: context, onRow: onRow) }
+    }
+
+    /// Notifications on channels to which it listens that have arrived by now.
+    func notifications() throws -> [Notification] {
+        // The server sends what there is before it says that it is ready again.
+        try run {
+            _ = try $0.query("select 1", [], context: "listen")
+            return try $0.notifications(context: "listen")
+        }
     }
 
     /// Whether a connection pooler is between.
@@ -85,6 +94,12 @@ public actor Session {
             throw error
         }
     }
+}
+
+/// What `NOTIFY` sent.
+struct Notification: Hashable, Sendable {
+    let channel: String
+    let payload: String
 }
 
 /// A place for a connection that an actor may or may not have.

@@ -3,11 +3,11 @@
 struct Origins {
     private struct Record {
         /// Fetches under way, and when they began.
-        var active: [ImageID: Instant] = [:]
+        var active: [FileID: Instant] = [:]
         /// It answered once: until then it gets one request at a time.
         var hasAnswered = false
-        /// Images that wait for their turn.
-        var waiting: [ImageID] = []
+        /// Files that wait for their turn.
+        var waiting: [FileID] = []
         /// Failures in a row that may speak of the origin as a whole.
         var failureCount = 0
         /// How often it was parked since its last success.
@@ -37,7 +37,7 @@ struct Origins {
     /// The daemons that share what an origin allows.
     var daemonCount = 1
     private var records: [String: Record] = [:]
-    /// Origins with waiting images, the longest unserved first.
+    /// Origins with waiting files, the longest unserved first.
     private var line: [String] = []
     private(set) var activeCount = 0
     /// The origins that were parked when this was last looked at, or since.
@@ -52,48 +52,48 @@ struct Origins {
 
     // MARK: Turns
 
-    /// How many more images of an origin are worth starting on now.
+    /// How many more files of an origin are worth starting on now.
     func spareCount(_ origin: String, _ now: Instant) -> Int {
         guard pause(of: origin, now) == nil else { return 0 }
         guard let record = records[origin] else { return limit(of: origin, nil) }
         return max(0, limit(of: origin, record) - record.active.count - record.waiting.count)
     }
 
-    mutating func enqueue(_ image: ImageID, _ origin: String, _ now: Instant) {
+    mutating func enqueue(_ file: FileID, _ origin: String, _ now: Instant) {
         if records[origin]?.waiting.isEmpty ?? true { line.append(origin) }
-        records[origin, default: Record(usedAt: now)].waiting.append(image)
+        records[origin, default: Record(usedAt: now)].waiting.append(file)
     }
 
-    /// Takes a waiting image out of its line.
-    mutating func withdraw(_ image: ImageID, _ origin: String) {
-        records[origin]?.waiting.removeAll { $0 == image }
+    /// Takes a waiting file out of its line.
+    mutating func withdraw(_ file: FileID, _ origin: String) {
+        records[origin]?.waiting.removeAll { $0 == file }
         if records[origin]?.waiting.isEmpty ?? true { line.removeAll { $0 == origin } }
     }
 
-    /// The image to fetch next; it counts as under way until `ended`. Origins take turns. The last quarter of the places is for
+    /// The file to fetch next; it counts as under way until `ended`. Origins take turns. The last quarter of the places is for
     /// origins of which nothing is under way, so that slow ones leave room for the others.
     ///
     /// `hasRoom` says whether there is room for one more file: of an origin of which nothing is under way, or of another.
-    mutating func next(_ now: Instant, hasRoom: (_ isFirst: Bool) -> Bool) -> ImageID? {
+    mutating func next(_ now: Instant, hasRoom: (_ isFirst: Bool) -> Bool) -> FileID? {
         guard activeCount < maxFetches,
             let index = line.firstIndex(where: { mayStart($0, now) && hasRoom(records[$0]?.active.isEmpty ?? true) })
         else { return nil }
         let origin = line.remove(at: index)
         guard var record = records[origin] else { return nil }
-        let image = record.waiting.removeFirst()
-        record.active[image] = now
+        let file = record.waiting.removeFirst()
+        record.active[file] = now
         record.usedAt = now
         if !record.waiting.isEmpty { line.append(origin) }
         records[origin] = record
         activeCount += 1
-        return image
+        return file
     }
 
     /// A fetch that `next` gave out is over.
-    mutating func ended(_ image: ImageID, _ origin: String, seconds: Double?, _ now: Instant) {
+    mutating func ended(_ file: FileID, _ origin: String, seconds: Double?, _ now: Instant) {
         activeCount -= 1
         guard var record = records[origin] else { return }
-        record.active[image] = nil
+        record.active[file] = nil
         record.usedAt = now
         if let seconds { record.secondsPerFetch = 0.8 * record.secondsPerFetch + 0.2 * seconds }
         records[origin] = record
@@ -232,7 +232,7 @@ struct Origins {
 
     mutating func settleDoubt(_ origin: String) { records[origin]?.doubtCount -= 1 }
 
-    /// When the next pause is over for which an image waits.
+    /// When the next pause is over for which a file waits.
     func nextStart(_ now: Instant) -> Instant? {
         line.compactMap { origin in pause(of: origin, now).map { now + $0.left } }.min()
     }

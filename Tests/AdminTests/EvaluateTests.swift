@@ -114,7 +114,7 @@ import Testing
         #expect(skip.status == 0, "\(skip.errors)")
         #expect(figure(try #require(try skip.json().first), "accuracy")?["value"] as? Double == 0.25)
         let error = try await tool("evaluate", "exact", "--sql", sql, "--missing", "error", "--task", "vqa")
-        #expect(error.status == 1 && error.errors.contains("1 labels have no result (dead 1)") && error.output == "")
+        #expect(error.status == 1 && error.errors.contains("1 label has no result (dead 1)") && error.output == "")
         let strange = try await tool("evaluate", "exact", "--sql", "select 'x' as key, 'y' as answer", "--task", "vqa")
         #expect(strange.status == 1)
         #expect(strange.errors.contains("no result has the key of a label: results have keys such as \"q"))

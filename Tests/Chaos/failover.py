@@ -63,7 +63,8 @@ def silent_first_host(world, fault):
 
 def pooler_killed(world, fault):
     harm_pooled(world, "pooler killed")
-    world.pooler.stop(signal.SIGKILL if fault.choice % 2 else signal.SIGTERM)
+    # Not SIGTERM: since 1.23 PgBouncer then waits until its clients leave, and a daemon never does.
+    world.pooler.stop(signal.SIGKILL if fault.choice % 2 else signal.SIGQUIT)
     time.sleep(fault.share * 3)
     world.pooler.start()
 

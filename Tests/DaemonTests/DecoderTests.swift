@@ -18,7 +18,9 @@ import Testing
     ) -> DecoderPool {
         DecoderPool(
             executable: executable,
-            limits: DecoderPool.Limits(maxPixels: maxPixels, processorTime: processorTime, patience: patience),
+            limits: DecoderPool.Limits(
+                DecodeLimits(maxPixels: maxPixels, formats: Set(ImageFormat.allCases)), processorTime: processorTime,
+                patience: patience),
             count: count)
     }
 
@@ -32,8 +34,12 @@ import Testing
         try Array(Data(contentsOf: Self.folder.appending(path: name)))
     }
 
+    private func all(_ background: DecodeLimits.Colour = .white) -> DecodeLimits {
+        DecodeLimits(background: background, formats: Set(ImageFormat.allCases))
+    }
+
     private func decoded(_ file: [UInt8], _ background: DecodeLimits.Colour = .white) throws -> [UInt8] {
-        let image = try ImageDecoder.decode(file, limits: DecodeLimits(background: background))
+        let image = try ImageDecoder.decode(file, limits: all(background))
         return PixelValues.resized(rgb: image.pixels, width: image.width, height: image.height, size: size)
     }
 
@@ -41,13 +47,13 @@ import Testing
         let pool = pool()
         let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
             .filter { !$0.hasSuffix(".safetensors") }
-        #expect(names.count > 20)
+        #expect(names.count > 35)
         for name in names {
             let file = try file(name)
             let red = DecodeLimits.Colour(red: 200, green: 10, blue: 3)
             let image = try await decode(file, in: pool, background: red).get()
             #expect(try image.pixels == decoded(file, red), "\(name)")
-            #expect(try image.header == ImageDecoder.header(of: file), "\(name)")
+            #expect(try image.header == ImageDecoder.header(of: file, limits: all()), "\(name)")
         }
         #expect(pool.idlePIDs.count == 1)
     }
@@ -69,13 +75,13 @@ import Testing
         #expect(decoder.count == 1)
         #expect(try await decode(photo, in: pool).get().header == expected)
         #expect(pool.idlePIDs == decoder, "it was not given up")
-        #expect(await decode(Array("GIF89a".utf8), in: pool).failure?.code == .unsupportedFormat)
+        #expect(await decode(Array("8BPS".utf8), in: pool).failure?.code == .unsupportedFormat)
     }
 
     @Test func givesTheErrorsThatDecodingHereGives() async throws {
         let whole = try file("photo.jpg")
         let files = [
-            [], Array("<html>".utf8), Array("GIF89a".utf8), Array(whole.prefix(1000)), Array(whole.prefix(30)),
+            [], Array("<html>".utf8), Array("8BPS".utf8), Array(whole.prefix(1000)), Array(whole.prefix(30)),
         ]
         let pool = pool()
         for file in files {
@@ -87,6 +93,23 @@ import Testing
         }
         let small = await decode(whole, in: self.pool(maxPixels: 100))
         #expect(small.failure?.code == .tooManyPixels)
+    }
+
+    /// What is wanted goes with each file.
+    @Test func decodesWhatIsWanted() async throws {
+        let photo = try file("photo.jpg")  // 131 × 77
+        func code(_ change: (inout DecodeLimits) -> Void, placeholders: Set<String> = []) async -> ImageError.Code? {
+            var limits = DecodeLimits()
+            change(&limits)
+            let pool = DecoderPool(
+                executable: GlossdProcess.binary.path, limits: .init(limits, placeholders: placeholders), count: 1)
+            return await decode(photo, in: pool).failure?.code
+        }
+        #expect(await code { _ in } == nil)
+        #expect(await code { $0.formats = [.png, .heic] } == .unsupportedFormat)
+        #expect(await code { $0.minSide = 78 } == .tooSmall)
+        #expect(await code { $0.maxAspectRatio = 1.7 } == .aspectRatio)
+        #expect(await code({ _ in }, placeholders: [SHA256Digest.hex(photo)]) == .placeholder)
     }
 
     @Test func decodesSideBySide() async throws {
@@ -185,7 +208,7 @@ import Testing
     /// A decoder that a file took over may answer what it likes.
     @Test(
         arguments: [
-            [0, 3 * 56 * 56 + 1], [0, 0], [0, .max], [6, 3], [.max, 0], [1, 2001], [1, .max],
+            [0, 3 * 56 * 56 + 1], [0, 0], [0, .max], [8, 3], [.max, 0], [1, 2001], [1, .max],
         ] as [[UInt64]])
     func believesNoNonsense(_ head: [UInt64]) throws {
         #expect(
@@ -198,7 +221,7 @@ import Testing
         arguments: [
             [0, 10, 1, 0, 300], [10, 0, 1, 0, 300], [1001, 1001, 1, 0, 300], [65_536, 1, 1, 0, 300],
             [.max, .max, 1, 0, 300],
-            [10, 10, 0, 0, 300], [10, 10, 9, 0, 300], [10, 10, .max, 0, 300], [10, 10, 1, 3, 300],
+            [10, 10, 0, 0, 300], [10, 10, 9, 0, 300], [10, 10, .max, 0, 300], [10, 10, 1, 8, 300],
             [10, 10, 1, .max, 300],
             [10, 10, 1, 0, 0], [10, 10, 1, 0, .max], [10, 10, 1, 0, 1 << 30],
         ] as [[UInt64]])

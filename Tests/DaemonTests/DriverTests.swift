@@ -54,7 +54,7 @@ import Work
             images: ImageTable(
                 fetcher: fetcher,
                 decoders: DecoderPool(
-                    executable: GlossdProcess.binary.path, limits: .init(maxPixels: 1_000_000), count: 2),
+                    executable: GlossdProcess.binary.path, limits: .init(DecodeLimits(maxPixels: 1_000_000)), count: 2),
                 size: size, resize: model.resize, metrics: metrics, deliver: deliver),
             engine: InferenceThread(model: model, limits: limits, metrics: metrics, deliver: deliver),
             adapters: served.adapters,

@@ -18,20 +18,21 @@ import Testing
     /// The settings alone, with the # taken away: lines such as `#threads: 0` and, under `#fetch:`,
     /// `#  max_bytes: 33554432`. Prose has one space after its #.
     private var settings: [String] {
-        text.split(separator: "\n").compactMap { $0.wholeMatch(of: /#?((?:  )?[a-z_]+:.*)/).map { String($0.1) } }
+        text.split(separator: "\n").compactMap {
+            $0.wholeMatch(of: /#?((?:  ){0,2}[a-z0-9_]+:.*)/).map { String($0.1) }
+        }
     }
 
     @Test func showsEveryKeyOnce() {
-        var section = ""
+        var sections: [String] = []
         var shown: [String] = []
         for line in settings {
-            let key = String(line.prefix { $0 != ":" })
+            let key = line.drop { $0 == " " }.prefix { $0 != ":" }
+            sections.removeLast(max(0, sections.count - line.prefix { $0 == " " }.count / 2))
             if line.hasSuffix(":") {
-                section = key + "."
-            } else if key.hasPrefix("  ") {
-                shown.append(section + key.dropFirst(2))
+                sections.append(String(key))
             } else {
-                shown.append(key)
+                shown.append((sections + [String(key)]).joined(separator: "."))
             }
         }
         #expect(shown.count == Set(shown).count)
@@ -56,12 +57,50 @@ import Testing
         #expect(differences.isEmpty)
     }
 
+    @Test func readsWhichImagesAreWanted() async throws {
+        let sum = String(repeating: "0aBc", count: 16)
+        let configuration = try await DaemonConfiguration(
+            file: nil,
+            environment: [
+                "GLOSS_MODEL": "/m", "GLOSS_IMAGES_FORMATS": "jpeg,heic", "GLOSS_IMAGES_MIN_SIDE": "32",
+                "GLOSS_IMAGES_MAX_ASPECT_RATIO": "3.5", "GLOSS_IMAGES_PLACEHOLDERS": sum,
+            ])
+        #expect(configuration.images.formats == [.jpeg, .heic])
+        #expect(configuration.images.minSide == 32 && configuration.images.maxAspectRatio == 3.5)
+        #expect(configuration.placeholders == [sum.lowercased()])
+    }
+
     /// What the daemon accepts, the fetcher accepts too.
     @Test func localRootsMakeAPolicy() async throws {
         let configuration = try await DaemonConfiguration(
             file: nil, environment: ["GLOSS_MODEL": "/m", "GLOSS_FETCH_LOCAL_ROOTS": "/srv/images,/srv/more"])
         #expect(configuration.fetch.localRoots == ["/srv/images", "/srv/more"])
         try configuration.fetch.validate()
+    }
+
+    @Test func readsTheStores() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "glossd-\(UUID().uuidString).yaml").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        try """
+        model: /m
+        fetch:
+          s3:
+            buckets: [images, more]
+            endpoint: http://minio.example:9000
+            region: eu-central-1
+            path_style: false
+            credentials: instance
+            profile: reader
+          az:
+            account: account
+        """.write(toFile: file, atomically: true, encoding: .utf8)
+        var fetch = try await DaemonConfiguration(file: file, environment: [:]).fetch
+        #expect(fetch.s3.buckets == ["images", "more"] && fetch.s3.endpoint == "http://minio.example:9000")
+        #expect(fetch.s3.region == "eu-central-1" && fetch.s3.usesPathStyle == false && fetch.s3.profile == "reader")
+        #expect(fetch.s3.credentials == .instance && fetch.azureAccount == "account")
+        let environment = ["GLOSS_FETCH_S3_PATH_STYLE": "true", "GLOSS_FETCH_S3_BUCKETS": "*"]
+        fetch = try await DaemonConfiguration(file: file, environment: environment).fetch
+        #expect(fetch.s3.usesPathStyle == true && fetch.s3.buckets == ["*"])
     }
 
     @Test func namesWhatItDoesNotKnow() async throws {
@@ -75,9 +114,15 @@ import Testing
         ["GLOSS_FETCH_LOCAL_ROOTS": "images"], ["GLOSS_FETCH_USER_AGENT": "Gloß"], ["GLOSS_FETCH_USER_AGENT": ""],
         ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/nonexistent.pem"],
         ["GLOSS_FETCH_CERTIFICATE_AUTHORITIES": "/etc/hostname"], ["GLOSS_THREAD": "2"], ["GLOSS_HEALTH_PORT": "x"],
+        ["GLOSS_IMAGES_FORMATS": "jpeg,psd"], ["GLOSS_IMAGES_MIN_SIDE": "0"], ["GLOSS_IMAGES_MAX_ASPECT_RATIO": "0.5"],
+        ["GLOSS_IMAGES_PLACEHOLDERS": "d41d8cd98f00b204"],
         ["GLOSS_WINDOW": "some"], ["GLOSS_MODEL": ""], ["GLOSS_DATABASE": "hst=/tmp"],
         ["GLOSS_DATABASE": "postgresql://[::1"],
-        ["GLOSS_FETCH_LOCAL_ROOTS": "/nonexistent"],
+        ["GLOSS_FETCH_LOCAL_ROOTS": "/nonexistent"], ["GLOSS_FETCH_S3_BUCKETS": "images"],
+        ["GLOSS_FETCH_S3_BUCKETS": "Images", "GLOSS_FETCH_S3_CREDENTIALS": "none"],
+        ["GLOSS_FETCH_S3_ENDPOINT": "minio:9000"],
+        ["GLOSS_FETCH_S3_CREDENTIALS": "file"], ["GLOSS_FETCH_S3_PATH_STYLE": "maybe"],
+        ["GLOSS_FETCH_AZ_ACCOUNT": "a.b"],
     ])
     func theCheckAndTheStartAgree(settings: [String: String]) async throws {
         let settings = ["GLOSS_MODEL": "/m", "GLOSS_DATABASE": "host=/nonexistent"].merging(settings) { $1 }

@@ -15,6 +15,7 @@ import Testing
         let all = try await sameBits(world)
         try await otherModels(world)
         try await changedImages(world, all)
+        try await goneImages(world, all)
         try await givenFiles(world)
         try await changedResults(world, all)
         try await otherVersions(world)
@@ -82,6 +83,18 @@ import Testing
         let refused = try await world.reproduce([photo, "--model", ReproduceWorld.model.path, "--json"])
         #expect(try refused.json().first?["outcome"] as? String == "image_not_fetched")
         #expect(refused.output.contains("127.0.0.1"))
+    }
+
+    /// An image that is gone says nothing of its result; if it is the only one, nothing is shown.
+    private func goneImages(_ world: ReproduceWorld, _ all: [String: String]) async throws {
+        let before = world.photo.bytes
+        world.photo.bytes = []
+        defer { world.photo.bytes = before }
+        let run = try await world.reproduce(["--batch", "b"] + world.given)
+        #expect(run.status == 0, "\(run.errors)")
+        #expect(run.output.hasSuffix("10 results run again: 9 same, 1 image not fetched.\n"), "\(run.output)")
+        let alone = try await world.reproduce([try await world.job("photo")] + world.given)
+        #expect(alone.status == 1 && alone.output.contains("image not fetched: image 1, "))
     }
 
     private func givenFiles(_ world: ReproduceWorld) async throws {

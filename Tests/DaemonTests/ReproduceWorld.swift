@@ -10,7 +10,7 @@ struct ReproduceWorld {
     static let model = root.appending(path: "models/gloss-shapes")
     static let decoder = model.appending(path: "mask-decoder.safetensors").path
 
-    /// What the web server gives as /photo.png.
+    /// What the web server gives as /photo.png; nothing: it is gone.
     final class Photo: Sendable {
         private let content = Mutex(ReproduceWorld.square(redPixel: false))
 
@@ -34,7 +34,8 @@ struct ReproduceWorld {
     init() async throws {
         database = try await PrivatePostgres.shared.makeDatabase()
         var scripts: [String: LoopbackServer.Script] = [
-            "/moved.jpg": { $0.redirect(to: "/scene.jpg") }, "/photo.png": { [photo] in $0.answer(200, photo.bytes) },
+            "/moved.jpg": { $0.redirect(to: "/scene.jpg") },
+            "/photo.png": { [photo] in $0.answer(photo.bytes.isEmpty ? 404 : 200, photo.bytes) },
         ]
         for (path, file) in [
             "/scene.jpg": "scene-00.jpg", "/mask.webp": "scene-02.webp", "/view-0.jpg": "objects/obj-0/view-0.jpg",

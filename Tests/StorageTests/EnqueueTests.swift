@@ -86,7 +86,25 @@ import Testing
         ("gloss.enqueue_caption(null)", "an image URL is empty"),
         (
             "gloss.enqueue_caption('ftp://e.org/a')",
-            "the image URL \"ftp://e.org/a\" must begin with https://, http://, file:// or data:"
+            "the image URL \"ftp://e.org/a\" must begin with https://, http://, s3://, gs://, az://, file:// or data:"
+        ),
+        (
+            "gloss.enqueue_caption('s3://Images/a')",
+            "the image URL \"s3://Images/a\" names no bucket: its name has 3 to 63 lowercase letters, digits, dots and hyphens"
+        ),
+        ("gloss.enqueue_caption('gs://images/')", "the image URL \"gs://images/\" names no object of the bucket"),
+        ("gloss.enqueue_caption('az://images')", "the image URL \"az://images\" names no object of the bucket"),
+        (
+            "gloss.enqueue_caption('s3://images/a/../b')",
+            "the image URL \"s3://images/a/../b\" has a part . or .., which would lead elsewhere"
+        ),
+        (
+            "gloss.enqueue_caption('s3://images/.')",
+            "the image URL \"s3://images/.\" has a part . or .., which would lead elsewhere"
+        ),
+        (
+            "gloss.enqueue_caption(E's3://images/a\\tb')",
+            "the image URL \"s3://images/a\tb\" contains a control character"
         ),
         (
             "gloss.enqueue_caption('https://e.org/a b')",

@@ -30,7 +30,7 @@ import Testing
         #expect(try await session.isPooled())
         #expect(try await !pooler.direct.isPooled())
         let rows = Mutex(0)
-        try await session.stream("select * from gloss.result") { _, _ in rows.withLock { $0 += 1 } }
+        try await session.stream("select * from gloss.result") { _ in rows.withLock { $0 += 1 } }
         #expect(rows.withLock { $0 } == 4)
         try await session.copyIn(
             "copy gloss.inbox (task, image_url) from stdin", chunks: ["caption\thttps://example.org/5.jpg\n"])
@@ -76,7 +76,7 @@ import Testing
         for (sql, state) in [("select 1/0", "22012"), ("select pg_sleep(60)", "57014"), ("selec", "42601")] {
             let error = await #expect(throws: StorageError.self) { try await session.query(sql) }
             #expect(error?.sqlState == state)
-            let streamed = await #expect(throws: StorageError.self) { try await session.stream(sql) { _, _ in } }
+            let streamed = await #expect(throws: StorageError.self) { try await session.stream(sql) { _ in } }
             #expect(streamed?.sqlState == state)
             #expect(try await session.query("select 1").scalar == "1")
         }

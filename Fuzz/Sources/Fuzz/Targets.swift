@@ -1,10 +1,14 @@
 /// What is fuzzed, by name: each takes bytes as they may come from outside, and traps where something is wrong.
 let targets: [String: @Sendable ([UInt8]) -> Void] = [
     "answers": Answers.run,
+    "avif": Pictures.avif,
+    "bmp": Pictures.bmp,
     "config": Models.configuration,
     "data-url": Network.dataURL,
     "enqueue": JobFiles.run,
     "exif": Pictures.exif,
+    "gif": Pictures.gif,
+    "heic": Pictures.heic,
     "http": Network.answer,
     "jpeg": Pictures.jpeg,
     "npz": Models.npz,
@@ -12,6 +16,7 @@ let targets: [String: @Sendable ([UInt8]) -> Void] = [
     "png": Pictures.png,
     "prompt": Texts.prompt,
     "safetensors": Models.safetensors,
+    "tiff": Pictures.tiff,
     "tokenizer": Texts.tokenizer,
     "tokenizer-json": Texts.tokenizerJSON,
     "url": Network.url,

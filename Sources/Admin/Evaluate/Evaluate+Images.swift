@@ -6,11 +6,11 @@ extension Evaluate {
     /// Scores boxes or masks against COCO's ground truth.
     func evaluate(masks areMasks: Bool) async throws -> EvaluationReport {
         let administration = database.administration(statementTimeout: nil)
-        return try await withPerItemFile { try await evaluate(masks: areMasks, administration, $0) }
+        return try await withFiles { try await evaluate(masks: areMasks, administration, $0, coco: $1) }
     }
 
     private func evaluate(
-        masks areMasks: Bool, _ administration: Administration, _ perItem: PerItemFile?
+        masks areMasks: Bool, _ administration: Administration, _ perItem: PerItemFile?, coco: PerItemFile?
     ) async throws -> EvaluationReport {
         var report = EvaluationReport(metric: metric, variant: areMasks ? "coco-masks" : "coco-boxes")
         let file = try RowFile(path: gt ?? "")
@@ -47,6 +47,7 @@ extension Evaluate {
         say(models, ours.engines, against: theirs?.engines, in: &report)
         evaluation.fill(&report, ours, matched, against: theirs.map { evaluation.evaluation($0) })
         if let perItem { try evaluation.write(perItem, ours, matched) }
+        if let coco { try ours.write(coco: coco) }
         return report
     }
 
@@ -73,7 +74,7 @@ extension Evaluate {
     /// Scores referring expressions.
     func evaluateReferring() async throws -> EvaluationReport {
         let administration = database.administration(statementTimeout: nil)
-        return try await withPerItemFile { try await evaluateReferring(administration, $0) }
+        return try await withFiles { perItem, _ in try await evaluateReferring(administration, perItem) }
     }
 
     private func evaluateReferring(

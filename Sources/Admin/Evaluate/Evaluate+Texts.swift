@@ -8,24 +8,27 @@ extension Evaluate {
     /// Scores texts.
     func evaluate(texts metric: any TextMetric) async throws -> EvaluationReport {
         let administration = database.administration(statementTimeout: nil)
-        return try await withPerItemFile { try await evaluate(texts: metric, administration, $0) }
+        return try await withFiles { try await evaluate(texts: metric, administration, $0, coco: $1) }
     }
 
     private func evaluate(
-        texts metric: any TextMetric, _ administration: Administration, _ perItem: PerItemFile?
+        texts metric: any TextMetric, _ administration: Administration, _ perItem: PerItemFile?, coco: PerItemFile?
     ) async throws -> EvaluationReport {
         var report = EvaluationReport(metric: self.metric, variant: variant(metric))
         var file = try await labelFile(administration)
+        // While the labels are read, the database looks for the results.
+        let coming = Awaited<LabelSet>()
+        async let search = search(metric, coming, administration)
+        let labels = try coming.settle { try LabelReader.read(file, group: group) }
         report.labelsSHA256 = file.sha256
-        let labels = try LabelReader.read(file, group: group)
         file.forget()
         try saveFrequencies(labels)
-        let models = try await models(administration)
-        let selections = try selections(models)
-        let ours = try await texts(selections.ours, metric, labels, models, administration)
+        let (models, selections, found) = try await search
+        let none = TextResults(labelCount: labels.count)
+        let ours = try results == nil ? found ?? none : texts(ofFile: labels)
         var theirs: TextResults?
         if let selection = selections.theirs {
-            theirs = try await texts(selection, metric, labels, models, administration)
+            theirs = try await texts(selection, metric, models, administration) { labels } ?? none
         }
 
         try requireMatch(ours.count, strayKey: ours.strayKey, labelKey: labels.count > 0 ? labels.key(0) : nil)
@@ -39,7 +42,8 @@ extension Evaluate {
             "cut off at max_tokens or max_repeats; scored as they stand")
         if let theirs {
             try requireMatch(theirs.count, strayKey: theirs.strayKey, labelKey: labels.key(0))
-            report.add(gap: "labels without a result of \(against ?? "")", labels.count - theirs.count)
+            let whose = selections.theirs?.areSuperseded == true ? "superseded result" : "result of \(against ?? "")"
+            report.add(gap: "labels without a \(whose)", labels.count - theirs.count)
         }
 
         let evaluation = TextEvaluation(
@@ -57,37 +61,60 @@ extension Evaluate {
             let few = evaluation.items.count { labels.answers($0).count < least }
             if few > 0 {
                 report.notes.append(
-                    "\(Formats.count(few)) labels have the answers of fewer than \(least) people: none can score 1. For one answer, take exact."
+                    "\(Formats.count(few)) label\(few == 1 ? " has" : "s have") the answers of fewer than \(least) people: none can score 1. For one answer, take exact."
                 )
             }
         }
         evaluation.fill(&report, ours, scores, against: others)
+        report.figures += try evaluation.sampleFigures(ours, scores)
+        if let meteorJar { report.figures.append(try evaluation.meteor(meteorJar, ours, against: theirs, tokenizer)) }
         if let perItem { try evaluation.write(perItem, ours, scores, against: others) }
+        if let coco { try evaluation.write(coco: coco, ours) }
         return report
     }
 
-    /// The results of a selection, or of the file.
-    private func texts(
-        _ selection: EvaluationSelection, _ metric: any TextMetric, _ labels: LabelSet, _ models: Models,
-        _ administration: Administration
-    ) async throws -> TextResults {
-        if let results {
-            var texts = TextResults(labelCount: labels.count)
-            let file = ResultFile(file: try RowFile(path: results))
-            try file.forEachText { result, line in
-                if let key = result.key, let label = labels.keys.value(of: key), texts.has(label) {
-                    throw file.file.problem(line, "the key \"\(key)\" is there twice")
-                }
-                try texts.add(result, labels, model: nil)
+    /// What is asked of the database, and the results that are scored; nil: there are none, or they are those of a file.
+    private func search(
+        _ metric: any TextMetric, _ labels: Awaited<LabelSet>, _ administration: Administration
+    ) async throws -> (Models, (ours: EvaluationSelection, theirs: EvaluationSelection?), TextResults?) {
+        let models = try await models(administration)
+        let selections = try selections(models)
+        guard results == nil else { return (models, selections, nil) }
+        let ours = try await texts(selections.ours, metric, models, administration) { try labels.value }
+        return (models, selections, ours)
+    }
+
+    /// The results of the file.
+    private func texts(ofFile labels: LabelSet) throws -> TextResults {
+        var texts = TextResults(labelCount: labels.count)
+        let file = ResultFile(file: try RowFile(path: results ?? "-"))
+        try file.forEachText { result, line in
+            if let key = result.key, let label = labels.keys.value(of: key), texts.has(label) {
+                throw file.file.problem(line, "the key \"\(key)\" is there twice")
             }
-            return texts
+            try texts.add(result, labels, model: nil)
         }
-        let texts = Collected(TextResults(labelCount: labels.count))
+        return texts
+    }
+
+    /// The results of a selection; nil: there are none.
+    /// - Parameter labels: may wait until they are read.
+    private func texts(
+        _ selection: EvaluationSelection, _ metric: any TextMetric, _ models: Models, _ administration: Administration,
+        labels: @escaping @Sendable () throws -> LabelSet
+    ) async throws -> TextResults? {
+        let matches = Collected<MatchedResults?>(nil)
         let names = Dictionary(models.engines.map { ($0.id, $0.model) }) { first, _ in first }
         try await administration.texts(
-            of: selection, withSeeds: perItem != nil, withDistributions: metric.name == "objaverse"
-        ) { row in try texts.change { try $0.add(row, labels, model: names[row.engine]) } }
-        return texts.value
+            of: selection, withSeeds: perItem != nil, withDistributions: metric.name == "objaverse",
+            withSamples: TextEvaluation.readsItemsAlone(metric)
+        ) { row in
+            try matches.change { matches in
+                if matches == nil { matches = MatchedResults(labels: try labels()) }
+                try matches?.add(row, model: names[row.engine])
+            }
+        }
+        return matches.value?.results
     }
 }
 

@@ -63,7 +63,10 @@ struct Evaluate: AsyncParsableCommand {
     var missing = MissingPolicy.zero
     @Option(help: "Also show the figures by the values of this field of the labels.")
     var group: String?
-    @Option(help: "Compare with the results of this model, on the same draws.")
+    @Option(
+        help:
+            "Compare with the results of this model, or with those that glossctl rerun replaced (superseded), on the same draws."
+    )
     var against: String?
     @Option(help: "Draws of the bootstrap for the intervals; 0: none.")
     var bootstrap = 1000
@@ -75,6 +78,10 @@ struct Evaluate: AsyncParsableCommand {
         help: "Cut captions by Stanford's own tokenizer, in Java: stanford-corenlp-3.4.1.jar of pycocoevalcap's wheel.",
         completion: .file(extensions: ["jar"]))
     var ptbJar: String?
+    @Option(
+        help: "Add METEOR to caption, by its own program in Java: meteor-1.5.jar of pycocoevalcap's wheel.",
+        completion: .file(extensions: ["jar"]))
+    var meteorJar: String?
     @Option(
         help: "What CIDEr-D weighs by: document frequencies that --save-df wrote. Default: those of these labels.",
         completion: .file())
@@ -88,6 +95,10 @@ struct Evaluate: AsyncParsableCommand {
     var threshold = 0.0
     @Option(help: "Write a JSON object an item to this file.", completion: .file())
     var perItem: String?
+    @Option(
+        help: "Write what is scored as COCO's results, for the official tools: of coco, and of metrics of captions.",
+        completion: .file(extensions: ["json"]))
+    var writeCoco: String?
     @Flag(help: "Do not keep the run in gloss.evaluation.")
     var noKeep = false
 
@@ -124,9 +135,17 @@ struct Evaluate: AsyncParsableCommand {
         if df != nil || saveDf != nil, !["caption", "cider-d"].contains(metric) {
             throw ValidationError("--df and --save-df are for caption and cider-d.")
         }
-        if tokenizer != .ptb || ptbJar != nil, !["caption", "cider-d", "bleu", "rouge-l"].contains(metric) {
+        let isOfCaptions = ["caption", "cider-d", "bleu", "rouge-l"].contains(metric)
+        if tokenizer != .ptb || ptbJar != nil, !isOfCaptions {
             throw ValidationError("--tokenizer and --ptb-jar are for metrics of captions.")
         }
+        if writeCoco != nil, !isOfCaptions, !metric.hasPrefix("coco") {
+            throw ValidationError("--write-coco is for coco, coco-masks and metrics of captions.")
+        }
+        if perItem == "-", writeCoco == "-" {
+            throw ValidationError("--per-item and --write-coco cannot both be standard output.")
+        }
+        if meteorJar != nil, metric != "caption" { throw ValidationError("--meteor-jar is for caption.") }
         if ptbJar != nil, tokenizer != .ptb || saveDf != nil {
             throw ValidationError("--ptb-jar excludes --tokenizer and --save-df.")
         }
@@ -176,6 +195,7 @@ struct Evaluate: AsyncParsableCommand {
     // MARK: Reserves
 
     /// Says which labels have no result, and throws if that is not allowed.
+    /// - Parameter noun: what they are, in the plural.
     /// - Parameter label: the place of a key among the labels; nil: it is none of theirs.
     func sayMissing(
         _ report: inout EvaluationReport, _ administration: Administration, count: Int, of noun: String,
@@ -206,7 +226,8 @@ struct Evaluate: AsyncParsableCommand {
         report.add(gap: "\(noun) without a result", count, parts + policy)
         if missing == .error {
             let states = detail.isEmpty ? "" : " (\(detail.joined(separator: ", ")))"
-            throw CommandError(.failed, "\(Formats.count(count)) \(noun) have no result\(states)")
+            let those = count == 1 ? "1 \(noun.dropLast()) has" : "\(Formats.count(count)) \(noun) have"
+            throw CommandError(.failed, "\(those) no result\(states)")
         }
     }
 

@@ -49,7 +49,10 @@ extension Evaluate {
         var ours = EvaluationSelection(batch: batch, task: task, since: since)
         var theirs = against == nil ? nil : ours
         if let model { ours.engines = try models.ids(of: model) }
-        if let against {
+        if against == "superseded" {
+            theirs?.areSuperseded = true
+            theirs?.since = nil
+        } else if let against {
             let others = try models.ids(of: against)
             theirs?.engines = others
             ours.engines = (ours.engines ?? models.engines.map(\.id)).filter { !others.contains($0) }

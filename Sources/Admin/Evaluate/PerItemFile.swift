@@ -1,21 +1,30 @@
 import Evaluation
 import Foundation
 
-/// A JSONL file of an evaluation's items, written beside its place and renamed into it at the end.
+/// A file of an evaluation's items, a row each, written beside its place and renamed into it at the end.
 struct PerItemFile {
     private let path: String
     private let file: OutputFile
+    private let isArray: Bool
 
     private var beside: String { "\(path).\(ProcessInfo.processInfo.processIdentifier).part" }
 
-    init(_ path: String) throws(CommandError) {
+    /// - Parameter isArray: whether the rows are those of one JSON array; else they are JSONL.
+    init(_ path: String, isArray: Bool = false) throws(CommandError) {
         self.path = path
+        self.isArray = isArray
         file = try OutputFile(path == "-" ? nil : "\(path).\(ProcessInfo.processInfo.processIdentifier).part")
     }
 
     /// Writes rows and puts the file in its place.
     func write(_ rows: (_ add: (any Encodable) throws -> Void) throws -> Void) throws {
-        try rows { row in try file.write(try JSONText.encode(row) + "\n") }
+        var isFirst = true
+        try rows { row in
+            let before = isArray ? isFirst ? "[\n" : ",\n" : ""
+            isFirst = false
+            try file.write(before + (try JSONText.encode(row)) + (isArray ? "" : "\n"))
+        }
+        if isArray { try file.write(isFirst ? "[]\n" : "\n]\n") }
         try file.close()
         guard path != "-", rename(beside, path) != 0 else { return }
         throw CommandError(.failed, "\(path) cannot be written: \(String(cString: strerror(errno)))")
@@ -26,12 +35,20 @@ struct PerItemFile {
 }
 
 extension Evaluate {
-    /// Opens the file of `--per-item`, if there is one: that it cannot be written is known before anything is computed. If the
-    /// evaluation fails, it leaves nothing behind.
-    func withPerItemFile<Answer>(_ body: (PerItemFile?) async throws -> Answer) async throws -> Answer {
-        let file = try perItem.map { path throws(CommandError) in try PerItemFile(path) }
-        do { return try await body(file) } catch {
-            file?.discard()
+    /// Opens the files of `--per-item` and `--write-coco`: that one cannot be written is known before anything is computed. If the
+    /// evaluation fails, they leave nothing behind.
+    func withFiles<Answer>(_ body: (_ perItem: PerItemFile?, _ coco: PerItemFile?) async throws -> Answer) async throws
+        -> Answer
+    {
+        let items = try perItem.map { path throws(CommandError) in try PerItemFile(path) }
+        do {
+            let coco = try writeCoco.map { path throws(CommandError) in try PerItemFile(path, isArray: true) }
+            do { return try await body(items, coco) } catch {
+                coco?.discard()
+                throw error
+            }
+        } catch {
+            items?.discard()
             throw error
         }
     }

@@ -29,8 +29,8 @@ struct Resampling {
             if Self.unitFigures.contains(figure.name), let units = sample.unitScores {
                 let differences = other?.unitScores.map { zip(units, $0).map { $0 - $1 } }
                 intervals[figure.name] = bootstrap.interval(ofMean: (differences ?? units).map { ($0, 1) })
-            } else if isMean(figure, sample.scores),
-                other == nil || others?[figure.name].map({ isMean($0, other?.scores) }) == true
+            } else if Self.isMean(figure, sample.scores),
+                other == nil || others?[figure.name].map({ Self.isMean($0, other?.scores) }) == true
             {
                 intervals[figure.name] = bootstrap.interval(ofMean: sums(sample.scores, minus: other?.scores))
             } else {
@@ -54,10 +54,16 @@ struct Resampling {
     }
 
     /// Whether a figure is the mean of the items' scores, where what could not be parsed counts 0.
-    private func isMean(_ figure: Figure, _ scores: MetricScores?) -> Bool {
+    static func isMean(_ figure: Figure, _ scores: MetricScores?) -> Bool {
         guard let scores, figure.count == scores.items.count, let value = figure.value else { return false }
         let mean = scores.items.reduce(0) { $0 + ($1 ?? 0) } / Double(max(1, scores.items.count))
         return abs(mean - value) <= 1e-12 * max(1, abs(mean))
+    }
+
+    /// The interval of the mean of a score an item.
+    func interval(ofMean scores: [Double]) -> Interval? {
+        let sample = units?.map { unit in (sum: unit.reduce(0) { $0 + scores[$1] }, count: unit.count) }
+        return bootstrap.interval(ofMean: sample ?? scores.map { ($0, 1) })
     }
 
     /// The sum of the scores of each unit, and how many they are.

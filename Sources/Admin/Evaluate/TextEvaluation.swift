@@ -21,12 +21,12 @@ struct TextEvaluation {
     let cutter: StanfordTokenizer?
     /// The labels that are scored, in their order.
     let items: [Int]
-    private let units: [[Int]]?
+    let units: [[Int]]?
 
     /// Metrics whose items are no right or wrong answers, so that a probability says nothing about them.
-    private static let uncalibrated = ["caption", "cider", "bleu", "rouge", "cer", "wer"]
+    static let uncalibrated = ["caption", "cider", "bleu", "rouge", "cer", "wer"]
     /// Metrics of pairs, which are drawn as such.
-    private static let ofPairs: Set<String> = ["mmvp", "nlvr2", "paired"]
+    static let ofPairs: Set<String> = ["mmvp", "nlvr2", "paired"]
 
     /// - Parameter results: of one model, or of two that are compared: then a label counts if each has a result, unless missing
     ///   ones count as wrong.
@@ -74,7 +74,7 @@ struct TextEvaluation {
         }
     }
 
-    private func item(_ label: Int, _ results: TextResults) -> EvaluatedItem {
+    func item(_ label: Int, _ results: TextResults) -> EvaluatedItem {
         EvaluatedItem(
             key: labels.key(label), text: results.text(label), answers: labels.answers(label),
             answerType: labels.answerTypes[label], questionType: labels.questionTypes[label],

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Console
 import Foundation
+import Images
 import Inference
 import Queue
 import Settings
@@ -25,8 +26,9 @@ struct Reproduce: AsyncParsableCommand {
               glossctl reproduce --since '1 day' --sample 20 --only-given --keep --config /etc/gloss/glossd.yaml
 
             EXIT CODES
-              0   all are the same
-              1   something differs, or could not be run again; or the request failed
+              0   what was run again is the same; images may be gone, which are counted
+              1   something differs, an image is another one now, a model is not here, or nothing could be run again; or the \
+            request failed
               64  the command line is wrong
               69  the database cannot be reached
             """)
@@ -108,7 +110,7 @@ struct Reproduce: AsyncParsableCommand {
                 jobs: jobs.isEmpty ? nil : jobs.map(JobID.init), batch: batch, within: since?.interval,
                 files: onlyGiven ? shelf.fileDigests : nil, sample: sample))
         try await requireResults(results, administration)
-        let supply = try ImageSupply(policy, given: image, maxPixels: daemon?.maxPixels, count: shelf.threads)
+        let supply = try ImageSupply(policy, given: image, maxPixels: daemon?.images.maxPixels, count: shelf.threads)
         let reproducer = Reproducer(administration: administration, shelf: shelf, supply: supply)
         let bar = ProgressBar("results")
         defer { bar.finish() }
@@ -129,7 +131,13 @@ struct Reproduce: AsyncParsableCommand {
         }
         bar.finish()
         if !format.json { Console.say(Self.summary(counts)) }
-        if counts.contains(where: { $0.key != .same }) { throw ExitCode(1) }
+        if Self.isFailure(counts) { throw ExitCode(1) }
+    }
+
+    /// Images go away in time, which says nothing of a result. Where no image is left at all, nothing was shown.
+    private static func isFailure(_ counts: [Reproduction.Outcome: Int]) -> Bool {
+        counts.contains { $0.key != .same && $0.key != .imageNotFetched }
+            || counts[.imageNotFetched] != nil && counts[.same] == nil
     }
 
     /// Each job that is named has a result.

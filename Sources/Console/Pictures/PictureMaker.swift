@@ -64,7 +64,9 @@ package final class PictureMaker: Sendable {
     ) throws(ImageError) {
         fetcher = try AnnotatedImageFetcher(policy: policy)
         let count = min(4, max(1, Processors.threadCount()))
-        decoders = DecoderPool(executable: decoder, limits: .init(maxPixels: maxPixels), count: count)
+        // What was annotated was wanted then, whatever a daemon's configuration says now.
+        let images = DecodeLimits(maxPixels: maxPixels, formats: Set(ImageFormat.allCases))
+        decoders = DecoderPool(executable: decoder, limits: .init(images), count: count)
         self.cache = cache
     }
 

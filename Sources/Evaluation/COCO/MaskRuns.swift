@@ -46,6 +46,17 @@ public struct MaskRuns: Hashable, Sendable {
         self.area = area
     }
 
+    /// In the characters of pycocotools.
+    public var encoded: RunLengthMask {
+        var (runs, at) = ([Int](), 0)
+        for edge in edges {
+            runs.append(Int(edge) - at)
+            at = Int(edge)
+        }
+        if at < height * width || runs.isEmpty { runs.append(height * width - at) }
+        return RunLengthMask(height: height, width: width, runs: runs)
+    }
+
     /// Pixels that are inside both; 0 for images of different sizes.
     public func intersection(with other: MaskRuns) -> Int {
         guard height == other.height, width == other.width else { return 0 }

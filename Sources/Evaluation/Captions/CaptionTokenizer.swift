@@ -9,6 +9,9 @@ public enum CaptionTokenizer: String, Sendable, CaseIterable {
     /// Every code point but white space: for scripts without blanks, of which `ptb` makes one token a run.
     case characters
 
+    /// A caption's tokens with blanks between them, as the official tools that compare captions read them.
+    public func cut(_ caption: String) -> String { PythonText.joined(tokens(caption)).string }
+
     /// The tokens of a caption. One of `ptb` may contain a no-break space, at which BLEU and CIDEr split once more.
     func tokens(_ caption: String) -> [PythonText] {
         switch self {

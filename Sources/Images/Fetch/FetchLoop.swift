@@ -12,6 +12,7 @@ final class FetchLoop {
     private var admission: Admission<UInt64, ContinuousClock.Instant>
     private var health = NetworkHealth<ContinuousClock.Instant>()
     private var parked = ParkedOrigins<ContinuousClock.Instant>()
+    private var oldHTTP = HTTP1Origins<ContinuousClock.Instant>()
     private var waiting: [UInt64: Request] = [:]
     private var running: [UInt64: Transfer] = [:]
     private var runningIDs: [UnsafeMutableRawPointer: UInt64] = [:]
@@ -130,6 +131,8 @@ final class FetchLoop {
     }
 
     private func start(_ request: Request) throws(ImageError) {
+        var request = request
+        if oldHTTP.contains(request.url.origin, now: clock.now) { request.concessions.insert(.http2) }
         let transfer = try Transfer(request, policy: policy) { [unowned self] in admission.resize(from: $0, to: $1) }
         try multi.add(transfer.easy)
         request.onBytes?(policy.maxBytes)
@@ -150,17 +153,27 @@ final class FetchLoop {
             case .failed(let error): end(transfer, .failure(judged(error, transfer)))
             case .redirect(let target, let duration):
                 answered(transfer)
-                follow(transfer, to: target, after: duration)
+                proceed(transfer) { request, policy throws(ImageError) in
+                    try request.redirected(to: target, after: duration, policy: policy)
+                }
+            case .again(let concession, let duration):
+                if transfer.hasAnswer { answered(transfer) }
+                if concession == .http2 { oldHTTP.insert(transfer.request.url.origin, now: clock.now) }
+                proceed(transfer) { request, policy throws(ImageError) in
+                    try request.repeated(without: concession, after: duration, policy: policy)
+                }
             }
         }
         return didSettle
     }
 
-    /// Judges a redirect's target like a first request, and puts it in its own origin's line.
-    private func follow(_ transfer: Transfer, to target: String, after duration: Duration) {
+    /// Goes on with a fetch by another request, which waits in its own origin's line.
+    private func proceed(
+        _ transfer: Transfer, _ next: (Request, FetchPolicy) throws(ImageError) -> Request
+    ) {
         leave(transfer)
-        do {
-            enqueue(try transfer.request.redirected(to: target, after: duration, policy: policy))
+        do throws(ImageError) {
+            enqueue(try next(transfer.request, policy))
         } catch {
             transfer.request.answer(.failure(error))
         }
@@ -235,6 +248,8 @@ extension FetchLoop {
             if error.isThrottled { admission.throttle(origin: url.origin, now: clock.now) }
         case .connectFailed where transfer.hadNoRoute: return judged(error, .routes, url)
         case .timeout where !transfer.didConnect: return judged(error, .connections, url)
+        // Perhaps it is HTTP/2 that hangs: the next attempt does without.
+        case .timeout where url.scheme == "https" && !transfer.hasAnswer: oldHTTP.insert(url.origin, now: clock.now)
         case .badCertificate: return judged(error, .certificates, url)
         default: break
         }
@@ -275,6 +290,8 @@ extension FetchLoop {
         }
         switch finding.answer {
         case .addresses: return error
+        // A store's name is not the job's.
+        case .unknownName where url.object != nil: return judged(error, .names, url)
         case .unknownName: return judged(ImageError(.hostNotFound, "host \(url.host) does not exist"), .names, url)
         case .noAnswer: return judged(error, .names, url)
         }
@@ -282,19 +299,40 @@ extension FetchLoop {
 }
 
 extension Request {
-    /// The rest of the fetch, at the redirect's target. Throws what `FetchURL` throws, `tooManyRedirects`, `timeout`.
+    /// The rest of the fetch, at the redirect's target, which is judged like a first request. Throws what `FetchURL` throws,
+    /// `tooManyRedirects`, `timeout`.
     func redirected(to target: String, after duration: Duration, policy: FetchPolicy) throws(ImageError) -> Request {
-        var next = self
+        var next = try spending(duration, policy)
         next.redirectCount += 1
-        next.spent += duration
         guard next.redirectCount <= policy.maxRedirects else {
             throw ImageError(.tooManyRedirects, "\(url.name) redirects again after \(policy.maxRedirects) redirects")
         }
+        next.url = try FetchURL(url.whole(target), policy: policy, redirectedFrom: url.name)
+        next.visited.append(url.text)
+        guard !next.visited.contains(next.url.text) else {
+            throw ImageError(.tooManyRedirects, "\(url.name) redirects in a circle")
+        }
+        next.redirectedFrom = url.name
+        next.signature = nil
+        next.concessions = []
+        return next
+    }
+
+    /// The same request, which does without something. Throws `timeout`.
+    func repeated(
+        without concession: Concession, after duration: Duration, policy: FetchPolicy
+    ) throws(ImageError) -> Request {
+        var next = try spending(duration, policy)
+        next.concessions.insert(concession)
+        return next
+    }
+
+    private func spending(_ duration: Duration, _ policy: FetchPolicy) throws(ImageError) -> Request {
+        var next = self
+        next.spent += duration
         guard next.spent < policy.totalTimeout else {
             throw ImageError(.timeout, "\(url.name) took longer than \(policy.totalTimeout)")
         }
-        next.url = try FetchURL(url.whole(target), policy: policy, redirectedFrom: url.name)
-        next.redirectedFrom = url.name
         return next
     }
 }

@@ -13,8 +13,14 @@ struct Request: Sendable {
     /// The name of the URL that redirected to this one.
     var redirectedFrom: String?
     var redirectCount = 0
+    /// Where earlier hops were.
+    var visited: [String] = []
     /// Time already spent on the network, in earlier hops.
     var spent: Duration = .zero
+    /// What is done without, because the server breaks it.
+    var concessions: Set<Concession> = []
+    /// Signs the request; a redirect's target does not get it.
+    var signature: S3Signature?
 
     typealias ByteCount = @Sendable (Int) -> Void
 
@@ -32,12 +38,22 @@ struct Request: Sendable {
     }
 }
 
+/// What a request does without when it is made once more.
+enum Concession: Hashable, Sendable {
+    /// HTTP/2: its server breaks it, and HTTP/1.1 is always there.
+    case http2
+    /// Content codings: the answer names one that nobody knows, or is not in the one that it names.
+    case contentCodings
+}
+
 /// What a finished transfer hands over.
 struct FetchedBody: Sendable {
     let bytes: [UInt8]
     let finalURL: String
     let contentType: String?
     let remoteAddress: String?
+    /// Whether it is known that the file ends here: see ``FetchedImage/isEndKnown``.
+    var isEndKnown = true
     /// On the network, redirects included.
     let duration: Duration
 }

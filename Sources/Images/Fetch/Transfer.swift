@@ -7,18 +7,22 @@ final class Transfer {
     enum Outcome {
         case fetched(FetchedBody)
         case redirect(to: String, after: Duration)
+        /// Make the same request once more, without this.
+        case again(without: Concession, after: Duration)
         case failed(ImageError)
     }
 
     let request: Request
     let easy: EasyHandle
     private let policy: FetchPolicy
-    private var body: [UInt8] = []
+    private var head = AnswerHead()
     private var headerByteCount = 0
+    private var body: [UInt8] = []
+    /// The beginning of what is no file: stores say there what they mean.
+    private var errorText: [UInt8] = []
     private var discardedByteCount = 0
     /// Why the transfer was stopped from within a callback; curl then reports only that it was.
     private var stop: ImageError?
-    private var wasAnswerCutShort = false
     /// Why the last address was not connected to.
     private var refusal: ImageError?
     private var openedSocketCount = 0
@@ -32,6 +36,7 @@ final class Transfer {
     private static let headerLimit = 256 << 10
     /// How much of an error page or of a redirect's body is read to keep the connection alive.
     private static let discardLimit = 64 << 10
+    private static let errorTextLimit = 4096
     /// curl counts deadlines in milliseconds.
     private static let clockSlack = Duration.milliseconds(5)
 
@@ -40,13 +45,19 @@ final class Transfer {
         self.policy = policy
         self.onResize = onResize
         reservedByteCount = policy.maxBytes
-        easy = try EasyHandle(headers: ["Accept: image/jpeg, image/png, image/webp, */*;q=0.1"])
+        easy = try EasyHandle(headers: Self.headers(request))
         try setTarget()
+        try request.signature?.apply(to: easy)
         try setLimits()
         try setCallbacks()
     }
 
     // MARK: Setting up
+
+    /// The fields of the request's head that curl does not write by itself.
+    private static func headers(_ request: Request) -> [String] {
+        ["Accept: image/jpeg, image/png, image/webp, */*;q=0.1"] + (request.signature?.headers ?? [])
+    }
 
     private func setTarget() throws(ImageError) {
         try easy.set(CURLOPT_URL, request.url.text)
@@ -55,8 +66,9 @@ final class Transfer {
         try easy.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1)
         try easy.set(CURLOPT_PROXY, "")  // whatever the environment says: a proxy would connect unchecked
         try easy.set(CURLOPT_NOPROXY, "*")
-        try easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
-        try easy.set(CURLOPT_ACCEPT_ENCODING, "")
+        let version = request.concessions.contains(.http2) ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS
+        try easy.set(CURLOPT_HTTP_VERSION, Int(version))
+        if !request.concessions.contains(.contentCodings) { try easy.set(CURLOPT_ACCEPT_ENCODING, "") }
         try easy.set(CURLOPT_USERAGENT, policy.userAgent)
         if let file = policy.certificateAuthorities { try easy.set(CURLOPT_CAINFO, file) }
     }
@@ -71,13 +83,12 @@ final class Transfer {
         try easy.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, policy.connectTimeout.milliseconds))
         try easy.set(CURLOPT_LOW_SPEED_LIMIT, policy.minimumThroughput)
         try easy.set(CURLOPT_LOW_SPEED_TIME, max(1, Int(policy.throughputWindow.components.seconds)))
-        try easy.set(CURLOPT_MAXFILESIZE_LARGE, bytes: policy.maxBytes)
     }
 
     private func setCallbacks() throws(ImageError) {
         try easy.call(
             onBody: { Transfer.of($3).receive(UnsafeRawBufferPointer(start: $0, count: $1 * $2)) },
-            onHeader: { Transfer.of($3).receiveHeader($1 * $2) },
+            onHeader: { Transfer.of($3).receiveHeader(UnsafeRawBufferPointer(start: $0, count: $1 * $2)) },
             onOpenSocket: { context, _, address in address.map { Transfer.of(context).open($0) } ?? CURL_SOCKET_BAD },
             Unmanaged.passUnretained(self).toOpaque())
     }
@@ -93,10 +104,10 @@ final class Transfer {
     // MARK: curl's callbacks. A count other than the one that came stops the transfer.
 
     private func receive(_ chunk: UnsafeRawBufferPointer) -> Int {
-        guard (200...299).contains(easy.long(CURLINFO_RESPONSE_CODE)) else {
+        guard head.isFile else {
+            errorText += chunk.prefix(Self.errorTextLimit - errorText.count)
             discardedByteCount += chunk.count
-            wasAnswerCutShort = discardedByteCount > Self.discardLimit
-            return wasAnswerCutShort ? 0 : chunk.count
+            return discardedByteCount > Self.discardLimit ? 0 : chunk.count
         }
         guard body.count + chunk.count <= policy.maxBytes else {
             stop = tooLarge
@@ -119,11 +130,24 @@ final class Transfer {
         request.onBytes?(count)
     }
 
-    private func receiveHeader(_ count: Int) -> Int {
-        headerByteCount += count
-        guard headerByteCount > Self.headerLimit else { return count }
-        stop = ImageError(.badResponse, "\(place) sent more than \(Self.headerLimit) bytes of headers")
-        return 0
+    private func receiveHeader(_ line: UnsafeRawBufferPointer) -> Int {
+        headerByteCount += line.count
+        guard headerByteCount <= Self.headerLimit else {
+            stop = ImageError(.badResponse, "\(place) sent more than \(Self.headerLimit) bytes of headers")
+            return 0
+        }
+        guard head.read(line) else { return line.count }
+        stop = objection()
+        // Nobody waits for a long error page.
+        let isTooLong = !head.isFile && head.length ?? 0 > Self.discardLimit
+        return stop == nil && !isTooLong ? line.count : 0
+    }
+
+    /// Why the file behind this head is not wanted; nil if it is. Nothing of it has been read yet.
+    private func objection() -> ImageError? {
+        guard head.isFile else { return nil }
+        if let length = head.length, length > policy.maxBytes { return tooLarge }
+        return nil
     }
 
     /// curl is about to connect: the one gate through which every address passes, whatever name led to it.
@@ -160,20 +184,83 @@ final class Transfer {
 
     // MARK: The end
 
-    /// Reads curl's result and the server's status.
+    /// Reads curl's result and the server's answer. The status comes first: what becomes of an error page does not matter.
     func conclude(_ code: CURLcode) -> Outcome {
         if let stop { return .failed(stop) }
-        guard code == CURLE_OK || wasAnswerCutShort else { return .failed(excused(failure(code))) }
-        let status = easy.long(CURLINFO_RESPONSE_CODE)
-        switch status {
-        case 200...299 where body.isEmpty: return .failed(ImageError(.emptyBody, "\(place) sent an empty file"))
-        case 200...299: return .fetched(fetched)
-        case 301, 302, 303, 307, 308:
-            guard let target = easy.string(CURLINFO_REDIRECT_URL) else { break }
-            return .redirect(to: target, after: duration)
-        default: break
+        if head.isComplete, !head.isFile, code != CURLE_OUT_OF_MEMORY { return answered() }
+        if let concession = concession(code) { return .again(without: concession, after: duration) }
+        if code == CURLE_OK, head.isComplete { return received(isEndKnown: head.saysWhereItEnds) }
+        if wasPerhapsCut(code) { return received(isEndKnown: false) }
+        return .failed(excused(failure(code)))
+    }
+
+    /// An answer that is no file.
+    private func answered() -> Outcome {
+        if [300, 301, 302, 303, 307, 308].contains(head.status) {
+            // curl makes it a whole URL, unless the body that came with it was cut; and it writes the key of a signed request into it.
+            let whole = request.signature == nil ? easy.string(CURLINFO_REDIRECT_URL) : nil
+            if let target = whole ?? head.value("location") { return .redirect(to: target, after: duration) }
         }
-        return .failed(ImageError(.httpStatus(status), "\(place) answered HTTP \(status)", retryAfter: retryAfter))
+        let isOfHTTP2 = head.status == 421 || head.status == 505
+        if isOfHTTP2, head.version >= 2, !request.concessions.contains(.http2) {
+            return .again(without: .http2, after: duration)
+        }
+        return .failed(storeError ?? statusError)
+    }
+
+    /// The answer is a file, or claims to be.
+    private func received(isEndKnown: Bool) -> Outcome {
+        let isAway = head.status == 202 || retryAfter != nil || head.isChallenge
+        if isAway, (try? ImageFormat(sniffing: body)) == nil { return .failed(statusError) }
+        if body.isEmpty {
+            return .failed(
+                ImageError(
+                    .emptyBody, "\(place) sent an empty file", disposition: isEndKnown ? nil : .retry(after: nil)))
+        }
+        if head.isPart { return .failed(statusError) }
+        return .fetched(fetched(isEndKnown: isEndKnown && head.value("content-range")?.hasSuffix("/*") != true))
+    }
+
+    private var statusError: ImageError {
+        let plain = ImageError(
+            .httpStatus(head.status), "\(place) answered HTTP \(head.status)", retryAfter: retryAfter)
+        guard head.isChallenge, !plain.isThrottled else { return plain }
+        return ImageError(
+            plain.code, "\(plain.message): it wants to see a browser", retryAfter: retryAfter,
+            disposition: .retry(after: retryAfter), blame: .origin)
+    }
+
+    /// What an object store's answer means beside its status.
+    private var storeError: ImageError? {
+        guard request.url.object != nil else { return nil }
+        return StoreAnswer(head: head, text: errorText).error(place: place, retryAfter: retryAfter)
+    }
+
+    /// What the same request may do without, after a failure that has to do with it; each once.
+    private func concession(_ code: CURLcode) -> Concession? {
+        // What is in no coding some decoders call damaged, some cannot write, and some make nothing of.
+        let isUndone =
+            [CURLE_BAD_CONTENT_ENCODING, CURLE_WRITE_ERROR].contains(code) || code == CURLE_OK && head.length != 0
+        if isUndone, head.isFile, body.isEmpty, head.value("content-encoding") != nil { return first(.contentCodings) }
+        guard request.url.scheme == "https", didConnect else { return nil }
+        switch code {
+        case CURLE_HTTP2, CURLE_HTTP2_STREAM: return first(.http2)
+        // Without an answer nobody knows which version it would have had.
+        case CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE:
+            return head.version == 1 ? nil : first(.http2)
+        default: return nil
+        }
+    }
+
+    private func first(_ concession: Concession) -> Concession? {
+        request.concessions.contains(concession) ? nil : concession
+    }
+
+    /// Whether the connection ended in a body of which the answer does not say how long it is: in TLS without its last word, in the
+    /// middle of chunks. The file may be whole all the same, and whoever decodes it sees that.
+    private func wasPerhapsCut(_ code: CURLcode) -> Bool {
+        head.isFile && head.isComplete && head.version == 1 && head.length == nil && !body.isEmpty && standstill == nil
+            && (code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR)
     }
 
     /// The host, for messages, and how we came to it.
@@ -181,22 +268,28 @@ final class Transfer {
         request.url.name + (request.redirectedFrom.map { ", by redirect from \($0)" } ?? "")
     }
 
-    private var fetched: FetchedBody {
+    private func fetched(isEndKnown: Bool) -> FetchedBody {
         FetchedBody(
-            bytes: body, finalURL: request.url.text, contentType: easy.string(CURLINFO_CONTENT_TYPE),
-            remoteAddress: easy.string(CURLINFO_PRIMARY_IP), duration: request.spent + duration)
+            bytes: body, finalURL: request.url.written, contentType: easy.string(CURLINFO_CONTENT_TYPE),
+            remoteAddress: easy.string(CURLINFO_PRIMARY_IP), isEndKnown: isEndKnown,
+            duration: request.spent + duration)
     }
 
     private var duration: Duration { .microseconds(easy.size(CURLINFO_TOTAL_TIME_T)) }
 
-    /// Seconds or a date in the header; curl reads both.
+    /// Seconds or a date in the header; curl reads both. At once is in a second.
     private var retryAfter: Duration? {
+        guard let value = head.value("retry-after") else { return nil }
         let seconds = easy.size(CURLINFO_RETRY_AFTER)
-        return seconds > 0 ? .seconds(min(seconds, 3600)) : nil
+        guard seconds != 0 || Int(value) == 0 else { return nil }
+        return .seconds(min(max(seconds, 1), 3600))
     }
 
     /// Whether the system knew no way to the host, over IPv4.
     var hadNoRoute: Bool { openedIPv4 && easy.long(CURLINFO_OS_ERRNO) == ENETUNREACH }
+
+    /// Whether the server answered, with whatever.
+    var hasAnswer: Bool { head.isComplete }
 
     /// Whether the host was connected to.
     var didConnect: Bool { easy.size(CURLINFO_PRETRANSFER_TIME_T) > 0 }
@@ -210,7 +303,9 @@ final class Transfer {
         return switch code {
         case CURLE_FILESIZE_EXCEEDED: tooLarge
         case CURLE_OPERATION_TIMEDOUT: lateness
-        default: TransferFailure.error(code, place: place, explanation: easy.explanation)
+        case CURLE_OUT_OF_MEMORY where Curl.hasMemory:
+            ImageError(.badResponse, "\(place) sent something longer than libcurl takes")
+        default: TransferFailure.error(code, place: place, explanation: easy.explanation, hasAnswer: hasAnswer)
         }
     }
 

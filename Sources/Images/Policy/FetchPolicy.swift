@@ -43,6 +43,11 @@ public struct FetchPolicy: Hashable, Sendable {
     /// Whether `data:` URLs are decoded. Default: no.
     public var allowDataURLs: Bool = false
 
+    /// Object stores that speak the language of Amazon S3.
+    public var s3 = S3Policy()
+    /// The account of Azure Blob Storage whose public containers `az:` URLs name; nil: they are refused. Default: nil.
+    public var azureAccount: String?
+
     /// The defaults.
     public init() {}
 
@@ -66,6 +71,11 @@ public struct FetchPolicy: Hashable, Sendable {
                 "certificateAuthorities: a file that can be read"
             ),
             (localRoots.allSatisfy { $0.hasPrefix("/") }, "localRoots: absolute paths"),
+            (s3.brokenRule == nil, s3.brokenRule ?? ""),
+            (
+                azureAccount.map { $0.wholeMatch(of: #/[a-z0-9]{3,24}/#) != nil } ?? true,
+                "azureAccount: 3 to 24 lowercase letters and digits"
+            ),
         ]
         if let broken = rules.first(where: { !$0.isMet }) {
             throw ImageError(.localFailure, "the fetch policy makes no sense: \(broken.rule)")

@@ -2,7 +2,7 @@
 ///
 /// A reader of our own and not Foundation's: errors must name a line, a name that stands twice is an error, and numbers keep their
 /// text, so that a key of twenty digits stays one.
-indirect enum JSONNode {
+enum JSONNode {
     case null
     case bool(Bool)
     /// As it is written.

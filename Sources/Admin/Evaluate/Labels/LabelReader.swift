@@ -1,7 +1,7 @@
 /// Reads labels from rows: what is right, for metrics of texts.
 struct LabelReader {
     /// The names that a field may have; the first one that a row has is taken.
-    private enum Names {
+    fileprivate enum Names {
         static let key = ["key", "question_id", "questionId"]
         static let answers = ["answers", "answer", "captions", "caption", "references", "reference", "labels", "label"]
         static let choices = ["choices", "options"]
@@ -13,6 +13,8 @@ struct LabelReader {
     /// The column of `--group`.
     private let group: String?
     private var labels = LabelSet()
+    /// Where the fields of the row before lie: rows of a file are alike.
+    private var columns: Columns
 
     /// Reads all labels.
     /// - Throws: `CommandError` that names the file, the line and the reason.
@@ -29,11 +31,16 @@ struct LabelReader {
     private init(file: RowFile, group: String?) {
         self.file = file
         self.group = group
+        columns = Columns([], group: group)
     }
 
     private mutating func read() throws {
         guard let document = try file.document() else {
-            try file.forEachRow { try add($0) }
+            try file.forEachRow {
+                try add($0, $1, line: $2)
+            } _: {
+                try add($0)
+            }
             return
         }
         let rows = try rows(document)
@@ -63,7 +70,8 @@ struct LabelReader {
     }
 
     private mutating func add(_ row: JSONFields) throws {
-        guard let (name, value) = row.first(of: Names.key) else {
+        if !columns.fit(row) { columns = Columns(row.fields.map(\.name), group: group) }
+        guard let (name, value) = row.first(of: Names.key, at: columns.key) else {
             throw file.problem(row.line, "no \"key\"; it has \(Self.list(row))")
         }
         guard let key = value.name, !key.isEmpty else {
@@ -71,7 +79,7 @@ struct LabelReader {
                 row.line,
                 "\"\(name)\" must be a text, not \(value.kind)\(value.text == "" ? " without characters" : "")")
         }
-        guard let (answerName, node) = row.first(of: Names.answers) else {
+        guard let (answerName, node) = row.first(of: Names.answers, at: columns.answers) else {
             throw file.problem(
                 row.line,
                 "no \"answers\" (nor \"answer\", \"captions\", \"references\", \"label\"); it has \(Self.list(row))")
@@ -79,20 +87,65 @@ struct LabelReader {
         let answers = try texts(node, answerName, row.line)
         guard !answers.isEmpty else { throw file.problem(row.line, "\"\(answerName)\" is empty") }
         let label = LabelSet.Label(
-            key: key, answers: answers, answerType: try field("answer_type", row),
-            questionType: try field("question_type", row),
-            pair: try Names.pair.lazy.compactMap { try field($0, row) }.first,
-            choices: try row.first(of: Names.choices).map { try texts($0.value, $0.name, row.line) } ?? [],
-            image: try Names.image.lazy.compactMap { try field($0, row) }.first,
-            group: try group.flatMap { try field($0, row) }, line: row.line)
+            key: key, answers: answers, answerType: try field(columns.answerType, row),
+            questionType: try field(columns.questionType, row), pair: try field(columns.pair, row),
+            choices: try row.first(of: Names.choices, at: columns.choices)
+                .map { try texts($0.value, $0.name, row.line) } ?? [],
+            image: try field(columns.image, row), group: try field(columns.group, row), line: row.line)
         try add(label)
     }
 
-    private mutating func add(_ label: LabelSet.Label) throws {
-        if let other = labels.add(label) {
-            throw file.problem(
-                label.line, "the key \"\(label.key)\" is that of \(file.noun) \(labels.line(other)) already")
+    /// Adds a label of a plain row.
+    /// - Returns: false, and nothing is added, if the row is no label without more ado.
+    private mutating func add(_ row: PlainRow, _ bytes: Span<UInt8>, line: Int) throws -> Bool {
+        if !columns.fit(row, bytes) {
+            let names = row.fields.map { Self.text(bytes, $0.name) }
+            guard Set(names).count == names.count else { return false }
+            columns = Columns(names, group: group)
         }
+        guard let key = columns.key.map({ row.fields[$0] }), key.kind == .text || key.kind == .number,
+            !key.value.isEmpty, columns.choices == nil, let answers = columns.answers.map({ row.fields[$0] })
+        else { return false }
+        var label = LabelSet.Label(key: "", answers: [], line: line)
+        guard Self.takes(columns.answerType, row, bytes, &label.answerType),
+            Self.takes(columns.questionType, row, bytes, &label.questionType),
+            Self.takes(columns.pair, row, bytes, &label.pair), Self.takes(columns.image, row, bytes, &label.image),
+            Self.takes(columns.group, row, bytes, &label.group)
+        else { return false }
+        let other: Int?
+        switch answers.kind {
+        case .text, .number: other = labels.add(key: key.value, answers: [answers.value], of: bytes, label)
+        case .array where !answers.elements.isEmpty:
+            other = labels.add(key: key.value, answers: row.elements[answers.elements], of: bytes, label)
+        default: return false
+        }
+        guard let other else { return true }
+        throw isThereTwice(Self.text(bytes, key.value), line, other)
+    }
+
+    /// The first of these fields that is there and not null.
+    /// - Returns: false if it is an array.
+    private static func takes(
+        _ places: [Int], _ row: PlainRow, _ bytes: Span<UInt8>, _ text: inout String?
+    ) -> Bool {
+        for place in places where row.fields[place].kind != .null {
+            guard row.fields[place].kind != .array else { return false }
+            text = self.text(bytes, row.fields[place].value)
+            return true
+        }
+        return true
+    }
+
+    private static func text(_ bytes: Span<UInt8>, _ range: Range<Int>) -> String {
+        bytes.extracting(range).withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+    }
+
+    private mutating func add(_ label: LabelSet.Label) throws {
+        if let other = labels.add(label) { throw isThereTwice(label.key, label.line, other) }
+    }
+
+    private func isThereTwice(_ key: String, _ line: Int, _ other: Int) -> CommandError {
+        file.problem(line, "the key \"\(key)\" is that of \(file.noun) \(labels.line(other)) already")
     }
 
     /// COCO's captions: several annotations an image, which goes by its file's name, with and without its ending, and its id.
@@ -143,17 +196,77 @@ struct LabelReader {
         return [try text(node)]
     }
 
-    private func field(_ field: String, _ row: JSONFields) throws -> String? {
-        guard let value = row[field], !value.isNull else { return nil }
-        if case .bool(let truth) = value { return truth ? "true" : "false" }
-        if case .number(let text) = value { return text }
-        guard let name = value.name else {
-            throw file.problem(row.line, "\"\(field)\" must be a text, not \(value.kind)")
+    /// The first of these fields that is there and not null.
+    private func field(_ places: [Int], _ row: JSONFields) throws -> String? {
+        for place in places {
+            let (name, value) = row.fields[place]
+            switch value {
+            case .null: continue
+            case .bool(let truth): return truth ? "true" : "false"
+            case .number(let text), .string(let text): return text
+            default: throw file.problem(row.line, "\"\(name)\" must be a text, not \(value.kind)")
+            }
         }
-        return name
+        return nil
     }
 
     static func list(_ row: JSONFields) -> String {
         row.fields.isEmpty ? "nothing" : row.fields.prefix(10).map { "\"\($0.name)\"" }.joined(separator: ", ")
+    }
+}
+
+extension LabelReader {
+    /// Where the fields of a row lie.
+    fileprivate struct Columns {
+        private let names: [String]
+        /// Of the first name that is there; nil: none is.
+        let key: Int?, answers: Int?, choices: Int?
+        /// Of all that are there.
+        let answerType: [Int], questionType: [Int], pair: [Int], image: [Int], group: [Int]
+
+        /// - Parameter names: of a row's fields, in their order.
+        init(_ names: [String], group: String?) {
+            self.names = names
+            func all(_ wanted: [String]) -> [Int] { wanted.compactMap { names.firstIndex(of: $0) } }
+            key = all(Names.key).first
+            answers = all(Names.answers).first
+            choices = all(Names.choices).first
+            answerType = all(["answer_type"])
+            questionType = all(["question_type"])
+            pair = all(Names.pair)
+            image = all(Names.image)
+            self.group = all([group].compactMap(\.self))
+        }
+
+        /// Whether a row has the same fields in the same order.
+        func fit(_ row: JSONFields) -> Bool {
+            guard row.fields.count == names.count else { return false }
+            for place in names.indices where row.fields[place].name != names[place] { return false }
+            return true
+        }
+
+        func fit(_ row: PlainRow, _ bytes: Span<UInt8>) -> Bool {
+            guard row.fields.count == names.count else { return false }
+            for place in names.indices where !Self.equals(names[place], bytes.extracting(row.fields[place].name)) {
+                return false
+            }
+            return true
+        }
+
+        private static func equals(_ name: String, _ bytes: Span<UInt8>) -> Bool {
+            let name = name.utf8.span
+            guard name.count == bytes.count else { return false }
+            for index in name.indices where name[index] != bytes[index] { return false }
+            return true
+        }
+    }
+}
+
+extension JSONFields {
+    /// The value of the first of these names that is there and not null.
+    /// - Parameter place: where the first of them that is there lies; nil: none is.
+    fileprivate func first(of names: [String], at place: Int?) -> (name: String, value: JSONNode)? {
+        guard let place else { return nil }
+        return fields[place].value.isNull ? first(of: names) : fields[place]
     }
 }

@@ -38,8 +38,28 @@ struct LabelSet {
     /// - Returns: the label with this key that is there already; nil: there was none, and it is added.
     mutating func add(_ label: Label) -> Int? {
         guard keys.add(label.key, for: count) else { return keys.value(of: label.key) }
-        keyPlaces.append(Int32(keys.count - 1))
         for answer in label.answers { answers.append(answer) }
+        addDetails(label)
+        return nil
+    }
+
+    /// Adds a label whose key and answers lie in a file.
+    /// - Parameters:
+    ///   - key: where the key lies in the bytes.
+    ///   - answers: where each answer lies.
+    ///   - label: the rest, without key and answers.
+    /// - Returns: as ``add(_:)``.
+    mutating func add(
+        key: Range<Int>, answers ranges: ArraySlice<Range<Int>>, of bytes: Span<UInt8>, _ label: Label
+    ) -> Int? {
+        guard keys.add(bytes.extracting(key), for: count) else { return keys.value(of: bytes.extracting(key)) }
+        for range in ranges { answers.append(bytes.extracting(range)) }
+        addDetails(label)
+        return nil
+    }
+
+    private mutating func addDetails(_ label: Label) {
+        keyPlaces.append(Int32(keys.count - 1))
         answerEnds.append(Int32(answers.count))
         if !label.choices.isEmpty || !choiceEnds.isEmpty {
             if choiceEnds.isEmpty { choiceEnds = Array(repeating: 0, count: count) }
@@ -52,7 +72,6 @@ struct LabelSet {
         pairs.append(label.pair)
         images.append(label.image)
         groups.append(label.group)
-        return nil
     }
 
     /// Another name of a label; ignored if it names another one already.

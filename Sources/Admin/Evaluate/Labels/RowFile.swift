@@ -81,10 +81,19 @@ struct RowFile {
     }
 
     /// Hands over the rows, a line each.
-    func forEachRow(_ body: (JSONFields) throws -> Void) throws {
+    /// - Parameter plain: gets a row that is a plain one, with the bytes and the line; false: `body` shall get it.
+    func forEachRow(
+        plain: (PlainRow, Span<UInt8>, Int) throws -> Bool = { _, _, _ in false }, _ body: (JSONFields) throws -> Void
+    ) throws {
         if isCSV { return try forEachRecord(body) }
         var (start, line) = (bytes.startIndex, 0)
+        var row = PlainRow()
         while start < bytes.endIndex {
+            if let end = row.read(bytes.span, from: start), try plain(row, bytes.span, line + 1) {
+                line += 1
+                start = min(end + 1, bytes.endIndex)
+                continue
+            }
             let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.endIndex
             line += 1
             var parser = JSONParser(bytes[start..<end], line: line)

@@ -10,9 +10,10 @@ struct TextResults {
     private var finishes: [UInt8]
     private var seeds: [Int: String] = [:]
     private var distributions: [Int: [AggregatedAnswer]] = [:]
+    private var allSamples: [Int: [String]] = [:]
     /// Where each came from: a task and an engine, a number each pair.
     private var sources: [UInt16]
-    private var sourceNames: [String] = []
+    private var sourceNames: [(task: String, engine: Int64, name: String)] = []
     /// How many labels have a result.
     private(set) var count = 0
     /// How many results came from each engine.
@@ -43,9 +44,10 @@ struct TextResults {
             strayKey = strayKey ?? key
             return
         }
-        let source = [result.task, model].compactMap(\.self).joined(separator: " by ")
+        let source = source(result, model)
         guard places[label] < 0 else {
-            let both = Set([sourceNames[Int(sources[label])], source]).sorted().joined(separator: " and ")
+            let both = Set([Int(sources[label]), source].map { sourceNames[$0].name }).sorted().joined(
+                separator: " and ")
             throw CommandError(
                 .failed,
                 "the key \"\(key)\" has two results\(both.isEmpty ? "" : ", of \(both)"): choose one with --task, --batch or --model"
@@ -55,15 +57,21 @@ struct TextResults {
         probabilities[label] = result.probability ?? .nan
         finishes[label] = UInt8(Self.finishReasons.firstIndex(of: result.finishReason) ?? 0)
         if let seed = result.seed { seeds[label] = seed }
+        if !result.samples.isEmpty { allSamples[label] = result.samples }
         if !result.distribution.isEmpty { distributions[label] = result.distribution }
-        if let place = sourceNames.firstIndex(of: source) {
-            sources[label] = UInt16(place)
-        } else {
-            sources[label] = UInt16(clamping: sourceNames.count)
-            sourceNames.append(source)
-        }
+        sources[label] = UInt16(clamping: source)
         count += 1
         engines[result.engine, default: 0] += 1
+    }
+
+    /// The number of a task and an engine.
+    private mutating func source(_ result: TextResult, _ model: String?) -> Int {
+        if let place = sourceNames.firstIndex(where: { $0.engine == result.engine && $0.task == result.task }) {
+            return place
+        }
+        let name = [result.task, model].compactMap(\.self).joined(separator: " by ")
+        sourceNames.append((result.task, result.engine, name))
+        return sourceNames.count - 1
     }
 
     func has(_ label: Int) -> Bool { places[label] >= 0 }
@@ -78,5 +86,24 @@ struct TextResults {
 
     func seed(_ label: Int) -> String? { seeds[label] }
 
+    /// All samples, where there are several.
+    func samples(_ label: Int) -> [String] { allSamples[label] ?? [] }
+
+    /// Whether any result has several samples.
+    var haveSamples: Bool { !allSamples.isEmpty }
+
     func distribution(_ label: Int) -> [AggregatedAnswer] { distributions[label] ?? [] }
+}
+
+/// Results that are matched with their labels, one after the other.
+struct MatchedResults {
+    private let labels: LabelSet
+    private(set) var results: TextResults
+
+    init(labels: LabelSet) {
+        self.labels = labels
+        results = TextResults(labelCount: labels.count)
+    }
+
+    mutating func add(_ result: TextResult, model: String?) throws { try results.add(result, labels, model: model) }
 }
