@@ -248,7 +248,7 @@ import Testing
             #expect(Markup.problem(in: page) == nil)
         }
         for target in ["/job/\(gone)/retry", "/job/\(boxes)/rerun", "/failures/retry"] {
-            #expect(try await reader.post(target, batch).status == 403, "\(target)")
+            #expect(try await reader.post(target, batch.setting("before", "infinity")).status == 403, "\(target)")
             #expect(
                 try await admin.ask("POST", target, ["Sec-Fetch-Site": "same-site"], body: batch.text).status == 403)
             #expect(
@@ -259,15 +259,23 @@ import Testing
         #expect(try await state(boxes) == "done")
 
         #expect(try await admin.get("/failures?batch=b").text.contains("Try all 1 again"))
-        let all = try await admin.post("/failures/retry", batch)
-        #expect(all.status == 303 && all.headers["location"] == "/failures?batch=b&put=1")
+        let other = batch.setting("before", "2000-01-01")
+        #expect(try await admin.post("/failures/retry", other).headers["location"] == "/failures?batch=b&put=0")
+        #expect(try await state(gone) == "dead", "it died later")
+        let narrow = URLQuery("batch=b&code=http_404&host=gone.example")
+        #expect(try await admin.get(narrow.address("/failures")).text.contains("Try all 1 again"))
+        #expect(try await admin.get(narrow.setting("reason", "x").address("/failures")).text.contains("No dead job"))
+        let all = try await admin.post("/failures/retry", narrow.setting("before", "infinity"))
+        #expect(all.status == 303 && all.headers["location"] == narrow.setting("put", "1").address("/failures"))
         #expect(try await admin.get("/failures?batch=b&put=1").text.contains("1 job was put back."))
         #expect(try await state(gone) == "ready")
         #expect(try await admin.post("/job/\(boxes)/rerun").headers["location"] == "/job/\(boxes)")
         #expect(try await state(boxes) == "ready")
         #expect(try await admin.get("/job/\(boxes)").text.contains("Results before this one"))
-        #expect(try await admin.post("/failures/retry").status == 400)
-        #expect(try await admin.post("/failures/retry", URLQuery().setting("batch", "none")).status == 400)
+        for form in ["", "batch=b", "before=infinity", "batch=b&before=soon"] {
+            #expect(try await admin.post("/failures/retry", URLQuery(form)).status == 400, "\(form)")
+        }
+        #expect(try await admin.post("/failures/retry", URLQuery("batch=none&before=infinity")).status == 400)
         #expect(try await admin.post("/everything").status == 405)
         let long = try await admin.post(
             "/failures/retry", URLQuery().setting("batch", String(repeating: "x", count: 70_000)))

@@ -14,11 +14,19 @@ enum Actions {
         return .redirect(to: "/job/\(job)")
     }
 
-    /// Puts back all dead jobs of a batch.
+    /// Puts back all dead jobs of a batch, a code and a host, as far as they are given, that died before a time.
     static func retry(_ readers: ReaderPool, _ form: URLQuery) async throws -> Reply {
-        guard let batch = form["batch"] else { throw BadField(message: "The form names no batch.") }
-        let count = try await readers.act("select gloss.retry(batch => \(batch))")
-        return .redirect(to: URLQuery().setting("batch", batch).setting("put", count).address("/failures"))
+        let (batch, code, host) = (form["batch"], form["code"], form["host"])
+        guard batch != nil || code != nil || host != nil, let before = form["before"] else {
+            throw BadField(message: "The form names no batch, code or host, or no time.")
+        }
+        let count = try await readers.act(
+            """
+            select gloss.retry(batch => \(batch), code => \(code), host => \(host), died_before => \(before)::timestamptz)
+            """)
+        return .redirect(
+            to: URLQuery().setting("batch", batch).setting("code", code).setting("host", host).setting("put", count)
+                .address("/failures"))
     }
 
     /// A form with one button.

@@ -33,20 +33,20 @@ enum FailuresPage {
         var advice: String?
     }
 
+    private struct Retriable: Decodable {
+        var count: Int
+        var before: String
+    }
+
     private struct Answers {
         var count: Count
         var groups: [Group]
         var code: Code?
         var jobs: [Dead]
-        var mayAct: Bool
+        /// What `gloss.retry` would put back, and of jobs that died before when; nil: nothing, or the login may not.
+        var retriable: Retriable?
         var statements: [Statement]
     }
-
-    /// A job's host, as far as it has one.
-    private static let host: Statement = """
-        coalesce(lower(substring(j.image_urls[1] from '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/:?#]+)')),
-                 lower(split_part(left(j.image_urls[1], 40), ':', 1)))
-        """
 
     static func reply(_ readers: ReaderPool, _ query: URLQuery) async throws -> Reply {
         let before = try BadField.whole(query, "before")
@@ -59,7 +59,7 @@ enum FailuresPage {
                 select \(filter.grouping) as name, count(*) as count, count(distinct host) as hosts, max(died_at) as last_at,
                        (array_agg(reason order by died_at desc))[1] as example
                 from (
-                    select d.code, d.reason, d.died_at, \(host) as host \(filter.source)
+                    select d.code, d.host, d.reason, d.died_at \(filter.source)
                     where \(filter.conditions) order by d.died_at desc limit \(Reader.mostCounted)::int) x
                 group by 1 order by 2 desc, 1 limit \(mostGroups)::int
                 """)
@@ -80,12 +80,22 @@ enum FailuresPage {
                 """
                 select j.id as job_id, k.task, j.key, b.name as batch, d.code, d.reason, d.died_at, d.attempts,
                        (gloss.shown_urls(j.image_urls[1:1]))[1] as image_url
-                \(filter.source) join gloss.kind k on k.id = j.kind left join gloss.batch b on b.id = j.batch_id
+                \(filter.source) join gloss.job j on j.id = d.job_id join gloss.kind k on k.id = j.kind left join gloss.batch b on b.id = j.batch_id
                 where \(filter.conditions) and (\(before.map { "\($0)" })::bigint is null or d.job_id < \(before.map { "\($0)" })::bigint)
                 order by d.job_id desc limit \(mostJobs + 1)::int
                 """)
+            let mayAct = try await reader.mayAct()
+            let retriable =
+                filter.canBeRetried && count.number > 0 && mayAct
+                ? try await reader.rows(
+                    Retriable.self,
+                    """
+                    select gloss.would_retry(batch => \(filter.batch), code => \(filter.code), host => \(filter.host),
+                               died_before => now()) as count, now() as before
+                    """, isShown: false
+                ).first : nil
             return Answers(
-                count: count, groups: groups, code: code.first, jobs: jobs, mayAct: try await reader.mayAct(),
+                count: count, groups: groups, code: code.first, jobs: jobs, retriable: retriable,
                 statements: reader.statements)
         }
         return Layout(
@@ -101,13 +111,16 @@ enum FailuresPage {
             (batch, code, host, reason) = (query["batch"], query["code"], query["host"], query["reason"])
         }
 
-        let source: Statement = "from gloss.dead_job d join gloss.job j on j.id = d.job_id"
+        /// Whether `gloss.retry` knows what this asks for, and it is not everything.
+        var canBeRetried: Bool { reason == nil && !(batch == nil && code == nil && host == nil) }
+
+        let source: Statement = "from gloss.dead_job d"
 
         var conditions: Statement {
             var all: [Statement] = []
-            if let batch { all.append("j.batch_id = (select id from gloss.batch where name = \(batch))") }
+            if let batch { all.append("d.batch_id = (select id from gloss.batch where name = \(batch))") }
             if let code { all.append("d.code = \(code)") }
-            if let host { all.append("\(FailuresPage.host) = \(host)") }
+            if let host { all.append("d.host = \(host)") }
             if let reason { all.append("d.reason = \(reason)") }
             return .all(all)
         }
@@ -135,13 +148,13 @@ enum FailuresPage {
             """
     }
 
-    /// All that match, at once; how many is on the button.
+    /// All that match, at once; how many is on the button. Those that die after this page was read are not among them.
     private static func action(_ answers: Answers, _ filter: Filter) -> HTML {
-        guard answers.mayAct, answers.count.number > 0, let batch = filter.batch, filter.code == nil,
-            filter.host == nil,
-            filter.reason == nil
-        else { return "" }
-        return Actions.button("Try all \(answers.count.words) again", "/failures/retry", [("batch", batch)])
+        guard let retriable = answers.retriable, retriable.count > 0 else { return "" }
+        let fields = [
+            ("batch", filter.batch), ("code", filter.code), ("host", filter.host), ("before", retriable.before),
+        ].compactMap { name, value in value.map { (name, $0) } }
+        return Actions.button("Try all \(Formats.count(retriable.count)) again", "/failures/retry", fields)
     }
 
     /// What the action before has done.

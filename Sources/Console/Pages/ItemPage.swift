@@ -83,13 +83,14 @@ enum ItemPage {
                 ? "\(response.stage) / \(response.view) / \(response.question) / \(response.sample)"
                 : "\(response.sample)"
             let finish: HTML =
-                response.finish == "eos"
+                response.finish_reason == "eos"
                 ? "by itself"
-                : "<span class=\"warn\">\(response.finish == "length" ? "cut off" : "repeated itself")</span>"
+                : "<span class=\"warn\">\(response.finish_reason == "length" ? "cut off" : "repeated itself")</span>"
             return [
-                place, Parts.long(response.text), "\(response.sum.map { Formats.fixed($0, 3) } ?? "")",
-                "\(response.norm.map { Formats.fixed($0, 3) } ?? "")",
-                "\(response.sum.map { HTML.percent(exp($0)) } ?? "")", "\(response.tokens.map { "\($0)" } ?? "")",
+                place, Parts.long(response.response), "\(response.sum_logprob.map { Formats.fixed($0, 3) } ?? "")",
+                "\(response.norm_logprob.map { Formats.fixed($0, 3) } ?? "")",
+                "\(response.sum_logprob.map { HTML.percent(exp($0)) } ?? "")",
+                "\(response.token_count.map { "\($0)" } ?? "")",
                 finish,
             ]
         }
@@ -235,10 +236,10 @@ struct ViewsMatrix {
     private func cell(_ responses: [Item.Response], _ best: String) -> HTML {
         var counts: [(text: String, count: Int)] = []
         for response in responses {
-            if let place = counts.firstIndex(where: { $0.text == response.text }) {
+            if let place = counts.firstIndex(where: { $0.text == response.response }) {
                 counts[place].count += 1
             } else {
-                counts.append((response.text, 1))
+                counts.append((response.response, 1))
             }
         }
         let parts = counts.sorted { $0.count > $1.count }.prefix(4).map { text, count -> HTML in

@@ -44,10 +44,10 @@ struct Item: Sendable {
     /// A response of the model.
     struct Response: Decodable, Sendable {
         var stage, view, question, sample: Int
-        var text: String
-        var sum, norm: Double?
-        var tokens: Int?
-        var finish: String?
+        var response: String
+        var sum_logprob, norm_logprob: Double?
+        var token_count: Int?
+        var finish_reason: String?
     }
 
     /// The log-probability of each token of a response.
@@ -86,7 +86,12 @@ struct Item: Sendable {
             let result = try await ResultReads.rows(reader, [job]).first
             let provenance = try await reader.rows(
                 Provenance.self, "select * from gloss.result where job_id = \(job)::bigint", isShown: false)
-            let responses = try await reader.rows(Response.self, Self.responses(job), isShown: result != nil)
+            let responses = try await reader.rows(
+                Response.self,
+                """
+                select * from gloss.response where job_id = \(job)::bigint order by stage, view, question, sample
+                limit \(mostResponses)::int
+                """, isShown: result != nil)
             let tokens = try await reader.rows(
                 TokenScores.self,
                 """
@@ -114,24 +119,5 @@ struct Item: Sendable {
                 responses: responses, tokens: tokens, superseded: superseded, mayAct: try await reader.mayAct(),
                 statements: reader.statements)
         }
-    }
-
-    /// Each response of each stage; views, questions and samples count from 1.
-    private static func responses(_ job: Int64) -> Statement {
-        """
-        select s.stage, ((u.n - 1) / (s.questions * s.samples) + 1)::int as view,
-               ((u.n - 1) / s.samples % s.questions + 1)::int as question, ((u.n - 1) % s.samples + 1)::int as sample,
-               case when s.responses is null then s.texts[u.n] else s.texts[u.text + 1] end as text,
-               u.sum, u.norm, u.tokens, gloss.finish_reason(s.finish, u.n) as finish
-        from (
-            select 1 as stage, a.questions, a.samples, a.texts, a.responses, a.sums, a.norms, a.tokens, a.finish
-            from gloss.annotation a where a.job_id = \(job)::bigint
-            union all
-            select t.stage, t.questions, t.samples, t.texts, t.responses, t.sums, t.norms, t.tokens, t.finish
-            from gloss.annotation_stage t join gloss.annotation a on a.job_id = t.job_id and a.fence = t.fence
-            where t.job_id = \(job)::bigint) s
-        cross join lateral unnest(s.responses, s.sums, s.norms, s.tokens) with ordinality u (text, sum, norm, tokens, n)
-        order by s.stage, u.n limit \(mostResponses)::int
-        """
     }
 }

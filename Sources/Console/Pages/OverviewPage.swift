@@ -39,16 +39,7 @@ enum OverviewPage {
                 workers: try await reader.rows(
                     WorkerRow.self, "select * from gloss.worker where alive order by worker desc limit 100"),
                 failing: try await reader.rows(
-                    Failing.self,
-                    """
-                    select code, sum(count)::bigint as count, max(at) as last_at,
-                           (array_agg(reason order by at desc))[1] as example,
-                           (array_agg(job_id order by at desc))[1] as job_id
-                    from (
-                        select * from gloss.attempt where at > now() - interval '1 hour'
-                        order by at desc limit \(Reader.mostCounted)::int) x
-                    where outcome = 'failed' group by code order by count desc
-                    """),
+                    Failing.self, "select * from gloss.recent_failure order by count desc"),
                 hosts: try await reader.rows(HostRow.self, "select * from gloss.host order by host limit 200"),
                 statements: reader.statements,
                 now: try await reader.scalar("select to_jsonb(now()) #>> '{}'", isShown: false))

@@ -92,7 +92,7 @@ struct Site: Sendable {
         case let error as StorageError where error.sqlState == "42501":
             return Layout.problem(
                 "The console's login may not do that: it is no member of gloss_admin.", status: 403)
-        case let error as StorageError where error.sqlState == "22023":
+        case let error as StorageError where ["22023", "22007", "22008"].contains(error.sqlState ?? ""):
             return Layout.problem(error.message, status: 400)
         case let error as StorageError where error.disposition == .retry:
             return Layout.problem("The database cannot be reached: \(error.message)", status: 503)
