@@ -73,7 +73,7 @@ struct ConsoleCommand: AsyncParsableCommand {
         let pictures: PictureMaker
         do {
             pictures = try PictureMaker(
-                policy: policy, maxPixels: daemon?.maxPixels ?? DecodeLimits().maxPixels, cache: try pictureCache())
+                policy: policy, maxPixels: daemon?.images.maxPixels ?? DecodeLimits().maxPixels, cache: try pictureCache())
         } catch let error as ImageError {
             throw CommandError(.failed, error.message)
         }
