@@ -73,7 +73,8 @@ struct ConsoleCommand: AsyncParsableCommand {
         let pictures: PictureMaker
         do {
             pictures = try PictureMaker(
-                policy: policy, maxPixels: daemon?.images.maxPixels ?? DecodeLimits().maxPixels, cache: try pictureCache())
+                policy: policy, maxPixels: daemon?.images.maxPixels ?? DecodeLimits().maxPixels,
+                cache: try pictureCache())
         } catch let error as ImageError {
             throw CommandError(.failed, error.message)
         }
