@@ -186,6 +186,15 @@ struct Outcome {
             "an image with more pixels than are decoded", .tooManyPixels, .permanent, .url,
             .elsewhere("DamagedFileTests.refusesHugeImagesUnread")),
         Outcome(
+            "an image with a side shorter than `images.min_side`", .tooSmall, .permanent, .url,
+            .elsewhere("FormatTests.wantsNoSmallImages")),
+        Outcome(
+            "an image longer and narrower than `images.max_aspect_ratio`", .aspectRatio, .permanent, .url,
+            .elsewhere("FormatTests.wantsNoNarrowImages")),
+        Outcome(
+            "a file that `images.placeholders` lists", .placeholder, .permanent, .url,
+            .elsewhere("DecoderTests.decodesWhatIsWanted")),
+        Outcome(
             "a decoder that dies of the file", .decoderFailed, again, .url,
             .elsewhere("DecoderTests.saysHowADecoderDied")),
         Outcome(
