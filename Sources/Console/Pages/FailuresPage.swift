@@ -142,7 +142,7 @@ enum FailuresPage {
         let groups: HTML =
             filter.reason == nil ? "<h2>By \(filter.step)</h2>\(groups(answers.groups, filter, links))" : ""
         return """
-            <div class="head"><h1>Failures</h1><p role="status">\(answers.count.words) dead jobs match</p></div>
+            <div class="head"><h1>Failures</h1><p role="status">\(answers.count.words) dead \(answers.count.number == 1 ? "job matches" : "jobs match")</p></div>
             \(Parts.filters("/failures", fields))\(done(query))\(action(answers, filter))\(advice)\(groups)
             <h2>Jobs</h2>\(jobs(answers.jobs, links))
             """

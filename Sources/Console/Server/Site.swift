@@ -80,7 +80,8 @@ struct Site: Sendable {
                 "The database had no answer in time. Narrow it down: by a batch, a task, or without the text.",
                 status: 503, detail: statement)
         }
-        switch page?.cause {
+        let cause = page?.cause ?? error
+        switch cause {
         case let problem as BadField: return Layout.problem(problem.message, status: 400)
         // A text that no text of the database can be: U+0000.
         case let error as StorageError where error.sqlState == "22021":
@@ -97,7 +98,7 @@ struct Site: Sendable {
         case let error as StorageError where error.disposition == .retry:
             return Layout.problem("The database cannot be reached: \(error.message)", status: 503)
         case let error as StorageError: return Layout.problem(error.description, status: 500, detail: statement)
-        default: return Layout.problem("\(page?.cause ?? error)", status: 500, detail: statement)
+        default: return Layout.problem("\(cause)", status: 500, detail: statement)
         }
     }
 }
