@@ -92,6 +92,15 @@ let package = Package(
         // Evaluation: results against labels, as the official tools score them. Pure functions and values.
         .target(name: "Evaluation", dependencies: ["Annotation"], swiftSettings: strict),
 
+        // Console: results and the queue as pages. Its cards are the report's.
+        .target(
+            name: "Console",
+            dependencies: [
+                "Annotation", "Decoding", "Images", "Inference", "Queue", "Storage",
+                .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
+            ], swiftSettings: strict),
+
         // The daemon: the only place where all meet. Admin: what a person does from a shell.
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CThreadSanitizer", cSettings: optimised),
@@ -112,8 +121,8 @@ let package = Package(
         .executableTarget(
             name: "Admin",
             dependencies: [
-                "Annotation", "Decoding", "Evaluation", "Images", "Inference", "Queue", "Settings", "Storage",
-                "Submissions",
+                "Annotation", "Console", "Decoding", "Evaluation", "Images", "Inference", "Queue", "Settings",
+                "Storage", "Submissions",
                 "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
@@ -141,7 +150,12 @@ let package = Package(
         .testTarget(name: "QueueTests", dependencies: ["Annotation", "Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "AdminTests",
-            dependencies: ["Admin", "Annotation", "Images", "Queue", "Storage", "Submissions", "TestSupport"],
+            dependencies: [
+                "Admin", "Annotation", "Console", "Images", "Queue", "Storage", "Submissions", "TestSupport",
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ConsoleTests",
+            dependencies: ["Annotation", "Console", "Decoding", "Images", "Queue", "Storage", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "StorageTests", dependencies: ["Annotation", "Storage", "Queue", "TestSupport"], swiftSettings: strict

@@ -2,7 +2,7 @@ import Annotation
 
 /// A mask as a path of SVG over a picture of 1000 × 1000 units. Its size is bounded: a large mask is shown by cells of
 /// several pixels, each of which is what its middle is.
-struct MaskPath {
+package struct MaskPath {
     /// The most cells a side.
     private static let mostCells = 192
     /// The most rectangles; a mask that has more is shown by larger cells.
@@ -14,12 +14,12 @@ struct MaskPath {
     }
 
     /// Where the first cell lies in the picture, and how large one is.
-    let transform: String
+    package let transform: String
     /// The rectangles.
-    let data: String
+    package let data: String
 
     /// Nil: the mask is empty, or cannot be read.
-    init?(_ mask: RunLengthMask) {
+    package init?(_ mask: RunLengthMask) {
         guard let inside = Pixels(mask) else { return nil }
         var (rectangles, cells, most) = ([Rectangle](), (x: 1, y: 1), Self.mostCells)
         repeat {

@@ -2,7 +2,7 @@ import Annotation
 import Foundation
 import Testing
 
-@testable import Admin
+@testable import Console
 
 /// Masks as the page shows them.
 @Suite struct MaskPathTests {

@@ -1,7 +1,7 @@
 /// Numbers and times as people read them.
-enum Formats {
+package enum Formats {
     /// `1,234,567`
-    static func count(_ number: Int) -> String {
+    package static func count(_ number: Int) -> String {
         var text = ""
         for (index, digit) in String(number.magnitude).reversed().enumerated() {
             if index > 0 && index % 3 == 0 { text.append(",") }
@@ -11,7 +11,7 @@ enum Formats {
     }
 
     /// `45s`, `3m 20s`, `2h 05m`, `4d 03h`
-    static func duration(seconds: Double) -> String {
+    package static func duration(seconds: Double) -> String {
         guard seconds.isFinite, seconds < 1e9 else { return "?" }
         let total = Int(max(0, seconds).rounded())
         func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
@@ -24,12 +24,12 @@ enum Formats {
     }
 
     /// `12.3/s`, or `4.5/min` for what is slow.
-    static func rate(perSecond rate: Double) -> String {
+    package static func rate(perSecond rate: Double) -> String {
         rate >= 1 ? "\(fixed(rate, 1))/s" : "\(fixed(rate * 60, 1))/min"
     }
 
     /// A number with so many digits after the point.
-    static func fixed(_ number: Double, _ digits: Int) -> String {
+    package static func fixed(_ number: Double, _ digits: Int) -> String {
         guard number.isFinite else { return "\(number)" }
         var scale = 1.0
         for _ in 0..<digits { scale *= 10 }
@@ -42,10 +42,10 @@ enum Formats {
     }
 
     /// `2026-03-01 12:30:05` of the database's ISO 8601.
-    static func time(_ iso: String) -> String { String(iso.prefix(19)).replacing("T", with: " ") }
+    package static func time(_ iso: String) -> String { String(iso.prefix(19)).replacing("T", with: " ") }
 
     /// `██████░░░░`
-    static func bar(_ fraction: Double, width: Int) -> String {
+    package static func bar(_ fraction: Double, width: Int) -> String {
         let filled = Int((min(max(fraction, 0), 1) * Double(width)).rounded(.down))
         return String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
     }
