@@ -3,7 +3,10 @@ import struct
 import zlib
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageDraw, ImageOps
+
+import image_files
 
 from pixels import resize_antialiased, resize_bilinear
 
@@ -96,7 +99,36 @@ def make_images(folder, seed) -> list:
     save(soft, "alpha_lossy.webp", quality=80)
     frames = [picture(36, 30, s + n) for n in (21, 22, 23)]
     save(frames[0], "animated.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
+    make_other_formats(save, write, s)
     return names
+
+
+def make_other_formats(save, write, s):
+    """A JPEG with restart markers; GIF, BMP, AVIF, TIFF and HEIC."""
+    pillow_heif.register_heif_opener()
+    c = image_files.Corpus(s)
+    veiled = picture(36, 28, s + 24).convert("RGBA")
+    veiled.putalpha(Image.fromarray((np.mgrid[:28, :36][1] * 255 / 35).astype(np.uint8)))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save(picture(43, 29, s + 35), "restart.jpg", quality=85, restart_marker_blocks=3)
+    frames = [picture(34, 26, s + n).quantize(60) for n in (25, 26)]
+    save(frames[0], "animated.gif", save_all=True, append_images=frames[1:], duration=100)
+    parts = image_files.gif.gif(c, (29, 21), 4, frame=(3, 2, 22, 17), palette="local", interlaced=True, transparent=5)
+    write(b"".join(parts), "interlaced.gif")
+    save(picture(37, 25, s + 27), "rgb.bmp")
+    save(picture(31, 18, s + 28).quantize(200), "palette.bmp")
+    write(image_files.bmp.bmp(c, (33, 17), 32, 108, 3, masks=(0xFF0000, 0xFF00, 0xFF, 0xFF000000)), "alpha.bmp")
+    write(image_files.bmp.bmp(c, (33, 17), 4, compression=2, rows=image_files.bmp.run_lengths(c, (33, 17), True)), "rle.bmp")
+    save(picture(47, 33, s + 29), "lossy.avif", quality=80, speed=9)
+    save(veiled, "alpha.avif", quality=90, speed=9)
+    save(picture(40, 23, s + 30), "turned.avif", exif=exif, quality=90, speed=9)
+    save(picture(39, 27, s + 31), "lzw.tif", compression="tiff_lzw")
+    save(picture(39, 27, s + 32).convert("CMYK"), "cmyk.tif", compression="packbits")
+    write(image_files.tiff.tiff(c, (33, 19), 2, 8, 4, ">", (1,), tile=(16, 16), compression=8, orientation=8), "tiles.tif")
+    save(picture(64, 48, s + 33), "lossy.heic", quality=80)
+    save(veiled, "alpha.heic", quality=90)
+    save(picture(48, 32, s + 34), "turned.heic", quality=90, exif=exif.tobytes())
 
 
 def _noise(shape, seed):

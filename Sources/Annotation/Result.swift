@@ -8,7 +8,7 @@ public struct ImageInfo: Hashable, Sendable, Codable {
     public var height: Int
     /// The EXIF orientation that decoding applied, 1...8; 1: none.
     public var orientation: Int
-    /// `jpeg`, `png` or `webp`.
+    /// `jpeg`, `png`, `webp`, `gif`, `bmp`, `avif`, `tiff` or `heic`.
     public var format: String
     /// Bytes of the file.
     public var byteCount: Int

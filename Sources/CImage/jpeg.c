@@ -21,6 +21,9 @@ typedef struct {
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
     bool reading_header;
+    bool has_end;     // no end marker had to be made up
+    size_t count;
+    size_t scan_end;  // of several scans: bytes up to the end of what was read of them
     cimage_status status;
     cimage_reason *reason;
     uint8_t *row;  // CMYK only
@@ -56,13 +59,21 @@ static void give_up(j_common_ptr info) {
     longjmp(self->escape, 1);
 }
 
-// libjpeg goes on after a warning and paints the rest grey; here a picture is whole or it is an error. What says
-// nothing about the pixels passes.
+// libjpeg goes on after a warning and paints grey what it lacks; here a picture is whole or it is an error. So a warning
+// passes where every row is decoded all the same: stray bytes before a marker, an odd header, a missing end marker.
 static void on_message(j_common_ptr info, int level) {
     if (level >= 0) return;
-    const int code = info->err->msg_code;
-    if (code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR) return;
-    if (code == JWRN_EXTRANEOUS_DATA && owner(info)->reading_header) return;
+    switch (info->err->msg_code) {
+        case JWRN_ADOBE_XFORM:
+        case JWRN_JFIF_MAJOR:
+        case JWRN_EXTRANEOUS_DATA:
+        case JWRN_BOGUS_PROGRESSION:
+        case JWRN_NOT_SEQUENTIAL:
+            return;
+        case JWRN_JPEG_EOF:
+            owner(info)->has_end = false;
+            if (!owner(info)->reading_header) return;
+    }
     give_up(info);
 }
 
@@ -70,7 +81,11 @@ static void on_progress(j_common_ptr info) {
     decoder *self = owner(info);
     const uint64_t scans = (uint64_t)self->info.input_scan_number;
     const uint64_t pixels = (uint64_t)self->info.image_width * self->info.image_height;
+    if (jpeg_has_multiple_scans(&self->info)) {
+        self->scan_end = self->count - self->info.src->bytes_in_buffer - (self->info.unread_marker ? 2 : 0);
+    }
     if (scans <= scan_limit && scans * pixels <= scanned_pixel_limit) return;
+    self->scan_end = 0;
     self->status = cimage_fail(
         self->reason, CIMAGE_CORRUPT, "more than %d scans of its pixels", (int)(scans - 1));
     longjmp(self->escape, 1);
@@ -89,6 +104,7 @@ static void create(decoder *self) {
 static void read_header(decoder *self, const uint8_t *bytes, size_t count) {
     struct jpeg_decompress_struct *info = &self->info;
     self->reading_header = true;
+    self->count = count;
     jpeg_mem_src(info, bytes, (unsigned long)count);
     jpeg_read_header(info, TRUE);
     self->reading_header = false;
@@ -102,21 +118,17 @@ static void read_header(decoder *self, const uint8_t *bytes, size_t count) {
     }
 }
 
-static uint8_t product_over_255(uint32_t a, uint32_t b) {
-    const uint32_t x = a * b + 128;
-    return (uint8_t)(((x >> 8) + x) >> 8);
-}
-
-// Pillow's conversion, and like Pillow it takes every CMYK JPEG to be inverted, as Adobe writes them: a stored 255
-// means no ink.
-static void cmyk_to_rgb(const uint8_t *cmyk, size_t count, uint8_t *rgb) {
-    for (size_t i = 0; i < count; i++) {
-        const uint32_t white = cmyk[4 * i + 3];
-        for (int channel = 0; channel < 3; channel++) {
-            const uint32_t ink = 255u - cmyk[4 * i + channel];
-            rgb[3 * i + channel] = (uint8_t)(white - product_over_255(ink, white));
+// Whether every coefficient came in full: a file of several scans that is cut between two of them decodes without a warning, in
+// grey or coarser than it was.
+static bool has_all_scans(const struct jpeg_decompress_struct *info) {
+    for (int i = 0; i < info->num_components; i++) {
+        if (!info->comp_info[i].quant_table) return false;  // set by a component's first scan
+        if (!info->progressive_mode || !info->coef_bits) continue;
+        for (int k = 0; k < DCTSIZE2; k++) {
+            if (info->coef_bits[i][k] != 0) return false;  // bits that are still to come; -1: all of them
         }
     }
+    return true;
 }
 
 static void read_pixels(decoder *self, uint8_t *rgb, size_t rgb_size) {
@@ -127,6 +139,8 @@ static void read_pixels(decoder *self, uint8_t *rgb, size_t rgb_size) {
         longjmp(self->escape, 1);
     }
     jpeg_start_decompress(info);
+    if (!self->has_end && !has_all_scans(info)) ERREXIT(info, JERR_INPUT_EOF);
+    // Like Pillow it takes every CMYK JPEG to be inverted, as Adobe writes them: a stored 255 means no ink.
     const bool is_cmyk = info->out_color_space == JCS_CMYK;
     if (is_cmyk) {
         self->row = malloc(width * 4);
@@ -136,9 +150,9 @@ static void read_pixels(decoder *self, uint8_t *rgb, size_t rgb_size) {
         uint8_t *target = rgb + info->output_scanline * width * 3;
         JSAMPROW row = is_cmyk ? self->row : target;
         jpeg_read_scanlines(info, &row, 1);
-        if (is_cmyk) cmyk_to_rgb(self->row, width, target);
+        if (is_cmyk) cimage_cmyk(self->row, width, target, true);
     }
-    jpeg_finish_decompress(info);  // reads on to the end marker, so a file without one is found out
+    // Nothing behind the last row matters: there may be a trailer in place of the end marker, or nothing at all.
 }
 
 // Bytes that decoding takes: the caller's RGB, and all coefficients of a file that gives them in several scans. Known once the
@@ -159,7 +173,7 @@ static cimage_status conclude(const decoder *self, uint64_t working) {
 }
 
 cimage_status cimage_jpeg_header(const uint8_t *bytes, size_t count, cimage_header *header, cimage_reason *reason) {
-    decoder self = {.reason = reason, .status = CIMAGE_OK};
+    decoder self = {.reason = reason, .status = CIMAGE_OK, .has_end = true};
     if (setjmp(self.escape) == 0) {
         create(&self);
         read_header(&self, bytes, count);
@@ -169,9 +183,9 @@ cimage_status cimage_jpeg_header(const uint8_t *bytes, size_t count, cimage_head
     return conclude(&self, 0);
 }
 
-cimage_status cimage_jpeg_decode(
-    const uint8_t *bytes, size_t count, uint8_t *rgb, size_t rgb_size, cimage_reason *reason) {
-    decoder self = {.reason = reason, .status = CIMAGE_OK};
+static cimage_status decode(
+    const uint8_t *bytes, size_t count, uint8_t *rgb, size_t rgb_size, size_t *scan_end, cimage_reason *reason) {
+    decoder self = {.reason = reason, .status = CIMAGE_OK, .has_end = true};
     volatile uint64_t working = 0;
     if (setjmp(self.escape) == 0) {
         create(&self);
@@ -181,5 +195,17 @@ cimage_status cimage_jpeg_decode(
     }
     jpeg_destroy_decompress(&self.info);
     free(self.row);
+    *scan_end = self.scan_end;
     return conclude(&self, working);
+}
+
+cimage_status cimage_jpeg_decode(
+    const uint8_t *bytes, size_t count, uint8_t *rgb, size_t rgb_size, cimage_reason *reason) {
+    size_t scan_end, again;
+    const cimage_status status = decode(bytes, count, rgb, rgb_size, &scan_end, reason);
+    if (status == CIMAGE_OK || status == CIMAGE_NO_MEMORY || !scan_end || scan_end >= count) return status;
+    // With several scans libjpeg reads on to the end marker before it gives a row, and fails at a trailer in its place. Without what
+    // follows the scans they may be whole.
+    cimage_reason ignored;
+    return decode(bytes, scan_end, rgb, rgb_size, &again, &ignored) == CIMAGE_OK ? CIMAGE_OK : status;
 }

@@ -12,7 +12,7 @@ enum { side_chunk_limit = 32 << 20 };
 static cimage_status failure(int code, uint64_t working, cimage_reason *reason) {
     switch (code) {
         case SPNG_IO_EOF:
-            return cimage_fail(reason, CIMAGE_TRUNCATED, "the file ends before its end chunk");
+            return cimage_fail(reason, CIMAGE_TRUNCATED, "the file ends before its data does");
         case SPNG_EMEM:
             return cimage_no_memory(working, reason);
         case SPNG_ECHUNK_LIMITS:
@@ -34,17 +34,66 @@ static spng_ctx *open_png(const uint8_t *bytes, size_t count, struct spng_ihdr *
     return context;
 }
 
-// Whether every chunk up to the end chunk is there whole. spng does not read the end chunk's checksum, so it would
-// take a file that is cut within it.
-static bool is_complete(const uint8_t *bytes, size_t count) {
-    for (size_t at = 8; at <= count && count - at >= 12;) {
+static size_t big16(const uint8_t *at) { return (size_t)at[0] << 8 | at[1]; }
+static size_t big32(const uint8_t *at) { return big16(at) << 16 | big16(at + 2); }
+
+// Whether every chunk of data is there whole. What stands behind them, the end chunk too, says nothing about a pixel.
+static bool has_all_data(const uint8_t *bytes, size_t count) {
+    bool has_data = false;
+    for (size_t at = 8; at <= count && count - at >= 8;) {
         const uint8_t *chunk = bytes + at;
-        const size_t length = (size_t)chunk[0] << 24 | (size_t)chunk[1] << 16 | (size_t)chunk[2] << 8 | chunk[3];
-        if (length > count - at - 12) return false;
-        if (memcmp(chunk + 4, "IEND", 4) == 0) return true;
+        const size_t length = big32(chunk);
+        const bool is_data = memcmp(chunk + 4, "IDAT", 4) == 0;
+        if (has_data && !is_data) return true;
+        if (count - at < 12 || length > count - at - 12) return false;
+        has_data = is_data;
         at += length + 12;
     }
-    return false;
+    return has_data;
+}
+
+// The last chunk of a kind before the end, as whole as it is said to be; NULL: there is none.
+static const uint8_t *last_chunk(const uint8_t *bytes, size_t count, const char *kind) {
+    const uint8_t *found = NULL;
+    for (size_t at = 8; at <= count && count - at >= 12;) {
+        const uint8_t *chunk = bytes + at;
+        const size_t length = big32(chunk);
+        if (length > count - at - 12 || memcmp(chunk + 4, "IEND", 4) == 0) break;
+        if (memcmp(chunk + 4, kind, 4) == 0) found = chunk;
+        at += length + 12;
+    }
+    return found;
+}
+
+// Transparent colours count wherever they stand, as in Pillow, and as many of them as there are: spng passes over those that stand
+// before the palette, behind the data, or are more than the palette's.
+static int take_transparency(spng_ctx *context, const struct spng_ihdr *ihdr, const uint8_t *bytes, size_t count) {
+    const uint8_t *chunk = ihdr->color_type & 4 ? NULL : last_chunk(bytes, count, "tRNS");
+    if (!chunk) return 0;
+    const size_t length = big32(chunk);
+    const uint8_t *content = chunk + 8;
+    struct spng_trns transparency = {0};
+    const size_t least = ihdr->color_type == SPNG_COLOR_TYPE_GRAYSCALE ? 2 : ihdr->color_type == SPNG_COLOR_TYPE_TRUECOLOR ? 6 : 1;
+    if (length < least) return SPNG_ECHUNK_SIZE;
+    if (ihdr->color_type == SPNG_COLOR_TYPE_GRAYSCALE) {
+        transparency.gray = (uint16_t)big16(content);
+    } else if (ihdr->color_type == SPNG_COLOR_TYPE_TRUECOLOR) {
+        transparency.red = (uint16_t)big16(content), transparency.green = (uint16_t)big16(content + 2);
+        transparency.blue = (uint16_t)big16(content + 4);
+    } else {
+        const uint32_t most = 1u << ihdr->bit_depth;
+        transparency.n_type3_entries = length < most ? (uint32_t)length : most;
+        struct spng_plte palette;
+        int code = spng_get_plte(context, &palette);
+        if (!code && palette.n_entries < transparency.n_type3_entries) {
+            memset(palette.entries + palette.n_entries, 0, (256 - palette.n_entries) * sizeof *palette.entries);  // black
+            palette.n_entries = transparency.n_type3_entries;
+            code = spng_set_plte(context, &palette);
+        }
+        if (code) return code;
+        memcpy(transparency.type3_alpha, content, transparency.n_type3_entries);
+    }
+    return spng_set_trns(context, &transparency);
 }
 
 static int has_alpha(spng_ctx *context, const struct spng_ihdr *ihdr, bool *answer) {
@@ -93,7 +142,10 @@ static int decode(
     } else {
         code = decode_whole(context, ihdr, background, rgb);
     }
-    return code ? code : spng_decode_chunks(context);
+    if (code) return code;
+    // Checks the last data's checksum, and reads on. What is wrong from there on says nothing about a pixel.
+    code = spng_decode_chunks(context);
+    return code == SPNG_ECHUNK_CRC || code == SPNG_EMEM ? code : 0;
 }
 
 // Bytes that decoding takes: the caller's RGB, and RGBA where that is not decoded row by row.
@@ -118,7 +170,8 @@ cimage_status cimage_png_decode(
     struct spng_ihdr ihdr = {0};
     int code;
     spng_ctx *context = open_png(bytes, count, &ihdr, &code);
-    if (!code && !is_complete(bytes, count)) code = SPNG_IO_EOF;
+    if (!code && !has_all_data(bytes, count)) code = SPNG_IO_EOF;
+    if (!code) code = take_transparency(context, &ihdr, bytes, count);
     if (!code && rgb_size != (size_t)ihdr.width * ihdr.height * 3) code = SPNG_EBUFSIZ;
     if (!code) code = decode(context, &ihdr, background, rgb, rgb_size);
     spng_ctx_free(context);

@@ -12,7 +12,7 @@
 // Two macros call these functions with constants, so that the compiler makes a copy for each without conditions
 // inside:
 //   TILE(R)                            a case of `switch (rows)`: calls `tile` for R rows, for a panel of at most 16
-//                                      columns or a whole one, and with one or several lines to prefetch
+//                                      columns or a whole one, with 1 or 4 lines to prefetch, or quarters
 //   FINISH(form, type, biased, width)  if the output has this form: finishes all rows and returns. There is one for a
 //                                      common form. The loop after them finishes all others
 
@@ -36,19 +36,31 @@ INLINE bool is_split(gloss_arithmetic arithmetic) {
 #endif
     return arithmetic != GLOSS_F32_F32;
 }
-// Where a tile prefetches into the second-level cache. The cache lines for a word are `pace` bytes after those for the
-// word before.
+// Where a tile prefetches weights into the second-level cache: one line after the other, `pace` bytes from word to word,
+// or the next part in four quarters side by side. A processor reads ahead by itself in each page that it is asked for. So
+// four pages come faster than one after the other: there is room for few lines that are asked for and under way.
 typedef struct {
     const char *next;
     int64_t pace;
+    int64_t quarter;  // bytes; 0: one line after the other
+    int64_t lines;    // of quarters, for each word: 1 where four tiles or more share the work, else 2
 } tile_ahead;
+// Prefetches beside words 4 i to 4 i + 3 of a tile: in each quarter a line for each of `lines`.
+INLINE void prefetch_quarters(tile_ahead ahead, int64_t i) {
+    const int64_t lines = VECTORS == 1 ? 1 : ahead.lines;
+    for (int64_t p = i * lines; p < (i + 1) * lines; p++)
+        for (int q = 0; q < 4; q++) __builtin_prefetch(ahead.next + p * ahead.pace + q * ahead.quarter, 0, 2);
+}
 // A part of a block of k. The sums of a tile go from one part to the next in `running`, and at the end of the block to
 // `partial`, where those of all blocks are added. Sums of int8 are exact: they are of one block.
 typedef struct {
     int64_t word, words;  // of k
     bool begins, ends;    // the block
     bool first;           // block
+    const char *next;     // weights that are read after it, or null
+    int64_t next_words;
 } block_part;
+#include "lanes.h"
 #include "matrices.h"
 
 // The halves of some words of the weights, in the order in which they are multiplied.
@@ -95,9 +107,6 @@ INLINE void split_rows(gloss_arithmetic arithmetic, const char *x, int64_t strid
 INLINE v16 multiply_add(gloss_arithmetic arithmetic, v16 acc, i16 x, i16 w) {
 #if defined(INT8_PAIRS)
     if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_pairs((i16)acc, x, w);
-#elif defined(INT8_SIGNED)
-    // An exclusive or takes the 128 that was added to the weights.
-    if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_signed((i16)acc, x, w ^ splat_word((int32_t)0x80808080));
 #else
     if (arithmetic == GLOSS_INT8_INT8) return (v16)dot_int8((i16)acc, x, w);
 #endif
@@ -107,18 +116,35 @@ INLINE v16 multiply_add(gloss_arithmetic arithmetic, v16 acc, i16 x, i16 w) {
     return FMA((v16)x, (v16)w, acc);
 }
 
-// Multiplies some words of k for up to 6 rows, in registers: acc[r][j] += x[r] · w, in int8 as integers. Prefetches
-// `lines` cache lines of 64 bytes for each word.
+// Multiplies a word of k for up to 6 rows, in registers: acc[r][j] += x[r] · w, in int8 as integers.
+INLINE void tile_word(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
+                      v16 acc[GLOSS_TILE_ROWS][VECTORS]) {
+    i16 b[VECTORS];
+    for (int j = 0; j < vectors; j++) b[j] = *(const i16u *)(w + j * 64);
+    for (int r = 0; r < rows; r++) {
+        i16 a = splat_word(*(const int32_t *)(x + r * ldx));
+        for (int j = 0; j < vectors; j++) acc[r][j] = multiply_add(arithmetic, acc[r][j], a, b[j]);
+    }
+}
+// Multiplies some words, and prefetches `lines` cache lines of 64 bytes for each; 0: in quarters.
 INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
                        int64_t words, int lines, tile_ahead ahead, v16 acc[GLOSS_TILE_ROWS][VECTORS]) {
-    for (int64_t i = 0; i < words; i++) {
-        i16 b[VECTORS];
-        for (int j = 0; j < vectors; j++) b[j] = *(const i16u *)(w + i * 4 * GLOSS_PANEL + j * 64);
-        for (int p = 0; p < lines; p++) __builtin_prefetch(ahead.next + i * ahead.pace + p * 64, 0, 2);
-        for (int r = 0; r < rows; r++) {
-            i16 a = splat_word(*(const int32_t *)(x + r * ldx + i * 4));
-            for (int j = 0; j < vectors; j++) acc[r][j] = multiply_add(arithmetic, acc[r][j], a, b[j]);
+#if defined(__aarch64__)
+    if (has_lanes(arithmetic)) return lane_words(rows, arithmetic, x, ldx, w, words, lines, ahead, acc);
+#endif
+    if (lines) {
+        for (int64_t i = 0; i < words; i++) {
+            for (int p = 0; p < lines; p++) __builtin_prefetch(ahead.next + i * ahead.pace + p * 64, 0, 2);
+            tile_word(rows, vectors, arithmetic, x + i * 4, ldx, w + i * 4 * GLOSS_PANEL, acc);
         }
+        return;
+    }
+    for (int64_t first = 0; first < words; first += 4) {
+        prefetch_quarters(ahead, first / 4);
+        const int64_t end = words - first < 4 ? words : first + 4;
+#pragma clang loop unroll(disable)
+        for (int64_t i = first; i < end; i++)
+            tile_word(rows, vectors, arithmetic, x + i * 4, ldx, w + i * 4 * GLOSS_PANEL, acc);
     }
 }
 INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx,
@@ -236,12 +262,14 @@ INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gl
     finish_sums(arithmetic == GLOSS_INT8_INT8 ? GLOSS_F32_F32 : arithmetic, x, w, out, row, rows, panel, partial);
 }
 
-#define TILE(R)                                                                                                   \
-    case R:                                                                                                       \
-        if (narrow) tile(R, 1, arithmetic, a, lda, corrections, b, part, 1, ahead, running + at, partial + at);     \
-        else if (few)                                                                                             \
-            tile(R, VECTORS, arithmetic, a, lda, corrections, b, part, VECTORS, ahead, running + at, partial + at); \
-        else tile(R, VECTORS, arithmetic, a, lda, corrections, b, part, 1, ahead, running + at, partial + at);      \
+#define TILE(R)                                                                                                  \
+    case R:                                                                                                      \
+        if (narrow) tile(R, 1, arithmetic, a, lda, corrections, b, part, 1, ahead, running + at, partial + at);  \
+        else if (ahead.quarter)                                                                                  \
+            tile(R, VECTORS, arithmetic, a, lda, corrections, b, part, 0, ahead, running + at, partial + at);    \
+        else if (alone)                                                                                          \
+            tile(R, VECTORS, arithmetic, a, lda, corrections, b, part, 4, ahead, running + at, partial + at);    \
+        else tile(R, VECTORS, arithmetic, a, lda, corrections, b, part, 1, ahead, running + at, partial + at);   \
         break;
 
 // Multiplies rows [first, last) by a part of a block of the first `columns` columns of a panel, at `w`.
@@ -250,17 +278,27 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
     // The last panel of the 72 values of a vision head.
     const bool narrow = VECTORS > 1 && columns <= 16;
     const bool split = is_split(arithmetic);
-    const int64_t tiles = (last - first + GLOSS_TILE_ROWS - 1) / GLOSS_TILE_ROWS, bytes = 4 * GLOSS_PANEL * part.words;
-    // All tiles together prefetch the next part, evenly: a core has room for few lines that are under way from memory.
-    // Each of a few tiles prefetches all of it; a single one, which is limited by memory, 4 KiB ahead.
-    const bool few = tiles < 4 && !split;
+    const int64_t tiles = (last - first + GLOSS_TILE_ROWS - 1) / GLOSS_TILE_ROWS;
+    // All tiles together prefetch the next part, evenly. If there is none, a line that is there: that costs nothing.
     const int64_t steps = split ? 2 * part.words : part.words, groups = GLOSS_PANEL / (16 * VECTORS);
-    const int64_t pace = few ? 4 * GLOSS_PANEL : bytes / (tiles * groups * steps);
-    tile_ahead ahead = {w + (tiles == 1 ? 4096 : bytes), pace};
+    const int64_t all = tiles * groups * steps, bytes = part.next ? 4 * GLOSS_PANEL * part.next_words : 0;
+    tile_ahead ahead = {part.next ? part.next : w, bytes / all, 0, 0};
+    // A single tile, which reads its weights once, prefetches 4 KiB ahead.
+    const bool alone = tiles == 1 && groups == 1 && !split;
+    if (tiles == 1 && (alone || split)) ahead.next = w + 4096;
+    if (alone) ahead.pace = 4 * GLOSS_PANEL;
+    // Many tiles have so much time that one line after the other comes soon enough.
+    else if (!split && (tiles < 8 || groups > 1)) {
+        ahead.quarter = bytes / 4;
+        ahead.lines = groups > 1 || all * 64 >= bytes ? 1 : 2;
+        ahead.pace /= ahead.lines;
+    }
+    const int64_t advance = ahead.quarter ? steps * ahead.lines / 4 * ahead.pace : steps * ahead.pace;
     int32_t weight_halves[2 * SPLIT_WORDS][GLOSS_PANEL] __attribute__((aligned(64)));
     int32_t row_halves[GLOSS_TILE_ROWS][2 * SPLIT_WORDS] __attribute__((aligned(64)));
     if (split) {
         const int64_t read = VECTORS == 1 || narrow ? columns : GLOSS_PANEL;
+        // Few tiles have no time for it.
         split_weights(arithmetic, w, part.words, read, tiles < 4 ? 4096 : 0, weight_halves);
         w = (const char *)weight_halves;
     }
@@ -279,17 +317,18 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
         for (int64_t j = 0; j < columns; j += 16 * VECTORS, at += 16 * VECTORS) {
             const char *b = w + j * 4;
             switch (end - row) { TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) }
-            ahead.next += few ? 4 * 16 * VECTORS : steps * pace;
+            ahead.next += advance;
         }
-        if (few) ahead.next -= 4 * GLOSS_PANEL;
         row = end;
     }
 }
 #undef TILE
 
-// Computes rows [first, last) of one panel, over all of k.
+// Computes rows [first, last) of one panel, over all of k. `begins`: nothing has prefetched it; `follows`: the next panel
+// comes after it.
 INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const gloss_weights *w,
-                       const gloss_output *out, int64_t first, int64_t last, int64_t panel, float *partial) {
+                       const gloss_output *out, int64_t first, int64_t last, int64_t panel, bool begins, bool follows,
+                       float *partial) {
     const int64_t per_word = arithmetic == GLOSS_INT8_INT8 ? 4 : arithmetic == GLOSS_F32_F32 ? 1 : 2;
     const int64_t total = (w->inputs + per_word - 1) / per_word;
     // The blocks have equal sizes. f32 rows have the same blocks with bf16 weights as with f32 weights, and so the
@@ -300,20 +339,33 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     const int64_t block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
     // One tile of whole panels reads its weights once.
     const bool single = last - first <= GLOSS_TILE_ROWS, whole = 16 * VECTORS == GLOSS_PANEL;
-    const int64_t words = is_split(arithmetic) || (single && !whole) ? SPLIT_WORDS : single ? block : PART_WORDS;
+    const int64_t most_words = is_split(arithmetic) || (single && !whole) ? SPLIT_WORDS
+        : single                                                          ? block
+                                                                          : PART_WORDS;
     const int64_t left = w->outputs - panel * GLOSS_PANEL, columns = left < GLOSS_PANEL ? left : GLOSS_PANEL;
     const char *base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
     float running[GLOSS_ROW_CHUNK * GLOSS_PANEL] __attribute__((aligned(64)));
+    // The first part of many rows waits for memory, so it is short.
+    int64_t size = begins && !single ? SPLIT_WORDS : most_words;
     for (int64_t word = 0; word < total; word += block) {
         const int64_t end = total - word < block ? total : word + block;
-        for (int64_t at = word; at < end; at += words) {
-            const int64_t count = end - at < words ? end - at : words;
+        // Parts of almost equal sizes: while a short one is multiplied, there is no time to prefetch a long one.
+        const int64_t parts = (end - word + most_words - 1) / most_words;
+        const int64_t words = ((end - word + parts - 1) / parts + 3) / 4 * 4;
+        for (int64_t at = word, count; at < end; at += count) {
+            if (size > words) size = words;
+            count = end - at < size ? end - at : size;
+            size = 2 * size < words ? 2 * size : words;
             const block_part part = {
                 .word = at,
                 .words = count,
                 .begins = at == (exact ? 0 : word),
                 .ends = at + count == (exact ? total : end),
                 .first = exact || word == 0,
+                .next = at + count < total ? base + (at + count) * 4 * GLOSS_PANEL
+                    : follows              ? base + w->panel_words * 4 * GLOSS_PANEL
+                                           : 0,
+                .next_words = size,
             };
             part_rows(arithmetic, x, base + at * 4 * GLOSS_PANEL, columns, first, last, part, running, partial);
         }
@@ -327,6 +379,6 @@ INLINE void gemm(gloss_arithmetic arithmetic, const gloss_operand *x, const glos
     for (int64_t row = first_row; row < last_row; row += GLOSS_ROW_CHUNK) {
         int64_t end = last_row - row < GLOSS_ROW_CHUNK ? last_row : row + GLOSS_ROW_CHUNK;
         for (int64_t panel = first_panel; panel < last_panel; panel++)
-            panel_rows(arithmetic, x, w, out, row, end, panel, partial);
+            panel_rows(arithmetic, x, w, out, row, end, panel, panel == first_panel, panel + 1 < last_panel, partial);
     }
 }

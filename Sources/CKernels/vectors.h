@@ -122,18 +122,6 @@ INLINE i16 dot_int8(i16 acc, i16 x, i16 w) {
 #endif
 }
 
-#if defined(INT8_SIGNED)
-// acc + Σ of four products of signed bytes. All words of x are the same.
-INLINE i16 dot_signed(i16 acc, i16 x, i16 w) {
-    int32x4_t sums[4];
-    int8x16_t factors[4], row;
-    memcpy(sums, &acc, sizeof sums), memcpy(factors, &w, sizeof factors), memcpy(&row, &x, sizeof row);
-    for (int i = 0; i < 4; i++) sums[i] = vdotq_s32(sums[i], factors[i], row);
-    memcpy(&acc, sums, sizeof sums);
-    return acc;
-}
-#endif
-
 // The odd and the even numbers of words, as words of two 16-bit integers (int8) or of one f32 (bf16).
 #if defined(INT8_PAIRS)
 INLINE i16 odd_signed(i16 w) { return (i16)((s32)w >> 8); }

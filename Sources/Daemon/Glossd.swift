@@ -148,6 +148,7 @@ struct Glossd: AsyncParsableCommand {
                 )
             }
             if let drawback = model.precision.drawback(on: .best) { logger.warning("\(drawback)") }
+            sayExpectation(of: model, logger)
             for warning in model.warnings { logger.warning("\(warning)") }
             for (name, adapter) in served.adapters.sorted(by: { $0.key < $1.key }) {
                 logger.info(
@@ -160,6 +161,21 @@ struct Glossd: AsyncParsableCommand {
         } catch {
             throw stop(error, code: 70)
         }
+    }
+
+    /// Some tenths of a second, before jobs are claimed.
+    private static func sayExpectation(of model: PaliGemma, _ logger: Logger) {
+        // Whoever has no memory for it now will say so when there is work.
+        guard let expectation = try? model.expectation() else { return }
+        var metadata: Logger.Metadata = ["product_gops": "\(Int(expectation.operationsPerSecond / 1e9))"]
+        if expectation.isMeaningful {
+            let times = expectation.times
+            metadata["image_seconds"] = "\(String(format: "%.2f", times.job(responseTokens: 10)))"
+            metadata["object_seconds"] = "\(String(format: "%.1f", times.object))"
+        }
+        logger.info(
+            "expects, by the speed of the largest product now; whole runs take longer, see glossctl bench quick",
+            metadata: metadata)
     }
 
     private static func serve(
@@ -181,7 +197,9 @@ struct Glossd: AsyncParsableCommand {
         let size = model.configuration.vision.imageSize
         let images = ImageTable(
             fetcher: fetcher,
-            decoders: DecoderPool(limits: .init(maxPixels: configuration.maxPixels), count: decoders), size: size,
+            decoders: DecoderPool(
+                limits: .init(configuration.images, placeholders: configuration.placeholders), count: decoders),
+            size: size,
             resize: model.resize, metrics: metrics, deliver: { inbox.yield($0) })
         let watchdog = Watchdog(threads: [("inference", { thread.turns }), ("fetch", { fetcher.turns })])
         let driver = WorkDriver(
@@ -193,9 +211,7 @@ struct Glossd: AsyncParsableCommand {
                 originOf: ImageFetcher.origin(of:), seed: .random(in: 0 ... .max), now: .now),
             events: events, inbox: inbox, store: store, description: description(configuration, served), images: images,
             engine: thread, adapters: served.adapters,
-            fetcher: .init(
-                share: { fetcher.share(among: $0) }, park: { fetcher.park($0, for: $1) },
-                unpark: { fetcher.unpark($0) }),
+            fetcher: WorkDriver.Fetching(fetcher),
             metrics: metrics, journal: Journal(metrics: metrics, logger: logger), watchdog: watchdog)
         let ping = WatchdogPing(
             watchdog: watchdog, metrics: metrics, interval: configuration.heartbeatInterval, logger: logger)
@@ -275,6 +291,7 @@ extension WorkSettings {
         ahead = configuration.claimAhead
         maxFetches = configuration.fetch.maxConcurrent
         fetchesPerOrigin = configuration.fetch.perHostConcurrency
+        fetchesFrom = configuration.fetch.concurrency(from:)
         maxFileBytes = configuration.fetch.maxBytes
         // An eighth of what is free; files are seldom as large as they may be.
         fileBytes = min(max(FreeMemory.bytes() / 8, 4 * maxFileBytes), 1 << 30)

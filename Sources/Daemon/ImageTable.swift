@@ -8,12 +8,15 @@ import Work
 
 /// Files and pixels of the images that the work knows by number, and what is being done with them.
 ///
-/// It fetches and decodes as it is told, and says what came of it: one `imageFetched` or `imageFailed` for each fetch, one `imageDecoded`
+/// It fetches and decodes as it is told, and says what came of it: one `fileFetched` or `fileFailed` for each fetch, one `imageDecoded`
 /// or `imageFailed` for each decoding.
 final class ImageTable: Sendable {
+    private enum File {
+        case coming(Task<Void, Never>)
+        case here(FetchedImage)
+    }
+
     private struct Entry {
-        var fetch: Task<Void, Never>?
-        var file: FetchedImage?
         /// Ready for the vision tower.
         var pixels: Scheduler.Image?
         /// A decoder that waits for memory.
@@ -27,6 +30,7 @@ final class ImageTable: Sendable {
     private let resize: Resize
     private let metrics: Metrics
     private let deliver: @Sendable (Event) -> Void
+    private let files = Mutex<[FileID: File]>([:])
     private let entries = Mutex<[ImageID: Entry]>([:])
 
     /// `deliver` must not block.
@@ -44,34 +48,38 @@ final class ImageTable: Sendable {
 
     // MARK: Fetching
 
-    func fetch(_ id: ImageID, _ url: String) {
+    func fetch(_ id: FileID, _ url: String) {
         // Known before it does anything: what cancels it may come at once.
-        entries.withLock { entries in
-            entries[id] = Entry(fetch: Task { await fetchNow(id, url) })
+        files.withLock { files in
+            files[id] = .coming(Task { await fetchNow(id, url) })
         }
     }
 
-    func cancelFetch(_ id: ImageID) { entries.withLock { $0[id]?.fetch }?.cancel() }
+    func cancelFetch(_ id: FileID) {
+        if case .coming(let task) = files.withLock({ $0[id] }) { task.cancel() }
+    }
 
-    private func fetchNow(_ id: ImageID, _ url: String) async {
+    private func fetchNow(_ id: FileID, _ url: String) async {
         do throws(ImageError) {
             let file = try await fetcher.fetch(url) { [deliver] byteCount in
-                if byteCount > 0 { deliver(.imageSized(id, byteCount: byteCount)) }
+                if byteCount > 0 { deliver(.fileSized(id, byteCount: byteCount)) }
             }
             metrics.fetched(bytes: file.bytes.count, seconds: file.seconds)
-            entries.withLock { $0[id] = Entry(file: file) }
+            files.withLock { $0[id] = .here(file) }
             let origin = ImageFetcher.origin(of: file.finalURL)
-            deliver(.imageFetched(id, FetchedFile(byteCount: file.bytes.count, origin: origin, seconds: file.seconds)))
+            deliver(.fileFetched(id, FetchedFile(byteCount: file.bytes.count, origin: origin, seconds: file.seconds)))
         } catch {
-            entries.withLock { $0[id] = nil }
-            deliver(.imageFailed(id, ImageFailure(error)))
+            files.withLock { $0[id] = nil }
+            deliver(.fileFailed(id, ImageFailure(error)))
         }
     }
+
+    func discardFile(_ id: FileID) { files.withLock { $0[id] = nil } }
 
     // MARK: Decoding
 
-    func decode(_ id: ImageID, background: UInt32?, drawnBox: Box?) {
-        guard let file = entries.withLock({ $0[id]?.file }) else {
+    func decode(_ id: ImageID, of file: FileID, background: UInt32?, drawnBox: Box?) {
+        guard case .here(let file) = files.withLock({ $0[file] }) else {
             let failure = ImageError(.cancelled, "everything was given up")
             return deliver(.imageFailed(id, ImageFailure(failure)))
         }
@@ -79,7 +87,7 @@ final class ImageTable: Sendable {
             do throws(ImageError) {
                 deliver(.imageDecoded(id, try await decodeNow(id, file, background, drawnBox)))
             } catch {
-                deliver(.imageFailed(id, ImageFailure(error)))
+                deliver(.imageFailed(id, ImageFailure(file.judged(error))))
             }
         }
     }
@@ -121,7 +129,7 @@ final class ImageTable: Sendable {
 
     private func isWanted(_ id: ImageID, _ byteCount: Int) async -> Bool {
         await withCheckedContinuation { gate in
-            entries.withLock { $0[id]?.gate = gate }
+            entries.withLock { $0[id, default: Entry()].gate = gate }
             deliver(.imageMeasured(id, decodeBytes: byteCount))
         }
     }
@@ -135,14 +143,16 @@ final class ImageTable: Sendable {
 
     /// Gives everything up.
     func close() {
+        let fetches = files.withLock { files in
+            defer { files = [:] }
+            return Array(files.values)
+        }
+        for case .coming(let task) in fetches { task.cancel() }
         let all = entries.withLock { entries in
             defer { entries = [:] }
             return Array(entries.values)
         }
-        for entry in all {
-            entry.fetch?.cancel()
-            entry.gate?.resume(returning: false)
-        }
+        for entry in all { entry.gate?.resume(returning: false) }
     }
 }
 
@@ -158,6 +168,7 @@ extension ImageFailure {
         case .stoodStill: return .standstill
         case .outage: return .ownNetwork
         case .originParked: return .parkedOrigin
+        case .robotsUnreachable: return .busyOrigin(retryAfter: error.retryAfter)
         // What seems certain to the fetcher may still be this machine's doing: a success elsewhere decides.
         case .hostNotFound: return .network(.name, isPermanent: true)
         case .nameServerFailure: return .network(.name, isPermanent: false)

@@ -4,17 +4,26 @@ import Inference
 /// What is asked of a decoder first: what a file's header says. The decoder keeps the file for the order that follows.
 struct DecodeRequest {
     let file: [UInt8]
-    let maxPixels: Int
+    /// The background is the order's.
+    let limits: DecodeLimits
 
     /// Bytes of the head.
-    private static let headCount = 16
+    private static let headCount = 40
 
-    /// Two numbers; the file follows.
-    var head: [UInt8] { words([UInt64(file.count), UInt64(maxPixels)]) }
+    /// Five numbers; the file follows.
+    var head: [UInt8] {
+        let formats = ImageFormat.allCases.enumerated().reduce(UInt64(0)) { mask, entry in
+            limits.formats.contains(entry.element) ? mask | 1 << UInt64(entry.offset) : mask
+        }
+        return words([
+            UInt64(file.count), UInt64(limits.maxPixels), formats, UInt64(limits.minSide),
+            limits.maxAspectRatio.bitPattern,
+        ])
+    }
 
-    init(file: [UInt8], maxPixels: Int) {
+    init(file: [UInt8], limits: DecodeLimits) {
         self.file = file
-        self.maxPixels = maxPixels
+        self.limits = limits
     }
 
     /// Waits for the next request; nil at the end.
@@ -22,25 +31,33 @@ struct DecodeRequest {
         guard let head = try? pipe.read(Self.headCount, by: nil),
             let file = try? pipe.read(Int(word(head[0..<8])), by: nil)
         else { return nil }
-        self.init(file: file, maxPixels: Int(word(head[8..<16])))
+        let numbers = stride(from: 8, to: Self.headCount, by: 8).map { word(head[$0..<$0 + 8]) }
+        let formats = ImageFormat.allCases.enumerated().filter { numbers[1] >> UInt64($0.offset) & 1 == 1 }
+        var limits = DecodeLimits(maxPixels: Int(numbers[0]), formats: Set(formats.map(\.element)))
+        limits.minSide = Int(numbers[2])
+        limits.maxAspectRatio = Double(bitPattern: numbers[3])
+        self.init(file: file, limits: limits)
     }
 }
 
 /// What is asked of a decoder next: the pixels, or nothing.
 struct DecodeOrder: Equatable {
     let background: DecodeLimits.Colour
-    /// Side of the image that the model takes, pixels; 0: the pixels are not wanted.
-    let size: Int
+    /// The pixels that are wanted; none: 0.
+    let size: DecodedSize
     let resize: Resize
 
     /// The pixels are not wanted.
-    static let nothing = DecodeOrder(background: .white, size: 0, resize: .bicubic)
+    static let nothing = DecodeOrder(background: .white, size: DecodedSize(width: 0, height: 0), resize: .bicubic)
 
     var bytes: [UInt8] {
-        words([UInt64(background.rgb), UInt64(size), UInt64(Resize.allCases.firstIndex(of: resize) ?? 0)])
+        words([
+            UInt64(background.rgb), UInt64(size.width), UInt64(size.height),
+            UInt64(Resize.allCases.firstIndex(of: resize) ?? 0),
+        ])
     }
 
-    init(background: DecodeLimits.Colour, size: Int, resize: Resize) {
+    init(background: DecodeLimits.Colour, size: DecodedSize, resize: Resize) {
         self.background = background
         self.size = size
         self.resize = resize
@@ -48,11 +65,12 @@ struct DecodeOrder: Equatable {
 
     /// Waits for the order; nil at the end.
     init?(from pipe: Pipe) {
-        guard let bytes = try? pipe.read(24, by: nil), let index = Int(exactly: word(bytes[16..<24])),
+        guard let bytes = try? pipe.read(32, by: nil), let index = Int(exactly: word(bytes[24..<32])),
             Resize.allCases.indices.contains(index)
         else { return nil }
         self.init(
-            background: DecodeLimits.Colour(rgb: UInt32(word(bytes[0..<8]))), size: Int(word(bytes[8..<16])),
+            background: DecodeLimits.Colour(rgb: UInt32(word(bytes[0..<8]))),
+            size: DecodedSize(width: Int(word(bytes[8..<16])), height: Int(word(bytes[16..<24]))),
             resize: Resize.allCases[index])
     }
 }
@@ -61,7 +79,7 @@ struct DecodeOrder: Equatable {
 enum DecodeReply {
     /// What may be wrong with a file. All are permanent, so that no answer can hold a job up for ever.
     private static let codes: [ImageError.Code] = [
-        .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels,
+        .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .tooSmall, .aspectRatio,
     ]
     private static let longestMessage = 2000
     private static let headerCount = 40
@@ -95,11 +113,11 @@ enum DecodeReply {
         }
     }
 
-    /// Reads the second answer: [size, size, 3] bytes. Nil where it makes no sense.
+    /// Reads the second answer: [height, width, 3] bytes. Nil where it makes no sense.
     static func readPixels(
-        from pipe: Pipe, size: Int, by deadline: ContinuousClock.Instant
+        from pipe: Pipe, size: DecodedSize, by deadline: ContinuousClock.Instant
     ) throws(Pipe.Failure) -> Result<[UInt8], ImageError>? {
-        try read(from: pipe, count: 3 * size * size, by: deadline)
+        try read(from: pipe, count: 3 * size.width * size.height, by: deadline)
     }
 
     private static func header(_ content: [UInt8], _ limits: DecodeLimits) -> ImageHeader? {

@@ -15,8 +15,12 @@ package enum DecoderMain {
     package static func runIfAsked(_ arguments: [String]) {
         guard arguments.count == 3, arguments[1] == word, let memory = UInt64(arguments[2]) else { return }
         // Whatever is set up at first use, with system calls that are refused later.
-        let nothing = DecodeRequest(file: [], maxPixels: 1)
-        _ = (header(of: nothing), pixels(of: nothing, DecodeOrder(background: .white, size: 1, resize: .bicubic)))
+        ImageDecoder.prepare()
+        let nothing = DecodeRequest(file: [], limits: DecodeLimits(maxPixels: 1))
+        _ = (
+            header(of: nothing),
+            pixels(of: nothing, DecodeOrder(background: .white, size: DecodedSize(side: 1), resize: .bicubic))
+        )
         let code = csandbox_enter(memory)
         guard code == 0 else { _exit(code) }
         serve(Pipe(descriptor: 0))
@@ -40,17 +44,19 @@ package enum DecoderMain {
 
     private static func header(of request: DecodeRequest) -> Result<ImageHeader, ImageError> {
         Result { () throws(ImageError) in
-            try ImageDecoder.header(of: request.file, limits: DecodeLimits(maxPixels: request.maxPixels))
+            try ImageDecoder.header(of: request.file, limits: request.limits)
         }
     }
 
     /// decode → resize.
     private static func pixels(of request: DecodeRequest, _ order: DecodeOrder) -> Result<[UInt8], ImageError> {
         Result { () throws(ImageError) in
-            let limits = DecodeLimits(maxPixels: request.maxPixels, background: order.background)
+            var limits = request.limits
+            limits.background = order.background
             let image = try ImageDecoder.decode(request.file, limits: limits)
-            return PixelValues.resized(
-                rgb: image.pixels, width: image.width, height: image.height, size: order.size, by: order.resize)
+            return order.resize.apply(
+                image.pixels, width: image.width, height: image.height, toWidth: order.size.width,
+                toHeight: order.size.height)
         }
     }
 }

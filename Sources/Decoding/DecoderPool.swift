@@ -3,11 +3,30 @@ import Images
 import Inference
 import Synchronization
 
-/// An image's pixels as the model takes them, and what its file says.
+/// An image's pixels as they were asked for, and what its file says.
 package struct DecodedImage: Sendable {
-    /// [size, size, 3] bytes.
+    /// [height, width, 3] bytes.
     package let pixels: [UInt8]
+    package let size: DecodedSize
     package let header: ImageHeader
+}
+
+/// How many pixels are wanted of an image.
+package struct DecodedSize: Sendable, Equatable {
+    package let width: Int
+    package let height: Int
+
+    package init(width: Int, height: Int) { (self.width, self.height) = (width, height) }
+
+    /// A square, as models take it.
+    package init(side: Int) { self.init(width: side, height: side) }
+
+    /// The image's own shape, no side longer than so many pixels, and no larger than the image.
+    package init(of header: ImageHeader, within longest: Int) {
+        let scale = min(1, Double(longest) / Double(max(header.width, header.height)))
+        func scaled(_ side: Int) -> Int { max(1, Int((Double(side) * scale).rounded())) }
+        self.init(width: scaled(header.width), height: scaled(header.height))
+    }
 }
 
 /// Decodes images in processes that hold nothing worth taking: no connection, no password, no descriptor but the one to here.
@@ -15,15 +34,21 @@ package struct DecodedImage: Sendable {
 package final class DecoderPool: Sendable {
     /// What one image may cost.
     package struct Limits {
-        /// The most pixels of an image.
-        package var maxPixels: Int
+        /// What is decoded.
+        package var images: DecodeLimits
+        /// Files that are not wanted, by their SHA-256 in hexadecimal digits: they stand for images that are gone.
+        package var placeholders: Set<String>
         /// Seconds of a processor. What takes longer is no image that anybody made to be looked at.
         var processorTime: Int
         /// How long decoding may take by the clock, on a machine that is busy.
         var patience: Duration
 
-        package init(maxPixels: Int, processorTime: Int = 30, patience: Duration = .seconds(120)) {
-            (self.maxPixels, self.processorTime, self.patience) = (maxPixels, processorTime, patience)
+        package init(
+            _ images: DecodeLimits, placeholders: Set<String> = [], processorTime: Int = 30,
+            patience: Duration = .seconds(120)
+        ) {
+            (self.images, self.placeholders) = (images, placeholders)
+            (self.processorTime, self.patience) = (processorTime, patience)
         }
     }
 
@@ -58,12 +83,25 @@ package final class DecoderPool: Sendable {
     ///   - size: side of the image that the model takes, pixels.
     ///   - room: called with the bytes that decoding takes, when the header is known. Decoding goes on when it returns nil; otherwise it
     ///     says why not.
-    /// - Returns: the image; or why there is none: what is wrong with the file, `decoderCPULimit`, `decoderLate`, `decoderFailed` where
+    /// - Returns: the image; or why there is none: what is wrong with the file, `placeholder`, `decoderCPULimit`, `decoderLate`, `decoderFailed` where
     ///   the decoder did not survive it, `localFailure` where none can be started, `cancelled`.
     package func decode(
         _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, size: Int, resize: Resize,
         room: @Sendable (Int) async -> ImageError? = { _ in nil }
     ) async -> Result<DecodedImage, ImageError> {
+        await decode(
+            file, sha256: sha256, background: background, resize: resize, size: { _ in DecodedSize(side: size) },
+            room: room)
+    }
+
+    /// The same, as many pixels as the header calls for.
+    package func decode(
+        _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, resize: Resize,
+        size: @Sendable (ImageHeader) -> DecodedSize, room: @Sendable (Int) async -> ImageError? = { _ in nil }
+    ) async -> Result<DecodedImage, ImageError> {
+        guard !limits.placeholders.contains(sha256) else {
+            return .failure(ImageError(.placeholder, "the file is a placeholder that images.placeholders lists"))
+        }
         guard await places.enter() else { return .failure(ImageError(.cancelled, "decoding was cancelled")) }
         defer { places.leave() }
         do throws(ImageError) {
@@ -72,9 +110,9 @@ package final class DecoderPool: Sendable {
                 try await work { () throws(ImageError) in try self.dismiss(decoder, sha256) }
                 throw refusal
             }
-            let order = DecodeOrder(background: background ?? .white, size: size, resize: resize)
+            let order = DecodeOrder(background: background ?? .white, size: size(header), resize: resize)
             let pixels = try await work { () throws(ImageError) in try self.pixels(decoder, order, sha256) }
-            return .success(DecodedImage(pixels: pixels, header: header))
+            return .success(DecodedImage(pixels: pixels, size: order.size, header: header))
         } catch {
             return .failure(error)
         }
@@ -91,7 +129,7 @@ package final class DecoderPool: Sendable {
 
     private func open(_ file: [UInt8], _ sha256: String) throws(ImageError) -> (DecoderProcess, ImageHeader) {
         let decoder = try takeDecoder()
-        let request = DecodeRequest(file: file, maxPixels: limits.maxPixels)
+        let request = DecodeRequest(file: file, limits: limits.images)
         let answer = try survive(decoder, sha256) { () throws(DecoderProcess.Lost) in
             try decoder.open(request, processorTime: limits.processorTime, by: .now + limits.patience)
         }
@@ -130,9 +168,9 @@ package final class DecoderPool: Sendable {
         return try DecoderProcess(executable: executable, memory: memory)
     }
 
-    /// The most that a decoder needs (DecodeLimits.maxPixels says for what), and as much again for surprises. A file that makes it take
-    /// more ends it.
-    private var memory: Int { 24 * limits.maxPixels + (256 << 20) }
+    /// The most that a decoder needs (``ImageDecoder/workingBytes``), and half as much again for surprises. A file that makes it take more
+    /// ends it.
+    private var memory: Int { ImageDecoder.workingBytes * 3 / 2 * limits.images.maxPixels + (256 << 20) }
 }
 
 // What becomes of an image that a decoder does not survive.

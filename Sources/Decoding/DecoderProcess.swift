@@ -52,7 +52,7 @@ final class DecoderProcess: Sendable {
         // Where the system does not let us, the clock alone has to do.
         _ = csandbox_limit_processor_time(pid, UInt32(clamping: processorTime))
         return try exchange([request.head, request.file], by: deadline) { () throws(Pipe.Failure) in
-            try DecodeReply.readHeader(from: pipe, limits: DecodeLimits(maxPixels: request.maxPixels), by: deadline)
+            try DecodeReply.readHeader(from: pipe, limits: request.limits, by: deadline)
         }
     }
 

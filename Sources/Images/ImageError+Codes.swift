@@ -22,9 +22,11 @@ extension ImageError.Code {
     public static let known: [Self] = [
         .invalidURL, .schemeNotAllowed, .portNotAllowed, .userinfo, .addressNotAllowed, .pathNotAllowed,
         .tooManyRedirects, .hostNotFound, .nameServerFailure, .connectFailed, .connectionLost, .tls, .badCertificate,
-        .timeout, .tooSlow, .originParked, .fileNotFound, .httpStatus(0), .badResponse, .tooLarge, .emptyBody,
-        .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .decoderFailed, .decoderCPULimit,
-        .decoderLate, .outage, .outOfMemory, .localFailure, .stoodStill, .cancelled,
+        .timeout, .tooSlow, .originParked, .robotsUnreachable, .optedOut,
+        .fileNotFound, .httpStatus(0), .badResponse, .tooLarge, .emptyBody,
+        .credentials, .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .tooSmall, .aspectRatio,
+        .placeholder, .decoderFailed, .decoderCPULimit, .decoderLate, .outage, .outOfMemory, .localFailure, .stoodStill,
+        .cancelled,
     ]
 
     /// The word, what it means, and what to do. docs/fetching.md lists them.
@@ -34,8 +36,8 @@ extension ImageError.Code {
         case .invalidURL: Explanation("invalid_url", "The text is no URL.", "Correct it.")
         case .schemeNotAllowed:
             Explanation(
-                "scheme_not_allowed", "The URL is not of http or https.",
-                "Use such a URL, or allow `file:` or `data:` in the configuration.")
+                "scheme_not_allowed", "URLs of this scheme are not fetched: http and https are.",
+                "Use such a URL, or allow `s3:`, `file:` or `data:` in the configuration.")
         case .portNotAllowed:
             Explanation("port_not_allowed", "The URL has a port that `fetch.ports` does not list.", "List the port.")
         case .userinfo: Explanation("userinfo", "The URL has a user name or a password.", "Leave it out.")
@@ -75,26 +77,54 @@ extension ImageError.Code {
             Explanation(
                 "origin_parked", "The URL leads to a host that is left alone for a while.",
                 "Wait, or `glossctl resume --host`.")
+        // The site's wishes
+        case .robotsUnreachable:
+            Explanation(
+                "robots_unreachable", "The host's robots.txt cannot be had now, so nobody knows what it allows.",
+                "Wait: Gloss tries again. A rule of `fetch.hosts` with `opt_outs: off` does not ask for it.")
+        case .optedOut:
+            Explanation(
+                "opted_out",
+                "The site does not want its images used: `robots.txt`, `X-Robots-Tag` or `TDM-Reservation`.",
+                "Leave the image out. `fetch.opt_outs` says what is obeyed.")
         // The answer
         case .fileNotFound:
             Explanation("file_not_found", "There is no local file of this name, or it cannot be read.", "Look at it.")
         case .httpStatus(let status):
             Explanation(
                 status == 0 ? "http_" : "http_\(status)", "The server answered with this status, such as `http_404`.",
-                "Look at the URL. Gloss tries 408, 425, 429 and 5xx again.")
+                "Look at the URL. Gloss tries again what passes by itself: docs/fetching.md has the table.")
         case .badResponse:
             Explanation("bad_response", "The server's answer is no HTTP, or is damaged.", "Wait: Gloss tries again.")
         case .tooLarge:
             Explanation("too_large", "The file has more bytes than `fetch.max_bytes`.", "Raise the limit.")
         case .emptyBody: Explanation("empty_body", "The file is empty.", "Look at the URL.")
+        case .credentials:
+            Explanation(
+                "credentials", "The object store refuses our credentials, or there are none.",
+                "Look at `fetch.s3` and at what the key may read; then `glossctl retry`.")
         // The image, and the process that decodes
         case .notAnImage: Explanation("not_an_image", "The file is no image: HTML, for example.", "Look at the URL.")
         case .unsupportedFormat:
-            Explanation("unsupported_format", "The image is of a format that Gloss does not read.", "Convert it.")
-        case .truncated: Explanation("truncated", "The file ends before the image does.", "Upload it again.")
+            Explanation(
+                "unsupported_format", "The image is of a format that Gloss does not read.",
+                "Convert it, or see `images.formats`.")
+        case .truncated:
+            Explanation(
+                "truncated", "The file ends before the image does.",
+                "Upload it again. Gloss tries again where the transfer may have been cut.")
         case .corrupt: Explanation("corrupt", "The file is damaged.", "Upload it again.")
         case .tooManyPixels:
             Explanation("too_many_pixels", "The image has more pixels than `images.max_pixels`.", "Raise the limit.")
+        case .tooSmall:
+            Explanation("too_small", "A side of the image is shorter than `images.min_side`.", "Lower the limit.")
+        case .aspectRatio:
+            Explanation(
+                "aspect_ratio", "The image is longer and narrower than `images.max_aspect_ratio`.", "Raise the limit.")
+        case .placeholder:
+            Explanation(
+                "placeholder", "The file is one that `images.placeholders` lists: it stands for an image that is gone.",
+                "Look for another source.")
         case .decoderFailed:
             Explanation(
                 "decoder_failed", "The decoder did not survive this file. The second time is final.",

@@ -20,18 +20,25 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         case timeout
         case tooSlow
         case originParked
+        // The site's wishes
+        case robotsUnreachable
+        case optedOut
         // The answer
         case fileNotFound
         case httpStatus(Int)
         case badResponse
         case tooLarge
         case emptyBody
+        case credentials
         // The image
         case notAnImage
         case unsupportedFormat
         case truncated
         case corrupt
         case tooManyPixels
+        case tooSmall
+        case aspectRatio
+        case placeholder
         // The process that decodes
         case decoderFailed
         case decoderCPULimit
@@ -77,19 +84,24 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
     public internal(set) var origin: String?
     /// What to do where the code alone does not say it.
     private let exception: Disposition?
+    /// Whose fault it is where the code alone does not say it.
+    private let exceptionalBlame: Blame?
 
     /// An error with its human explanation.
     ///
-    /// - Parameter disposition: what to do, where it is not what the code says.
+    /// - Parameters:
+    ///   - disposition: what to do, where it is not what the code says.
+    ///   - blame: whose fault it is, where it is not whose the code says.
     public init(
         _ code: Code, _ message: String, retryAfter: Duration? = nil, origin: String? = nil,
-        disposition: Disposition? = nil
+        disposition: Disposition? = nil, blame: Blame? = nil
     ) {
         self.code = code
         self.message = message
         self.retryAfter = retryAfter
         self.origin = origin
         exception = disposition
+        exceptionalBlame = blame
     }
 
     /// What to do with the job; every code has an answer.
@@ -97,12 +109,16 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         if let exception { return exception }
         return switch code {
         case .invalidURL, .schemeNotAllowed, .portNotAllowed, .userinfo, .addressNotAllowed, .pathNotAllowed,
-            .tooManyRedirects, .hostNotFound, .badCertificate, .fileNotFound, .tooLarge, .emptyBody, .notAnImage,
-            .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .decoderCPULimit:
+            .tooManyRedirects, .hostNotFound, .badCertificate, .fileNotFound, .tooLarge, .emptyBody, .credentials,
+            .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .tooSmall, .aspectRatio,
+            .placeholder, .decoderCPULimit:
             .permanent
+        case .optedOut: .permanent
+        case .robotsUnreachable: .release(after: retryAfter)
         case .httpStatus where isThrottled: .release(after: retryAfter)
+        // Whoever names a time expects another attempt.
         case .httpStatus(let status):
-            Self.isWorthRetrying(status) ? .retry(after: retryAfter) : .permanent
+            retryAfter != nil || HTTPStatus.meaning(status) != .final ? .retry(after: retryAfter) : .permanent
         case .nameServerFailure, .connectFailed, .connectionLost, .tls, .timeout, .tooSlow, .badResponse,
             .decoderFailed:
             .retry(after: retryAfter)
@@ -113,26 +129,28 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// Whose fault it is; every code has an answer.
     public var blame: Blame {
-        switch code {
+        if let exceptionalBlame { return exceptionalBlame }
+        return switch code {
         case .hostNotFound, .nameServerFailure, .connectFailed, .tls, .badCertificate, .timeout, .tooSlow,
-            .originParked, .httpStatus(429), .httpStatus(503):
+            .originParked:
             .origin
+        case .robotsUnreachable: .origin
+        case .httpStatus(let status): isThrottled || HTTPStatus.meaning(status) == .hostFails ? .origin : .url
         case .decoderLate, .outage, .outOfMemory, .localFailure, .stoodStill, .cancelled: .ourselves
         default: .url
         }
     }
 
-    /// Whether the server asks for patience: 429, or 503 with `Retry-After`.
-    public var isThrottled: Bool { code == .httpStatus(429) || code == .httpStatus(503) && retryAfter != nil }
+    /// Whether the server asks for patience: 429, or another status by which hosts limit requests, with `Retry-After`.
+    public var isThrottled: Bool {
+        guard case .httpStatus(let status) = code else { return false }
+        return HTTPStatus.meaning(status) == .asksForPatience
+            || retryAfter != nil && HTTPStatus.limitsRequests(status)
+    }
 
     /// Whether the origin as a whole may be failing for a while, so that it is worth leaving alone.
     public var isHostFailure: Bool { blame == .origin && disposition != .permanent }
 
     /// The message.
     public var description: String { message }
-
-    /// Request time-out, too early, too many requests, and every server error.
-    private static func isWorthRetrying(_ status: Int) -> Bool {
-        status == 408 || status == 425 || status == 429 || (500...599).contains(status)
-    }
 }

@@ -37,7 +37,10 @@ package struct DaemonConfiguration: Sendable {
     package var logLevel = "info"
     package var healthAddress = "127.0.0.1"
     package var healthPort = 9471
-    package var maxPixels = 100_000_000
+    /// What is decoded, and which images are wanted.
+    package var images = DecodeLimits()
+    /// Files that stand for images that are gone, by SHA-256, 64 hexadecimal digits in lower case.
+    package var placeholders: Set<String> = []
     package var fetch = FetchPolicy()
     /// What an operator should know, though nothing is wrong.
     package private(set) var warnings: [String] = []
@@ -49,12 +52,15 @@ package struct DaemonConfiguration: Sendable {
         "max_jobs", "claim_ahead_seconds", "kv_cache_mb",
         "image_cache_mb",
         "poll_seconds", "heartbeat_seconds", "rescue_seconds", "drain_seconds", "log_level", "health.address",
-        "health.port", "images.max_pixels",
+        "health.port", "images.max_pixels", "images.formats", "images.min_side", "images.max_aspect_ratio",
+        "images.placeholders",
         "fetch.ports",
         "fetch.networks", "fetch.max_bytes", "fetch.timeout_seconds", "fetch.connect_timeout_seconds",
         "fetch.min_bytes_per_second", "fetch.max_redirects", "fetch.concurrency", "fetch.per_host_concurrency",
         "fetch.per_host_delay_seconds", "fetch.user_agent", "fetch.certificate_authorities", "fetch.local_roots",
-        "fetch.data_urls",
+        "fetch.data_urls", "fetch.s3.buckets", "fetch.s3.endpoint", "fetch.s3.region", "fetch.s3.path_style",
+        "fetch.s3.credentials", "fetch.s3.profile", "fetch.az.account",
+        "fetch.data_urls", "fetch.opt_outs", "fetch.limit_by", "fetch.hosts",
     ]
 
     /// Reads `file` (nil: none) and `environment`.
@@ -66,11 +72,14 @@ package struct DaemonConfiguration: Sendable {
         var providers: [any ConfigProvider] = [variables.prefixKeys(with: "gloss")]
         if let file {
             try Self.refuseUnknownKeys(file)
-            providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(file)))
+            providers.append(try await FileProvider<ScalarSettings>(filePath: FilePath(file)))
         }
         let reader = SettingsReader(reader: ConfigReader(providers: providers), file: file)
         try await readDaemon(reader)
+        try await readImages(reader)
         try await readFetch(reader)
+        fetch.hosts = try Self.hostRules(file, environment["GLOSS_FETCH_HOSTS"])
+        try await readStores(reader)
         if modelName.isEmpty { modelName = URL(filePath: model).lastPathComponent }
         adapters = try Self.adapters(file, environment["GLOSS_ADAPTERS"])
         if adapters[modelName] != nil {
@@ -124,7 +133,27 @@ package struct DaemonConfiguration: Sendable {
             throw reader.error("health.address", "is \(healthAddress), expected an IPv4 address such as 127.0.0.1")
         }
         healthPort = try await reader.integer("health.port", healthPort, 0...65535)
-        maxPixels = try await reader.integer("images.max_pixels", maxPixels, 1...1_000_000_000)
+    }
+
+    private mutating func readImages(_ reader: SettingsReader) async throws {
+        images.maxPixels = try await reader.integer("images.max_pixels", images.maxPixels, 1...1_000_000_000)
+        let formats = try await reader.strings("images.formats")
+        for name in formats where ImageFormat(rawValue: name) == nil {
+            let known = ImageFormat.allCases.map(\.rawValue).joined(separator: ", ")
+            throw reader.error("images.formats", "has \(name), expected some of \(known)")
+        }
+        if !formats.isEmpty { images.formats = Set(formats.compactMap(ImageFormat.init(rawValue:))) }
+        images.minSide = try await reader.integer("images.min_side", images.minSide, 1...65_535)
+        let ratio = try await reader.number("images.max_aspect_ratio", 0, 0...65_535)
+        guard ratio == 0 || ratio >= 1 else {
+            throw reader.error("images.max_aspect_ratio", "is \(ratio), expected 1 to 65535, or 0 for any")
+        }
+        if ratio > 0 { images.maxAspectRatio = ratio }
+        let files = try await reader.strings("images.placeholders").map { $0.lowercased() }
+        for file in files where file.utf8.count != 64 || !file.allSatisfy({ $0.isHexDigit && $0.isASCII }) {
+            throw reader.error("images.placeholders", "has \(file), expected SHA-256s of 64 hexadecimal digits")
+        }
+        placeholders = Set(files)
     }
 
     private mutating func readFetch(_ reader: SettingsReader) async throws {
@@ -147,6 +176,8 @@ package struct DaemonConfiguration: Sendable {
         fetch.perHostConcurrency = try await reader.integer(
             "fetch.per_host_concurrency", fetch.perHostConcurrency, 1...1024)
         fetch.perHostDelay = try await reader.seconds("fetch.per_host_delay_seconds", fetch.perHostDelay, 0...3600)
+        fetch.limitBy = try await reader.word("fetch.limit_by", fetch.limitBy)
+        fetch.optOuts = try await reader.word("fetch.opt_outs", fetch.optOuts)
         fetch.userAgent = try await reader.string("fetch.user_agent", fetch.userAgent)
         guard !fetch.userAgent.isEmpty, fetch.userAgent.utf8.allSatisfy({ 0x20..<0x7F ~= $0 }) else {
             throw reader.error("fetch.user_agent", "must be plain ASCII: it is sent as a header")
@@ -160,17 +191,28 @@ package struct DaemonConfiguration: Sendable {
         fetch.allowDataURLs = try await reader.boolean("fetch.data_urls", fetch.allowDataURLs)
     }
 
+    private mutating func readStores(_ reader: SettingsReader) async throws {
+        fetch.s3.buckets = Set(try await reader.strings("fetch.s3.buckets"))
+        fetch.s3.endpoint = try await reader.text("fetch.s3.endpoint")
+        fetch.s3.region = try await reader.text("fetch.s3.region")
+        fetch.s3.profile = try await reader.text("fetch.s3.profile")
+        fetch.s3.usesPathStyle = try await reader.booleanOrAuto("fetch.s3.path_style")
+        let source = try await reader.string("fetch.s3.credentials", fetch.s3.credentials.rawValue)
+        guard let credentials = S3Policy.Credentials(rawValue: source) else {
+            let known = S3Policy.Credentials.allCases.map(\.rawValue).joined(separator: ", ")
+            throw reader.error("fetch.s3.credentials", "is \(source), expected one of \(known)")
+        }
+        fetch.s3.credentials = credentials
+        fetch.azureAccount = try await reader.text("fetch.az.account")
+    }
+
     /// Looks at what the configuration names outside of itself, but not at the database nor into the model. `--check-config`
     /// and the start call this, so they agree.
     /// - Throws: `ConfigurationError`.
     package func checkFiles() throws {
-        if let file = fetch.certificateAuthorities {
-            guard let text = FileManager.default.contents(atPath: file) else {
-                throw ConfigurationError("fetch.certificate_authorities: \(file) cannot be read")
-            }
-            guard FetchPolicy.hasCertificate(text) else {
-                throw ConfigurationError("fetch.certificate_authorities: \(file) has no certificate in PEM form")
-            }
+        if let file = fetch.certificateAuthorities { try Self.checkCertificates(file, "fetch.certificate_authorities") }
+        for case (let match, .authorities(let file)) in fetch.hosts.map({ ($0.match, $0.certificates) }) {
+            try Self.checkCertificates(file, "fetch.hosts: the rule for \(match)")
         }
         if !maskDecoder.isEmpty, !FileManager.default.isReadableFile(atPath: maskDecoder) {
             throw ConfigurationError("mask_decoder: \(maskDecoder) is no file, or cannot be read")
@@ -184,7 +226,20 @@ package struct DaemonConfiguration: Sendable {
         do { try ConnectionSettings(conninfo: database).check() } catch {
             throw ConfigurationError("database: \(error.message)")
         }
-        do { try fetch.validate() } catch { throw ConfigurationError("fetch: \(error.message)") }
+        do {
+            try fetch.validate()
+            try fetch.checkHeaders()
+            try fetch.checkCredentials()
+        } catch { throw ConfigurationError("fetch: \(error.message)") }
+    }
+
+    private static func checkCertificates(_ file: String, _ what: String) throws {
+        guard let text = FileManager.default.contents(atPath: file) else {
+            throw ConfigurationError("\(what): \(file) cannot be read")
+        }
+        guard FetchPolicy.hasCertificate(text) else {
+            throw ConfigurationError("\(what): \(file) has no certificate in PEM form")
+        }
     }
 
     /// Refuses variables that begin with GLOSS_ and are no settings, and takes away those that Kubernetes makes for a
@@ -272,8 +327,29 @@ private struct SettingsReader {
             ?? fallback
     }
 
+    func word<Word: RawRepresentable<String> & CaseIterable>(_ key: String, _ fallback: Word) async throws -> Word {
+        let text = try await string(key, fallback.rawValue)
+        guard let word = Word(rawValue: text) else {
+            let known = Word.allCases.map(\.rawValue).joined(separator: ", ")
+            throw error(key, "is \(text), expected one of \(known)")
+        }
+        return word
+    }
+
+    /// Nil where it is empty, or not there.
+    func text(_ key: String) async throws -> String? {
+        let found = try await string(key, "")
+        return found.isEmpty ? nil : found
+    }
+
     func boolean(_ key: String, _ fallback: Bool) async throws -> Bool {
         try await value(key, "true or false") { try await reader.fetchBool(forKey: $0) } ?? fallback
+    }
+
+    /// Nil: auto, or not there.
+    func booleanOrAuto(_ key: String) async throws -> Bool? {
+        if let text = try? await reader.fetchString(forKey: ConfigKey(key)), text == "auto" { return nil }
+        return try await value(key, "auto, true or false") { try await reader.fetchBool(forKey: $0) }
     }
 
     func integer(_ key: String, _ fallback: Int, _ range: ClosedRange<Int>) async throws -> Int {
@@ -291,6 +367,14 @@ private struct SettingsReader {
             throw error(key, "is \(found), expected \(range.lowerBound) to \(range.upperBound)")
         }
         return .seconds(found)
+    }
+
+    func number(_ key: String, _ fallback: Double, _ range: ClosedRange<Double>) async throws -> Double {
+        let found = try await value(key, "a number") { try await reader.fetchDouble(forKey: $0) } ?? fallback
+        guard range.contains(found) else {
+            throw error(key, "is \(found), expected \(range.lowerBound) to \(range.upperBound)")
+        }
+        return found
     }
 
     func cpus(_ key: String) async throws -> [Int] {

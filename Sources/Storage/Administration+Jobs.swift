@@ -44,11 +44,6 @@ extension Administration {
     @discardableResult
     public func cancel(_ selection: JobSelection) async throws -> Int { try await change("cancel", selection) }
 
-    /// Puts dead jobs back with fresh attempts.
-    /// - Returns: how many.
-    @discardableResult
-    public func retry(_ selection: JobSelection) async throws -> Int { try await change("retry", selection) }
-
     /// Runs jobs again that are done or dead. Their keys stay theirs, and old results go to `gloss.superseded`.
     /// - Returns: how many.
     @discardableResult

@@ -49,15 +49,18 @@ struct Connection: ~Copyable {
         try forEachResult(context: context) { _ in }
     }
 
-    /// Takes what has arrived and returns the channels that were notified. Does not wait.
-    func notifications(context: String) throws(StorageError) -> [String] {
+    /// Takes what has arrived. Does not wait.
+    func notifications(context: String) throws(StorageError) -> [Notification] {
         guard PQconsumeInput(handle) == 1, isAlive else { throw lost(context) }
-        var channels: [String] = []
+        var arrived: [Notification] = []
         while let notification = PQnotifies(handle) {
-            channels.append(String(cString: notification.pointee.relname))
+            arrived.append(
+                Notification(
+                    channel: String(cString: notification.pointee.relname),
+                    payload: String(cString: notification.pointee.extra)))
             PQfreemem(notification)
         }
-        return channels
+        return arrived
     }
 
     func cancel() {

@@ -69,6 +69,15 @@ public actor Session {
         try run { try $0.stream(sql, parameters, context: context, onRow: onRow) }
     }
 
+    /// Notifications on channels to which it listens that have arrived by now.
+    func notifications() throws -> [Notification] {
+        // The server sends what there is before it says that it is ready again.
+        try run {
+            _ = try $0.query("select 1", [], context: "listen")
+            return try $0.notifications(context: "listen")
+        }
+    }
+
     /// Whether a connection pooler is between.
     public func isPooled() throws -> Bool { try run { $0.isPooled } }
 
@@ -85,6 +94,12 @@ public actor Session {
             throw error
         }
     }
+}
+
+/// What `NOTIFY` sent.
+struct Notification: Hashable, Sendable {
+    let channel: String
+    let payload: String
 }
 
 /// A place for a connection that an actor may or may not have.

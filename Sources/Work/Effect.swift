@@ -20,19 +20,21 @@ public enum Effect: Sendable {
     case park(origin: String, pause: Duration, reason: String)
     case deregister(WorkerID)
 
-    // Images. `fetch` and `decode` are answered by one event each, which ends them.
+    // Files and images. `fetch` and `decode` are answered by one event each, which ends them.
 
     /// Fetch a URL.
-    case fetch(ImageID, url: String)
+    case fetch(FileID, url: String)
     /// Give up a fetch.
-    case cancelFetch(ImageID)
+    case cancelFetch(FileID)
+    /// Forget the file: no image wants it any more.
+    case discardFile(FileID)
     /// Have a decoder read the header of a fetched file, say `imageMeasured`, and wait. The colour is that under transparent pixels.
-    case decode(ImageID, background: UInt32?, drawnBox: Box?)
+    case decode(ImageID, of: FileID, background: UInt32?, drawnBox: Box?)
     /// There is memory: the decoder goes on.
     case proceed(ImageID)
     /// The image is not wanted any more: the decoder gives it up.
     case refuse(ImageID)
-    /// Forget the file and the pixels.
+    /// Forget the pixels.
     case discard(ImageID)
     /// Fetches follow no redirect to this origin for so long.
     case avoid(String, for: Duration)

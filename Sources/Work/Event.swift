@@ -15,6 +15,17 @@ public struct ImageID: Hashable, Comparable, Sendable {
     public static func < (left: ImageID, right: ImageID) -> Bool { left.number < right.number }
 }
 
+/// A file that images of held jobs are in: fetched once, however many want it. A number is used once.
+public struct FileID: Hashable, Comparable, Sendable {
+    /// The number.
+    public let number: Int
+
+    init(_ number: Int) { self.number = number }
+
+    /// Earlier files come first.
+    public static func < (left: FileID, right: FileID) -> Bool { left.number < right.number }
+}
+
 /// What happened: the only input of ``WorkState``.
 public enum Event: Sendable {
     /// The process is ready to work.
@@ -45,15 +56,20 @@ public enum Event: Sendable {
     /// One of its statements failed.
     case storeFailed(Statement, StoreProblem)
 
-    // An image moves on.
+    // A file moves on.
 
     /// How many bytes the file takes, as far as is known now.
-    case imageSized(ImageID, byteCount: Int)
-    case imageFetched(ImageID, FetchedFile)
+    case fileSized(FileID, byteCount: Int)
+    case fileFetched(FileID, FetchedFile)
+    /// The fetch ended without the file; after a `cancelFetch` too.
+    case fileFailed(FileID, ImageFailure)
+
+    // An image moves on.
+
     /// A decoder has read the header, knows how many bytes decoding takes, and waits for `proceed` or `refuse`.
     case imageMeasured(ImageID, decodeBytes: Int)
     case imageDecoded(ImageID, DecodedImage)
-    /// The image's fetch or decoding ended without it; after a `cancelFetch` or a `refuse` too.
+    /// The image's decoding ended without it; after a `refuse` too.
     case imageFailed(ImageID, ImageFailure)
 
     // The engine answers.

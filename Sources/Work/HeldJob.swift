@@ -21,13 +21,6 @@ struct HeldJob {
         case reporting
     }
 
-    /// What is needed to decide about a failure later.
-    struct Doubt {
-        /// The origin of the URL that led to the one that failed.
-        let via: String
-        let isPermanent: Bool
-    }
-
     let claimed: ClaimedJob
     /// What answers it: the model, alone or with an adapter.
     let identity: EngineIdentity
@@ -42,7 +35,6 @@ struct HeldJob {
     var state = State.waiting
     /// The images that were asked for, by their index.
     var images: [Int: ImageID] = [:]
-    var doubt: Doubt?
     /// When it was let in, or the last of its images moved on.
     var movedAt: Instant
     private(set) var sources: [Int: SourceImage] = [:]
@@ -111,6 +103,9 @@ struct HeldJob {
         sources[index] = image.source
         decodeSeconds += image.seconds
     }
+
+    /// Whether one of its images is under a URL.
+    func wants(_ url: String) -> Bool { imageIndices.contains { claimed.spec.imageURLs[$0] == url } }
 
     mutating func fetched(_ file: FetchedFile) { fetchSeconds += file.seconds }
 

@@ -3,11 +3,11 @@
 struct Origins {
     private struct Record {
         /// Fetches under way, and when they began.
-        var active: [ImageID: Instant] = [:]
+        var active: [FileID: Instant] = [:]
         /// It answered once: until then it gets one request at a time.
         var hasAnswered = false
-        /// Images that wait for their turn.
-        var waiting: [ImageID] = []
+        /// Files that wait for their turn.
+        var waiting: [FileID] = []
         /// Failures in a row that may speak of the origin as a whole.
         var failureCount = 0
         /// How often it was parked since its last success.
@@ -18,6 +18,8 @@ struct Origins {
         var doubtCount = 0
         /// Where its redirects led last when that origin failed, and how often in a row.
         var detour: (target: String, count: Int)?
+        /// The most fetches at a time, all daemons together.
+        var places: Int
         /// A fading average.
         var secondsPerFetch = Origins.usualSeconds
         /// Up to when its fetches are planned, with jobs that wait elsewhere.
@@ -33,11 +35,11 @@ struct Origins {
     private static let recordLimit = 2048
 
     private let maxFetches: Int
-    private let fetchesPerOrigin: Int
+    private let settings: WorkSettings
     /// The daemons that share what an origin allows.
     var daemonCount = 1
     private var records: [String: Record] = [:]
-    /// Origins with waiting images, the longest unserved first.
+    /// Origins with waiting files, the longest unserved first.
     private var line: [String] = []
     private(set) var activeCount = 0
     /// The origins that were parked when this was last looked at, or since.
@@ -45,55 +47,60 @@ struct Origins {
 
     init(_ settings: WorkSettings) {
         maxFetches = settings.maxFetches
-        fetchesPerOrigin = settings.fetchesPerOrigin
+        self.settings = settings
+    }
+
+    private func newRecord(_ origin: String, _ now: Instant) -> Record {
+        Record(places: settings.fetchesFrom(origin) ?? settings.fetchesPerOrigin, usedAt: now)
     }
 
     var recordCount: Int { records.count }
 
     // MARK: Turns
 
-    /// How many more images of an origin are worth starting on now.
+    /// How many more files of an origin are worth starting on now.
     func spareCount(_ origin: String, _ now: Instant) -> Int {
         guard pause(of: origin, now) == nil else { return 0 }
         guard let record = records[origin] else { return limit(of: origin, nil) }
         return max(0, limit(of: origin, record) - record.active.count - record.waiting.count)
     }
 
-    mutating func enqueue(_ image: ImageID, _ origin: String, _ now: Instant) {
+    mutating func enqueue(_ file: FileID, _ origin: String, _ now: Instant) {
         if records[origin]?.waiting.isEmpty ?? true { line.append(origin) }
-        records[origin, default: Record(usedAt: now)].waiting.append(image)
+        let fresh = newRecord(origin, now)
+        records[origin, default: fresh].waiting.append(file)
     }
 
-    /// Takes a waiting image out of its line.
-    mutating func withdraw(_ image: ImageID, _ origin: String) {
-        records[origin]?.waiting.removeAll { $0 == image }
+    /// Takes a waiting file out of its line.
+    mutating func withdraw(_ file: FileID, _ origin: String) {
+        records[origin]?.waiting.removeAll { $0 == file }
         if records[origin]?.waiting.isEmpty ?? true { line.removeAll { $0 == origin } }
     }
 
-    /// The image to fetch next; it counts as under way until `ended`. Origins take turns. The last quarter of the places is for
+    /// The file to fetch next; it counts as under way until `ended`. Origins take turns. The last quarter of the places is for
     /// origins of which nothing is under way, so that slow ones leave room for the others.
     ///
     /// `hasRoom` says whether there is room for one more file: of an origin of which nothing is under way, or of another.
-    mutating func next(_ now: Instant, hasRoom: (_ isFirst: Bool) -> Bool) -> ImageID? {
+    mutating func next(_ now: Instant, hasRoom: (_ isFirst: Bool) -> Bool) -> FileID? {
         guard activeCount < maxFetches,
             let index = line.firstIndex(where: { mayStart($0, now) && hasRoom(records[$0]?.active.isEmpty ?? true) })
         else { return nil }
         let origin = line.remove(at: index)
         guard var record = records[origin] else { return nil }
-        let image = record.waiting.removeFirst()
-        record.active[image] = now
+        let file = record.waiting.removeFirst()
+        record.active[file] = now
         record.usedAt = now
         if !record.waiting.isEmpty { line.append(origin) }
         records[origin] = record
         activeCount += 1
-        return image
+        return file
     }
 
     /// A fetch that `next` gave out is over.
-    mutating func ended(_ image: ImageID, _ origin: String, seconds: Double?, _ now: Instant) {
+    mutating func ended(_ file: FileID, _ origin: String, seconds: Double?, _ now: Instant) {
         activeCount -= 1
         guard var record = records[origin] else { return }
-        record.active[image] = nil
+        record.active[file] = nil
         record.usedAt = now
         if let seconds { record.secondsPerFetch = 0.8 * record.secondsPerFetch + 0.2 * seconds }
         records[origin] = record
@@ -116,7 +123,7 @@ struct Origins {
         else {
             return 1
         }
-        return max(1, min(fetchesPerOrigin / max(1, daemonCount), maxFetches - maxFetches / 4))
+        return max(1, min(record.places / max(1, daemonCount), maxFetches - maxFetches / 4))
     }
 
     /// Forgets all that say nothing, those that were not used for the longest time first.
@@ -146,7 +153,7 @@ struct Origins {
 
     /// How long until an origin has done `count` fetches more, after all that was planned before; at most a quarter of an hour.
     mutating func plan(_ count: Int, _ origin: String, _ now: Instant) -> Duration {
-        var record = records[origin] ?? Record(usedAt: now)
+        var record = records[origin] ?? newRecord(origin, now)
         let backlog = now + .seconds(backlogSeconds(origin, now))
         let whole = Duration.seconds(secondsPerFetch(origin, now)) * count
         let end = min(max(record.plannedUntil ?? now, backlog) + whole, now + .seconds(900))
@@ -182,7 +189,7 @@ struct Origins {
         _ now: Instant
     ) -> Duration? {
         noteDetour(from: via, to: origin, now)
-        var record = records[origin] ?? Record(usedAt: now)
+        var record = records[origin] ?? newRecord(origin, now)
         defer { records[origin] = record }
         if let until = record.parkedUntil, now < until { return nil }
         record.failureCount += 1
@@ -200,7 +207,7 @@ struct Origins {
     /// A redirect of `via` led to `target`, which fails or is parked.
     mutating func noteDetour(from via: String, to target: String, _ now: Instant) {
         guard via != target, !via.isEmpty else { return }
-        var record = records[via] ?? Record(usedAt: now)
+        var record = records[via] ?? newRecord(via, now)
         let count = record.detour?.target == target ? record.detour!.count : 0
         record.detour = (target, count + 1)
         records[via] = record
@@ -227,12 +234,13 @@ struct Origins {
     }
 
     mutating func doubt(_ origin: String, _ now: Instant) {
-        records[origin, default: Record(usedAt: now)].doubtCount += 1
+        let fresh = newRecord(origin, now)
+        records[origin, default: fresh].doubtCount += 1
     }
 
     mutating func settleDoubt(_ origin: String) { records[origin]?.doubtCount -= 1 }
 
-    /// When the next pause is over for which an image waits.
+    /// When the next pause is over for which a file waits.
     func nextStart(_ now: Instant) -> Instant? {
         line.compactMap { origin in pause(of: origin, now).map { now + $0.left } }.min()
     }

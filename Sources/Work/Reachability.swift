@@ -6,10 +6,15 @@
 struct Reachability<Key: Hashable & Sendable>: Sendable {
     /// A failure that is not yet believed.
     struct Doubt: Sendable {
-        let key: Key
+        /// Whom it concerns.
+        var keys: [Key]
         let failure: ImageFailure
         let part: ImageFailure.NetworkPart
+        /// If it is to be believed, no later attempt fares better.
+        let isPermanent: Bool
         let origin: String
+        /// The origin of the URL that led to it.
+        let via: String
         let since: Instant
     }
 
@@ -40,8 +45,11 @@ struct Reachability<Key: Hashable & Sendable>: Sendable {
     /// The doubts that were not settled in time, if it is no outage.
     mutating func takeOverdue(_ now: Instant) -> [Doubt] { take { now - $0.since >= Self.patience } }
 
-    /// The doubts of a job that is gone.
-    mutating func take(_ key: Key) -> [Doubt] { take { $0.key == key } }
+    /// A job is gone. The doubts that concerned it alone.
+    mutating func take(_ key: Key) -> [Doubt] {
+        for index in doubts.indices { doubts[index].keys.removeAll { $0 == key } }
+        return take(\.keys.isEmpty)
+    }
 
     /// The part that fails at several origins, once there was time for a success.
     func outage(_ now: Instant) -> ImageFailure.NetworkPart? {

@@ -33,38 +33,42 @@ extension WorkState {
     /// A pause that is shorter is waited for here.
     private static let shortPause = Duration.seconds(3)
 
-    /// Decides about the job of an image that cannot be had.
-    mutating func judge(_ id: ImageID, _ failure: ImageFailure) {
-        guard let image = images[id] else { return }
-        let lease = image.lease
-        let origin = failure.origin ?? image.origin
+    /// Decides about the jobs of an image that cannot be had. What a failure says of an origin or of this machine counts once,
+    /// however many jobs wait for the image.
+    /// - Parameter via: the origin of the URL; empty where none was asked.
+    mutating func judge(_ leases: [Lease], via: String = "", _ failure: ImageFailure) {
+        let origin = failure.origin ?? via
         if failure.showsRoute { networkWorks(origin) }
         switch failure.blame {
-        case .image, .killedDecoder: fail(lease, failure, .permanent)
-        case .chance(let after): fail(lease, failure, .retry(after: after))
-        case .origin: originFailed(lease, origin, via: image.origin, failure)
+        case .image, .killedDecoder: fail(leases, failure, .permanent)
+        case .chance(let after): fail(leases, failure, .retry(after: after))
+        case .origin: originFailed(leases, origin, via: via, failure)
         case .busyOrigin(let after):
-            originFailed(lease, origin, via: image.origin, failure, asksForPatience: true, retryAfter: after)
+            originFailed(leases, origin, via: via, failure, asksForPatience: true, retryAfter: after)
         case .parkedOrigin:
-            origins.noteDetour(from: image.origin, to: origin, now)
-            releaseForHost(lease, origin, failure)
+            origins.noteDetour(from: via, to: origin, now)
+            releaseForHost(leases, origin, failure)
         case .network(let part, let isPermanent):
-            networkFailed(lease, origin, via: image.origin, failure, part, isPermanent: isPermanent)
+            networkFailed(leases, origin, via: via, failure, part, isPermanent: isPermanent)
         case .ownNetwork:
             if holdups[.outage] == nil { outagePart = .route }
-            failedInOutage(lease, failure)
+            failedInOutage(leases, failure)
         case .machine(let wantedBytes):
             holdUp(wantedBytes == nil ? .machine : .memory, failure.message, wantedBytes: wantedBytes)
-            release(lease, outage(failure, delay: Self.firstPause))
-        case .standstill: release(lease, outage(failure, delay: .seconds(1)))
-        case .lateDecoder: release(lease, outage(failure, delay: Self.firstPause))
-        case .cancelled: release(lease, shutdown)
+            release(leases, outage(failure, delay: Self.firstPause))
+        case .standstill: release(leases, outage(failure, delay: .seconds(1)))
+        case .lateDecoder: release(leases, outage(failure, delay: Self.firstPause))
+        case .cancelled: release(leases, shutdown)
         }
     }
 
-    private mutating func fail(_ lease: Lease, _ failure: ImageFailure, _ disposition: FailureDisposition) {
-        report(lease, .failed(Failure(code: failure.code, reason: failure.message, disposition: disposition)))
+    private mutating func fail(_ leases: [Lease], _ failure: ImageFailure, _ disposition: FailureDisposition) {
+        for lease in leases {
+            report(lease, .failed(Failure(code: failure.code, reason: failure.message, disposition: disposition)))
+        }
     }
+
+    private mutating func release(_ leases: [Lease], _ why: Release) { for lease in leases { release(lease, why) } }
 
     private func outage(_ failure: ImageFailure, delay: Duration) -> Release {
         Release(.outage, reason: failure.message, code: failure.code, delay: delay)
@@ -73,16 +77,16 @@ extension WorkState {
     // MARK: Origins
 
     private mutating func originFailed(
-        _ lease: Lease, _ origin: String, via: String, _ failure: ImageFailure, asksForPatience: Bool = false,
+        _ leases: [Lease], _ origin: String, via: String, _ failure: ImageFailure, asksForPatience: Bool = false,
         retryAfter: Duration? = nil
     ) {
         let pause = origins.failed(
             origin, via: via, asksForPatience: asksForPatience, retryAfter: retryAfter, reason: failure.message, now)
         if let pause { park(origin, pause, failure.message) }
         if asksForPatience || origins.pause(of: origin, now) != nil {
-            releaseForHost(lease, origin, failure)
+            releaseForHost(leases, origin, failure)
         } else {
-            fail(lease, failure, .retry(after: nil))
+            fail(leases, failure, .retry(after: nil))
         }
     }
 
@@ -93,10 +97,10 @@ extension WorkState {
         if pause > Self.shortPause { emit(.park(origin: origin, pause: pause, reason: reason)) }
     }
 
-    private mutating func releaseForHost(_ lease: Lease, _ origin: String, _ failure: ImageFailure) {
+    private mutating func releaseForHost(_ leases: [Lease], _ origin: String, _ failure: ImageFailure) {
         let pause = origins.pause(of: origin, now)?.left ?? .seconds(1)
         let reason = "\(origin) is parked: \(failure.message)"
-        release(lease, Release(.host, reason: reason, code: failure.code, delay: pause))
+        release(leases, Release(.host, reason: reason, code: failure.code, delay: pause))
     }
 
     /// Jobs of origins that are parked for longer go back, so that others come to the engine.
@@ -113,21 +117,25 @@ extension WorkState {
     // MARK: This machine's network
 
     private mutating func networkFailed(
-        _ lease: Lease, _ origin: String, via: String, _ failure: ImageFailure, _ part: ImageFailure.NetworkPart,
+        _ leases: [Lease], _ origin: String, via: String, _ failure: ImageFailure, _ part: ImageFailure.NetworkPart,
         isPermanent: Bool
     ) {
-        if holdups[.outage] != nil { return failedInOutage(lease, failure) }
-        jobs[lease]?.state = .doubtful
-        for image in jobs[lease]?.images.values.sorted() ?? [] { abandon(image) }
+        if holdups[.outage] != nil { return failedInOutage(leases, failure) }
+        for lease in leases {
+            jobs[lease]?.state = .doubtful
+            for image in jobs[lease]?.images.values.sorted() ?? [] { abandon(image) }
+        }
         origins.doubt(origin, now)
-        reachability.add(.init(key: lease, failure: failure, part: part, origin: origin, since: now))
-        jobs[lease]?.doubt = HeldJob.Doubt(via: via, isPermanent: isPermanent)
+        reachability.add(
+            .init(
+                keys: leases, failure: failure, part: part, isPermanent: isPermanent, origin: origin, via: via,
+                since: now))
     }
 
-    private mutating func failedInOutage(_ lease: Lease, _ failure: ImageFailure) {
+    private mutating func failedInOutage(_ leases: [Lease], _ failure: ImageFailure) {
         let known = holdups[.outage]
         // A job that was to find out whether it is over is not tried again before many others were.
-        release(lease, outage(failure, delay: known.map { $0.pause * 10 } ?? .zero))
+        release(leases, outage(failure, delay: known.map { $0.pause * 10 } ?? .zero))
         holdUp(.outage, known?.reason ?? failure.message)
     }
 
@@ -136,11 +144,10 @@ extension WorkState {
         origins.answered(origin)
         for doubt in reachability.worked(origin, parts: ImageFailure.NetworkPart.shown(by: origin)) {
             origins.settleDoubt(doubt.origin)
-            guard let job = jobs[doubt.key], let details = job.doubt else { continue }
-            if details.isPermanent {
-                fail(doubt.key, doubt.failure, .permanent)
+            if doubt.isPermanent {
+                fail(doubt.keys, doubt.failure, .permanent)
             } else {
-                originFailed(doubt.key, doubt.origin, via: details.via, doubt.failure)
+                originFailed(doubt.keys, doubt.origin, via: doubt.via, doubt.failure)
             }
         }
         if let part = outagePart, ImageFailure.NetworkPart.shown(by: origin).contains(part) { resume(.outage) }
@@ -152,18 +159,17 @@ extension WorkState {
         if let part = reachability.outage(now) { return beginOutage(part) }
         for doubt in reachability.takeOverdue(now) {
             origins.settleDoubt(doubt.origin)
-            guard let job = jobs[doubt.key], let details = job.doubt else { continue }
             // Other daemons may see the origin: they are not told.
             let failure = doubt.failure
-            let pause = origins.failed(doubt.origin, via: details.via, reason: failure.message, now)
+            let pause = origins.failed(doubt.origin, via: doubt.via, reason: failure.message, now)
             if let pause {
                 emit(.note(.parked(origin: doubt.origin, pause: pause, reason: failure.message)))
                 emit(.avoid(doubt.origin, for: pause))
             }
             if origins.pause(of: doubt.origin, now) != nil {
-                releaseForHost(doubt.key, doubt.origin, failure)
+                releaseForHost(doubt.keys, doubt.origin, failure)
             } else {
-                fail(doubt.key, failure, .retry(after: nil))
+                fail(doubt.keys, failure, .retry(after: nil))
             }
         }
     }

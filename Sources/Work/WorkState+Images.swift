@@ -1,7 +1,7 @@
 import Annotation
 import Queue
 
-/// From a claimed job to its images: which are let in, in what order they are fetched and decoded, and what they take.
+/// From a claimed job to its images: which are let in, in what order they are decoded, and what they take.
 extension WorkState {
     // MARK: Decisions
 
@@ -16,9 +16,10 @@ extension WorkState {
         }
     }
 
-    /// Whether no origin of a job has a place for one more image.
+    /// Whether no origin of a job has a place for one more file, and the job needs one that is neither here nor on its way.
     func isBlocked(_ job: HeldJob) -> Bool {
         !job.origins.isEmpty && job.origins.allSatisfy { origins.spareCount($0, now) == 0 }
+            && job.imageIndices.contains { fileOf[job.claimed.spec.imageURLs[$0]] == nil }
     }
 
     private mutating func admit(_ job: HeldJob) {
@@ -27,39 +28,20 @@ extension WorkState {
         for index in job.imageIndices {
             lastImage += 1
             let id = ImageID(lastImage)
-            let url = job.claimed.spec.imageURLs[index]
-            var image = HeldImage(lease: job.lease, index: index, url: url, origin: originOf(url) ?? "")
-            image.pixelBytes = settings.imageBytes
+            let file = file(of: job.claimed.spec.imageURLs[index], for: id)
+            images[id] = HeldImage(lease: job.lease, index: index, file: file, pixelBytes: settings.imageBytes)
             budget.pixels.take(settings.imageBytes)
-            images[id] = image
             jobs[job.lease]?.images[index] = id
-            origins.enqueue(id, image.origin, now)
-        }
-    }
-
-    mutating func startFetches() {
-        guard phase == .working else { return }
-        let bytes = settings.maxFileBytes
-        while true {
-            // The last quarter of the room is for origins of which nothing is under way, like the last quarter of the places.
-            let files = budget.files
-            let hasRoom = { isFirst in
-                files.fits(bytes) && (isFirst || files.used + bytes <= files.limit - files.limit / 4)
-            }
-            guard let id = origins.next(now, hasRoom: hasRoom), let image = images[id] else { return }
-            images[id]?.state = .fetching
-            images[id]?.fileBytes = bytes
-            budget.files.take(bytes)
-            emit(.fetch(id, url: image.url))
+            if let fetched = files[file]?.fetched { arrived(id, fetched) }
         }
     }
 
     /// Hands files to the decoders in the order of their jobs, as far as there is memory.
     mutating func startDecoders() {
-        guard !files.isEmpty else { return }
+        guard !decodable.isEmpty else { return }
         // What is measured waits for memory in order: small images must not keep a large one waiting for ever.
         var hasMemory = true
-        for id in filesInOrder {
+        for id in decodableInOrder {
             guard let image = images[id], let job = jobs[image.lease] else { continue }
             if image.state == .measured {
                 if hasMemory { hasMemory = decodeIfThereIsMemory(id, image.decodeBytes) }
@@ -67,7 +49,7 @@ extension WorkState {
                 images[id]?.state = .measuring
                 decoderCount += 1
                 let spec = job.claimed.spec
-                emit(.decode(id, background: spec.background, drawnBox: spec.drawnBox))
+                emit(.decode(id, of: image.file, background: spec.background, drawnBox: spec.drawnBox))
             }
         }
     }
@@ -86,36 +68,26 @@ extension WorkState {
         // Memory that the system can't give would be the end of the daemon.
         if budget.decoding == 0 {
             let reason = "decoding takes up to \(bytes >> 20) MB of memory, and \(free >> 20) MB are free"
-            judge(id, ImageFailure(code: "out_of_memory", message: reason, blame: .machine(wantedBytes: bytes)))
+            let failure = ImageFailure(code: "out_of_memory", message: reason, blame: .machine(wantedBytes: bytes))
+            if let lease = images[id]?.lease { judge([lease], failure) }
         }
         return false
     }
 
-    private var filesInOrder: [ImageID] {
-        files.filter { images[$0]?.state == .fetched || images[$0]?.state == .measured }
+    private var decodableInOrder: [ImageID] {
+        decodable.filter { images[$0]?.state == .fetched || images[$0]?.state == .measured }
             .compactMap { id in images[id].flatMap { jobs[$0.lease] }.map { (id, $0) } }
             .sorted { $0.1.lease == $1.1.lease ? $0.0 < $1.0 : HeldJob.comesFirst($0.1, $1.1) }.map(\.0)
     }
 
     // MARK: Events
 
-    mutating func sized(_ id: ImageID, _ byteCount: Int) {
-        guard let image = images[id], image.state == .fetching else { return }
-        resizeFile(id, min(max(byteCount, 0), settings.maxFileBytes))
-    }
-
-    mutating func fetched(_ id: ImageID, _ file: FetchedFile) {
-        guard let image = images[id], image.state == .fetching else { return }
-        origins.ended(id, image.origin, seconds: file.seconds, now)
-        if let origin = file.origin {
-            for parked in origins.succeeded(origin, via: image.origin) { emit(.allow(parked)) }
-            networkWorks(origin)
-        }
+    /// The file of an image is here.
+    mutating func arrived(_ id: ImageID, _ fetched: FetchedFile) {
+        guard let image = images[id] else { return }
         images[id]?.state = .fetched
-        resizeFile(id, file.byteCount)
-        if image.isAbandoned { return discard(id) }
-        files.append(id)
-        jobs[image.lease]?.fetched(file)
+        decodable.append(id)
+        jobs[image.lease]?.fetched(fetched)
         jobs[image.lease]?.movedAt = now
     }
 
@@ -130,7 +102,7 @@ extension WorkState {
         guard let image = images[id], image.state == .decoding else { return }
         endDecoding(id)
         images[id]?.state = .decoded
-        resizeFile(id, 0)
+        leaveFile(id)
         resume(.machine)
         budget.pixels.giveBack(image.pixelBytes)
         budget.pixels.take(decoded.byteCount)
@@ -152,49 +124,37 @@ extension WorkState {
     mutating func failed(_ id: ImageID, _ failure: ImageFailure) {
         guard let image = images[id] else { return }
         switch image.state {
-        case .fetching: origins.ended(id, image.origin, seconds: nil, now)
         case .measuring, .measured, .decoding, .refused: endDecoding(id)
-        case .queued, .fetched, .decoded, .submitted: return
+        case .waiting, .fetched, .decoded, .submitted: return
         }
         if image.isAbandoned { return discard(id) }
-        if failure.blame == .killedDecoder, image.state != .fetching, image.killedDecoderCount == 0 {
+        if failure.blame == .killedDecoder, image.killedDecoderCount == 0 {
             // Another decoder may have better luck; killing two is the image's doing.
             images[id]?.killedDecoderCount = 1
             images[id]?.state = .fetched
-            return files.append(id)
+            return decodable.append(id)
         }
         images[id]?.state = .decoded
-        judge(id, failure)
+        judge([image.lease], failure)
     }
 
     private mutating func endDecoding(_ id: ImageID) {
         decoderCount -= 1
         if images[id]?.state == .decoding { budget.decoding -= images[id]?.decodeBytes ?? 0 }
-        files.removeAll { $0 == id }
+        decodable.removeAll { $0 == id }
     }
 
     // MARK: Room
 
-    private mutating func resizeFile(_ id: ImageID, _ byteCount: Int) {
-        guard let image = images[id] else { return }
-        budget.files.giveBack(image.fileBytes)
-        budget.files.take(byteCount)
-        images[id]?.fileBytes = byteCount
-    }
-
-    /// Gives up an image. What is under way for it ends by itself, and keeps its room until then.
+    /// Gives up an image. A decoder that is at work for it ends by itself, and the image keeps its room until then.
     mutating func abandon(_ id: ImageID) {
         guard let image = images[id], !image.isAbandoned else { return }
         images[id]?.isAbandoned = true
         switch image.state {
-        case .queued:
-            origins.withdraw(id, image.origin)
-            forget(id)
-        case .fetching: emit(.cancelFetch(id))
+        case .waiting, .fetched, .submitted: forget(id)
         case .measured: refuse(id)
         case .measuring, .decoding, .refused: break
-        case .fetched, .decoded: discard(id)
-        case .submitted: forget(id)
+        case .decoded: discard(id)
         }
     }
 
@@ -209,9 +169,9 @@ extension WorkState {
     }
 
     private mutating func forget(_ id: ImageID) {
+        leaveFile(id)
         guard let image = images.removeValue(forKey: id) else { return }
-        files.removeAll { $0 == id }
-        budget.files.giveBack(image.fileBytes)
+        decodable.removeAll { $0 == id }
         budget.pixels.giveBack(image.pixelBytes)
     }
 

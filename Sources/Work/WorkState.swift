@@ -18,10 +18,9 @@ public struct WorkState: Sendable {
     /// An image from the moment that its job is let in.
     struct HeldImage {
         enum State: Hashable {
-            /// It waits for its origin's turn.
-            case queued
-            case fetching
-            /// The file is here and waits for a decoder.
+            /// It waits for its file.
+            case waiting
+            /// The file is here, and the image waits for a decoder.
             case fetched
             /// A decoder reads the header.
             case measuring
@@ -37,12 +36,10 @@ public struct WorkState: Sendable {
 
         let lease: Lease
         let index: Int
-        let url: String
-        /// That of the URL; empty for a local file or a `data:` URL.
-        let origin: String
-        var state = State.queued
-        /// Bytes reserved for the file and for the pixels.
-        var fileBytes = 0, pixelBytes = 0
+        let file: FileID
+        var state = State.waiting
+        /// Bytes reserved for the pixels.
+        var pixelBytes = 0
         /// Bytes that decoding takes.
         var decodeBytes = 0
         var killedDecoderCount = 0
@@ -69,8 +66,13 @@ public struct WorkState: Sendable {
     /// The held jobs in order.
     var line: [Lease] = []
     var images: [ImageID: HeldImage] = [:]
+    var files: [FileID: HeldFile] = [:]
+    /// The files that are on their way or here, by their URL.
+    var fileOf: [String: FileID] = [:]
+    /// Files that no image wants now, the oldest first.
+    var idleFiles: [FileID] = []
     var queries: [Int: HeldQuery] = [:]
-    var lastImage = 0, lastQuery = 0
+    var lastImage = 0, lastFile = 0, lastQuery = 0
 
     var budget: Budget
     var origins: Origins
@@ -81,8 +83,8 @@ public struct WorkState: Sendable {
     var outagePart: ImageFailure.NetworkPart?
     /// Decoders at work.
     var decoderCount = 0
-    /// Fetched files in the order of their arrival.
-    var files: [ImageID] = []
+    /// Images whose files are here and that are not decoded, in the order of their arrival.
+    var decodable: [ImageID] = []
     /// Responses that the engine was given and has not finished, those of announced jobs included.
     var engineRowCount = 0
 
@@ -148,8 +150,9 @@ public struct WorkState: Sendable {
         case .parked: break
         case .deregistered: if case .leaving(_, let reason) = phase { stop(reason) }
         case .storeFailed(let statement, let problem): storeFailed(statement, problem)
-        case .imageSized(let image, let byteCount): sized(image, byteCount)
-        case .imageFetched(let image, let file): fetched(image, file)
+        case .fileSized(let file, let byteCount): sized(file, byteCount)
+        case .fileFetched(let file, let fetched): self.fetched(file, fetched)
+        case .fileFailed(let file, let failure): failed(file, failure)
         case .imageMeasured(let image, let decodeBytes): measured(image, decodeBytes)
         case .imageDecoded(let image, let decoded): self.decoded(image, decoded)
         case .imageFailed(let image, let failure): failed(image, failure)
@@ -167,6 +170,7 @@ public struct WorkState: Sendable {
         releaseJobsOfParkedOrigins()
         releaseSurplus()
         admitJobs()
+        giveUpFiles()
         startFetches()
         startDecoders()
         announce()
@@ -174,6 +178,7 @@ public struct WorkState: Sendable {
         keepViews()
         decideClaim()
         record()
+        giveUpFiles()
         decideEnd()
         guard phase != .stopped else { return }
         updateStatus()

@@ -81,7 +81,8 @@ import Testing
     func times(text: String, interval: String) throws { #expect(try KeepTime(text).interval == interval) }
 
     @Test(arguments: [
-        ["jobs"], ["results", "caption"], ["cancel", "--yes"], ["retry"], ["rerun", "--yes"], ["forget", "--yes"],
+        ["jobs"], ["results", "caption"], ["cancel", "--yes"], ["retry"], ["failures"], ["status"], ["wait"],
+        ["rerun", "--yes"], ["forget", "--yes"],
         ["pause"], ["resume"], ["report", "--output", "/dev/null"],
     ])
     func anUnknownBatchIsTheSameEverywhere(arguments: [String]) async throws {

@@ -82,12 +82,12 @@ import Testing
                 + " there is no job 99\n"
         )
         #expect(try await tool("cancel", "--batch", "b", "--json", "--yes").output == "{\"cancelled\":1}\n")
-        #expect(try await tool("retry", "--batch", "b").output == "2 jobs of batch \"b\" retried.\n")
+        #expect(try await tool("retry", "--batch", "b", "--yes").output == "2 jobs of batch \"b\" retried.\n")
         let alive = try await tool("retry", "3")
         #expect(alive.status == 1)
         #expect(alive.errors == "glossctl: job 3 is ready: only dead jobs are retried\n")
         #expect(try await tool("cancel", "--all", "-y").output == "3 jobs of the whole queue cancelled.\n")
-        #expect(try await tool("retry", "--task", "caption", "--json").output == "{\"retried\":2}\n")
+        #expect(try await tool("retry", "--task", "caption", "--json", "-y").output == "{\"retried\":2}\n")
     }
 
     @Test func pauseAndResume() async throws {
@@ -154,7 +154,9 @@ import Testing
 
     @Test(arguments: [
         ["retry"], ["cancel", "1", "--all"], ["pause", "--host", "a", "--all"], ["rerun"],
-        ["pause", "--all", "--task", "vqa"], ["resume"],
+        ["pause", "--all", "--task", "vqa"], ["resume"], ["retry", "17", "--code", "timeout"],
+        ["retry", "--all", "--host", "a"], ["status", "--watch", "--batch", "b"], ["wait"],
+        ["wait", "--batch", "b", "--timeout", "90"], ["wait", "--batch", "b", "--timeout", "2 months"],
     ])
     func aSelectionIsOneThing(arguments: [String]) async throws {
         #expect(try await Tool.run(Tool.path, arguments).status == 64)

@@ -1,6 +1,7 @@
 // Runs all kernels on seeded noise, by each instruction set that this processor has, and prints a digest of the bits of
 // each. They must be the same, by all sets and on all processors. scripts/check-arm runs it here and emulated.
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,16 +28,31 @@ static float *numbers(int64_t count) {
     for (int64_t i = 0; i < count; i++) out[i] = noise() * (float)(1 + i % 7);
     return out;
 }
+// The least and the greatest exponent of numbers.
+typedef struct {
+    int low, high;
+} exponents;
+static float *sized(int64_t count, exponents of) {
+    float *out = malloc((size_t)count * 4 + 64);
+    for (int64_t i = 0; i < count; i++) {
+        const int e = of.low + (int)((noise() + 1) / 2 * (float)(of.high - of.low));
+        out[i] = ldexpf(noise(), e);
+    }
+    return out;
+}
 
-static void gemm(gloss_isa isa, gloss_dtype type, gloss_dtype weights, bool tiled, gloss_form form, int64_t m, int64_t n,
-                 int64_t k) {
+// x · wᵀ, with a bias and onto rows of the size of `rest`. Frees x and w.
+static void gemm_of(gloss_isa isa, gloss_dtype type, gloss_dtype weights, bool tiled, gloss_form form, int64_t m,
+                    int64_t n, int64_t k, float *x, float *w, float rest) {
     const int64_t panels = (n + GLOSS_PANEL - 1) / GLOSS_PANEL, words = gloss_words(weights, k);
     const int64_t stride = 4 * (k + 8), columns = form == GLOSS_GEGLU ? n / 2 : n;
-    float *w = numbers(n * k), *x = numbers(m * k), *bias = numbers(panels * GLOSS_PANEL), *scratch = malloc(4 * k + 64);
+    float *bias = numbers(panels * GLOSS_PANEL), *scratch = malloc(4 * k + 64);
     void *packed = calloc((size_t)(panels * words * GLOSS_PANEL), 4), *rows = calloc((size_t)m, (size_t)stride);
     float *scales = calloc((size_t)(panels * GLOSS_PANEL), 4), *row_scales = calloc((size_t)m, 4);
     int32_t *corrections = calloc((size_t)m, 4);
     float *y = numbers(m * columns);
+    for (int64_t i = 0; i < panels * GLOSS_PANEL; i++) bias[i] *= rest;
+    for (int64_t i = 0; i < m * columns; i++) y[i] *= rest;
     if (weights == GLOSS_INT8) gloss_pack_int8(w, GLOSS_F32, n, k, packed, scales, 0, -1);
     else gloss_pack(w, GLOSS_F32, n, k, packed, weights, 0, -1);
     const gloss_target target = {rows, stride, type, row_scales, corrections};
@@ -48,6 +64,11 @@ static void gemm(gloss_isa isa, gloss_dtype type, gloss_dtype weights, bool tile
     add(y, (size_t)(m * columns * 4));
     free(w), free(x), free(bias), free(scratch), free(packed), free(rows), free(scales), free(row_scales);
     free(corrections), free(y);
+}
+static void gemm(gloss_isa isa, gloss_dtype type, gloss_dtype weights, bool tiled, gloss_form form, int64_t m, int64_t n,
+                 int64_t k) {
+    float *w = numbers(n * k), *x = numbers(m * k);
+    gemm_of(isa, type, weights, tiled, form, m, n, k, x, w, 1);
 }
 
 // The largest sums of int8.
@@ -72,12 +93,13 @@ static void extremes(gloss_isa isa, int64_t m) {
     free(packed), free(rows), free(y);
 }
 
+typedef struct {
+    gloss_dtype x, w;
+    bool tiled;
+} kind;
+static const kind kinds[] = {{GLOSS_F32, GLOSS_F32, false},  {GLOSS_F32, GLOSS_BF16, false}, {GLOSS_BF16, GLOSS_BF16, false},
+                             {GLOSS_BF16, GLOSS_BF16, true}, {GLOSS_INT8, GLOSS_INT8, false}, {GLOSS_INT8, GLOSS_INT8, true}};
 static void products(gloss_isa isa) {
-    static const struct {
-        gloss_dtype x, w;
-        bool tiled;
-    } kinds[] = {{GLOSS_F32, GLOSS_F32, false},  {GLOSS_F32, GLOSS_BF16, false}, {GLOSS_BF16, GLOSS_BF16, false},
-                 {GLOSS_BF16, GLOSS_BF16, true}, {GLOSS_INT8, GLOSS_INT8, false}, {GLOSS_INT8, GLOSS_INT8, true}};
     static const int64_t shapes[][3] = {{1, 1, 1},     {2, 63, 7},    {5, 64, 511},  {6, 65, 512},  {7, 130, 513},
                                         {13, 48, 100}, {50, 17, 33},  {3, 70, 1100}, {9, 70, 2050}, {1, 66, 700},
                                         {11, 70, 21},  {100, 66, 40}, {4, 128, 38}};
@@ -89,6 +111,17 @@ static void products(gloss_isa isa) {
         }
     extremes(isa, 1);
     extremes(isa, 5);
+}
+// Where numbers, products and sums are subnormal: 0 to all.
+static void subnormals(gloss_isa isa) {
+    static const exponents factors[][2] = {{{-140, -120}, {-10, 30}}, {{-66, -58}, {-68, -60}}, {{-149, -126}, {0, 125}}};
+    const int64_t m = 13, n = 70, k = 300;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        for (size_t j = 0; j < sizeof factors / sizeof *factors; j++)
+            for (gloss_form form = GLOSS_STORE; form <= GLOSS_GELU; form++) {
+                float *x = sized(m * k, factors[j][0]), *w = sized(n * k, factors[j][1]);
+                gemm_of(isa, kinds[i].x, kinds[i].w, kinds[i].tiled, form, m, n, k, x, w, 0x1p-130f);
+            }
 }
 
 // Kernels that work on a row.
@@ -140,6 +173,7 @@ int main(void) {
         if (!names[isa] || !gloss_has_isa((gloss_isa)isa)) continue;
         digest = 14695981039346656037u, state = 1;
         products((gloss_isa)isa);
+        subnormals((gloss_isa)isa);
         static const int64_t sizes[] = {1, 5, 16, 72, 100, 1152, 2049};
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) rows((gloss_isa)isa, sizes[i]);
         rope((gloss_isa)isa, 3, 72), rope((gloss_isa)isa, 2, 256);

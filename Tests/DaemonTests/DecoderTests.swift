@@ -18,7 +18,9 @@ import Testing
     ) -> DecoderPool {
         DecoderPool(
             executable: executable,
-            limits: DecoderPool.Limits(maxPixels: maxPixels, processorTime: processorTime, patience: patience),
+            limits: DecoderPool.Limits(
+                DecodeLimits(maxPixels: maxPixels, formats: Set(ImageFormat.allCases)), processorTime: processorTime,
+                patience: patience),
             count: count)
     }
 
@@ -32,8 +34,12 @@ import Testing
         try Array(Data(contentsOf: Self.folder.appending(path: name)))
     }
 
+    private func all(_ background: DecodeLimits.Colour = .white) -> DecodeLimits {
+        DecodeLimits(background: background, formats: Set(ImageFormat.allCases))
+    }
+
     private func decoded(_ file: [UInt8], _ background: DecodeLimits.Colour = .white) throws -> [UInt8] {
-        let image = try ImageDecoder.decode(file, limits: DecodeLimits(background: background))
+        let image = try ImageDecoder.decode(file, limits: all(background))
         return PixelValues.resized(rgb: image.pixels, width: image.width, height: image.height, size: size)
     }
 
@@ -41,13 +47,13 @@ import Testing
         let pool = pool()
         let names = try FileManager.default.contentsOfDirectory(atPath: Self.folder.path)
             .filter { !$0.hasSuffix(".safetensors") }
-        #expect(names.count > 20)
+        #expect(names.count > 35)
         for name in names {
             let file = try file(name)
             let red = DecodeLimits.Colour(red: 200, green: 10, blue: 3)
             let image = try await decode(file, in: pool, background: red).get()
             #expect(try image.pixels == decoded(file, red), "\(name)")
-            #expect(try image.header == ImageDecoder.header(of: file), "\(name)")
+            #expect(try image.header == ImageDecoder.header(of: file, limits: all()), "\(name)")
         }
         #expect(pool.idlePIDs.count == 1)
     }
@@ -69,13 +75,13 @@ import Testing
         #expect(decoder.count == 1)
         #expect(try await decode(photo, in: pool).get().header == expected)
         #expect(pool.idlePIDs == decoder, "it was not given up")
-        #expect(await decode(Array("GIF89a".utf8), in: pool).failure?.code == .unsupportedFormat)
+        #expect(await decode(Array("8BPS".utf8), in: pool).failure?.code == .unsupportedFormat)
     }
 
     @Test func givesTheErrorsThatDecodingHereGives() async throws {
         let whole = try file("photo.jpg")
         let files = [
-            [], Array("<html>".utf8), Array("GIF89a".utf8), Array(whole.prefix(1000)), Array(whole.prefix(30)),
+            [], Array("<html>".utf8), Array("8BPS".utf8), Array(whole.prefix(1000)), Array(whole.prefix(30)),
         ]
         let pool = pool()
         for file in files {
@@ -87,6 +93,23 @@ import Testing
         }
         let small = await decode(whole, in: self.pool(maxPixels: 100))
         #expect(small.failure?.code == .tooManyPixels)
+    }
+
+    /// What is wanted goes with each file.
+    @Test func decodesWhatIsWanted() async throws {
+        let photo = try file("photo.jpg")  // 131 × 77
+        func code(_ change: (inout DecodeLimits) -> Void, placeholders: Set<String> = []) async -> ImageError.Code? {
+            var limits = DecodeLimits()
+            change(&limits)
+            let pool = DecoderPool(
+                executable: GlossdProcess.binary.path, limits: .init(limits, placeholders: placeholders), count: 1)
+            return await decode(photo, in: pool).failure?.code
+        }
+        #expect(await code { _ in } == nil)
+        #expect(await code { $0.formats = [.png, .heic] } == .unsupportedFormat)
+        #expect(await code { $0.minSide = 78 } == .tooSmall)
+        #expect(await code { $0.maxAspectRatio = 1.7 } == .aspectRatio)
+        #expect(await code({ _ in }, placeholders: [SHA256Digest.hex(photo)]) == .placeholder)
     }
 
     @Test func decodesSideBySide() async throws {
@@ -148,6 +171,29 @@ import Testing
         #expect(pool.idlePIDs.count == 1 && pool.idlePIDs != [dead])
     }
 
+    /// For people: the image's own shape, no larger than asked for.
+    @Test(arguments: ["photo.jpg", "exif6.jpg"])
+    func decodesToItsOwnShape(name: String) async throws {
+        let file = try file(name)
+        let whole = try ImageDecoder.decode(file)
+        let longest = max(whole.width, whole.height)
+        for side in [longest / 2, longest, 2 * longest] {
+            let image = try await pool().decode(
+                file, sha256: name, background: nil, resize: .bicubic, size: { DecodedSize(of: $0, within: side) }
+            ).get()
+            #expect(max(image.size.width, image.size.height) == min(side, longest))
+            let expected = Resize.bicubic.apply(
+                whole.pixels, width: whole.width, height: whole.height, toWidth: image.size.width,
+                toHeight: image.size.height)
+            #expect(image.pixels == expected)
+        }
+    }
+
+    @Test func noSideIsNothing() {
+        let flat = ImageHeader(width: 4000, height: 1, orientation: 1, format: .png, workingBytes: 1)
+        #expect(DecodedSize(of: flat, within: 320) == DecodedSize(width: 320, height: 1))
+    }
+
     /// systemd's stop and a terminal's Ctrl-C reach children too; the daemon still needs them to drain.
     @Test func outlivesTheSignalsThatAreForTheDaemon() async throws {
         let pool = pool()
@@ -162,10 +208,12 @@ import Testing
     /// A decoder that a file took over may answer what it likes.
     @Test(
         arguments: [
-            [0, 3 * 56 * 56 + 1], [0, 0], [0, .max], [6, 3], [.max, 0], [1, 2001], [1, .max],
+            [0, 3 * 56 * 56 + 1], [0, 0], [0, .max], [8, 3], [.max, 0], [1, 2001], [1, .max],
         ] as [[UInt64]])
     func believesNoNonsense(_ head: [UInt64]) throws {
-        #expect(try read(words(head)) { try DecodeReply.readPixels(from: $0, size: size, by: $1) } == nil)
+        #expect(
+            try read(words(head)) { try DecodeReply.readPixels(from: $0, size: DecodedSize(side: size), by: $1) } == nil
+        )
     }
 
     /// Width, height, orientation, format, working bytes.
@@ -173,7 +221,7 @@ import Testing
         arguments: [
             [0, 10, 1, 0, 300], [10, 0, 1, 0, 300], [1001, 1001, 1, 0, 300], [65_536, 1, 1, 0, 300],
             [.max, .max, 1, 0, 300],
-            [10, 10, 0, 0, 300], [10, 10, 9, 0, 300], [10, 10, .max, 0, 300], [10, 10, 1, 3, 300],
+            [10, 10, 0, 0, 300], [10, 10, 9, 0, 300], [10, 10, .max, 0, 300], [10, 10, 1, 8, 300],
             [10, 10, 1, .max, 300],
             [10, 10, 1, 0, 0], [10, 10, 1, 0, .max], [10, 10, 1, 0, 1 << 30],
         ] as [[UInt64]])
@@ -193,7 +241,7 @@ import Testing
 
     @Test func makesMessagesOneLine() throws {
         let reply = words([4, 6]) + Array("a\nb\0c\r".utf8)
-        let answer = try read(reply) { try DecodeReply.readPixels(from: $0, size: size, by: $1) }
+        let answer = try read(reply) { try DecodeReply.readPixels(from: $0, size: DecodedSize(side: size), by: $1) }
         #expect(answer?.failure?.message == "abc")
     }
 

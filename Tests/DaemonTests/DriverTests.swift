@@ -54,11 +54,13 @@ import Work
             images: ImageTable(
                 fetcher: fetcher,
                 decoders: DecoderPool(
-                    executable: GlossdProcess.binary.path, limits: .init(maxPixels: 1_000_000), count: 2),
+                    executable: GlossdProcess.binary.path, limits: .init(DecodeLimits(maxPixels: 1_000_000)), count: 2),
                 size: size, resize: model.resize, metrics: metrics, deliver: deliver),
             engine: InferenceThread(model: model, limits: limits, metrics: metrics, deliver: deliver),
             adapters: served.adapters,
-            fetcher: .init(share: { _ in }, park: { _, _ in }, unpark: { _ in }), metrics: metrics,
+            fetcher: .init(
+                share: { _ in }, park: { _, _ in }, unpark: { _ in }, takeCuts: { [] }, putBack: { _ in },
+                learn: { _ in }), metrics: metrics,
             journal: Journal(metrics: metrics, logger: logger), watchdog: Watchdog(threads: []))
     }
 

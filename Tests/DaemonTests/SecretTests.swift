@@ -60,7 +60,8 @@ import Testing
         try await postgres.stop()
     }
 
-    /// A presigned URL is as good as a password while it lasts. It stands with the job, which needs it, and nowhere else.
+    /// A presigned URL is as good as a password while it lasts. It stands with the job, which needs it, and nowhere else; keys of
+    /// object stores stand nowhere.
     @Test func signaturesOfURLsStayWithTheJob() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
         let image = try Data(contentsOf: GlossdProcess.fixtures.appending(path: "images/rgb.png"))
@@ -79,6 +80,10 @@ import Testing
             "/cut?X-Amz-Signature=geheim-signature": { $0.answer(200, image.prefix(40)) },
             "/reset?X-Amz-Signature=geheim-signature": { $0.reset() },
             "/slow?X-Amz-Signature=geheim-signature": { $0.answer(503, "later") },
+            "/images/geheim-object.png": { $0.answer(200, image) },
+            "/images/geheim-refused.png": {
+                $0.answer(403, "<Error><Code>AccessDenied</Code><Key>geheim-refused.png</Key></Error>")
+            },
         ])
         let paths = ["good.png", "moved", "inward", "private", "busy", "page", "cut", "reset", "missing", "slow"]
         for path in paths {
@@ -86,14 +91,24 @@ import Testing
                 "select gloss.enqueue_caption($1, key => $2, batch => 'all', max_attempts => 1, max_tokens => 3)",
                 [SQLValue(server.url("/\(path)\(signature)")), SQLValue(path)])
         }
+        for name in ["object", "refused"] {
+            _ = try await database.query(
+                "select gloss.enqueue_caption($1, key => $2, batch => 'all', max_attempts => 1, max_tokens => 3)",
+                [SQLValue("s3://images/geheim-\(name).png"), SQLValue(name)])
+        }
         let (systemd, health) = (try NotifySocket(), try LoopbackServer([:]).port)
         var settings = GlossdProcess.settings(database, ports: [server.port], networks: "127.0.0.1/32")
         settings["GLOSS_LOG_LEVEL"] = "trace"
         settings["NOTIFY_SOCKET"] = systemd.path
         settings["GLOSS_HEALTH_PORT"] = "\(health)"
+        settings["GLOSS_FETCH_S3_BUCKETS"] = "images"
+        settings["GLOSS_FETCH_S3_ENDPOINT"] = "http://127.0.0.1:\(server.port)"
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            settings[name] = "geheim-\(name)"
+        }
         let daemon = try GlossdProcess(settings)
         try await eventually(
-            "select done = 2 and dead = 8 from gloss.batch_progress where batch = 'all'", in: database, [daemon])
+            "select done = 3 and dead = 9 from gloss.batch_progress where batch = 'all'", in: database, [daemon])
         try await database.query("select gloss.enqueue_caption($1)", [SQLValue("http://127.0.0.1:9\(signature)")])
         try await eventually("select count(*) > 8 from gloss.attempt", in: database, [daemon])
         let pages =
@@ -108,6 +123,8 @@ import Testing
                     (select string_agg(e::text, ' ') from gloss.error_frequency e), (select string_agg(i::text, ' ') from gloss.registered_worker i))
                 """
             ).scalar ?? ""
+        #expect(reasons.contains("s3://images answered HTTP 403: AccessDenied"))
+        #expect(server.requests.filter { $0.contains("Credential=geheim-AWS_ACCESS_KEY_ID/") }.count == 2)
         #expect(reasons.contains("http_404") && pages.contains("gloss_failures_total{code=\"http_404\"} 1.0"))
         #expect(daemon.output.contains("dead"))
         for said in [daemon.output, systemd.messages.joined(separator: "\n"), pages, reasons] {

@@ -40,7 +40,7 @@ import Testing
         let error = try await fetchError(server.url("/a"))
         #expect(error?.code == .httpStatus(status))
         #expect(error?.disposition == .retry(after: nil))
-        #expect(error?.isHostFailure == (status == 503))
+        #expect(error?.isHostFailure == [502, 503, 504].contains(status))
     }
 
     @Test(arguments: [("120", 120), ("999999", 3600), ("nonsense", nil)] as [(String, Int?)])

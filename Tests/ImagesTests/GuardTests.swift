@@ -63,8 +63,11 @@ import Testing
     }
 
     @Test func countsRedirects() async throws {
-        let server = try LoopbackServer(["/loop": { $0.redirect(to: "/loop") }])
-        let error = try await fetchError(server.url("/loop"))
+        let server = try LoopbackServer([
+            "/1": { $0.redirect(to: "/2") }, "/2": { $0.redirect(to: "/3") }, "/3": { $0.redirect(to: "/4") },
+            "/4": { $0.redirect(to: "/5") }, "/5": { $0.answer(200, "bytes") },
+        ])
+        let error = try await fetchError(server.url("/1"))
         #expect(error?.code == .tooManyRedirects)
         #expect(error?.disposition == .permanent)
         #expect(server.requests.count == 4)
@@ -83,13 +86,19 @@ import Testing
         arguments: [
             ("file:///etc/passwd", .schemeNotAllowed), ("gopher://127.0.0.1/x", .schemeNotAllowed),
             ("data:image/png;base64,AAAA", .schemeNotAllowed), ("ftp://127.0.0.1/", .schemeNotAllowed),
-            ("http://user:secret@127.0.0.1/", .userinfo), ("http://127.0.0.1:6379/", .portNotAllowed),
+            ("s3://images/a", .schemeNotAllowed), ("gs://images/a", .schemeNotAllowed),
+            ("az://images/a", .schemeNotAllowed),
+            ("S3://images/a", .schemeNotAllowed), ("http://user:secret@127.0.0.1/", .userinfo),
+            ("http://127.0.0.1:6379/", .portNotAllowed),
         ] as [(String, ImageError.Code)])
     func judgesRedirectsLikeRequests(_ target: String, _ code: ImageError.Code) async throws {
         let server = try LoopbackServer(["/a": { $0.redirect(to: target) }])
         var policy = loopbackPolicy { $0.allowedPorts = [80, server.port] }
         policy.localRoots = ["/"]
         policy.allowDataURLs = true
+        policy.s3.buckets = ["*"]
+        policy.s3.credentials = .none
+        policy.azureAccount = "account"
         let error = try await fetchError(server.url("/a"), policy)
         #expect(error?.code == code)
         #expect(error?.disposition == .permanent)

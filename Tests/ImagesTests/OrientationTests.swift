@@ -72,6 +72,107 @@ import Testing
         #expect(try ImageDecoder.decode(png.bytes) == Self.turned(upright, orientation))
     }
 
+    /// A TIFF block whose tag 0x0112 is of the given type.
+    private static func exif(type: UInt8, count: UInt8 = 1, value: [UInt8], behind: [UInt8] = []) -> [UInt8] {
+        Array("MM\0*".utf8) + [0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, type, 0, 0, 0, count] + value + [0, 0, 0, 0] + behind
+    }
+
+    /// Every type of number, as Pillow has it; a byte and a text are none.
+    @Test(
+        arguments: [
+            (exif(type: 3, value: [0, 6, 0, 0]), 6), (exif(type: 4, value: [0, 0, 0, 6]), 6),
+            (exif(type: 6, value: [6, 0, 0, 0]), 6), (exif(type: 8, value: [0, 6, 0, 0]), 6),
+            (exif(type: 9, value: [0, 0, 0, 8]), 8), (exif(type: 13, value: [0, 0, 0, 3]), 3),
+            (exif(type: 3, count: 2, value: [0, 5, 0, 7]), 5),
+            (exif(type: 11, value: [0x40, 0xC0, 0, 0]), 6),  // 6.0
+            (exif(type: 5, value: [0, 0, 0, 26], behind: [0, 0, 0, 12, 0, 0, 0, 2]), 6),
+            (exif(type: 16, value: [0, 0, 0, 26], behind: [0, 0, 0, 0, 0, 0, 0, 4]), 4),
+            (exif(type: 1, value: [6, 0, 0, 0]), 1), (exif(type: 2, value: [0x36, 0, 0, 0]), 1),
+            (exif(type: 7, value: [6, 0, 0, 0]), 1), (exif(type: 9, value: [255, 255, 255, 250]), 1),
+            (exif(type: 5, value: [0, 0, 0, 26], behind: [0, 0, 0, 13, 0, 0, 0, 2]), 1),
+            (exif(type: 5, value: [0, 0, 0, 26], behind: [0, 0, 0, 12, 0, 0, 0, 0]), 1),
+            (exif(type: 12, value: [0, 0, 0, 26], behind: [0x7F, 0xF0, 0, 0, 0, 0, 0, 0]), 1),  // infinity
+            (exif(type: 4, count: 255, value: [0, 0, 0, 26]), 1), (exif(type: 99, value: [0, 6, 0, 0]), 1),
+            (Array("Exif\0\0".utf8) + exif(6), 6), (Array("MM*\0".utf8) + exif(6).dropFirst(4), 6),
+            (Array("II\0*".utf8) + exif(6, isLittle: true).dropFirst(4), 6),
+        ] as [([UInt8], Int)])
+    func readsEveryTypeOfNumber(_ block: [UInt8], _ orientation: Int) throws {
+        let file = try Fixtures.file("photo.jpg")
+        #expect(try ImageDecoder.header(of: Self.jpeg(file, with: block)).orientation == orientation)
+    }
+
+    private static func xmp(_ text: String) -> [UInt8] { Array("<x:xmpmeta>\(text)</x:xmpmeta>".utf8) }
+
+    private static func jpeg(_ file: [UInt8], withXMP packet: [UInt8]) -> [UInt8] {
+        let content = Array("http://ns.adobe.com/xap/1.0/\0".utf8) + packet
+        let length = content.count + 2
+        return Array(file[..<2]) + [0xFF, 0xE1, UInt8(length >> 8), UInt8(length & 255)] + content + file[2...]
+    }
+
+    /// XMP counts where EXIF says nothing.
+    @Test func readsXMP() throws {
+        let file = try Fixtures.file("photo.jpg")
+        func orientation(_ bytes: [UInt8]) throws -> Int { try ImageDecoder.header(of: bytes).orientation }
+        #expect(try orientation(Self.jpeg(file, withXMP: Self.xmp("<rdf tiff:Orientation=\"6\"/>"))) == 6)
+        #expect(try orientation(Self.jpeg(file, withXMP: Self.xmp("<tiff:Orientation>8</tiff:Orientation>"))) == 8)
+        #expect(try orientation(Self.jpeg(file, withXMP: Self.xmp("tiff:Orientation tiff:Orientation='3'"))) == 1)
+        #expect(try orientation(Self.jpeg(file, withXMP: Self.xmp("<tiff:Orientation>9</tiff:Orientation>"))) == 1)
+        let both = Self.jpeg(Self.jpeg(file, withXMP: Self.xmp("<rdf tiff:Orientation=\"6\"/>")), with: Self.exif(3))
+        #expect(try orientation(both) == 3)
+        let upright = Self.jpeg(Self.jpeg(file, withXMP: Self.xmp("<rdf tiff:Orientation=\"6\"/>")), with: Self.exif(1))
+        #expect(try orientation(upright) == 1)
+    }
+
+    /// EXIF that is too long for one segment goes on in the next one.
+    @Test func readsEXIFOfTwoSegments() throws {
+        let (file, block) = (try Fixtures.file("photo.jpg"), Self.exif(8))
+        let split = Self.jpeg(Self.jpeg(file, with: Array(block[12...])), with: Array(block[..<12]))
+        #expect(try ImageDecoder.header(of: split).orientation == 8)
+    }
+
+    /// What ImageMagick writes, and PNG's other texts, before the data and behind it.
+    @Test func readsPNGTexts() throws {
+        var png = PNGWriter(width: 3, height: 2, rows: [[UInt8]](repeating: [UInt8](repeating: 9, count: 9), count: 2))
+        let hexadecimal = (Array("Exif\0\0".utf8) + Self.exif(6)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+        let raw = Array("\nexif\n      32\n".utf8) + Array(hexadecimal.joined().utf8)
+        let texts: [(String, [UInt8], Int)] = [
+            ("tEXt", Array("Raw profile type exif\0".utf8) + raw, 6),
+            ("iTXt", Array("Raw profile type exif\0\0\0\0\0".utf8) + raw, 6),
+            ("tEXt", Array("exif\0".utf8) + Self.exif(5), 5),
+            ("iTXt", Array("XML:com.adobe.xmp\0\0\0\0\0".utf8) + Self.xmp("tiff:Orientation=\"8\""), 8),
+            // A stream of zlib with one stored block, and one that is cut.
+            ("zTXt", Array("XML:com.adobe.xmp\0\0".utf8) + Self.stored(Self.xmp("tiff:Orientation=\"7\"")), 7),
+            (
+                "zTXt",
+                Array("XML:com.adobe.xmp\0\0".utf8) + Self.stored(Self.xmp("tiff:Orientation=\"7\"")).dropLast(5), 1
+            ),
+            ("tEXt", Array("Comment\0".utf8) + raw, 1),
+        ]
+        for (kind, content, orientation) in texts {
+            png.chunks = [(kind, content)]
+            #expect(try ImageDecoder.header(of: png.bytes).orientation == orientation, "\(kind) \(content.prefix(20))")
+            png.chunks = []
+            let late = png.bytes.dropLast(12) + PNGWriter.chunk(kind, content) + png.bytes.suffix(12)
+            #expect(try ImageDecoder.header(of: Array(late)).orientation == orientation)
+            let behind = png.bytes + PNGWriter.chunk(kind, content)
+            #expect(try ImageDecoder.header(of: behind).orientation == 1)
+        }
+    }
+
+    private static func stored(_ content: [UInt8]) -> [UInt8] {
+        let count = UInt16(content.count)
+        let (a, b) = content.reduce((1, 0)) { (($0.0 + Int($1)) % 65521, ($0.1 + $0.0 + Int($1)) % 65521) }
+        let lengths = [UInt8(count & 255), UInt8(count >> 8), UInt8(~count & 255), UInt8(~count >> 8)]
+        return [0x78, 0x01, 0x01] + lengths + content + [UInt8(b >> 8), UInt8(b & 255), UInt8(a >> 8), UInt8(a & 255)]
+    }
+
+    /// A container's own properties come before its EXIF.
+    @Test(arguments: [("turned.avif", 6), ("tiles.tif", 8), ("turned.heic", 1)])
+    func readsContainers(_ name: String, _ orientation: Int) throws {
+        let limits = DecodeLimits(formats: Set(ImageFormat.allCases))
+        #expect(try ImageDecoder.header(of: Fixtures.file(name), limits: limits).orientation == orientation)
+    }
+
     @Test(arguments: [0, 9, 255])
     func takesAnUnknownOrientationForUpright(_ orientation: Int) throws {
         let file = try Fixtures.file("photo.jpg")

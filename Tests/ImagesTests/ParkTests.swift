@@ -93,7 +93,7 @@ import Testing
 
     @Test(arguments: [
         (429, [], true), (429, ["Retry-After: 7"], true), (503, ["Retry-After: 7"], true), (503, [], false),
-        (500, ["Retry-After: 7"], false),
+        (403, ["Retry-After: 7"], true), (500, ["Retry-After: 7"], false),
     ])
     func onlyPatienceCostsNoAttempt(_ status: Int, _ headers: [String], _ isThrottled: Bool) async throws {
         let server = try LoopbackServer(["/a": { $0.answer(status, "", headers: headers) }])

@@ -28,6 +28,21 @@ private final class Callers: Sendable {
         }
     }
 
+    /// Side by side, each part once, the longest runs first, and single parts at the end.
+    @Test(arguments: [1, 2, 3, 16]) func sharesOfSequentialParts(threads: Int) {
+        for parts in [0, 1, 2, 3, 7, 16 * threads] {
+            let shares = Shares(parts: parts, threadCount: threads)
+            let bounds = (0...shares.count).map { shares.start($0) }
+            #expect(bounds.first == 0 && bounds.last == parts)
+            let sizes = zip(bounds.dropFirst(), bounds).map(-)
+            #expect(sizes.allSatisfy { $0 > 0 } && sizes == sizes.sorted(by: >))
+            #expect(sizes.suffix(threads).allSatisfy { $0 == 1 })
+            if parts == 16 * threads {
+                #expect(sizes.prefix(threads).allSatisfy { $0 == 8 } && shares.count == 5 * threads)
+            }
+        }
+    }
+
     /// Each run sees what the one before wrote, and none is left behind when the caller goes on.
     @Test func manyShortRuns() {
         let pool = ThreadPool(threadCount: 3)

@@ -34,7 +34,7 @@ import Testing
         #expect(try await admin.cancel(.batch("b")) == 4)
         #expect(try await admin.cancel(.batch("b")) == 0)
         #expect(try await admin.batches().map(\.dead) == [4])
-        #expect(try await admin.retry(.batch("b")) == 4)
+        #expect(try await admin.retry(DeadSelection(batch: "b")) == 4)
         #expect(try await admin.batches().map(\.dead) == [0])
         #expect(try await admin.depth().map(\.waiting) == [4])
         #expect(try await database.misplacedJobs() == [])

@@ -165,7 +165,7 @@ import Testing
                 ["host_unavailable", "its host has failed for longer than 1 day: the server asks for patience"]
             ])
         // Told to try again, it has all its time again.
-        #expect(try await admin.retry(.everything) == 1)
+        #expect(try await admin.retry(DeadSelection(everything: true)) == 1)
         try await release(try #require(try await store.claim(limit: 1, by: worker).first), by: worker)
         #expect(try await admin.jobs().map(\.state) == ["ready"])
         #expect(try await database.misplacedJobs() == [])

@@ -103,7 +103,7 @@ import Testing
                 _ = try await store.rescue()
                 worker = try await store.register(Samples.worker())
             case 1: _ = try await admin.cancel(.job(JobID(rawValue: .random(in: 1...60, using: &random))))
-            case 2: _ = try await admin.retry(.everything)
+            case 2: _ = try await admin.retry(DeadSelection(everything: true))
             case 3:
                 try await store.deregister(worker)
                 worker = try await store.register(Samples.worker())

@@ -86,11 +86,33 @@ import Testing
         ("gloss.enqueue_caption(null)", "an image URL is empty"),
         (
             "gloss.enqueue_caption('ftp://e.org/a')",
-            "the image URL \"ftp://e.org/a\" must begin with https://, http://, file:// or data:"
+            "the image URL \"ftp://e.org/a\" must begin with https://, http://, s3://, gs://, az://, file:// or data:"
         ),
         (
-            "gloss.enqueue_caption('https://e.org/a b')",
-            "the image URL \"https://e.org/a b\" contains a space or control character"
+            "gloss.enqueue_caption('s3://Images/a')",
+            "the image URL \"s3://Images/a\" names no bucket: its name has 3 to 63 lowercase letters, digits, dots and hyphens"
+        ),
+        ("gloss.enqueue_caption('gs://images/')", "the image URL \"gs://images/\" names no object of the bucket"),
+        ("gloss.enqueue_caption('az://images')", "the image URL \"az://images\" names no object of the bucket"),
+        (
+            "gloss.enqueue_caption('s3://images/a/../b')",
+            "the image URL \"s3://images/a/../b\" has a part . or .., which would lead elsewhere"
+        ),
+        (
+            "gloss.enqueue_caption('s3://images/.')",
+            "the image URL \"s3://images/.\" has a part . or .., which would lead elsewhere"
+        ),
+        (
+            "gloss.enqueue_caption(E's3://images/a\\tb')",
+            "the image URL \"s3://images/a\tb\" contains a control character"
+        ),
+        (
+            "gloss.enqueue_caption('https://e .org/a')",
+            "the image URL \"https://e .org/a\" has a space in its host or at its end"
+        ),
+        (
+            "gloss.enqueue_caption('https://e.org/a b ')",
+            "the image URL \"https://e.org/a b \" has a space in its host or at its end"
         ),
         ("gloss.enqueue_caption('https:///a')", "the image URL \"https:///a\" names no host"),
         (
@@ -168,6 +190,17 @@ import Testing
         #expect(error?.sqlState == "22023")
         #expect(error?.message == message)
         #expect(error?.disposition == .permanent)
+    }
+
+    /// Lists from the web have them, and the fetcher encodes them.
+    @Test func takesSpacesInAPathAndAQuery() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        for url in ["https://e.org/my photo.jpg", "https://e.org/a?b=c d", "file:///srv/my images/1.png"] {
+            let id = try await database.query("select job_id from gloss.enqueue_caption('\(url)')", as: .producer)
+                .scalar
+            let kept = try await database.query("select image_urls[1] from gloss.job where id = \(id ?? "0")").scalar
+            #expect(kept == url)
+        }
     }
 
     @Test func refusesTheNullCharacter() async throws {

@@ -56,6 +56,34 @@ struct Interleaving: Sendable {
         return try await verdict(meeting == .rollback ? [answers[1]] : answers, both: [one, other])
     }
 
+    /// Lets two statements meet in transactions that are both open.
+    /// - Parameters:
+    ///   - latterFirst: the second one's transaction ends first, unless it waits for the other.
+    ///   - rollingBack: the first one's transaction is rolled back.
+    ///   - look: called after each end of a transaction.
+    func meet(
+        _ one: String, _ other: String, latterFirst: Bool, rollingBack: Bool, look: () async throws -> Void
+    ) async throws {
+        for session in [first, second] { try await session.script("begin") }
+        let former = Statement(one, in: first)
+        guard try await settles(former, pids[0]) else { throw InterleavingError("\(one) waits for nobody") }
+        let latter = Statement(other, in: second)
+        let isFree = try await settles(latter, pids[1])
+        if latterFirst && isFree {
+            _ = try await latter.answer().get()
+            try await second.script("commit")
+            try await look()
+        }
+        _ = try await former.answer().get()
+        try await first.script(rollingBack ? "rollback" : "commit")
+        try await look()
+        if !(latterFirst && isFree) {
+            _ = try await latter.answer().get()
+            try await second.script("commit")
+            try await look()
+        }
+    }
+
     /// Whether a call writes to a table in the world as it was built.
     func writes(_ call: InterleavedCall, to table: String) async throws -> Bool {
         _ = try await watcher.query("select interleaving.reset()")

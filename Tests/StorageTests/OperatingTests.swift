@@ -217,7 +217,7 @@ import Testing
         #expect(try await count("job") == "2", "nothing was enqueued")
 
         #expect(try await admin.explain(JobID(rawValue: 1)).last == "to free the key: select gloss.forget(job => 1)")
-        #expect(try await [admin.cancel(.everything), admin.retry(.everything)] == [0, 0])
+        #expect(try await [admin.cancel(.everything), admin.retry(DeadSelection(everything: true))] == [0, 0])
         #expect(try await admin.rerun(.job(JobID(rawValue: 1))) == 0, "there is nothing left to run")
         #expect(try await admin.forget(.job(JobID(rawValue: 1))) == 1)
         #expect(try await enqueue("https://example.org/b.jpg", key: "old").outcome == .inserted)

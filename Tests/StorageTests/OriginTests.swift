@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Queue
 import Storage
@@ -48,6 +49,30 @@ import Testing
         try await admin.resume(.host("bücher.example"))
         #expect(Set(try await store.claim(limit: 9, by: worker).map(\.key)) == ["1", "2", "3", "4", "5"])
         #expect(try await admin.hosts().isEmpty)
+        #expect(try await database.misplacedJobs() == [])
+    }
+
+    /// Keys are taken to the letter, and a bucket is parked and paused like a host.
+    @Test func aBucketIsAnOrigin() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let (admin, store) = (database.administration(), database.store())
+        let worker = try await store.register(Samples.worker())
+        let urls = [
+            "s3://images/a b?c#d%20e.jpg", "s3://images/.hidden/..x/a...b", "S3://images//c", "s3://other/d",
+            "gs://images/e", "az://images/é",
+        ]
+        for (index, url) in urls.enumerated() {
+            _ = try await admin.enqueue(Samples.caption(url), EnqueueOptions(key: "\(index + 1)"))
+        }
+        try await store.park(origin: "s3://images", for: .seconds(60), reason: "refused")
+        let free = try await store.claim(limit: 9, by: worker)
+        #expect(free.map(\.key) == ["4", "5", "6"])
+        #expect(free.last?.spec.imageURLs == ["az://images/é"])
+        _ = try await store.record(free.map { JobReport($0, .released(reason: "test")) }, by: worker)
+        try await admin.pause(.host("gs://images/"))
+        #expect(Set(try await store.claim(limit: 9, by: worker).map(\.key)) == ["4", "6"])
+        try await admin.resume(.host("images"))
+        #expect(Set(try await store.claim(limit: 9, by: worker).map(\.key)) == ["1", "2", "3", "5"])
         #expect(try await database.misplacedJobs() == [])
     }
 }

@@ -30,6 +30,7 @@ import Testing
         "keep_evaluation": [.admin],
         "jobs": [.reader, .admin], "explain": [.reader, .admin], "finish_reason": [.reader, .admin],
         "shown_urls": [.reader, .admin], "schema_objects": [.reader, .admin],
+        "failures_of": [.reader, .admin], "failing_host": [.reader, .admin], "would_retry": [.reader, .admin],
         // An origin's spelling, and of what it is made.
         "origin_of": [.reader, .admin], "host_spelling": [.reader, .admin], "ipv4_of": [.reader, .admin],
         "percent_decoded": [.reader, .admin], "punycode": [.reader, .admin],
@@ -246,7 +247,8 @@ import Testing
             "select gloss.unpark_origin('e.org')", "select gloss.maintain(true)",
             "select gloss.change_setting('give_up_after', null)", "select * from gloss.job_state",
             "select gloss.keep_reproduction(1, 1, 'h', 'v', 'amx', 2, 'same', null)",
-            "select * from gloss.depth",
+            "select * from gloss.depth", "select * from gloss.failures",
+            "select gloss.retry(code => 'unknown', host => 'e.org')",
             "select * from gloss.detection", "select * from gloss.multiview_response", "select * from gloss.caption",
             "select * from gloss.error_frequency", "select * from gloss.misplaced_job", "select * from gloss.worker",
             "select count(*) from gloss.schema_objects()",

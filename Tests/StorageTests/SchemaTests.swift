@@ -118,7 +118,7 @@ import Testing
         try await store.park(origin: "https://example.org", for: .seconds(60), reason: "connection refused")
         try await database.advance(by: .seconds(3600))
         #expect(try await store.rescue().rescuedCount == 1)
-        try await admin.retry(.batch("x"))
+        try await admin.retry(DeadSelection(batch: "x"))
         try await admin.rerun(.batch("x"))
         try await admin.cancel(.batch("x"))
         try await admin.forget(.batch("x"))

@@ -142,6 +142,10 @@ import Testing
         _ = try await upgrade(database)
         let session = database.session()
         func number(_ sql: String) async throws -> Int? { try await session.query(sql).scalar.flatMap { Int($0) } }
+        #expect(
+            try await number("select count(*) from gloss.dead_job where host = 'one.example' and batch_id is not null")
+                == 2)
+        #expect(try await number("select dead from gloss.failures where code = 'corrupt'") == 2)
         #expect(try await number("select gloss.rerun(key => 'done')") == 1)
         #expect(try await number("select count(*) from gloss.superseded where not reviewed") == 2)
         #expect(try await number("select gloss.retry(key => 'dead')") == 1)

@@ -23,7 +23,7 @@ public final class LoopbackServer: Sendable {
         let state = Mutex(State())
     }
 
-    /// Listens; `scripts` by path, 404 for the others.
+    /// Listens; `scripts` by path, whatever the query, 404 for the others.
     public init(host: String = "127.0.0.1", _ scripts: [String: Script]) throws {
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
@@ -72,7 +72,7 @@ public final class LoopbackServer: Sendable {
                 state.mostActive = max(state.mostActive, state.activeCount)
             }
             let path = head.split(separator: " ").dropFirst().first.map(String.init) ?? ""
-            (scripts[path] ?? { $0.answer(404, "not found") })(exchange)
+            (scripts[path] ?? scripts[String(path.prefix { $0 != "?" })] ?? { $0.answer(404, "not found") })(exchange)
             log.state.withLock { $0.activeCount -= 1 }
         }
         close(connection)

@@ -32,10 +32,13 @@ final class Checks {
     /// Claimed, neither reported nor lost.
     private var open: Set<Lease> = []
     private var ended: [Lease: JobReport] = [:]
-    private(set) var recordedCount = 0, mostFileBytes = 0
+    private(set) var recordedCount = 0, mostFileBytes = 0, fetchCount = 0, decodeCount = 0
     private var claimedJobs: [Lease: ClaimedJob] = [:]
     // Bytes of images, as the world sees them.
-    private var files: [ImageID: Int] = [:]
+    private var files: [FileID: Int] = [:]
+    /// Those that are on their way or here, and that somebody wants.
+    private var urls: [FileID: String] = [:]
+    private var here: Set<FileID> = []
     private var pixels: [ImageID: Lease] = [:]
     private var imageOf: [ImageID: Lease] = [:]
     private var discarded: Set<ImageID> = []
@@ -80,18 +83,21 @@ final class Checks {
             announcement = nil
             didBeginFail = true
         case .memory(let free): self.free = free
-        case .imageSized(let image, let byteCount): if files[image] != nil { files[image] = byteCount }
-        case .imageFetched(let image, let file): files[image] = file.byteCount
+        case .fileSized(let file, let byteCount): if files[file] != nil { files[file] = byteCount }
+        case .fileFetched(let file, let fetched):
+            files[file] = fetched.byteCount
+            here.insert(file)
+        case .fileFailed(let file, _):
+            files[file] = nil
+            urls[file] = nil
         case .imageMeasured(let image, let bytes): measured[image] = bytes
         case .imageDecoded(let image, _):
             decoding[image] = nil
             decoders.remove(image)
-            files[image] = nil
             pixels[image] = imageOf[image]
-        case .imageFailed(let image, let failure):
+        case .imageFailed(let image, _):
             decoding[image] = nil
             decoders.remove(image)
-            if failure.blame != .killedDecoder { files[image] = nil }
         case .recorded(let receipts): recordedCount += receipts.count
         default: break
         }
@@ -102,16 +108,26 @@ final class Checks {
     func effect(_ effect: Effect, _ now: Instant, freeMemory: Int) {
         isTrue(!isStopped, "an effect after stop")
         switch effect {
-        case .fetch(let image, _): files[image] = settings.maxFileBytes
-        case .decode(let image, _, _):
+        case .fetch(let file, let url):
+            isTrue(!urls.values.contains(url), "fetched again while it is on its way or here: \(url)")
+            files[file] = settings.maxFileBytes
+            urls[file] = url
+            fetchCount += 1
+        case .cancelFetch(let file):
+            isTrue(urls.removeValue(forKey: file) != nil && !here.contains(file), "there is no fetch to give up")
+        case .discardFile(let file):
+            isTrue(here.remove(file) != nil, "a file is forgotten that is not here")
+            files[file] = nil
+            urls[file] = nil
+        case .decode(let image, let file, _, _):
+            isTrue(here.contains(file), "the file of a decoder is not here")
             decoders.insert(image)
+            decodeCount += 1
             isTrue(decoders.count <= settings.decoders, "too many decoders")
         case .proceed(let image):
             decoding[image] = measured[image] ?? 0
             isTrue(decoding.values.reduce(0, +) <= free, "more decoding than memory")
-        case .discard(let image):
-            files[image] = nil
-            discarded.insert(image)
+        case .discard(let image): discarded.insert(image)
         case .begin(let leases, _):
             announcement = Announcement(leases: Set(leases), at: now)
         case .submit(let queries): submitted(queries, now)
@@ -213,6 +229,19 @@ final class Checks {
         mostFileBytes = max(mostFileBytes, bytes)
         isTrue(bytes <= settings.fileBytes || files.values.filter { $0 > 0 }.count <= 1, "\(bytes) bytes of files")
         isTrue(bytes <= state.budget.files.used, "files take \(bytes), known are \(state.budget.files.used)")
+        let known = state.files.values.reduce(0) { $0 + $1.byteCount }
+        isTrue(known == state.budget.files.used, "bytes of files are counted more than once")
+        for (id, file) in state.files {
+            isTrue(file.images.allSatisfy { state.images[$0]?.file == id }, "an image that is gone wants a file")
+            let isGivenUp = state.fileOf[file.url] != id
+            isTrue(
+                file.images.isEmpty == (isGivenUp || state.idleFiles.contains(id)), "who wants a file is not known")
+            isTrue(!isGivenUp || file.state == .fetching, "a file is kept that was given up")
+        }
+        isTrue(
+            state.images.allSatisfy { id, image in
+                image.state != .waiting || state.files[image.file]?.images.contains(id) == true
+            }, "an image waits for a file that does not come")
         isTrue(state.origins.activeCount <= settings.maxFetches, "too many fetches")
     }
 

@@ -17,20 +17,11 @@ import Testing
         var effects = harness.take(.claimed(jobs, by: harness.worker))
         var count = 0
         while count < effects.fetches.count {
-            let image = effects.fetches[count].image
-            effects += harness.take(
-                .imageFetched(image, FetchedFile(byteCount: 10, origin: "https://a.org", seconds: 0.1)))
-            effects += harness.take(.imageMeasured(image, decodeBytes: 10))
-            effects += harness.take(.imageDecoded(image, decoded(image)))
+            let file = effects.fetches[count].file
+            effects += harness.bring(file, content: "s\(file.number)")
             count += 1
         }
         return (harness, effects, jobs)
-    }
-
-    private func decoded(_ image: ImageID) -> DecodedImage {
-        let info = ImageInfo(
-            sha256: "s\(image.number)", width: 2, height: 1, orientation: 1, format: "png", byteCount: 10)
-        return DecodedImage(source: SourceImage(info: info, finalURL: "u"), byteCount: 100, seconds: 0.1)
     }
 
     private func answer(_ query: Int, _ text: String = "cat", tokens: Int = 2) -> EngineAnswer {
@@ -170,15 +161,12 @@ import Testing
         var (harness, effects, _) = ready([Specs.object(views: 2)], settings)
         effects = harness.take(.begun)
         #expect(effects.submitted.count == 8 && effects.submitted.allSatisfy { $0.priority == 0 })
-        let urgent = ClaimedJob(lease: Lease(job: JobID(rawValue: 9), fence: 9), priority: -100, spec: Specs.caption())
+        let urgent = ClaimedJob(
+            lease: Lease(job: JobID(rawValue: 9), fence: 9), priority: -100, spec: Specs.caption("https://a.org/2.jpg"))
         let usual = harness.claim(Specs.caption())
         effects = harness.take(.claimed([usual, urgent], by: harness.worker))
         #expect(effects.fetches.count == 2)
-        for (image, _) in effects.fetches {
-            harness.take(.imageFetched(image, FetchedFile(byteCount: 10, origin: "https://a.org", seconds: 0.1)))
-            harness.take(.imageMeasured(image, decodeBytes: 10))
-            effects = harness.take(.imageDecoded(image, decoded(image)))
-        }
+        for (file, _) in effects.fetches { effects = harness.bring(file) }
         #expect(harness.state.jobs[urgent.lease]?.phase == .fetch && harness.state.jobs[usual.lease]?.state == .ready)
         effects = harness.take(.begun)
         #expect(effects.submitted.map(\.priority) == [-200])

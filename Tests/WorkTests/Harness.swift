@@ -30,6 +30,24 @@ struct Harness {
         take(.registered(worker))
     }
 
+    /// Lets a file come, and all its images be decoded.
+    mutating func bring(_ file: FileID, content: String = "bytes") -> [Effect] {
+        var effects = take(.fileFetched(file, FetchedFile(byteCount: 10, origin: "https://a.org", seconds: 0.1)))
+        var count = 0
+        while count < effects.decodes.count {
+            effects += decode(effects.decodes[count].image, content: content)
+            count += 1
+        }
+        return effects
+    }
+
+    /// Lets an image be decoded.
+    mutating func decode(_ image: ImageID, content: String = "bytes") -> [Effect] {
+        let info = ImageInfo(sha256: content, width: 2, height: 1, orientation: 1, format: "png", byteCount: 10)
+        let decoded = DecodedImage(source: SourceImage(info: info, finalURL: "u"), byteCount: 100, seconds: 0.1)
+        return take(.imageMeasured(image, decodeBytes: 10)) + take(.imageDecoded(image, decoded))
+    }
+
     mutating func claim(_ spec: JobSpec, checkpoints: [ViewResponses] = [], attempt: Int = 1) -> ClaimedJob {
         lastFence += 1
         return ClaimedJob(
@@ -39,8 +57,20 @@ struct Harness {
 }
 
 extension [Effect] {
-    var fetches: [(image: ImageID, url: String)] {
-        compactMap { if case .fetch(let image, let url) = $0 { (image, url) } else { nil } }
+    var fetches: [(file: FileID, url: String)] {
+        compactMap { if case .fetch(let file, let url) = $0 { (file, url) } else { nil } }
+    }
+
+    var decodes: [(image: ImageID, file: FileID)] {
+        compactMap { if case .decode(let image, let file, _, _) = $0 { (image, file) } else { nil } }
+    }
+
+    var cancelledFetches: [FileID] {
+        compactMap { if case .cancelFetch(let file) = $0 { file } else { nil } }
+    }
+
+    var discardedFiles: [FileID] {
+        compactMap { if case .discardFile(let file) = $0 { file } else { nil } }
     }
 
     var letGo: [Int64] { compactMap { if case .letGo(let holder) = $0 { holder } else { nil } } }

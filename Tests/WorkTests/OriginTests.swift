@@ -128,10 +128,10 @@ import Testing
         let now = ContinuousClock.now
         for index in 0..<10_000 {
             let at = now + .seconds(index)
-            origins.enqueue(ImageID(index), "https://\(index).org", at)
+            origins.enqueue(FileID(index), "https://\(index).org", at)
             _ = origins.next(at) { _ in true }
             _ = origins.failed("https://\(index).org", via: "https://\(index).org", reason: "", at)
-            origins.ended(ImageID(index), "https://\(index).org", seconds: nil, at)
+            origins.ended(FileID(index), "https://\(index).org", seconds: nil, at)
         }
         #expect(origins.recordCount <= 2048 && origins.activeCount == 0)
     }

@@ -31,6 +31,7 @@ final class RandomLife {
     private var daemon: SimulatedDaemon
     private var dead: [SimulatedDaemon] = []
     private let origins: [String]
+    private var enqueuedCount = 0
 
     init(seed: UInt64) {
         world = World(seed: seed)
@@ -77,7 +78,10 @@ final class RandomLife {
     private func enqueue(after seconds: Double) {
         let origin = origins.randomElement(using: &world.random)!
         let views = Int(world.between(1, 9))
-        var spec = world.chance(0.6) ? Specs.caption("\(origin)/a.jpg") : object(views, origin)
+        // Half of them are about the same images.
+        enqueuedCount += 1
+        let name = enqueuedCount % 2 == 0 ? "a" : "\(enqueuedCount)"
+        var spec = world.chance(0.6) ? Specs.caption("\(origin)/\(name).jpg") : object(views, origin)
         if world.chance(0.3) {
             spec.imageURLs = spec.imageURLs.map { _ in "\(origins.randomElement(using: &world.random)!)/b.jpg" }
         }

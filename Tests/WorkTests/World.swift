@@ -93,8 +93,9 @@ final class SimulatedDaemon {
     var freeMemory = 1 << 40
     private var avoided: [String: Instant] = [:]
     private var timer = 0
-    private var cancelled: Set<ImageID> = []
-    private var urls: [ImageID: String] = [:]
+    private var cancelled: Set<FileID> = []
+    private var urls: [FileID: String] = [:]
+    private var fileOf: [ImageID: FileID] = [:]
     /// The statements that are under way.
     private(set) var statements: [Statement: Int] = [:]
     /// The daemon ended without a word.
@@ -131,9 +132,12 @@ final class SimulatedDaemon {
 
     private func carryOut(_ effect: Effect) {
         switch effect {
-        case .fetch(let image, let url): fetch(image, url)
-        case .cancelFetch(let image): cancelled.insert(image)
-        case .decode(let image, _, _): take(.imageMeasured(image, decodeBytes: world.web.decodeBytes), after: 0.001)
+        case .fetch(let file, let url): fetch(file, url)
+        case .cancelFetch(let file): cancelled.insert(file)
+        case .discardFile: break
+        case .decode(let image, let file, _, _):
+            fileOf[image] = file
+            take(.imageMeasured(image, decodeBytes: world.web.decodeBytes), after: 0.001)
         case .proceed(let image): decode(image)
         case .refuse(let image):
             let failure = ImageFailure(code: "cancelled", message: "refused", blame: .cancelled)
@@ -170,12 +174,12 @@ final class SimulatedDaemon {
         world.store.onEnqueue { [self] in world.after(0.002) { wake(true) } }
     }
 
-    private func fetch(_ image: ImageID, _ url: String) {
-        urls[image] = url
+    private func fetch(_ file: FileID, _ url: String) {
+        urls[file] = url
         let answer = world.web.answer(url, self)
-        let isHeard = { [self] in !cancelled.contains(image) }
+        let isHeard = { [self] in !cancelled.contains(file) }
         if let headers = answer.headers {
-            world.after(headers) { [self] in if isHeard() { take(.imageSized(image, byteCount: answer.byteCount)) } }
+            world.after(headers) { [self] in if isHeard() { take(.fileSized(file, byteCount: answer.byteCount)) } }
         }
         var isOver = false
         world.after(answer.seconds) { [self] in
@@ -183,20 +187,20 @@ final class SimulatedDaemon {
             isOver = true
             world.web.ended(url)
             switch answer.result {
-            case .success(let file): take(.imageFetched(image, file))
-            case .failure(let failure): take(.imageFailed(image, failure))
+            case .success(let fetched): take(.fileFetched(file, fetched))
+            case .failure(let failure): take(.fileFailed(file, failure))
             }
         }
-        watchCancellation(image, url) { isOver }
+        watchCancellation(file, url) { isOver }
     }
 
     /// A cancelled fetch ends soon, and says so.
-    private func watchCancellation(_ image: ImageID, _ url: String, _ isOver: @escaping () -> Bool) {
+    private func watchCancellation(_ file: FileID, _ url: String, _ isOver: @escaping () -> Bool) {
         world.after(0.05) { [self] in
             if isOver() { return }
-            guard cancelled.contains(image) else { return watchCancellation(image, url, isOver) }
+            guard cancelled.contains(file) else { return watchCancellation(file, url, isOver) }
             world.web.ended(url)
-            take(.imageFailed(image, ImageFailure(code: "cancelled", message: "cancelled", blame: .cancelled)))
+            take(.fileFailed(file, ImageFailure(code: "cancelled", message: "cancelled", blame: .cancelled)))
         }
     }
 
@@ -205,7 +209,8 @@ final class SimulatedDaemon {
             return take(.imageFailed(image, failure), after: 0.02)
         }
         let info = ImageInfo(
-            sha256: world.web.content(urls[image] ?? ""), width: 8, height: 8, orientation: 1, format: "png",
+            sha256: world.web.content(fileOf[image].flatMap { urls[$0] } ?? ""), width: 8, height: 8, orientation: 1,
+            format: "png",
             byteCount: 100)
         let decoded = DecodedImage(
             source: SourceImage(info: info, finalURL: "http://x/"), byteCount: settings.imageBytes, seconds: 0.01)

@@ -10,13 +10,18 @@ enum Network {
         let text = String(decoding: bytes, as: UTF8.self)
         var policy = FetchPolicy()
         policy.localRoots = ["/srv"]
+        policy.s3.buckets = ["*"]
+        policy.azureAccount = "account"
         _ = CIDR(text)
         guard let judged = try? FetchURL(text, policy: policy, redirectedFrom: nil) else { return }
         precondition(judged.text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }, judged.text)
         precondition(["http", "https", "file"].contains(judged.scheme))
         precondition(judged.isFile || [80, 443].contains(judged.port))
+        // An object is in its store, whatever its bucket and its key are called.
+        let stores = ["s3.us-east-1.amazonaws.com", "storage.googleapis.com", "account.blob.core.windows.net"]
+        precondition(judged.object == nil || stores.contains { judged.host == $0 || judged.host.hasSuffix("." + $0) })
         let again: FetchURL
-        do throws(ImageError) { again = try FetchURL(judged.text, policy: policy) } catch {
+        do throws(ImageError) { again = try FetchURL(judged.written, policy: policy) } catch {
             // Encoding makes a URL longer.
             precondition(judged.text.utf8.count > FetchURL.lengthLimit, error.message)
             return
@@ -44,6 +49,7 @@ enum Network {
         policy.localRoots = ["/etc"]
         policy.allowDataURLs = true
         policy.perHostConcurrency = 1
+        policy.optOuts = .off  // what an earlier input said of robots.txt must not matter
         guard let fetcher = try? ImageFetcher(policy: policy) else { preconditionFailure() }
         return fetcher
     }()

@@ -2,13 +2,32 @@
 
 /// Image files. The decoders themselves are libraries without counters: what is searched is the way through our own code.
 enum Pictures {
-    private static let limits = DecodeLimits(maxPixels: 1 << 16)
+    private static let limits = DecodeLimits(maxPixels: 1 << 16, formats: Set(ImageFormat.allCases))
 
     @Sendable static func jpeg(_ bytes: [UInt8]) { decode(bytes, beginningWith: [0xFF, 0xD8, 0xFF]) }
 
     @Sendable static func webp(_ bytes: [UInt8]) {
         guard bytes.count >= 12 else { return }
         decode(Array("RIFF".utf8) + bytes[4..<8] + Array("WEBP".utf8) + bytes[12...], beginningWith: [])
+    }
+
+    @Sendable static func gif(_ bytes: [UInt8]) { decode(bytes, beginningWith: Array("GIF89a".utf8)) }
+
+    @Sendable static func bmp(_ bytes: [UInt8]) { decode(bytes, beginningWith: Array("BM".utf8)) }
+
+    @Sendable static func tiff(_ bytes: [UInt8]) {
+        let isLittle = bytes.first == UInt8(ascii: "I")
+        decode(bytes, beginningWith: Array((isLittle ? "II*\0" : "MM\0*").utf8))
+    }
+
+    @Sendable static func avif(_ bytes: [UInt8]) { decode(bytes, ofBrand: "avif") }
+
+    @Sendable static func heic(_ bytes: [UInt8]) { decode(bytes, ofBrand: "heic") }
+
+    /// An ISO base media file.
+    private static func decode(_ bytes: [UInt8], ofBrand brand: String) {
+        guard bytes.count >= 12 else { return }
+        decode(Array(bytes[..<4]) + "ftyp\(brand)".utf8 + bytes[12...], beginningWith: [])
     }
 
     /// Checksums are put right: otherwise nearly every mutation would end at one.

@@ -1,5 +1,6 @@
 import Annotation
 import ArgumentParser
+import Console
 import Foundation
 import Images
 import Inference
@@ -42,7 +43,7 @@ struct BenchEngine: ParsableCommand {
     var precision: Precision?
     @Option(help: "Threads. Default: one for each processor that it may use.")
     var threads: Int?
-    @Argument(help: "JPEG, PNG or WebP files.", completion: .file())
+    @Argument(help: "Image files.", completion: .file())
     var images: [String]
 
     func validate() throws {

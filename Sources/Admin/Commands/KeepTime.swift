@@ -41,4 +41,16 @@ struct KeepTime: CustomStringConvertible, Equatable {
     }
 
     var description: String { interval }
+
+    /// As a length; nil with months and years, whose length differs.
+    var duration: Duration? {
+        let lengths = ["seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400, "weeks": 604_800]
+        let words = interval.split(separator: " ")
+        var seconds = 0
+        for index in stride(from: 0, to: words.count, by: 2) {
+            guard let number = Int(words[index]), let length = lengths[String(words[index + 1])] else { return nil }
+            seconds += number * length
+        }
+        return .seconds(seconds)
+    }
 }

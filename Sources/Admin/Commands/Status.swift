@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Foundation
 import Storage
 
@@ -10,6 +11,7 @@ struct Status: AsyncParsableCommand {
             EXAMPLES
               glossctl status
               glossctl status --watch            as much of it as the terminal has lines for
+              glossctl status --batch photos     one batch, and what of it was lost
               glossctl status --json | jq '.depth[] | select(.waiting > 0)'
 
             \(ExitStatus.help)
@@ -24,14 +26,24 @@ struct Status: AsyncParsableCommand {
     var interval = 2.0
     @Option(help: "The most batches and errors.")
     var limit = 20
+    @Option(help: "Show this batch alone: how far it is, what of it was lost, and why.")
+    var batch: String?
 
     func validate() throws {
+        guard batch == nil || !watch else {
+            throw ValidationError("--batch and --watch exclude each other: glossctl wait watches a batch.")
+        }
         guard interval >= 0.1, interval <= 86_400 else { throw ValidationError("--interval must be 0.1 to 86400.") }
         guard limit >= 0 else { throw ValidationError("--limit must not be negative.") }
     }
 
     func run() async throws {
         let administration = database.administration()
+        if let batch {
+            let report = try await BatchReport(administration.batch(named: batch), administration)
+            if format.json { return try JSONText.say(report) }
+            return report.lines(width: Console.width(), palette: .output).forEach(Console.say)
+        }
         guard watch else { return try show(await QueueStatus(administration, limit: limit)) }
         while !Task.isCancelled {
             do {

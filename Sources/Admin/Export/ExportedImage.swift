@@ -9,7 +9,7 @@ struct ExportedImage {
     /// As shown upright.
     var width: Int, height: Int
     var orientation: EXIFOrientation
-    /// `jpeg`, `png` or `webp`.
+    /// `jpeg`, `png`, `webp`, …: one of `ImageFormat`.
     var format: String
     var byteCount: Int
     /// Those that named it, by their numbers.

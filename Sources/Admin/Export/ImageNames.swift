@@ -89,7 +89,10 @@ struct ImageNames {
     }
 
     /// The first one is what a name gets that has none.
-    private static let extensions = ["jpeg": ["jpg", "jpeg"], "png": ["png"], "webp": ["webp"]]
+    private static let extensions = [
+        "jpeg": ["jpg", "jpeg"], "png": ["png"], "webp": ["webp"], "gif": ["gif"], "bmp": ["bmp"], "avif": ["avif"],
+        "tiff": ["tif", "tiff"], "heic": ["heic", "heif"],
+    ]
 
     private static func isAnyImage(_ name: String) -> Bool {
         extensions.values.contains { $0.contains(name.lowercased()) }

@@ -18,9 +18,15 @@ struct FetchOptions: ParsableArguments {
         help: ArgumentHelp("Read images below this directory. By default none.", valueName: "dir"),
         completion: .directory)
     var roots: [String] = []
+    @Option(
+        name: .customLong("allow-bucket"),
+        help: ArgumentHelp(
+            "Fetch s3: images of this bucket too, with the key that AWS tools would use. By default none.",
+            valueName: "bucket"))
+    var buckets: [String] = []
 
     /// Whether anything is allowed beside the default.
-    var areGiven: Bool { !(networks.isEmpty && ports.isEmpty && roots.isEmpty) }
+    var areGiven: Bool { !(networks.isEmpty && ports.isEmpty && roots.isEmpty && buckets.isEmpty) }
 
     func validate() throws {
         if let port = ports.first(where: { !(1...65535 ~= $0) }) {
@@ -52,6 +58,17 @@ struct FetchOptions: ParsableArguments {
         policy.allowedNetworks += networks
         policy.allowedPorts?.formUnion(ports)
         policy.localRoots += roots
+        policy.s3.buckets.formUnion(buckets)
         return policy
+    }
+}
+
+extension AnnotatedImageFetcher {
+    init(_ policy: FetchPolicy) throws(CommandError) {
+        do {
+            try self.init(policy: policy)
+        } catch {
+            throw CommandError(.failed, error.message)
+        }
     }
 }

@@ -1,5 +1,6 @@
 import Annotation
 import ArgumentParser
+import Console
 import Foundation
 import Images
 import Inference
@@ -98,7 +99,7 @@ struct Infer: ParsableCommand {
         help: ArgumentHelp(
             "Also write pixel_values, image_features and the prefill's logits to this file.", valueName: "file"))
     var dumpStages: String?
-    @Argument(help: "JPEG, PNG or WebP files.", completion: .file())
+    @Argument(help: "Image files.", completion: .file())
     var images: [String]
 
     func validate() throws {
@@ -250,7 +251,8 @@ enum LocalImage {
     /// Reads and decodes a file.
     static func decode(_ path: String) throws(CommandError) -> RGBImage {
         do {
-            return try ImageDecoder.decode(try bytes(path))
+            return try ImageDecoder.decode(
+                try bytes(path), limits: DecodeLimits(formats: Set(ImageFormat.allCases)))
         } catch let error as ImageError {
             throw CommandError(.badData, "\(path): \(error.message)")
         } catch {

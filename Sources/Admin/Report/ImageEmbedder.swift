@@ -100,9 +100,5 @@ final class ImageEmbedder: Sendable {
         }
     }
 
-    private static func type(of bytes: [UInt8]) -> String? {
-        if bytes.starts(with: [0xFF, 0xD8, 0xFF]) { return "image/jpeg" }
-        if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47]) { return "image/png" }
-        return bytes.starts(with: "RIFF".utf8) && bytes.dropFirst(8).starts(with: "WEBP".utf8) ? "image/webp" : nil
-    }
+    private static func type(of bytes: [UInt8]) -> String? { try? ImageFormat(sniffing: bytes).mediaType }
 }

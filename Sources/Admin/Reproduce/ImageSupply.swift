@@ -47,7 +47,10 @@ struct ImageSupply: Sendable {
     init(_ policy: FetchPolicy, given: [String], maxPixels: Int?, count: Int) throws(CommandError) {
         fetcher = given.isEmpty ? try AnnotatedImageFetcher(policy) : nil
         self.given = given
-        decoders = DecoderPool(limits: .init(maxPixels: maxPixels ?? DecodeLimits().maxPixels), count: count)
+        // What the daemon annotated was wanted then, whatever its configuration says now.
+        let images = DecodeLimits(
+            maxPixels: maxPixels ?? DecodeLimits().maxPixels, formats: Set(ImageFormat.allCases))
+        decoders = DecoderPool(limits: .init(images), count: count)
     }
 
     /// Gets images for a model, each once.

@@ -1,5 +1,7 @@
 import ArgumentParser
+import Console
 import Foundation
+import Images
 import Inference
 import Queue
 import Settings
@@ -108,7 +110,7 @@ struct Reproduce: AsyncParsableCommand {
                 jobs: jobs.isEmpty ? nil : jobs.map(JobID.init), batch: batch, within: since?.interval,
                 files: onlyGiven ? shelf.fileDigests : nil, sample: sample))
         try await requireResults(results, administration)
-        let supply = try ImageSupply(policy, given: image, maxPixels: daemon?.maxPixels, count: shelf.threads)
+        let supply = try ImageSupply(policy, given: image, maxPixels: daemon?.images.maxPixels, count: shelf.threads)
         let reproducer = Reproducer(administration: administration, shelf: shelf, supply: supply)
         let bar = ProgressBar("results")
         defer { bar.finish() }

@@ -1,3 +1,4 @@
+import Console
 import Foundation
 import Synchronization
 
@@ -23,6 +24,15 @@ final class ProgressBar: Sendable {
     ///   - fraction: 0...1; nil when the end is not known.
     ///   - count: things done.
     func show(_ fraction: Double?, count: Int) {
+        write { width in
+            Self.line(label, fraction, count: count, seconds: (ContinuousClock.now - start) / .seconds(1), width: width)
+        }
+    }
+
+    /// Shows a text of its own behind the label; ten times a second at most.
+    func show(_ text: String) { write { width in "\(label)  \(text)".cut(to: (width ?? 80) - 1) } }
+
+    private func write(_ line: (_ width: Int?) -> String) {
         guard isEnabled else { return }
         let now = ContinuousClock.now
         let isDue = state.withLock { state in
@@ -31,10 +41,7 @@ final class ProgressBar: Sendable {
             return true
         }
         guard isDue else { return }
-        let line = Self.line(
-            label, fraction, count: count, seconds: (now - start) / .seconds(1), width: Console.width(of: STDERR_FILENO)
-        )
-        Console.write("\r\u{1B}[2K\(line)", to: STDERR_FILENO)
+        Console.write("\r\u{1B}[2K\(line(Console.width(of: STDERR_FILENO)))", to: STDERR_FILENO)
     }
 
     /// Takes the line away.

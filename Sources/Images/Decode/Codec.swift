@@ -14,6 +14,11 @@ struct Codec {
             case .jpeg: cimage_jpeg_header(file.baseAddress, file.count, &header, &reason)
             case .png: cimage_png_header(file.baseAddress, file.count, &header, &reason)
             case .webp: cimage_webp_header(file.baseAddress, file.count, &header, &reason)
+            case .gif: cimage_gif_header(file.baseAddress, file.count, &header, &reason)
+            case .bmp: cimage_bmp_header(file.baseAddress, file.count, &header, &reason)
+            case .avif: cimage_avif_header(file.baseAddress, file.count, &header, &reason)
+            case .tiff: cimage_tiff_header(file.baseAddress, file.count, &header, &reason)
+            case .heic: cimage_heif_header(file.baseAddress, file.count, &header, &reason)
             }
         }
         try check(status, reason)
@@ -42,6 +47,11 @@ struct Codec {
             case .jpeg: cimage_jpeg_decode(file.baseAddress, file.count, rgb.baseAddress, rgb.count, &reason)
             case .png: cimage_png_decode(file.baseAddress, file.count, behind, rgb.baseAddress, rgb.count, &reason)
             case .webp: cimage_webp_decode(file.baseAddress, file.count, behind, rgb.baseAddress, rgb.count, &reason)
+            case .gif: cimage_gif_decode(file.baseAddress, file.count, behind, rgb.baseAddress, rgb.count, &reason)
+            case .bmp: cimage_bmp_decode(file.baseAddress, file.count, behind, rgb.baseAddress, rgb.count, &reason)
+            case .avif: cimage_avif_decode(file.baseAddress, file.count, behind, rgb.baseAddress, rgb.count, &reason)
+            case .tiff: cimage_tiff_decode(file.baseAddress, file.count, behind, rgb.baseAddress, rgb.count, &reason)
+            case .heic: cimage_heif_decode(file.baseAddress, file.count, behind, rgb.baseAddress, rgb.count, &reason)
             }
         }
     }

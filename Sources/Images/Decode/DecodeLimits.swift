@@ -1,4 +1,4 @@
-/// What decoding may cost, and what stands behind transparent pixels.
+/// What decoding may cost, which images are wanted, and what stands behind transparent pixels.
 public struct DecodeLimits: Hashable, Sendable {
     /// A colour, eight bits a channel.
     public struct Colour: Hashable, Sendable {
@@ -26,17 +26,27 @@ public struct DecodeLimits: Hashable, Sendable {
 
     /// The most pixels (width × height, as stored in the file) that are decoded. Default: 100 million.
     ///
-    /// An image takes 3 bytes a pixel, twice that while it is turned upright, and up to 12 while a WebP with transparency is decoded: 1.2 GB
-    /// at the default.
+    /// An image takes 3 bytes a pixel, twice that while it is turned upright, and up to 24 while it is decoded (``ImageDecoder/workingBytes``):
+    /// 2.4 GB at the default.
     public var maxPixels: Int
     /// The colour that transparent pixels are laid on. Default: white.
     public var background: Colour
     /// The longest side, in pixels: JPEG's own. What resizes a row needs memory by its length.
     public var maxSide = 65_535
 
+    /// What is read; anything else is `unsupportedFormat`. Default: ``ImageFormat/usual``.
+    public var formats: Set<ImageFormat>
+    /// The shortest side that is wanted, in pixels. Default: 1.
+    public var minSide = 1
+    /// The largest ratio of the longer side to the shorter one that is wanted. Default: any.
+    public var maxAspectRatio = Double.infinity
+
     /// Limits; every one has a default.
-    public init(maxPixels: Int = 100_000_000, background: Colour = .white) {
+    public init(
+        maxPixels: Int = 100_000_000, background: Colour = .white, formats: Set<ImageFormat> = ImageFormat.usual
+    ) {
         self.maxPixels = maxPixels
         self.background = background
+        self.formats = formats
     }
 }

@@ -1,29 +1,33 @@
 import CImage
 
-/// Files to pixels: JPEG, PNG and WebP, as Pillow decodes them.
+/// Files to pixels, as Pillow decodes them.
 ///
-/// PNG and lossless WebP come out bit for bit as in Pillow 13 on the background colour; JPEG and lossy WebP within
-/// one step a channel, which is what two versions of their libraries may differ by.
+/// PNG, GIF, BMP, TIFF and lossless WebP come out bit for bit as in Pillow 13 on the background colour; the others within what two
+/// versions of their libraries may differ by. docs/fetching.md has what the comparison found.
 public enum ImageDecoder {
     /// Decodes a whole file into upright RGB.
     ///
     /// - Parameters:
     ///   - bytes: The file.
-    ///   - limits: The most pixels, checked before any are decoded, and the colour behind transparency.
-    /// - Throws: ``ImageError``: `notAnImage`, `unsupportedFormat`, `truncated`, `corrupt`, `tooManyPixels`
+    ///   - limits: What may be decoded, checked by the header, and the colour behind transparency.
+    /// - Throws: ``ImageError``: `notAnImage`, `unsupportedFormat`, `truncated`, `corrupt`, `tooManyPixels`, `tooSmall`, `aspectRatio`
     ///   (permanent), `outOfMemory` (fatal).
     public static func decode(
         _ bytes: [UInt8], limits: DecodeLimits = DecodeLimits()
     ) throws(ImageError) -> RGBImage {
-        let codec = Codec(format: try ImageFormat(sniffing: bytes), background: limits.background)
+        let codec = try codec(for: bytes, limits)
         let header = try codec.header(of: bytes)
         try check(header, limits)
         let stored = try codec.decode(bytes, header)
         return upright(stored, Orientation(of: bytes, format: codec.format))
     }
 
-    /// The most bytes that decoding takes for each pixel, beside the file itself: a WebP with transparency. Most files take a third of it.
-    public static let workingBytes = 12
+    /// The most bytes that decoding takes for each pixel, beside the file itself: an AVIF or HEIC of more than eight bits. Most files take
+    /// an eighth of it.
+    public static let workingBytes = 24
+
+    /// Does what libraries do once for a process, with system calls of all kinds: before the process closes itself in.
+    public static func prepare() { cimage_prepare() }
 
     /// What a file's header says, without decoding it.
     ///
@@ -31,7 +35,7 @@ public enum ImageDecoder {
     public static func header(
         of bytes: [UInt8], limits: DecodeLimits = DecodeLimits()
     ) throws(ImageError) -> ImageHeader {
-        let codec = Codec(format: try ImageFormat(sniffing: bytes), background: limits.background)
+        let codec = try codec(for: bytes, limits)
         let header = try codec.header(of: bytes)
         try check(header, limits)
         let (width, height) = (Int(header.width), Int(header.height))
@@ -44,20 +48,41 @@ public enum ImageDecoder {
             workingBytes: max(Int(clamping: header.working), turning))
     }
 
+    private static func codec(for bytes: [UInt8], _ limits: DecodeLimits) throws(ImageError) -> Codec {
+        let format = try ImageFormat(sniffing: bytes)
+        guard limits.formats.contains(format) else {
+            throw ImageFormat.refusal(of: format, reading: limits.formats)
+        }
+        return Codec(format: format, background: limits.background)
+    }
+
     private static func check(_ header: cimage_header, _ limits: DecodeLimits) throws(ImageError) {
-        let pixels = Int(header.width) * Int(header.height)
-        guard pixels > 0 else { throw ImageError(.corrupt, "corrupt image: it has no pixels") }
+        guard header.width > 0, header.height > 0 else { throw ImageError(.corrupt, "corrupt image: it has no pixels") }
         let longest = max(Int(header.width), Int(header.height))
         guard longest <= limits.maxSide else {
             throw ImageError(
                 .tooManyPixels,
                 "image too large: \(header.width) × \(header.height); a side may have at most \(limits.maxSide) pixels")
         }
+        let pixels = Int(header.width) * Int(header.height)
         guard pixels <= limits.maxPixels else {
             let size = "\(header.width) × \(header.height)"
             throw ImageError(
                 .tooManyPixels,
                 "image too large: \(size) is \(pixels) pixels; at most \(limits.maxPixels) are decoded")
+        }
+        let shortest = min(Int(header.width), Int(header.height))
+        guard shortest >= limits.minSide else {
+            throw ImageError(
+                .tooSmall,
+                "image too small: \(header.width) × \(header.height); a side must have at least \(limits.minSide) pixels"
+            )
+        }
+        guard Double(longest) <= Double(shortest) * limits.maxAspectRatio else {
+            throw ImageError(
+                .aspectRatio,
+                "image too narrow: \(header.width) × \(header.height); its sides may be as \(limits.maxAspectRatio) to 1"
+            )
         }
     }
 

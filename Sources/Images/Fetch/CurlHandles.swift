@@ -1,4 +1,5 @@
 import CCurl
+import Glibc
 
 /// libcurl's process-wide state, set up once and never torn down.
 enum Curl {
@@ -10,6 +11,16 @@ enum Curl {
     }
 
     static func text(_ code: CURLcode) -> String { String(cString: curl_easy_strerror(code)) }
+
+    /// Whether there is memory, whatever libcurl says. 7.88 says that there is none of a line of 100 KiB in an answer's head: a server must
+    /// not have us believe that.
+    static var hasMemory: Bool {
+        let count = 1 << 20
+        guard let bytes = malloc(count) else { return false }
+        memset(bytes, 1, count)
+        free(bytes)
+        return true
+    }
 
     private static let startCode = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
 }
@@ -75,6 +86,12 @@ struct EasyHandle: ~Copyable {
         try Self.check(ccurl_on_body(raw, onBody, context), CURLOPT_WRITEFUNCTION)
         try Self.check(ccurl_on_header(raw, onHeader, context), CURLOPT_HEADERFUNCTION)
         try Self.check(ccurl_on_open_socket(raw, onOpenSocket, context), CURLOPT_OPENSOCKETFUNCTION)
+    }
+
+    /// Makes the request and waits for its end. The callback gets the context.
+    func perform(onBody: @escaping curl_write_callback, _ context: UnsafeMutableRawPointer) -> CURLcode {
+        let code = ccurl_on_body(raw, onBody, context)
+        return code == CURLE_OK ? curl_easy_perform(raw) : code
     }
 
     func long(_ info: CURLINFO) -> Int { ccurl_get_long(raw, info) }

@@ -14,12 +14,17 @@ struct FetchURL: Hashable, Sendable {
     let path: String
     /// `scheme://host[:port]`, spelt in one way: see ``ImageFetcher/origin(of:)``. Empty in a `file:` URL.
     let origin: String
+    /// What it names in an object store; the rest is where that is fetched from.
+    let object: ObjectURL?
 
     /// Longer URLs are refused.
     static let lengthLimit = 8192
 
     /// What error messages call this URL: credentials, path and query may be secrets.
-    var name: String { "\(scheme)://\(host)" }
+    var name: String { object?.origin ?? "\(scheme)://\(host)" }
+
+    /// The URL by which a job may ask for the file.
+    var written: String { object?.text ?? text }
 
     /// Judges a URL: its form, scheme, user information and port. Addresses are judged when curl connects.
     ///
@@ -28,6 +33,12 @@ struct FetchURL: Hashable, Sendable {
     init(_ text: String, policy: FetchPolicy, redirectedFrom origin: String? = nil) throws(ImageError) {
         let context = origin.map { " (by redirect from \($0))" } ?? ""
         try Self.checkForm(text, context)
+        if let object = try ObjectURL(reading: text, context) {
+            // Where it is fetched from is judged like any URL.
+            let place = try Self(object.place(policy, isRedirect: origin != nil, context), policy: policy)
+            self = place.naming(object)
+            return
+        }
         // Not of the form that the parser reads; only a whole request may be one.
         if DataURL.matches(text) { throw ImageError(.schemeNotAllowed, "scheme data\(context) is not allowed") }
         let url = try URLHandle.settled(text, context)
@@ -38,6 +49,7 @@ struct FetchURL: Hashable, Sendable {
         self.origin = try Self.origin(scheme, host, port: try url.part(CURLUPART_PORT, CURLU_NO_DEFAULT_PORT))
         let (user, password) = (try url.part(CURLUPART_USER), try url.part(CURLUPART_PASSWORD))
         self.text = try url.part(CURLUPART_URL) ?? text
+        object = nil
 
         try checkScheme(policy, isRedirect: origin != nil, context)
         if user != nil || password != nil {
@@ -47,6 +59,14 @@ struct FetchURL: Hashable, Sendable {
             throw ImageError(.portNotAllowed, "port \(port) of host \(host)\(context) is not allowed")
         }
     }
+
+    private init(_ place: FetchURL, object: ObjectURL) {
+        (text, scheme, host, port, path) = (place.text, place.scheme, place.host, place.port, place.path)
+        (origin, self.object) = (object.origin, object)
+    }
+
+    /// The same place, as where an object is.
+    private func naming(_ object: ObjectURL) -> Self { Self(self, object: object) }
 
     /// A redirect's target as a whole URL. libcurl has made it one, unless it had no memory.
     func whole(_ target: String) throws(ImageError) -> String {

@@ -3,18 +3,37 @@ import Synchronization
 
 /// One fetch over the network, or what is left of it after a redirect.
 struct Request: Sendable {
-    typealias Reply = CheckedContinuation<Result<FetchedBody, ImageError>, Never>
+    typealias Reply = @Sendable (Result<FetchedBody, ImageError>) -> Void
+
+    /// What is asked for.
+    enum Purpose {
+        case image
+        /// The rules of an origin; its URL may redirect elsewhere.
+        case robots
+    }
 
     let id: UInt64
     var url: FetchURL
+    var purpose = Purpose.image
+    /// Called once.
     let reply: Reply
     /// Told how many bytes the fetch may take: see ``ImageFetcher/fetch(_:onBytes:)``.
     var onBytes: ByteCount?
     /// The name of the URL that redirected to this one.
     var redirectedFrom: String?
     var redirectCount = 0
+    /// The line that it stands in: requests whose limits are counted together. Set when it joins.
+    var line = ""
+    /// How often its line had been cut when it started: see ``LineAllowances``.
+    var cutCount = 0
+    /// Where earlier hops were.
+    var visited: [String] = []
     /// Time already spent on the network, in earlier hops.
     var spent: Duration = .zero
+    /// What is done without, because the server breaks it.
+    var concessions: Set<Concession> = []
+    /// Signs the request; a redirect's target does not get it.
+    var signature: S3Signature?
 
     typealias ByteCount = @Sendable (Int) -> Void
 
@@ -23,13 +42,21 @@ struct Request: Sendable {
         switch result {
         case .success(let body):
             onBytes?(body.bytes.count)
-            reply.resume(returning: result)
+            reply(result)
         case .failure(var error):
             onBytes?(0)
             if error.blame != .ourselves { error.origin = url.origin }
-            reply.resume(returning: .failure(error))
+            reply(.failure(error))
         }
     }
+}
+
+/// What a request does without when it is made once more.
+enum Concession: Hashable, Sendable {
+    /// HTTP/2: its server breaks it, and HTTP/1.1 is always there.
+    case http2
+    /// Content codings: the answer names one that nobody knows, or is not in the one that it names.
+    case contentCodings
 }
 
 /// What a finished transfer hands over.
@@ -38,6 +65,8 @@ struct FetchedBody: Sendable {
     let finalURL: String
     let contentType: String?
     let remoteAddress: String?
+    /// Whether it is known that the file ends here: see ``FetchedImage/isEndKnown``.
+    var isEndKnown = true
     /// On the network, redirects included.
     let duration: Duration
 }
@@ -52,6 +81,8 @@ final class Mailbox: Sendable {
         case park(String, until: ContinuousClock.Instant)
         case unpark(String)
         case explain(NameLookup.Finding)
+        case robots(origin: String, Result<FetchedBody, ImageError>)
+        case learn([LineAllowance])
     }
 
     private struct State {

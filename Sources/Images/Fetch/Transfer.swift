@@ -7,18 +7,25 @@ final class Transfer {
     enum Outcome {
         case fetched(FetchedBody)
         case redirect(to: String, after: Duration)
+        /// The address that it leads to has no place for it now.
+        case noPlace
+        /// Make the same request once more, without this.
+        case again(without: Concession, after: Duration)
         case failed(ImageError)
     }
 
-    let request: Request
+    var request: Request
     let easy: EasyHandle
     private let policy: FetchPolicy
-    private var body: [UInt8] = []
+    private let terms: HostRules.Terms
+    private var head = AnswerHead()
     private var headerByteCount = 0
+    private var body: [UInt8] = []
+    /// The beginning of what is no file: stores say there what they mean.
+    private var errorText: [UInt8] = []
     private var discardedByteCount = 0
     /// Why the transfer was stopped from within a callback; curl then reports only that it was.
     private var stop: ImageError?
-    private var wasAnswerCutShort = false
     /// Why the last address was not connected to.
     private var refusal: ImageError?
     private var openedSocketCount = 0
@@ -26,22 +33,33 @@ final class Transfer {
     /// The bytes that the file may have as far as is known: what is allowed, what is announced, what has come.
     private(set) var reservedByteCount: Int
     private let onResize: (Int, Int) -> Void
+    private let mayConnect: (Transfer, IPAddress) -> Bool
+    private var mustWait = false
+    /// More of a robots.txt came than counts.
+    private var hasEnough = false
     /// How long this process stood still meanwhile, if it did.
     var standstill: Duration?
 
     private static let headerLimit = 256 << 10
     /// How much of an error page or of a redirect's body is read to keep the connection alive.
     private static let discardLimit = 64 << 10
+    private static let errorTextLimit = 4096
     /// curl counts deadlines in milliseconds.
     private static let clockSlack = Duration.milliseconds(5)
 
-    init(_ request: Request, policy: FetchPolicy, onResize: @escaping (Int, Int) -> Void) throws(ImageError) {
+    init(
+        _ request: Request, policy: FetchPolicy, terms: HostRules.Terms, onResize: @escaping (Int, Int) -> Void,
+        mayConnect: @escaping (Transfer, IPAddress) -> Bool
+    ) throws(ImageError) {
         self.request = request
         self.policy = policy
+        self.terms = terms
         self.onResize = onResize
+        self.mayConnect = mayConnect
         reservedByteCount = policy.maxBytes
-        easy = try EasyHandle(headers: ["Accept: image/jpeg, image/png, image/webp, */*;q=0.1"])
+        easy = try EasyHandle(headers: terms.headers(for: request.purpose) + (request.signature?.headers ?? []))
         try setTarget()
+        try request.signature?.apply(to: easy)
         try setLimits()
         try setCallbacks()
     }
@@ -55,10 +73,10 @@ final class Transfer {
         try easy.set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1)
         try easy.set(CURLOPT_PROXY, "")  // whatever the environment says: a proxy would connect unchecked
         try easy.set(CURLOPT_NOPROXY, "*")
-        try easy.set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
-        try easy.set(CURLOPT_ACCEPT_ENCODING, "")
-        try easy.set(CURLOPT_USERAGENT, policy.userAgent)
-        if let file = policy.certificateAuthorities { try easy.set(CURLOPT_CAINFO, file) }
+        let version = request.concessions.contains(.http2) ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS
+        try easy.set(CURLOPT_HTTP_VERSION, Int(version))
+        if !request.concessions.contains(.contentCodings) { try easy.set(CURLOPT_ACCEPT_ENCODING, "") }
+        try terms.apply(to: easy, policy)
     }
 
     private func setLimits() throws(ImageError) {
@@ -71,13 +89,12 @@ final class Transfer {
         try easy.set(CURLOPT_CONNECTTIMEOUT_MS, max(1, policy.connectTimeout.milliseconds))
         try easy.set(CURLOPT_LOW_SPEED_LIMIT, policy.minimumThroughput)
         try easy.set(CURLOPT_LOW_SPEED_TIME, max(1, Int(policy.throughputWindow.components.seconds)))
-        try easy.set(CURLOPT_MAXFILESIZE_LARGE, bytes: policy.maxBytes)
     }
 
     private func setCallbacks() throws(ImageError) {
         try easy.call(
             onBody: { Transfer.of($3).receive(UnsafeRawBufferPointer(start: $0, count: $1 * $2)) },
-            onHeader: { Transfer.of($3).receiveHeader($1 * $2) },
+            onHeader: { Transfer.of($3).receiveHeader(UnsafeRawBufferPointer(start: $0, count: $1 * $2)) },
             onOpenSocket: { context, _, address in address.map { Transfer.of(context).open($0) } ?? CURL_SOCKET_BAD },
             Unmanaged.passUnretained(self).toOpaque())
     }
@@ -93,11 +110,12 @@ final class Transfer {
     // MARK: curl's callbacks. A count other than the one that came stops the transfer.
 
     private func receive(_ chunk: UnsafeRawBufferPointer) -> Int {
-        guard (200...299).contains(easy.long(CURLINFO_RESPONSE_CODE)) else {
+        guard head.isFile else {
+            errorText += chunk.prefix(Self.errorTextLimit - errorText.count)
             discardedByteCount += chunk.count
-            wasAnswerCutShort = discardedByteCount > Self.discardLimit
-            return wasAnswerCutShort ? 0 : chunk.count
+            return discardedByteCount > Self.discardLimit ? 0 : chunk.count
         }
+        if request.purpose == .robots { return receiveRobots(chunk) }
         guard body.count + chunk.count <= policy.maxBytes else {
             stop = tooLarge
             return 0
@@ -113,23 +131,61 @@ final class Transfer {
         return chunk.count
     }
 
+    /// As much as counts, and one byte more to see that there is more.
+    private func receiveRobots(_ chunk: UnsafeRawBufferPointer) -> Int {
+        body.append(contentsOf: chunk.prefix(RobotsRules.byteLimit + 1 - body.count))
+        hasEnough = body.count > RobotsRules.byteLimit
+        return hasEnough ? 0 : chunk.count
+    }
+
+    /// Why the site does not want the file used, if it says so.
+    private var optOut: ImageError? {
+        guard request.url.object == nil, let header = OptOutHeaders(head).refusal(agent: terms.agent, terms.optOuts)
+        else {
+            return nil
+        }
+        if !terms.obeysEverywhere, let address = easy.string(CURLINFO_PRIMARY_IP).flatMap({ IPAddress($0) }),
+            AddressRules.isAllowed(address, by: policy.allowedNetworks)
+        {
+            return nil
+        }
+        return ImageError(.optedOut, "\(place) does not want this image used: it says \(header)")
+    }
+
     private func reserve(_ count: Int) {
         onResize(reservedByteCount, count)
         reservedByteCount = count
         request.onBytes?(count)
     }
 
-    private func receiveHeader(_ count: Int) -> Int {
-        headerByteCount += count
-        guard headerByteCount > Self.headerLimit else { return count }
-        stop = ImageError(.badResponse, "\(place) sent more than \(Self.headerLimit) bytes of headers")
-        return 0
+    private func receiveHeader(_ line: UnsafeRawBufferPointer) -> Int {
+        headerByteCount += line.count
+        guard headerByteCount <= Self.headerLimit else {
+            stop = ImageError(.badResponse, "\(place) sent more than \(Self.headerLimit) bytes of headers")
+            return 0
+        }
+        guard head.read(line) else { return line.count }
+        stop = objection()
+        // Nobody waits for a long error page.
+        let isTooLong = !head.isFile && head.length ?? 0 > Self.discardLimit
+        return stop == nil && !isTooLong ? line.count : 0
+    }
+
+    /// Why the file behind this head is not wanted; nil if it is. Nothing of it has been read yet.
+    private func objection() -> ImageError? {
+        guard head.isFile else { return nil }
+        // Of a robots.txt the beginning counts.
+        if request.purpose == .robots { return nil }
+        if let optOut { return optOut }
+        if let length = head.length, length > policy.maxBytes { return tooLarge }
+        return nil
     }
 
     /// curl is about to connect: the one gate through which every address passes, whatever name led to it.
     private func open(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
+        if stop != nil || mustWait { return CURL_SOCKET_BAD }
         refusal = judge(address)
-        guard refusal == nil else { return CURL_SOCKET_BAD }
+        guard refusal == nil, joinsLine(address) else { return CURL_SOCKET_BAD }
         let socket = ccurl_open_socket(address)
         if socket == CURL_SOCKET_BAD {
             let code = errno
@@ -142,11 +198,28 @@ final class Transfer {
         return socket
     }
 
-    private func judge(_ address: UnsafeMutablePointer<curl_sockaddr>) -> ImageError? {
+    /// Whether an address may be connected to now: robots.txt is not asked for in allowed networks, and limits may be counted by address. The
+    /// first address of a transfer counts.
+    private func joinsLine(_ address: UnsafeMutablePointer<curl_sockaddr>) -> Bool {
+        guard openedSocketCount == 0, let ip = Self.read(address).ip else { return true }
+        if request.purpose == .robots, !terms.obeysEverywhere, AddressRules.isAllowed(ip, by: policy.allowedNetworks) {
+            stop = .trust
+        } else if !mayConnect(self, ip) {
+            mustWait = true
+        }
+        return stop == nil && !mustWait
+    }
+
+    private static func read(_ address: UnsafeMutablePointer<curl_sockaddr>) -> (ip: IPAddress?, port: UInt16) {
         var bytes = [UInt8](repeating: 0, count: 16)
         var port: UInt16 = 0
         let length = Int(ccurl_read_address(address, &bytes, &port))
-        guard let ip = IPAddress(bytes: bytes.prefix(length)) else {
+        return (IPAddress(bytes: bytes.prefix(length)), port)
+    }
+
+    private func judge(_ address: UnsafeMutablePointer<curl_sockaddr>) -> ImageError? {
+        let (ip, port) = Self.read(address)
+        guard let ip else {
             return ImageError(.addressNotAllowed, "\(place) has an address of an unknown family; not allowed")
         }
         if let kind = AddressRules.refusal(of: ip, allowing: policy.allowedNetworks) {
@@ -160,20 +233,85 @@ final class Transfer {
 
     // MARK: The end
 
-    /// Reads curl's result and the server's status.
+    /// Reads curl's result and the server's answer. The status comes first: what becomes of an error page does not matter.
     func conclude(_ code: CURLcode) -> Outcome {
+        if mustWait { return .noPlace }
         if let stop { return .failed(stop) }
-        guard code == CURLE_OK || wasAnswerCutShort else { return .failed(excused(failure(code))) }
-        let status = easy.long(CURLINFO_RESPONSE_CODE)
-        switch status {
-        case 200...299 where body.isEmpty: return .failed(ImageError(.emptyBody, "\(place) sent an empty file"))
-        case 200...299: return .fetched(fetched)
-        case 301, 302, 303, 307, 308:
-            guard let target = easy.string(CURLINFO_REDIRECT_URL) else { break }
-            return .redirect(to: target, after: duration)
-        default: break
+        if hasEnough { return .fetched(fetched(isEndKnown: false)) }
+        if head.isComplete, !head.isFile, code != CURLE_OUT_OF_MEMORY { return answered() }
+        if let concession = concession(code) { return .again(without: concession, after: duration) }
+        if code == CURLE_OK, head.isComplete { return received(isEndKnown: head.saysWhereItEnds) }
+        if wasPerhapsCut(code) { return received(isEndKnown: false) }
+        return .failed(excused(failure(code)))
+    }
+
+    /// An answer that is no file.
+    private func answered() -> Outcome {
+        if [300, 301, 302, 303, 307, 308].contains(head.status) {
+            // curl makes it a whole URL, unless the body that came with it was cut; and it writes the key of a signed request into it.
+            let whole = request.signature == nil ? easy.string(CURLINFO_REDIRECT_URL) : nil
+            if let target = whole ?? head.value("location") { return .redirect(to: target, after: duration) }
         }
-        return .failed(ImageError(.httpStatus(status), "\(place) answered HTTP \(status)", retryAfter: retryAfter))
+        let isOfHTTP2 = head.status == 421 || head.status == 505
+        if isOfHTTP2, head.version >= 2, !request.concessions.contains(.http2) {
+            return .again(without: .http2, after: duration)
+        }
+        return .failed(storeError ?? statusError)
+    }
+
+    /// The answer is a file, or claims to be.
+    private func received(isEndKnown: Bool) -> Outcome {
+        let isAway = head.status == 202 || retryAfter != nil || head.isChallenge
+        if isAway, request.purpose == .image, (try? ImageFormat(sniffing: body)) == nil { return .failed(statusError) }
+        if body.isEmpty {
+            return .failed(
+                ImageError(
+                    .emptyBody, "\(place) sent an empty file", disposition: isEndKnown ? nil : .retry(after: nil)))
+        }
+        if head.isPart { return .failed(statusError) }
+        return .fetched(fetched(isEndKnown: isEndKnown && head.value("content-range")?.hasSuffix("/*") != true))
+    }
+
+    private var statusError: ImageError {
+        let plain = ImageError(
+            .httpStatus(head.status), "\(place) answered HTTP \(head.status)", retryAfter: retryAfter)
+        guard head.isChallenge, !plain.isThrottled else { return plain }
+        return ImageError(
+            plain.code, "\(plain.message): it wants to see a browser", retryAfter: retryAfter,
+            disposition: .retry(after: retryAfter), blame: .origin)
+    }
+
+    /// What an object store's answer means beside its status.
+    private var storeError: ImageError? {
+        guard request.url.object != nil else { return nil }
+        return StoreAnswer(head: head, text: errorText).error(place: place, retryAfter: retryAfter)
+    }
+
+    /// What the same request may do without, after a failure that has to do with it; each once.
+    private func concession(_ code: CURLcode) -> Concession? {
+        // What is in no coding some decoders call damaged, some cannot write, and some make nothing of.
+        let isUndone =
+            [CURLE_BAD_CONTENT_ENCODING, CURLE_WRITE_ERROR].contains(code) || code == CURLE_OK && head.length != 0
+        if isUndone, head.isFile, body.isEmpty, head.value("content-encoding") != nil { return first(.contentCodings) }
+        guard request.url.scheme == "https", didConnect else { return nil }
+        switch code {
+        case CURLE_HTTP2, CURLE_HTTP2_STREAM: return first(.http2)
+        // Without an answer nobody knows which version it would have had.
+        case CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE:
+            return head.version == 1 ? nil : first(.http2)
+        default: return nil
+        }
+    }
+
+    private func first(_ concession: Concession) -> Concession? {
+        request.concessions.contains(concession) ? nil : concession
+    }
+
+    /// Whether the connection ended in a body of which the answer does not say how long it is: in TLS without its last word, in the
+    /// middle of chunks. The file may be whole all the same, and whoever decodes it sees that.
+    private func wasPerhapsCut(_ code: CURLcode) -> Bool {
+        head.isFile && head.isComplete && head.version == 1 && head.length == nil && !body.isEmpty && standstill == nil
+            && (code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR)
     }
 
     /// The host, for messages, and how we came to it.
@@ -181,22 +319,28 @@ final class Transfer {
         request.url.name + (request.redirectedFrom.map { ", by redirect from \($0)" } ?? "")
     }
 
-    private var fetched: FetchedBody {
+    private func fetched(isEndKnown: Bool) -> FetchedBody {
         FetchedBody(
-            bytes: body, finalURL: request.url.text, contentType: easy.string(CURLINFO_CONTENT_TYPE),
-            remoteAddress: easy.string(CURLINFO_PRIMARY_IP), duration: request.spent + duration)
+            bytes: body, finalURL: request.url.written, contentType: easy.string(CURLINFO_CONTENT_TYPE),
+            remoteAddress: easy.string(CURLINFO_PRIMARY_IP), isEndKnown: isEndKnown,
+            duration: request.spent + duration)
     }
 
     private var duration: Duration { .microseconds(easy.size(CURLINFO_TOTAL_TIME_T)) }
 
-    /// Seconds or a date in the header; curl reads both.
+    /// Seconds or a date in the header; curl reads both. At once is in a second.
     private var retryAfter: Duration? {
+        guard let value = head.value("retry-after") else { return nil }
         let seconds = easy.size(CURLINFO_RETRY_AFTER)
-        return seconds > 0 ? .seconds(min(seconds, 3600)) : nil
+        guard seconds != 0 || Int(value) == 0 else { return nil }
+        return .seconds(min(max(seconds, 1), 3600))
     }
 
     /// Whether the system knew no way to the host, over IPv4.
     var hadNoRoute: Bool { openedIPv4 && easy.long(CURLINFO_OS_ERRNO) == ENETUNREACH }
+
+    /// Whether the server answered, with whatever.
+    var hasAnswer: Bool { head.isComplete }
 
     /// Whether the host was connected to.
     var didConnect: Bool { easy.size(CURLINFO_PRETRANSFER_TIME_T) > 0 }
@@ -210,7 +354,9 @@ final class Transfer {
         return switch code {
         case CURLE_FILESIZE_EXCEEDED: tooLarge
         case CURLE_OPERATION_TIMEDOUT: lateness
-        default: TransferFailure.error(code, place: place, explanation: easy.explanation)
+        case CURLE_OUT_OF_MEMORY where Curl.hasMemory:
+            ImageError(.badResponse, "\(place) sent something longer than libcurl takes")
+        default: TransferFailure.error(code, place: place, explanation: easy.explanation, hasAnswer: hasAnswer)
         }
     }
 

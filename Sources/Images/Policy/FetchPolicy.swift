@@ -32,6 +32,12 @@ public struct FetchPolicy: Hashable, Sendable {
     public var perHostConcurrency: Int = 4
     /// The least time between the starts of two requests to one host. Default: none.
     public var perHostDelay: Duration = .zero
+    /// What the two limits above are counted by. Default: the origin.
+    public var limitBy = LimitBy.origin
+    /// Which wishes of sites not to have their images used are obeyed; in `allowedNetworks` none. Default: those that are meant for us.
+    public var optOuts = OptOuts.named
+    /// What differs for certain hosts; the first rule that matches counts. Default: none.
+    public var hosts: [HostRule] = []
     /// The User-Agent header. Say who fetches and where to complain. Default: `Gloss/0.1`.
     public var userAgent: String = "Gloss/0.1 (image annotation)"
     /// A file of trusted certificates (PEM) in place of the system's; nil for the system's. Default: nil.
@@ -42,6 +48,11 @@ public struct FetchPolicy: Hashable, Sendable {
     public var localRoots: [String] = []
     /// Whether `data:` URLs are decoded. Default: no.
     public var allowDataURLs: Bool = false
+
+    /// Object stores that speak the language of Amazon S3.
+    public var s3 = S3Policy()
+    /// The account of Azure Blob Storage whose public containers `az:` URLs name; nil: they are refused. Default: nil.
+    public var azureAccount: String?
 
     /// The defaults.
     public init() {}
@@ -66,11 +77,35 @@ public struct FetchPolicy: Hashable, Sendable {
                 "certificateAuthorities: a file that can be read"
             ),
             (localRoots.allSatisfy { $0.hasPrefix("/") }, "localRoots: absolute paths"),
+            (s3.brokenRule == nil, s3.brokenRule ?? ""),
+            (
+                azureAccount.map { $0.wholeMatch(of: #/[a-z0-9]{3,24}/#) != nil } ?? true,
+                "azureAccount: 3 to 24 lowercase letters and digits"
+            ),
         ]
         if let broken = rules.first(where: { !$0.isMet }) {
             throw ImageError(.localFailure, "the fetch policy makes no sense: \(broken.rule)")
         }
+        for rule in hosts {
+            if let fault = rule.fault {
+                throw ImageError(.localFailure, "the fetch policy makes no sense: the rule for \(rule.match): \(fault)")
+            }
+        }
     }
+
+    /// The most requests at a time to an origin, by the first rule of `hosts` that matches it; nil: `perHostConcurrency`.
+    ///
+    /// - Parameter origin: as ``ImageFetcher/origin(of:)`` spells it.
+    public func concurrency(from origin: String) -> Int? {
+        guard hosts.contains(where: { $0.concurrency != nil }) else { return nil }
+        var policy = self
+        policy.allowedPorts = nil
+        guard let url = try? FetchURL(origin + "/", policy: policy) else { return nil }
+        return hosts.first { HostPattern($0.match)?.matches(url) ?? false }?.concurrency
+    }
+
+    /// Reads the headers of `hosts` once, and forgets them. Throws ``ImageError`` (`localFailure`) where one cannot be read.
+    public func checkHeaders() throws(ImageError) { _ = try HostRules(self) }
 
     /// Whether a file holds a certificate in PEM form, as `certificateAuthorities` must.
     public static func hasCertificate(_ file: some Collection<UInt8>) -> Bool {

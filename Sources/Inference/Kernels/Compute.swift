@@ -21,15 +21,22 @@ struct Compute: Sendable {
         pool = ThreadPool(threadCount: threadCount, cpus: cpus)
     }
 
-    /// Splits 0..<count among the threads when the whole is worth it: `cost` is operations an item.
-    func split(_ count: Int, cost: Int, _ body: (Range<Int>) -> Void) {
+    /// Splits 0..<count among the threads when the whole is worth it: `cost` is operations an item. `areSequential`: a
+    /// thread is faster on items side by side, and all cost the same.
+    func split(_ count: Int, cost: Int, areSequential: Bool = false, _ body: (Range<Int>) -> Void) {
         activity.count.add(1, ordering: .relaxed)
         let worthwhile = 100_000  // operations a chunk: a microsecond or more, the price of a hand-over
         let chunks = min(threadCount == 1 ? 1 : threadCount * 16, count, max(1, count * cost / worthwhile))
         // A thread that is alone comes to its processors only by the pool.
         if chunks <= 1 && threadCount > 1 { return body(0..<count) }
         // Chunks write disjoint parts.
-        pool.run(chunks: chunks) { body(count * $0 / chunks..<count * ($0 + 1) / chunks) }
+        guard areSequential else {
+            return pool.run(chunks: chunks) { body(count * $0 / chunks..<count * ($0 + 1) / chunks) }
+        }
+        let shares = Shares(parts: chunks, threadCount: threadCount)
+        pool.run(chunks: shares.count) {
+            body(count * shares.start($0) / chunks..<count * shares.start($0 + 1) / chunks)
+        }
     }
 
     /// y = x · Wᵀ + b, or (ADD) y += x · Wᵀ + b. x [rows, inputs], y [rows, outputs]. `columns`: the outputs that are
@@ -78,7 +85,11 @@ struct Compute: Sendable {
         let (operand, target, all) = (x.operand, output, panels ?? 0..<w.shape.panelCount)
         withOptionalPointer(layer.bias) { bias in
             let kernel = w.kernel(bias: bias)
-            split(rowChunks * all.count, cost: 2 * min(count, rowsAtOnce) * w.inputs * Int(GLOSS_PANEL)) { items in
+            // The end of a panel prefetches the next one.
+            split(
+                rowChunks * all.count, cost: 2 * min(count, rowsAtOnce) * w.inputs * Int(GLOSS_PANEL),
+                areSequential: true
+            ) { items in
                 var (operand, kernel, output) = (operand, kernel, target)
                 for chunk in items.lowerBound / all.count...(items.upperBound - 1) / all.count {
                     let inside = items.clamped(to: chunk * all.count..<(chunk + 1) * all.count)
@@ -208,6 +219,40 @@ extension gloss_target {
         gloss_target(
             rows: rows + row * Int(stride), stride: stride, type: type, scales: scales + row,
             corrections: corrections + row)
+    }
+}
+
+/// Parts of a work as the threads take them: of what is left, half in equal runs of parts, one for each thread. Thus most of
+/// it is in long runs, and the threads still end within a part of each other.
+struct Shares {
+    let parts: Int
+    let threadCount: Int
+    /// Runs of parts.
+    let count: Int
+
+    init(parts: Int, threadCount: Int) {
+        (self.parts, self.threadCount) = (parts, threadCount)
+        var (left, count) = (parts, 0)
+        while left > 0 {
+            let size = Self.size(left, threadCount)
+            let runs = min(threadCount, left / size)
+            (left, count) = (left - size * runs, count + runs)
+        }
+        self.count = count
+    }
+
+    private static func size(_ left: Int, _ threadCount: Int) -> Int { max(1, left / (2 * threadCount)) }
+
+    /// The first part of run `index`; of `count`, how many parts there are.
+    func start(_ index: Int) -> Int {
+        var (index, start) = (index, 0)
+        while start < parts {
+            let size = Self.size(parts - start, threadCount)
+            let runs = min(threadCount, (parts - start) / size)
+            if index < runs { return start + size * index }
+            (index, start) = (index - runs, start + size * runs)
+        }
+        return parts
     }
 }
 

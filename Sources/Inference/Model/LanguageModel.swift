@@ -285,6 +285,9 @@ struct LanguageModel: Sendable {
         return logits
     }
 
+    /// Gate and up of the first layer.
+    var largestProduct: Linear { layers[0].gateAndUp }
+
     /// Bytes of the packed matrices, the embedding included.
     var weightByteCount: Int {
         (layers.flatMap(\.matrices) + [embedding.weights]).reduce(0) { $0 + $1.shape.byteCount }
