@@ -55,13 +55,14 @@ let package = Package(
         .systemLibrary(name: "CSPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(name: "CWebP", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "CLibCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CPSL", pkgConfig: "libpsl", providers: [.apt(["libpsl-dev"])]),
         // libwebp itself: what libwebpdemux needs it does not name in Debian 13. The others' modules nobody imports, and giflib has no
         // file for pkg-config.
         .target(
             name: "CImage", dependencies: ["CJPEG", "CSPNG", "CWebP", "CZlib"], cSettings: optimised,
             linkerSettings: ["webp", "gif", "avif", "tiff", "heif", "de265"].map { .linkedLibrary($0) }),
         .target(name: "CCurl", dependencies: ["CLibCurl"], cSettings: optimised),
-        .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: strict),
+        .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL", "CPSL"], swiftSettings: strict),
 
         // Queue: pure values and state machines. Storage: their SQL.
         .target(name: "Queue", dependencies: ["Annotation"], swiftSettings: strict),
@@ -91,6 +92,15 @@ let package = Package(
         // Evaluation: results against labels, as the official tools score them. Pure functions and values.
         .target(name: "Evaluation", dependencies: ["Annotation"], swiftSettings: strict),
 
+        // Console: results and the queue as pages. Its cards are the report's.
+        .target(
+            name: "Console",
+            dependencies: [
+                "Annotation", "Decoding", "Images", "Inference", "Queue", "Storage",
+                .product(name: "FlyingFox", package: "FlyingFox"),
+                .product(name: "FlyingSocks", package: "FlyingFox"),
+            ], swiftSettings: strict),
+
         // The daemon: the only place where all meet. Admin: what a person does from a shell.
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CThreadSanitizer", cSettings: optimised),
@@ -111,8 +121,8 @@ let package = Package(
         .executableTarget(
             name: "Admin",
             dependencies: [
-                "Annotation", "Decoding", "Evaluation", "Images", "Inference", "Queue", "Settings", "Storage",
-                "Submissions",
+                "Annotation", "Console", "Decoding", "Evaluation", "Images", "Inference", "Queue", "Settings",
+                "Storage", "Submissions",
                 "CThreadSanitizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
@@ -140,7 +150,12 @@ let package = Package(
         .testTarget(name: "QueueTests", dependencies: ["Annotation", "Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "AdminTests",
-            dependencies: ["Admin", "Annotation", "Images", "Queue", "Storage", "Submissions", "TestSupport"],
+            dependencies: [
+                "Admin", "Annotation", "Console", "Images", "Queue", "Storage", "Submissions", "TestSupport",
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ConsoleTests",
+            dependencies: ["Annotation", "Console", "Decoding", "Images", "Queue", "Storage", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "StorageTests", dependencies: ["Annotation", "Storage", "Queue", "TestSupport"], swiftSettings: strict

@@ -44,7 +44,10 @@ begin
         end if;
         return null;
     end if;
-    if url ~ '[[:space:][:cntrl:]]' then return 'the image URL ' || shown || ' contains a space or control character';
+    if url ~ '[[:cntrl:]]' then return 'the image URL ' || shown || ' contains a control character'; end if;
+    -- In a path and a query the fetcher encodes them.
+    if url ~ '^[^/]*//[^/?#]*[[:space:]]|[[:space:]]$' then
+        return 'the image URL ' || shown || ' has a space in its host or at its end';
     end if;
     if url ~* '^https?://[^/?#]*@' then
         return 'the image URL contains a user name or password; gloss does not fetch such URLs';

@@ -24,8 +24,9 @@ struct Glossctl: AsyncParsableCommand {
         version: glossVersion,
         subcommands: [
             Migrate.self, Enqueue.self, Status.self, Wait.self, Failures.self, Jobs.self, Job.self, Retry.self,
-            Rerun.self, Cancel.self, Pause.self, Resume.self, Results.self, Export.self, Evaluate.self, Reproduce.self,
-            Forget.self, Prune.self,
+            Rerun.self, Cancel.self, Pause.self, Resume.self, Results.self, ConsoleCommand.self, Export.self,
+            Evaluate.self,
+            Reproduce.self, Forget.self, Prune.self,
             DoctorCommand.self, Report.self, Infer.self, Pack.self, Bench.self,
         ])
 

@@ -43,18 +43,21 @@ struct DecodeRequest {
 /// What is asked of a decoder next: the pixels, or nothing.
 struct DecodeOrder: Equatable {
     let background: DecodeLimits.Colour
-    /// Side of the image that the model takes, pixels; 0: the pixels are not wanted.
-    let size: Int
+    /// The pixels that are wanted; none: 0.
+    let size: DecodedSize
     let resize: Resize
 
     /// The pixels are not wanted.
-    static let nothing = DecodeOrder(background: .white, size: 0, resize: .bicubic)
+    static let nothing = DecodeOrder(background: .white, size: DecodedSize(width: 0, height: 0), resize: .bicubic)
 
     var bytes: [UInt8] {
-        words([UInt64(background.rgb), UInt64(size), UInt64(Resize.allCases.firstIndex(of: resize) ?? 0)])
+        words([
+            UInt64(background.rgb), UInt64(size.width), UInt64(size.height),
+            UInt64(Resize.allCases.firstIndex(of: resize) ?? 0),
+        ])
     }
 
-    init(background: DecodeLimits.Colour, size: Int, resize: Resize) {
+    init(background: DecodeLimits.Colour, size: DecodedSize, resize: Resize) {
         self.background = background
         self.size = size
         self.resize = resize
@@ -62,11 +65,12 @@ struct DecodeOrder: Equatable {
 
     /// Waits for the order; nil at the end.
     init?(from pipe: Pipe) {
-        guard let bytes = try? pipe.read(24, by: nil), let index = Int(exactly: word(bytes[16..<24])),
+        guard let bytes = try? pipe.read(32, by: nil), let index = Int(exactly: word(bytes[24..<32])),
             Resize.allCases.indices.contains(index)
         else { return nil }
         self.init(
-            background: DecodeLimits.Colour(rgb: UInt32(word(bytes[0..<8]))), size: Int(word(bytes[8..<16])),
+            background: DecodeLimits.Colour(rgb: UInt32(word(bytes[0..<8]))),
+            size: DecodedSize(width: Int(word(bytes[8..<16])), height: Int(word(bytes[16..<24]))),
             resize: Resize.allCases[index])
     }
 }
@@ -109,11 +113,11 @@ enum DecodeReply {
         }
     }
 
-    /// Reads the second answer: [size, size, 3] bytes. Nil where it makes no sense.
+    /// Reads the second answer: [height, width, 3] bytes. Nil where it makes no sense.
     static func readPixels(
-        from pipe: Pipe, size: Int, by deadline: ContinuousClock.Instant
+        from pipe: Pipe, size: DecodedSize, by deadline: ContinuousClock.Instant
     ) throws(Pipe.Failure) -> Result<[UInt8], ImageError>? {
-        try read(from: pipe, count: 3 * size * size, by: deadline)
+        try read(from: pipe, count: 3 * size.width * size.height, by: deadline)
     }
 
     private static func header(_ content: [UInt8], _ limits: DecodeLimits) -> ImageHeader? {

@@ -17,7 +17,10 @@ package enum DecoderMain {
         // Whatever is set up at first use, with system calls that are refused later.
         ImageDecoder.prepare()
         let nothing = DecodeRequest(file: [], limits: DecodeLimits(maxPixels: 1))
-        _ = (header(of: nothing), pixels(of: nothing, DecodeOrder(background: .white, size: 1, resize: .bicubic)))
+        _ = (
+            header(of: nothing),
+            pixels(of: nothing, DecodeOrder(background: .white, size: DecodedSize(side: 1), resize: .bicubic))
+        )
         let code = csandbox_enter(memory)
         guard code == 0 else { _exit(code) }
         serve(Pipe(descriptor: 0))
@@ -51,8 +54,9 @@ package enum DecoderMain {
             var limits = request.limits
             limits.background = order.background
             let image = try ImageDecoder.decode(request.file, limits: limits)
-            return PixelValues.resized(
-                rgb: image.pixels, width: image.width, height: image.height, size: order.size, by: order.resize)
+            return order.resize.apply(
+                image.pixels, width: image.width, height: image.height, toWidth: order.size.width,
+                toHeight: order.size.height)
         }
     }
 }

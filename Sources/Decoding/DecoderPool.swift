@@ -3,11 +3,30 @@ import Images
 import Inference
 import Synchronization
 
-/// An image's pixels as the model takes them, and what its file says.
+/// An image's pixels as they were asked for, and what its file says.
 package struct DecodedImage: Sendable {
-    /// [size, size, 3] bytes.
+    /// [height, width, 3] bytes.
     package let pixels: [UInt8]
+    package let size: DecodedSize
     package let header: ImageHeader
+}
+
+/// How many pixels are wanted of an image.
+package struct DecodedSize: Sendable, Equatable {
+    package let width: Int
+    package let height: Int
+
+    package init(width: Int, height: Int) { (self.width, self.height) = (width, height) }
+
+    /// A square, as models take it.
+    package init(side: Int) { self.init(width: side, height: side) }
+
+    /// The image's own shape, no side longer than so many pixels, and no larger than the image.
+    package init(of header: ImageHeader, within longest: Int) {
+        let scale = min(1, Double(longest) / Double(max(header.width, header.height)))
+        func scaled(_ side: Int) -> Int { max(1, Int((Double(side) * scale).rounded())) }
+        self.init(width: scaled(header.width), height: scaled(header.height))
+    }
 }
 
 /// Decodes images in processes that hold nothing worth taking: no connection, no password, no descriptor but the one to here.
@@ -70,6 +89,16 @@ package final class DecoderPool: Sendable {
         _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, size: Int, resize: Resize,
         room: @Sendable (Int) async -> ImageError? = { _ in nil }
     ) async -> Result<DecodedImage, ImageError> {
+        await decode(
+            file, sha256: sha256, background: background, resize: resize, size: { _ in DecodedSize(side: size) },
+            room: room)
+    }
+
+    /// The same, as many pixels as the header calls for.
+    package func decode(
+        _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, resize: Resize,
+        size: @Sendable (ImageHeader) -> DecodedSize, room: @Sendable (Int) async -> ImageError? = { _ in nil }
+    ) async -> Result<DecodedImage, ImageError> {
         guard !limits.placeholders.contains(sha256) else {
             return .failure(ImageError(.placeholder, "the file is a placeholder that images.placeholders lists"))
         }
@@ -81,9 +110,9 @@ package final class DecoderPool: Sendable {
                 try await work { () throws(ImageError) in try self.dismiss(decoder, sha256) }
                 throw refusal
             }
-            let order = DecodeOrder(background: background ?? .white, size: size, resize: resize)
+            let order = DecodeOrder(background: background ?? .white, size: size(header), resize: resize)
             let pixels = try await work { () throws(ImageError) in try self.pixels(decoder, order, sha256) }
-            return .success(DecodedImage(pixels: pixels, header: header))
+            return .success(DecodedImage(pixels: pixels, size: order.size, header: header))
         } catch {
             return .failure(error)
         }

@@ -56,7 +56,7 @@ enum JSON {
 
 extension Session {
     /// Runs a query and decodes each row, taken as a JSON object of its columns.
-    func rows<Row: Decodable>(
+    public func rows<Row: Decodable>(
         _ type: Row.Type, _ sql: String, _ parameters: [SQLValue] = [], context: String
     ) throws -> [Row] {
         let answer = try query("select to_jsonb(t) from (\(sql)) t", parameters, context: context)

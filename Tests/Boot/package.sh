@@ -9,6 +9,7 @@ for file in man/man8/glossd.8.gz man/man1/glossctl-enqueue-from.1.gz bash-comple
 done
 systemctl is-enabled -q gloss-prune.timer && fail "retention is on without being asked for"
 systemctl is-enabled -q gloss-reproduce.timer && fail "proof is on without being asked for"
+systemctl is-enabled -q gloss-console.service && fail "the console is on without being asked for"
 ok "installed" "$(installed); user, directories and units are there"
 
 echo 'health: { port: 9481 }' | configure glossd@left

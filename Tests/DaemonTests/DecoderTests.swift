@@ -171,6 +171,29 @@ import Testing
         #expect(pool.idlePIDs.count == 1 && pool.idlePIDs != [dead])
     }
 
+    /// For people: the image's own shape, no larger than asked for.
+    @Test(arguments: ["photo.jpg", "exif6.jpg"])
+    func decodesToItsOwnShape(name: String) async throws {
+        let file = try file(name)
+        let whole = try ImageDecoder.decode(file)
+        let longest = max(whole.width, whole.height)
+        for side in [longest / 2, longest, 2 * longest] {
+            let image = try await pool().decode(
+                file, sha256: name, background: nil, resize: .bicubic, size: { DecodedSize(of: $0, within: side) }
+            ).get()
+            #expect(max(image.size.width, image.size.height) == min(side, longest))
+            let expected = Resize.bicubic.apply(
+                whole.pixels, width: whole.width, height: whole.height, toWidth: image.size.width,
+                toHeight: image.size.height)
+            #expect(image.pixels == expected)
+        }
+    }
+
+    @Test func noSideIsNothing() {
+        let flat = ImageHeader(width: 4000, height: 1, orientation: 1, format: .png, workingBytes: 1)
+        #expect(DecodedSize(of: flat, within: 320) == DecodedSize(width: 320, height: 1))
+    }
+
     /// systemd's stop and a terminal's Ctrl-C reach children too; the daemon still needs them to drain.
     @Test func outlivesTheSignalsThatAreForTheDaemon() async throws {
         let pool = pool()
@@ -188,7 +211,9 @@ import Testing
             [0, 3 * 56 * 56 + 1], [0, 0], [0, .max], [8, 3], [.max, 0], [1, 2001], [1, .max],
         ] as [[UInt64]])
     func believesNoNonsense(_ head: [UInt64]) throws {
-        #expect(try read(words(head)) { try DecodeReply.readPixels(from: $0, size: size, by: $1) } == nil)
+        #expect(
+            try read(words(head)) { try DecodeReply.readPixels(from: $0, size: DecodedSize(side: size), by: $1) } == nil
+        )
     }
 
     /// Width, height, orientation, format, working bytes.
@@ -216,7 +241,7 @@ import Testing
 
     @Test func makesMessagesOneLine() throws {
         let reply = words([4, 6]) + Array("a\nb\0c\r".utf8)
-        let answer = try read(reply) { try DecodeReply.readPixels(from: $0, size: size, by: $1) }
+        let answer = try read(reply) { try DecodeReply.readPixels(from: $0, size: DecodedSize(side: size), by: $1) }
         #expect(answer?.failure?.message == "abc")
     }
 

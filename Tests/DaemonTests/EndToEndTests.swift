@@ -164,7 +164,9 @@ import Testing
         try await eventually("select count(*) > 20 from gloss.result", in: database, [daemon])
         daemon.signal(signal)
         #expect(await daemon.wait() == 0, "\(daemon.output.suffix(2000))")
-        for known in ["instruction_set=", "precision=", "product_gops="] { #expect(daemon.output.contains(known), "\(daemon.output)") }
+        for known in ["instruction_set=", "precision=", "product_gops="] {
+            #expect(daemon.output.contains(known), "\(daemon.output)")
+        }
         let left = try await database.query(
             """
             select (select count(*) from gloss.job_state where state = 'leased'),

@@ -112,6 +112,12 @@ struct Outcome {
         Outcome(
             "an origin that is parked", .originParked, .release(after: nil), .origin,
             .elsewhere("ParkTests.asksNothingOfAParkedOrigin")),
+        Outcome(
+            "a robots.txt that cannot be had", .robotsUnreachable, .release(after: nil), .origin,
+            .elsewhere("OptOutTests.whatRobotsMean")),
+        Outcome(
+            "a site that does not want its images used", .optedOut, .permanent, .url,
+            .elsewhere("OptOutTests.headersOfTheImage")),
     ]
 
     private static let answers: [Outcome] = [
@@ -185,6 +191,15 @@ struct Outcome {
         Outcome(
             "an image with more pixels than are decoded", .tooManyPixels, .permanent, .url,
             .elsewhere("DamagedFileTests.refusesHugeImagesUnread")),
+        Outcome(
+            "an image with a side shorter than `images.min_side`", .tooSmall, .permanent, .url,
+            .elsewhere("FormatTests.wantsNoSmallImages")),
+        Outcome(
+            "an image longer and narrower than `images.max_aspect_ratio`", .aspectRatio, .permanent, .url,
+            .elsewhere("FormatTests.wantsNoNarrowImages")),
+        Outcome(
+            "a file that `images.placeholders` lists", .placeholder, .permanent, .url,
+            .elsewhere("DecoderTests.decodesWhatIsWanted")),
         Outcome(
             "a decoder that dies of the file", .decoderFailed, again, .url,
             .elsewhere("DecoderTests.saysHowADecoderDied")),

@@ -56,7 +56,7 @@ final class ScriptedTLSServer: Sendable {
         var left: Int32 = 1
         _ = bytes.withUnsafeBytes { Glibc.write(input, $0.baseAddress, $0.count) }
         while left > 0 {
-            ioctl(input, UInt(FIONREAD), &left)
+            guard ioctl(input, UInt(FIONREAD), &left) == 0 else { return }
             await Task.yield()
         }
     }

@@ -272,5 +272,6 @@ public struct TestSupportError: Error, CustomStringConvertible {
     /// What is broken.
     public let description: String
 
-    init(_ description: String) { self.description = description }
+    /// An error that says `description`.
+    public init(_ description: String) { self.description = description }
 }

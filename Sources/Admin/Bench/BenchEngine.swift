@@ -1,5 +1,6 @@
 import Annotation
 import ArgumentParser
+import Console
 import Foundation
 import Images
 import Inference

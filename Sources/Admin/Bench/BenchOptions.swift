@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Inference
 
 /// What the benchmarks of the engine share: a model of random weights.

@@ -1,3 +1,4 @@
+import Console
 import Storage
 
 /// How far a batch is, what of it was lost, why, and what to do.

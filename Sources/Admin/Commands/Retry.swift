@@ -1,5 +1,6 @@
 import Annotation
 import ArgumentParser
+import Console
 import Queue
 import Storage
 

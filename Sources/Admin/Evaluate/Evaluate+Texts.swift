@@ -1,4 +1,5 @@
 import Annotation
+import Console
 import Evaluation
 import Foundation
 import Storage

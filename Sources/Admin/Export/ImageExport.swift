@@ -1,6 +1,8 @@
 import Annotation
 import ArgumentParser
+import Console
 import Foundation
+import Images
 import Queue
 import Storage
 

@@ -1,4 +1,5 @@
 import Annotation
+import Console
 import Foundation
 
 /// Text files as ultralytics reads them, one an image.

@@ -62,3 +62,13 @@ struct FetchOptions: ParsableArguments {
         return policy
     }
 }
+
+extension AnnotatedImageFetcher {
+    init(_ policy: FetchPolicy) throws(CommandError) {
+        do {
+            try self.init(policy: policy)
+        } catch {
+            throw CommandError(.failed, error.message)
+        }
+    }
+}

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Console
 import Foundation
 import Queue
 import Storage
@@ -47,7 +48,7 @@ struct Report: AsyncParsableCommand {
         let administration = database.administration(statementTimeout: nil)
         if let batch { try await administration.batch(named: batch) }
         let embedder = embedding.embed ? try ImageEmbedder(embedding.fetching.policy) : nil
-        let cards = ReportCard.group(try await rows(administration, embedder))
+        let cards = ResultCard.group(try await rows(administration, embedder))
         let page = PageHTML(
             title: title ?? batch ?? "All results", cards: cards,
             dead: try await administration.jobs(JobFilter(state: "dead", batch: batch), limit: Self.mostFailures),
@@ -56,10 +57,10 @@ struct Report: AsyncParsableCommand {
         try say(page, embedded, embedder?.problem)
     }
 
-    private func rows(_ administration: Administration, _ embedder: ImageEmbedder?) async throws -> [ReportRow] {
-        let rows = Mutex<[ReportRow]>([])
+    private func rows(_ administration: Administration, _ embedder: ImageEmbedder?) async throws -> [ResultRow] {
+        let rows = Mutex<[ResultRow]>([])
         try await administration.exportJSON(.result, batch: batch, limit: limit) { json in
-            let row = try ReportRow(json: json)
+            let row = try ResultRow(json: json)
             try embedder?.learn(from: json)
             rows.withLock { $0.append(row) }
         }
@@ -67,7 +68,7 @@ struct Report: AsyncParsableCommand {
     }
 
     /// The rows with what they found, and with their further stages.
-    private func withDetails(_ rows: [ReportRow], _ administration: Administration) async throws -> [ReportRow] {
+    private func withDetails(_ rows: [ResultRow], _ administration: Administration) async throws -> [ResultRow] {
         let places = Mutex(Dictionary(uniqueKeysWithValues: rows.map { ($0.job_id, $0) }))
         try await administration.exportJSON(.found, batch: batch) { json in
             let row = try FoundRow(json: json)
@@ -100,20 +101,24 @@ struct Report: AsyncParsableCommand {
         let bar = ProgressBar("report")
         defer { bar.finish() }
         var all = ImageEmbedder.Embedded()
-        try file.write(page.head)
+        try file.write(page.head.description)
         for start in stride(from: 0, to: page.cards.count, by: Self.embeddedTogether) {
             let part = page.cards[start..<min(start + Self.embeddedTogether, page.cards.count)]
             let urls = Set(part.flatMap(\.imageURLs))
             let embedded = await embedder?.embed(urls) ?? ImageEmbedder.Embedded()
             all.missingCount += embedded.missingCount
             all.changedCount += embedded.changedCount
+            let images = embedded.images
+            let places = CardHTML.Places(picture: { row, index in
+                images[row.image_urls[index]] ?? row.image_urls[index]
+            })
             for index in part.indices {
-                try file.write(page.opening(before: index))
-                try file.write(CardHTML(card: part[index], embedded: embedded.images).html)
+                try file.write(page.opening(before: index).description)
+                try file.write(CardHTML(card: part[index], places: places).html.description)
             }
             bar.show(Double(part.endIndex) / Double(page.cards.count), count: part.endIndex)
         }
-        try file.write(page.tail)
+        try file.write(page.tail.description)
         try file.close()
         return all
     }

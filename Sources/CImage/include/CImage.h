@@ -91,3 +91,6 @@ void cimage_composite(const uint8_t *rgba, size_t count, const uint8_t backgroun
 // Applies an EXIF orientation (1 to 8). `width` and `height` are the source's; 5 to 8 swap them in the target.
 void cimage_orient(const uint8_t *source, size_t width, size_t height, int orientation, uint8_t *target);
 
+// Writes `width` × `height` RGB pixels as a JPEG file of a quality from 1 to 100. Returns its length, and the file in memory that
+// the caller frees; 0: there is no memory, or a side has more than 65,500 pixels.
+size_t cimage_jpeg_encode(const uint8_t *rgb, uint32_t width, uint32_t height, int quality, uint8_t **file);

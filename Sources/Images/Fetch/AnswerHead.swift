@@ -44,7 +44,8 @@ struct AnswerHead {
 
     /// Whether the answer itself says where the body ends. In HTTP/2 the stream's end does, and 204 and 205 have none.
     var saysWhereItEnds: Bool {
-        version >= 2 || [204, 205].contains(status) || length != nil || values("transfer-encoding").contains { $0.lowercased().contains("chunked") }
+        version >= 2 || [204, 205].contains(status) || length != nil
+            || values("transfer-encoding").contains { $0.lowercased().contains("chunked") }
     }
 
     /// Whether it is but a part of the file, which nobody asked for; one that has all of it is whole.

@@ -1,4 +1,5 @@
 import Annotation
+import Console
 import Foundation
 import Queue
 import TestSupport

@@ -1,0 +1,187 @@
+import FlyingFox
+import FlyingSocks
+import Foundation
+import Storage
+
+/// The console: pages of results and of the queue over HTTP, on loopback or a Unix socket.
+package struct ConsoleServer: Sendable {
+    /// Where it listens.
+    package enum Place: Sendable, Equatable {
+        /// 127.0.0.1; 0 is any free port.
+        case loopback(port: Int)
+        /// The path of a socket, for a proxy in front of it: who is of its group may connect.
+        case socket(String)
+    }
+
+    /// Why it does not listen.
+    package struct Problem: Error {
+        package let message: String
+    }
+
+    private static let handlerTimeout: TimeInterval = 120
+    /// Bytes.
+    private static let longestForm = 65_536
+
+    let place: Place
+    let token: String
+    /// Further names by which it may be asked for, as a proxy passes them on.
+    let names: [String]
+    let site: Site
+
+    /// - Parameters:
+    ///   - token: what the link carries; at least 16 characters, of those that an address may have.
+    ///   - names: further host names, with their ports where they have one.
+    package init(
+        _ place: Place, token: String, names: [String] = [], readers: ReaderPool, pictures: PictureMaker
+    ) {
+        (self.place, self.token, self.names) = (place, token, names)
+        site = Site(readers: readers, pictures: pictures)
+    }
+
+    /// 256 bits that nobody can guess, as letters and digits.
+    package static func newToken() -> String {
+        var random = SystemRandomNumberGenerator()
+        let words = (0..<4).map { _ in String(random.next(), radix: 16) }
+        return words.map { String(repeating: "0", count: 16 - $0.count) + $0 }.joined()
+    }
+
+    /// Whether a token may have it: it stands in an address and in a cookie as it is.
+    package static func isTokenCharacter(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+
+    /// Serves until the task is cancelled.
+    /// - Parameter onListening: gets the address with the token: what a person opens, or, on a socket, appends to the proxy's.
+    /// - Throws: ``Problem`` when it can't listen.
+    package func run(onListening: @Sendable (String) -> Void) async throws {
+        switch place {
+        case .loopback(let port):
+            guard let number = UInt16(exactly: port) else { throw Problem(message: "there is no port \(port)") }
+            try await serve(
+                HTTPServer(
+                    address: try .inet(ip4: "127.0.0.1", port: number), timeout: Self.handlerTimeout,
+                    logger: .disabled), onListening)
+        case .socket(let path):
+            try Self.clear(path)
+            try await serve(
+                HTTPServer(
+                    address: .unix(path: path), timeout: Self.handlerTimeout, logger: .disabled), onListening)
+        }
+    }
+
+    private func serve(_ server: HTTPServer, _ onListening: @Sendable (String) -> Void) async throws {
+        // Before the socket is there, so that there is no moment in which others may connect.
+        let mask = umask(0o117)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            let port = LateValue<Int?>()
+            await server.appendRoute("*") { request in await reply(to: request, port: await port.value) }
+            group.addTask {
+                do { try await server.run() } catch let error as SocketError {
+                    throw Problem(message: "can't listen on \(where_): \(error.localizedDescription)")
+                }
+            }
+            group.addTask { try await server.waitUntilListening(timeout: 10) }
+            do { try await group.next() } catch {
+                umask(mask)
+                throw error
+            }
+            umask(mask)
+            let number = await Self.port(server)
+            await port.set(number)
+            onListening(link(port: number))
+            try await group.waitForAll()
+        }
+    }
+
+    private var where_: String {
+        switch place {
+        case .loopback(let port): "127.0.0.1:\(port)"
+        case .socket(let path): path
+        }
+    }
+
+    private static func port(_ server: HTTPServer) async -> Int? {
+        if case .ip4(_, let port)? = await server.listeningAddress { Int(port) } else { nil }
+    }
+
+    private func link(port: Int?) -> String {
+        port.map { "http://127.0.0.1:\($0)/?token=\(token)" } ?? "/?token=\(token)"
+    }
+
+    private func door(port: Int?) -> Door {
+        let local = ["127.0.0.1", "localhost"].map { name in port.map { "\(name):\($0)" } ?? name }
+        return Door(
+            hosts: Set((local + names).map { $0.lowercased() }), token: token,
+            cookie: port.map { "gloss_console_\($0)" } ?? "gloss_console")
+    }
+
+    private func reply(to request: HTTPRequest, port: Int?) async -> HTTPResponse {
+        var headers: [String: String] = [:]
+        for name in request.headers.keys { headers[name.rawValue.lowercased()] = request.headers[name] }
+        let path = request.target.path(percentEncoded: true)
+        let query = URLQuery(request.target.query(percentEncoded: true))
+        let door = door(port: port)
+        let isBodyless = request.method == .HEAD
+        switch door.answer(
+            Door.Request(method: request.method.rawValue, path: path, query: query, headers: headers))
+        {
+        case .refuse(let status, let sentence):
+            return Layout.problem(sentence, status: status).response(isBodyless: isBodyless)
+        case .signIn(let address):
+            return Reply.redirect(to: address, cookie: door.setCookie).response(isBodyless: isBodyless)
+        case .enter:
+            if request.method == .POST { return await act(path, request).response(isBodyless: false) }
+            return await site.reply(path: path, query: query).response(isBodyless: isBodyless)
+        }
+    }
+
+    /// What a form sends: a few fields.
+    private func act(_ path: String, _ request: HTTPRequest) async -> Reply {
+        guard let length = request.headers[.contentLength].flatMap({ Int($0) }), 0...Self.longestForm ~= length else {
+            return Layout.problem("A form has \(Self.longestForm) bytes at the most.", status: 413)
+        }
+        guard let body = try? await request.bodyData else {
+            return Layout.problem("The form has not arrived.", status: 400)
+        }
+        return await site.act(path: path, form: URLQuery(String(decoding: body, as: UTF8.self)))
+    }
+
+    /// Removes a socket that nobody listens on any more.
+    private static func clear(_ path: String) throws {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFSOCK else {
+            throw Problem(message: "\(path) is there and is no socket")
+        }
+        let address = sockaddr_un.unix(path: path)
+        if let socket = try? Socket(domain: AF_UNIX), (try? socket.connect(to: address)) != nil {
+            try? socket.close()
+            throw Problem(message: "somebody listens on \(path) already")
+        }
+        unlink(path)
+    }
+}
+
+/// A value that is waited for.
+private actor LateValue<Value: Sendable> {
+    private var set: Value?
+    private var waiting: [CheckedContinuation<Value, Never>] = []
+
+    var value: Value {
+        get async {
+            if let set { return set }
+            return await withCheckedContinuation { waiting.append($0) }
+        }
+    }
+
+    func set(_ value: Value) {
+        set = value
+        for continuation in waiting { continuation.resume(returning: value) }
+        waiting = []
+    }
+}

