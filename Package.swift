@@ -55,13 +55,14 @@ let package = Package(
         .systemLibrary(name: "CSPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(name: "CWebP", pkgConfig: "libwebpdemux", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "CLibCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CPSL", pkgConfig: "libpsl", providers: [.apt(["libpsl-dev"])]),
         // libwebp itself: what libwebpdemux needs it does not name in Debian 13. The others' modules nobody imports, and giflib has no
         // file for pkg-config.
         .target(
             name: "CImage", dependencies: ["CJPEG", "CSPNG", "CWebP", "CZlib"], cSettings: optimised,
             linkerSettings: ["webp", "gif", "avif", "tiff", "heif", "de265"].map { .linkedLibrary($0) }),
         .target(name: "CCurl", dependencies: ["CLibCurl"], cSettings: optimised),
-        .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: strict),
+        .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL", "CPSL"], swiftSettings: strict),
 
         // Queue: pure values and state machines. Storage: their SQL.
         .target(name: "Queue", dependencies: ["Annotation"], swiftSettings: strict),

@@ -21,6 +21,7 @@ let package = Package(
         .systemLibrary(name: "CSPNG", path: "Sources/CSPNG", pkgConfig: "spng"),
         .systemLibrary(name: "CWebP", path: "Sources/CWebP", pkgConfig: "libwebpdemux"),
         .systemLibrary(name: "CLibCurl", path: "Sources/CLibCurl", pkgConfig: "libcurl"),
+        .systemLibrary(name: "CPSL", path: "Sources/CPSL", pkgConfig: "libpsl"),
         .target(
             name: "CImage", dependencies: ["CJPEG", "CSPNG", "CWebP", "CZlib"], cSettings: [.unsafeFlags(flags)],
             linkerSettings: ["webp", "gif", "avif", "tiff", "heif", "de265"].map { .linkedLibrary($0) }),
@@ -29,7 +30,7 @@ let package = Package(
         .target(
             name: "CSentencePiece", cxxSettings: [.unsafeFlags(flags)],
             linkerSettings: [.linkedLibrary("sentencepiece")]),
-        .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL"], swiftSettings: counted),
+        .target(name: "Images", dependencies: ["CImage", "CCurl", "COpenSSL", "CPSL"], swiftSettings: counted),
         .target(name: "Annotation", swiftSettings: counted),
         .target(
             name: "Inference", dependencies: ["Annotation", "CKernels", "CSentencePiece", "COpenSSL", "CZlib"],

@@ -2,34 +2,6 @@
 
 set local role gloss_owner;
 
--- The same as before; but most URLs are plain, and are told by a look at their characters, which costs a fifth of a regular
--- expression.
-create or replace function gloss.origin_of(url text) returns text
-language plpgsql immutable strict set search_path = pg_catalog, gloss, pg_temp
-as $$
-declare
-    parts text[];
-    scheme text := split_part(url, '/', 1);
-    host text := split_part(url, '/', 3);
-    port text;
-begin
-    if scheme in ('https:', 'http:') and split_part(url, '/', 2) = '' and strpos(host, '0x') = 0
-        and translate(host, 'abcdefghijklmnopqrstuvwxyz0123456789.-', '') = '' and host <> ''
-        and strpos('abcdefghijklmnopqrstuvwxyz', right(host, 1)) > 0 then
-        return scheme || '//' || host;
-    end if;
-    parts := regexp_match(url,
-        '^([hH][tT][tT][pP][sS]?):/{1,3}(\[[^]/?#]*\]|[^]/?#:@\\[:space:][]+)(?::([0-9]*))?(?:[/?#]|$)');
-    if parts is null then return null; end if;
-    scheme := lower(parts[1]);
-    host := gloss.host_spelling(parts[2]);
-    port := ltrim(parts[3], '0');
-    if length(port) > 5 or nullif(port, '')::int > 65535 then return null; end if;
-    return scheme || '://' || host
-        || case when coalesce(port, '') in ('', case scheme when 'https' then '443' else '80' end) then ''
-           else ':' || port end;
-end $$;
-
 -- The host that an image's failure is about: that of the image whose host the reason names, else that of the first one.
 -- Empty for a local file, a data: URL and what names no host.
 create function gloss.failing_host(urls text[], reason text) returns text

@@ -44,7 +44,10 @@ begin
         end if;
         return null;
     end if;
-    if url ~ '[[:space:][:cntrl:]]' then return 'the image URL ' || shown || ' contains a space or control character';
+    if url ~ '[[:cntrl:]]' then return 'the image URL ' || shown || ' contains a control character'; end if;
+    -- In a path and a query the fetcher encodes them.
+    if url ~ '^[^/]*//[^/?#]*[[:space:]]|[[:space:]]$' then
+        return 'the image URL ' || shown || ' has a space in its host or at its end';
     end if;
     if url ~* '^https?://[^/?#]*@' then
         return 'the image URL contains a user name or password; gloss does not fetch such URLs';
@@ -61,13 +64,16 @@ language plpgsql immutable strict set search_path = pg_catalog, gloss, pg_temp
 as $$
 declare
     parts text[];
-    scheme text;
-    host text;
+    scheme text := split_part(url, '/', 1);
+    host text := split_part(url, '/', 3);
     port text;
 begin
-    -- Most URLs are plain.
-    parts := regexp_match(url, '^(https?)://([a-z0-9.-]*[a-z][a-z0-9-]*)(?:[/?#]|$)');
-    if parts is not null and parts[2] !~ '^0x|\.0x' then return parts[1] || '://' || parts[2]; end if;
+    -- Most URLs are plain. To look at their characters costs a fifth of a regular expression.
+    if scheme in ('https:', 'http:') and split_part(url, '/', 2) = '' and strpos(host, '0x') = 0
+        and translate(host, 'abcdefghijklmnopqrstuvwxyz0123456789.-', '') = '' and host <> ''
+        and strpos('abcdefghijklmnopqrstuvwxyz', right(host, 1)) > 0 then
+        return scheme || '//' || host;
+    end if;
     parts := regexp_match(url, '^([sS]3|[gG][sS]|[aA][zZ])://([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])(?:/|$)');
     if parts is not null then return lower(parts[1]) || '://' || parts[2]; end if;
     parts := regexp_match(url,

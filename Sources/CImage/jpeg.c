@@ -21,7 +21,9 @@ typedef struct {
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
     bool reading_header;
-    bool has_end;       // no end marker had to be made up
+    bool has_end;     // no end marker had to be made up
+    size_t count;
+    size_t scan_end;  // of several scans: bytes up to the end of what was read of them
     cimage_status status;
     cimage_reason *reason;
     uint8_t *row;  // CMYK only
@@ -79,7 +81,11 @@ static void on_progress(j_common_ptr info) {
     decoder *self = owner(info);
     const uint64_t scans = (uint64_t)self->info.input_scan_number;
     const uint64_t pixels = (uint64_t)self->info.image_width * self->info.image_height;
+    if (jpeg_has_multiple_scans(&self->info)) {
+        self->scan_end = self->count - self->info.src->bytes_in_buffer - (self->info.unread_marker ? 2 : 0);
+    }
     if (scans <= scan_limit && scans * pixels <= scanned_pixel_limit) return;
+    self->scan_end = 0;
     self->status = cimage_fail(
         self->reason, CIMAGE_CORRUPT, "more than %d scans of its pixels", (int)(scans - 1));
     longjmp(self->escape, 1);
@@ -98,6 +104,7 @@ static void create(decoder *self) {
 static void read_header(decoder *self, const uint8_t *bytes, size_t count) {
     struct jpeg_decompress_struct *info = &self->info;
     self->reading_header = true;
+    self->count = count;
     jpeg_mem_src(info, bytes, (unsigned long)count);
     jpeg_read_header(info, TRUE);
     self->reading_header = false;
@@ -176,8 +183,8 @@ cimage_status cimage_jpeg_header(const uint8_t *bytes, size_t count, cimage_head
     return conclude(&self, 0);
 }
 
-cimage_status cimage_jpeg_decode(
-    const uint8_t *bytes, size_t count, uint8_t *rgb, size_t rgb_size, cimage_reason *reason) {
+static cimage_status decode(
+    const uint8_t *bytes, size_t count, uint8_t *rgb, size_t rgb_size, size_t *scan_end, cimage_reason *reason) {
     decoder self = {.reason = reason, .status = CIMAGE_OK, .has_end = true};
     volatile uint64_t working = 0;
     if (setjmp(self.escape) == 0) {
@@ -188,5 +195,17 @@ cimage_status cimage_jpeg_decode(
     }
     jpeg_destroy_decompress(&self.info);
     free(self.row);
+    *scan_end = self.scan_end;
     return conclude(&self, working);
+}
+
+cimage_status cimage_jpeg_decode(
+    const uint8_t *bytes, size_t count, uint8_t *rgb, size_t rgb_size, cimage_reason *reason) {
+    size_t scan_end, again;
+    const cimage_status status = decode(bytes, count, rgb, rgb_size, &scan_end, reason);
+    if (status == CIMAGE_OK || status == CIMAGE_NO_MEMORY || !scan_end || scan_end >= count) return status;
+    // With several scans libjpeg reads on to the end marker before it gives a row, and fails at a trailer in its place. Without what
+    // follows the scans they may be whole.
+    cimage_reason ignored;
+    return decode(bytes, scan_end, rgb, rgb_size, &again, &ignored) == CIMAGE_OK ? CIMAGE_OK : status;
 }

@@ -211,9 +211,7 @@ struct Glossd: AsyncParsableCommand {
                 originOf: ImageFetcher.origin(of:), seed: .random(in: 0 ... .max), now: .now),
             events: events, inbox: inbox, store: store, description: description(configuration, served), images: images,
             engine: thread, adapters: served.adapters,
-            fetcher: .init(
-                share: { fetcher.share(among: $0) }, park: { fetcher.park($0, for: $1) },
-                unpark: { fetcher.unpark($0) }),
+            fetcher: WorkDriver.Fetching(fetcher),
             metrics: metrics, journal: Journal(metrics: metrics, logger: logger), watchdog: watchdog)
         let ping = WatchdogPing(
             watchdog: watchdog, metrics: metrics, interval: configuration.heartbeatInterval, logger: logger)
@@ -293,6 +291,7 @@ extension WorkSettings {
         ahead = configuration.claimAhead
         maxFetches = configuration.fetch.maxConcurrent
         fetchesPerOrigin = configuration.fetch.perHostConcurrency
+        fetchesFrom = configuration.fetch.concurrency(from:)
         maxFileBytes = configuration.fetch.maxBytes
         // An eighth of what is free; files are seldom as large as they may be.
         fileBytes = min(max(FreeMemory.bytes() / 8, 4 * maxFileBytes), 1 << 30)

@@ -168,6 +168,7 @@ extension ImageFailure {
         case .stoodStill: return .standstill
         case .outage: return .ownNetwork
         case .originParked: return .parkedOrigin
+        case .robotsUnreachable: return .busyOrigin(retryAfter: error.retryAfter)
         // What seems certain to the fetcher may still be this machine's doing: a success elsewhere decides.
         case .hostNotFound: return .network(.name, isPermanent: true)
         case .nameServerFailure: return .network(.name, isPermanent: false)

@@ -32,6 +32,11 @@ struct WorkDriver: Service {
         let share: @Sendable (Int) -> Void
         let park: @Sendable (String, Duration) -> Void
         let unpark: @Sendable (String) -> Void
+        /// The hosts that asked for patience since this was called last.
+        let takeCuts: @Sendable () -> [HostCut]
+        /// The other daemons could not be told.
+        let putBack: @Sendable ([HostCut]) -> Void
+        let learn: @Sendable ([HostAllowance]) -> Void
     }
 
     func run() async throws {
@@ -135,8 +140,16 @@ struct WorkDriver: Service {
             run(.record, as: .record) { .recorded(try await store.record(reports, by: worker)) }
         case .heartbeat(var heartbeat, let worker):
             heartbeat.stages = metrics.stages
+            heartbeat.cuts = fetcher.takeCuts()
             run(.heartbeat) { [heartbeat] in
-                .heartbeatAnswered(try await store.heartbeat(worker, heartbeat), by: worker)
+                do {
+                    let reply = try await store.heartbeat(worker, heartbeat)
+                    fetcher.learn(reply.allowances)
+                    return .heartbeatAnswered(reply, by: worker)
+                } catch {
+                    fetcher.putBack(heartbeat.cuts)
+                    throw error
+                }
             }
         case .rescue: run(.rescue) { .rescued(try await store.rescue()) }
         case .park(let origin, let pause, let reason):

@@ -22,7 +22,8 @@ extension ImageError.Code {
     public static let known: [Self] = [
         .invalidURL, .schemeNotAllowed, .portNotAllowed, .userinfo, .addressNotAllowed, .pathNotAllowed,
         .tooManyRedirects, .hostNotFound, .nameServerFailure, .connectFailed, .connectionLost, .tls, .badCertificate,
-        .timeout, .tooSlow, .originParked, .fileNotFound, .httpStatus(0), .badResponse, .tooLarge, .emptyBody,
+        .timeout, .tooSlow, .originParked, .robotsUnreachable, .optedOut,
+        .fileNotFound, .httpStatus(0), .badResponse, .tooLarge, .emptyBody,
         .credentials, .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .tooSmall, .aspectRatio,
         .placeholder, .decoderFailed, .decoderCPULimit, .decoderLate, .outage, .outOfMemory, .localFailure, .stoodStill,
         .cancelled,
@@ -76,6 +77,16 @@ extension ImageError.Code {
             Explanation(
                 "origin_parked", "The URL leads to a host that is left alone for a while.",
                 "Wait, or `glossctl resume --host`.")
+        // The site's wishes
+        case .robotsUnreachable:
+            Explanation(
+                "robots_unreachable", "The host's robots.txt cannot be had now, so nobody knows what it allows.",
+                "Wait: Gloss tries again. A rule of `fetch.hosts` with `opt_outs: off` does not ask for it.")
+        case .optedOut:
+            Explanation(
+                "opted_out",
+                "The site does not want its images used: `robots.txt`, `X-Robots-Tag` or `TDM-Reservation`.",
+                "Leave the image out. `fetch.opt_outs` says what is obeyed.")
         // The answer
         case .fileNotFound:
             Explanation("file_not_found", "There is no local file of this name, or it cannot be read.", "Look at it.")

@@ -20,6 +20,9 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         case timeout
         case tooSlow
         case originParked
+        // The site's wishes
+        case robotsUnreachable
+        case optedOut
         // The answer
         case fileNotFound
         case httpStatus(Int)
@@ -110,6 +113,8 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
             .notAnImage, .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .tooSmall, .aspectRatio,
             .placeholder, .decoderCPULimit:
             .permanent
+        case .optedOut: .permanent
+        case .robotsUnreachable: .release(after: retryAfter)
         case .httpStatus where isThrottled: .release(after: retryAfter)
         // Whoever names a time expects another attempt.
         case .httpStatus(let status):
@@ -129,6 +134,7 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         case .hostNotFound, .nameServerFailure, .connectFailed, .tls, .badCertificate, .timeout, .tooSlow,
             .originParked:
             .origin
+        case .robotsUnreachable: .origin
         case .httpStatus(let status): isThrottled || HTTPStatus.meaning(status) == .hostFails ? .origin : .url
         case .decoderLate, .outage, .outOfMemory, .localFailure, .stoodStill, .cancelled: .ourselves
         default: .url

@@ -67,6 +67,8 @@ public struct Heartbeat: Hashable, Sendable {
     public var stages: [String: StageTotals]
     /// Why it claims nothing at the moment, as the end of a sentence; nil: it claims.
     public var holdup: String?
+    /// The hosts that asked for patience since the last heartbeat.
+    public var cuts: [HostCut] = []
 
     public init(
         holding leases: [Lease: JobPhase] = [:], stages: [String: StageTotals] = [:], holdup: String? = nil
@@ -85,11 +87,48 @@ public struct HeartbeatReply: Hashable, Sendable {
     public var lostLeases: [Lease]
     /// The workers that live. What is allowed to all of them together, each may use a share of.
     public var workerCount: Int
+    /// What hosts that asked for patience allow to all workers together, as far as that is news.
+    public var allowances: [HostAllowance] = []
 
     public init(isRegistered: Bool, lostLeases: [Lease] = [], workerCount: Int = 1) {
         self.isRegistered = isRegistered
         self.lostLeases = lostLeases
         self.workerCount = workerCount
+    }
+}
+
+/// A host asked for patience: what it allows is halved, unless another worker said so first.
+public struct HostCut: Hashable, Sendable, Codable {
+    /// What requests are counted by, such as an origin.
+    public var line: String
+    /// How often it had been halved, as far as was known when the request started.
+    public var cuts: Int
+    /// The most requests at a time before it was halved at all.
+    public var places: Int
+
+    public init(line: String, cuts: Int, places: Int) {
+        self.line = line
+        self.cuts = cuts
+        self.places = places
+    }
+}
+
+/// What a host that asked for patience allows to all workers together.
+public struct HostAllowance: Hashable, Sendable, Codable {
+    /// As ``HostCut/line``.
+    public var line: String
+    /// How often it was halved.
+    public var cuts: Int
+    /// The most requests at a time, right after the last time. There is one more each ten seconds.
+    public var places: Int
+    /// Seconds since then.
+    public var age: Double
+
+    public init(line: String, cuts: Int, places: Int, age: Double) {
+        self.line = line
+        self.cuts = cuts
+        self.places = places
+        self.age = age
     }
 }
 

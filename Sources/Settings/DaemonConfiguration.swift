@@ -60,6 +60,7 @@ package struct DaemonConfiguration: Sendable {
         "fetch.per_host_delay_seconds", "fetch.user_agent", "fetch.certificate_authorities", "fetch.local_roots",
         "fetch.data_urls", "fetch.s3.buckets", "fetch.s3.endpoint", "fetch.s3.region", "fetch.s3.path_style",
         "fetch.s3.credentials", "fetch.s3.profile", "fetch.az.account",
+        "fetch.data_urls", "fetch.opt_outs", "fetch.limit_by", "fetch.hosts",
     ]
 
     /// Reads `file` (nil: none) and `environment`.
@@ -71,12 +72,13 @@ package struct DaemonConfiguration: Sendable {
         var providers: [any ConfigProvider] = [variables.prefixKeys(with: "gloss")]
         if let file {
             try Self.refuseUnknownKeys(file)
-            providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(file)))
+            providers.append(try await FileProvider<ScalarSettings>(filePath: FilePath(file)))
         }
         let reader = SettingsReader(reader: ConfigReader(providers: providers), file: file)
         try await readDaemon(reader)
         try await readImages(reader)
         try await readFetch(reader)
+        fetch.hosts = try Self.hostRules(file, environment["GLOSS_FETCH_HOSTS"])
         try await readStores(reader)
         if modelName.isEmpty { modelName = URL(filePath: model).lastPathComponent }
         adapters = try Self.adapters(file, environment["GLOSS_ADAPTERS"])
@@ -174,6 +176,8 @@ package struct DaemonConfiguration: Sendable {
         fetch.perHostConcurrency = try await reader.integer(
             "fetch.per_host_concurrency", fetch.perHostConcurrency, 1...1024)
         fetch.perHostDelay = try await reader.seconds("fetch.per_host_delay_seconds", fetch.perHostDelay, 0...3600)
+        fetch.limitBy = try await reader.word("fetch.limit_by", fetch.limitBy)
+        fetch.optOuts = try await reader.word("fetch.opt_outs", fetch.optOuts)
         fetch.userAgent = try await reader.string("fetch.user_agent", fetch.userAgent)
         guard !fetch.userAgent.isEmpty, fetch.userAgent.utf8.allSatisfy({ 0x20..<0x7F ~= $0 }) else {
             throw reader.error("fetch.user_agent", "must be plain ASCII: it is sent as a header")
@@ -206,13 +210,9 @@ package struct DaemonConfiguration: Sendable {
     /// and the start call this, so they agree.
     /// - Throws: `ConfigurationError`.
     package func checkFiles() throws {
-        if let file = fetch.certificateAuthorities {
-            guard let text = FileManager.default.contents(atPath: file) else {
-                throw ConfigurationError("fetch.certificate_authorities: \(file) cannot be read")
-            }
-            guard FetchPolicy.hasCertificate(text) else {
-                throw ConfigurationError("fetch.certificate_authorities: \(file) has no certificate in PEM form")
-            }
+        if let file = fetch.certificateAuthorities { try Self.checkCertificates(file, "fetch.certificate_authorities") }
+        for case (let match, .authorities(let file)) in fetch.hosts.map({ ($0.match, $0.certificates) }) {
+            try Self.checkCertificates(file, "fetch.hosts: the rule for \(match)")
         }
         if !maskDecoder.isEmpty, !FileManager.default.isReadableFile(atPath: maskDecoder) {
             throw ConfigurationError("mask_decoder: \(maskDecoder) is no file, or cannot be read")
@@ -228,8 +228,18 @@ package struct DaemonConfiguration: Sendable {
         }
         do {
             try fetch.validate()
+            try fetch.checkHeaders()
             try fetch.checkCredentials()
         } catch { throw ConfigurationError("fetch: \(error.message)") }
+    }
+
+    private static func checkCertificates(_ file: String, _ what: String) throws {
+        guard let text = FileManager.default.contents(atPath: file) else {
+            throw ConfigurationError("\(what): \(file) cannot be read")
+        }
+        guard FetchPolicy.hasCertificate(text) else {
+            throw ConfigurationError("\(what): \(file) has no certificate in PEM form")
+        }
     }
 
     /// Refuses variables that begin with GLOSS_ and are no settings, and takes away those that Kubernetes makes for a
@@ -315,6 +325,15 @@ private struct SettingsReader {
     func string(_ key: String, _ fallback: String) async throws -> String {
         try await value(key, "a text") { try await reader.fetchString(forKey: $0, isSecret: key == "database") }
             ?? fallback
+    }
+
+    func word<Word: RawRepresentable<String> & CaseIterable>(_ key: String, _ fallback: Word) async throws -> Word {
+        let text = try await string(key, fallback.rawValue)
+        guard let word = Word(rawValue: text) else {
+            let known = Word.allCases.map(\.rawValue).joined(separator: ", ")
+            throw error(key, "is \(text), expected one of \(known)")
+        }
+        return word
     }
 
     /// Nil where it is empty, or not there.

@@ -100,19 +100,22 @@ public struct PostgresJobStore: JobStore {
         let phases = Dictionary(grouping: leases) { heartbeat.leases[$0]!.rawValue }.mapValues { $0.map(\.job) }
         let answer = try await pulse.query(
             """
-            select registered, array_to_json(lost), workers
-            from gloss.heartbeat($1, $2::uuid, $3::bigint[], $4::bigint[], $5::jsonb, $6::jsonb, $7)
+            select registered, array_to_json(lost), workers, allowances
+            from gloss.heartbeat($1, $2::uuid, $3::bigint[], $4::bigint[], $5::jsonb, $6::jsonb, $7, $8::jsonb)
             """,
             worker.parameters + leases.parameters + [
                 heartbeat.stages.isEmpty ? nil : try JSON.encode(heartbeat.stages, context: "heartbeat"),
                 try JSON.encode(phases, context: "heartbeat"), SQLValue(heartbeat.holdup),
+                heartbeat.cuts.isEmpty ? nil : try JSON.encode(heartbeat.cuts, context: "heartbeat"),
             ], context: "heartbeat")
-        guard let row = answer.rows.first, row.count == 3, let workers = row[2].flatMap({ Int($0) }) else {
+        guard let row = answer.rows.first, row.count == 4, let workers = row[2].flatMap({ Int($0) }) else {
             throw StorageError.unexpected("heartbeat")
         }
         let lost = Set(try JSON.decode([Int64].self, from: row[1] ?? "[]", context: "heartbeat"))
-        return HeartbeatReply(
+        var reply = HeartbeatReply(
             isRegistered: row[0] == "t", lostLeases: leases.filter { lost.contains($0.fence) }, workerCount: workers)
+        reply.allowances = try JSON.decode([HostAllowance].self, from: row[3] ?? "[]", context: "heartbeat")
+        return reply
     }
 
     /// Keeps a finished view.

@@ -18,6 +18,8 @@ struct Origins {
         var doubtCount = 0
         /// Where its redirects led last when that origin failed, and how often in a row.
         var detour: (target: String, count: Int)?
+        /// The most fetches at a time, all daemons together.
+        var places: Int
         /// A fading average.
         var secondsPerFetch = Origins.usualSeconds
         /// Up to when its fetches are planned, with jobs that wait elsewhere.
@@ -33,7 +35,7 @@ struct Origins {
     private static let recordLimit = 2048
 
     private let maxFetches: Int
-    private let fetchesPerOrigin: Int
+    private let settings: WorkSettings
     /// The daemons that share what an origin allows.
     var daemonCount = 1
     private var records: [String: Record] = [:]
@@ -45,7 +47,11 @@ struct Origins {
 
     init(_ settings: WorkSettings) {
         maxFetches = settings.maxFetches
-        fetchesPerOrigin = settings.fetchesPerOrigin
+        self.settings = settings
+    }
+
+    private func newRecord(_ origin: String, _ now: Instant) -> Record {
+        Record(places: settings.fetchesFrom(origin) ?? settings.fetchesPerOrigin, usedAt: now)
     }
 
     var recordCount: Int { records.count }
@@ -61,7 +67,8 @@ struct Origins {
 
     mutating func enqueue(_ file: FileID, _ origin: String, _ now: Instant) {
         if records[origin]?.waiting.isEmpty ?? true { line.append(origin) }
-        records[origin, default: Record(usedAt: now)].waiting.append(file)
+        let fresh = newRecord(origin, now)
+        records[origin, default: fresh].waiting.append(file)
     }
 
     /// Takes a waiting file out of its line.
@@ -116,7 +123,7 @@ struct Origins {
         else {
             return 1
         }
-        return max(1, min(fetchesPerOrigin / max(1, daemonCount), maxFetches - maxFetches / 4))
+        return max(1, min(record.places / max(1, daemonCount), maxFetches - maxFetches / 4))
     }
 
     /// Forgets all that say nothing, those that were not used for the longest time first.
@@ -146,7 +153,7 @@ struct Origins {
 
     /// How long until an origin has done `count` fetches more, after all that was planned before; at most a quarter of an hour.
     mutating func plan(_ count: Int, _ origin: String, _ now: Instant) -> Duration {
-        var record = records[origin] ?? Record(usedAt: now)
+        var record = records[origin] ?? newRecord(origin, now)
         let backlog = now + .seconds(backlogSeconds(origin, now))
         let whole = Duration.seconds(secondsPerFetch(origin, now)) * count
         let end = min(max(record.plannedUntil ?? now, backlog) + whole, now + .seconds(900))
@@ -182,7 +189,7 @@ struct Origins {
         _ now: Instant
     ) -> Duration? {
         noteDetour(from: via, to: origin, now)
-        var record = records[origin] ?? Record(usedAt: now)
+        var record = records[origin] ?? newRecord(origin, now)
         defer { records[origin] = record }
         if let until = record.parkedUntil, now < until { return nil }
         record.failureCount += 1
@@ -200,7 +207,7 @@ struct Origins {
     /// A redirect of `via` led to `target`, which fails or is parked.
     mutating func noteDetour(from via: String, to target: String, _ now: Instant) {
         guard via != target, !via.isEmpty else { return }
-        var record = records[via] ?? Record(usedAt: now)
+        var record = records[via] ?? newRecord(via, now)
         let count = record.detour?.target == target ? record.detour!.count : 0
         record.detour = (target, count + 1)
         records[via] = record
@@ -227,7 +234,8 @@ struct Origins {
     }
 
     mutating func doubt(_ origin: String, _ now: Instant) {
-        records[origin, default: Record(usedAt: now)].doubtCount += 1
+        let fresh = newRecord(origin, now)
+        records[origin, default: fresh].doubtCount += 1
     }
 
     mutating func settleDoubt(_ origin: String) { records[origin]?.doubtCount -= 1 }

@@ -13,6 +13,8 @@ public struct WorkSettings: Sendable {
     public var maxFetches = 64
     /// The most fetches from one origin at a time, all daemons together.
     public var fetchesPerOrigin = 4
+    /// What differs from that for an origin; nil: nothing.
+    public var fetchesFrom: @Sendable (String) -> Int? = { _ in nil }
     /// The most bytes of a file: what a fetch reserves until its length is known.
     public var maxFileBytes = 32 << 20
     /// The most bytes of files that are being fetched or wait to be decoded.

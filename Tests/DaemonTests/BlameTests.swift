@@ -12,7 +12,7 @@ import Work
             .invalidURL, .schemeNotAllowed, .portNotAllowed, .userinfo, .addressNotAllowed, .pathNotAllowed,
             .tooManyRedirects, .fileNotFound, .httpStatus(404), .tooLarge, .emptyBody, .credentials, .notAnImage,
             .unsupportedFormat, .truncated, .corrupt, .tooManyPixels, .tooSmall, .aspectRatio, .placeholder,
-            .decoderCPULimit,
+            .decoderCPULimit, .optedOut,
         ]
         for code in image { #expect(blame(ImageError(code, "")) == .image, "\(code)") }
         for code: ImageError.Code in [.connectionLost, .badResponse, .httpStatus(500)] {
@@ -30,6 +30,8 @@ import Work
         #expect(blame(ImageError(.httpStatus(429), "")) == .busyOrigin(retryAfter: nil))
         let later = ImageError(.httpStatus(503), "", retryAfter: .seconds(7))
         #expect(blame(later) == .busyOrigin(retryAfter: .seconds(7)))
+        let unknown = ImageError(.robotsUnreachable, "", retryAfter: .seconds(60))
+        #expect(blame(unknown) == .busyOrigin(retryAfter: .seconds(60)))
         #expect(blame(ImageError(.originParked, "")) == .parkedOrigin)
         #expect(blame(ImageError(.hostNotFound, "")) == .network(.name, isPermanent: true))
         let uncertain = ImageError(.hostNotFound, "", disposition: .retry(after: nil))

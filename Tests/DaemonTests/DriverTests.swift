@@ -58,7 +58,9 @@ import Work
                 size: size, resize: model.resize, metrics: metrics, deliver: deliver),
             engine: InferenceThread(model: model, limits: limits, metrics: metrics, deliver: deliver),
             adapters: served.adapters,
-            fetcher: .init(share: { _ in }, park: { _, _ in }, unpark: { _ in }), metrics: metrics,
+            fetcher: .init(
+                share: { _ in }, park: { _, _ in }, unpark: { _ in }, takeCuts: { [] }, putBack: { _ in },
+                learn: { _ in }), metrics: metrics,
             journal: Journal(metrics: metrics, logger: logger), watchdog: Watchdog(threads: []))
     }
 

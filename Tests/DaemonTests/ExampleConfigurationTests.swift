@@ -198,6 +198,116 @@ import Testing
         await #expect(throws: ConfigurationError.self) { try await read("", ["GLOSS_ADAPTERS": "tags"]) }
     }
 
+    private func read(_ fetch: String, _ environment: [String: String] = [:]) async throws -> FetchPolicy {
+        let file = FileManager.default.temporaryDirectory.appending(path: "glossd-\(UUID().uuidString).yaml").path
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        try "model: /m\nfetch:\n\(fetch)\n".write(toFile: file, atomically: true, encoding: .utf8)
+        do { return try await DaemonConfiguration(file: file, environment: environment).fetch } catch {
+            throw ConfigurationError("\(error)".replacing(file, with: "FILE"))
+        }
+    }
+
+    @Test func readsRulesForHosts() async throws {
+        let policy = try await read(
+            """
+              per_host_concurrency: 2
+              opt_outs: strict
+              limit_by: domain
+              hosts:
+                - match: "*.example.org"
+                  concurrency: 8
+                  delay_seconds: 0.5
+                  headers:
+                    Authorization: {credential: example-token}
+                    X-Key: {file: /etc/gloss/key}
+                    Referer: https://example.org/
+                  user_agent: Acme/1.0
+                  certificates: any
+                  opt_outs: off
+                - match: "*"
+                  certificates: /etc/gloss/ca.pem
+              max_bytes: 1000
+            """)
+        var first = HostRule(match: "*.example.org")
+        first.concurrency = 8
+        first.delay = .seconds(0.5)
+        first.headers = [
+            "Authorization": .credential("example-token"), "X-Key": .file("/etc/gloss/key"),
+            "Referer": .text("https://example.org/"),
+        ]
+        first.userAgent = "Acme/1.0"
+        first.certificates = .any
+        first.optOuts = .off
+        var second = HostRule(match: "*")
+        second.certificates = .authorities("/etc/gloss/ca.pem")
+        #expect(policy.hosts == [first, second])
+        #expect(policy.optOuts == .strict && policy.limitBy == .domain)
+        #expect(policy.maxBytes == 1000 && policy.perHostConcurrency == 2, "what stands beside it")
+        let above = ["GLOSS_FETCH_HOSTS": "[{match: a.example, concurrency: 3}]", "GLOSS_FETCH_OPT_OUTS": "off"]
+        let changed = try await read("  hosts: [{match: b.example}]", above)
+        #expect(changed.hosts.map(\.match) == ["a.example"] && changed.hosts.first?.concurrency == 3)
+        #expect(changed.optOuts == .off)
+        #expect(try await read("  hosts: [{match: b.example}]", ["GLOSS_FETCH_HOSTS": ""]).hosts.isEmpty)
+    }
+
+    @Test(arguments: [
+        ("  hosts: yes", "FILE:3: fetch.hosts: expected a list of rules, each with match"),
+        ("  hosts:\n    - a.example", "FILE:4: fetch.hosts: expected a rule: match and what differs"),
+        ("  hosts:\n    - concurrency: 1", "FILE:4: fetch.hosts: a rule has no match: the host that it is for"),
+        (
+            "  hosts:\n    - match: a.example\n      concurency: 1",
+            "FILE:5: fetch.hosts: there is no key concurency; known are "
+        ),
+        (
+            "  hosts:\n    - match: a.example\n      concurrency: 0",
+            "FILE:5: fetch.hosts: concurrency is 0, expected 1 to 1024"
+        ),
+        (
+            "  hosts:\n    - match: a.example\n      concurrency: x",
+            "FILE:5: fetch.hosts: concurrency is not a whole number"
+        ),
+        ("  hosts:\n    - match: A.example", "FILE:4: fetch.hosts: match is A.example, expected a host such as "),
+        (
+            "  hosts:\n    - match: a.example\n\n      opt_outs: none",
+            "FILE:6: fetch.hosts: opt_outs is none, expected named, strict, off"
+        ),
+        (
+            "  hosts:\n    - match: a.example\n      headers:\n        Host: b",
+            "FILE:6: fetch.hosts: headers has Host, which Gloss sets itself"
+        ),
+        (
+            "  hosts:\n    - match: a.example\n      headers:\n        A: {env: B}",
+            "FILE:6: fetch.hosts: the header A is a text, {file: PATH} or {credential: NAME}"
+        ),
+        (
+            "  hosts:\n    - match: a.example\n      certificates: none",
+            "FILE:5: fetch.hosts: certificates is none, expected any, or the absolute path of a file of authorities"
+        ),
+        (
+            "  opt_outs: none",
+            "configuration (FILE, or GLOSS_FETCH_OPT_OUTS): fetch.opt_outs is none, expected one of named, strict, off"
+        ),
+        (
+            "  limit_by: host",
+            "configuration (FILE, or GLOSS_FETCH_LIMIT_BY): fetch.limit_by is host, expected one of origin, domain, address"
+        ),
+    ])
+    func saysWhatIsWrongWithARuleAndWhere(text: String, message: String) async throws {
+        let error = await #expect(throws: ConfigurationError.self) { try await read(text) }
+        #expect(error?.description.hasPrefix(message) == true, "\(error?.description ?? "")")
+    }
+
+    /// The check and the start read headers from their files, and neither shows one.
+    @Test func aHeaderThatCannotBeReadIsTheSameForBoth() async throws {
+        try await theCheckAndTheStartAgree(
+            settings: ["GLOSS_FETCH_HOSTS": "[{match: a.example, headers: {X-Key: {file: /nonexistent}}}]"])
+        try await theCheckAndTheStartAgree(
+            settings: ["GLOSS_FETCH_HOSTS": "[{match: a.example, headers: {X-Key: {credential: key}}}]"])
+        try await theCheckAndTheStartAgree(settings: [
+            "GLOSS_FETCH_HOSTS": "[{match: a.example, certificates: /nonexistent}]"
+        ])
+    }
+
     @Test func readsProcessors() async throws {
         let cpu = try #require(Processors.allowed().first)
         func read(_ text: String) async throws -> [Int] {

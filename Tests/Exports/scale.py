@@ -108,7 +108,8 @@ def measure(glossctl, rows, repeat, has_masks):
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    bad = [n for n, (ratio, memory) in results.items() if ratio > 3 or memory > 200]
+    # With a condition, images without things are rows of the export still, and not of the copy.
+    bad = [n for n, (ratio, memory) in results.items() if ratio > 3 and "--where" not in n or memory > 200]
     print(f"check-exports: {rows:,} results{' with masks' if has_masks else ''}, at most {max(r for r, _ in results.values()):.2f} times \\copy, "
           f"at most {max(m for _, m in results.values()):.0f} MB" + (f"; over the limit: {', '.join(bad)}" if bad else ""))
     sys.exit(1 if bad and rows >= 1_000_000 else 0)

@@ -92,10 +92,10 @@ import Testing
             return count
         }
         #expect(starts(start) == 8)
-        for _ in 1...3 { admission.throttle(origin: "a", now: start) }
+        for _ in 1...3 { admission.cut(origin: "a", startedUnder: 0, now: start) }
         for _ in 1...8 { admission.finish(origin: "a", now: start) }
         #expect(starts(start) == 4, "three answers at once count once")
-        admission.throttle(origin: "a", now: start + .seconds(2))
+        admission.cut(origin: "a", startedUnder: 1, now: start + .seconds(2))
         #expect(starts(start + .seconds(2)) == 0)
         for _ in 1...4 { admission.finish(origin: "a", now: start + .seconds(3)) }
         #expect(starts(start + .seconds(3)) == 2)
@@ -107,7 +107,7 @@ import Testing
         var admission = Machine(maxConcurrent: 9, perHostConcurrency: 1, perHostDelay: .zero)
         for id in 1...3 { admission.enqueue(id, origin: "a") }
         #expect(admission.next(now: start) == 1)
-        for second in 0..<9 { admission.throttle(origin: "a", now: start + .seconds(2 * second)) }
+        for count in 0..<9 { admission.cut(origin: "a", startedUnder: count, now: start + .seconds(2 * count)) }
         admission.finish(origin: "a", now: start + .seconds(18))
         #expect([2, nil] == (0..<2).map { _ in admission.next(now: start + .seconds(18)) })
     }

@@ -38,6 +38,8 @@ import Testing
         #expect(try ImageDecoder.decode(scans + [1, 2, 3, 0, 5] + end) == whole, "stray bytes before it")
         #expect(try ImageDecoder.decode(scans + [UInt8](repeating: 7, count: 2230) + end) == whole)
         #expect(try ImageDecoder.decode(file + Array("SEFT trailer".utf8) + file) == whole, "a trailer behind it")
+        #expect(try ImageDecoder.decode(scans + file.prefix(80)) == whole, "a trailer in its place")
+        #expect(try ImageDecoder.decode(scans + [0xFF, 0xC0, 0, 17, 8, 1, 1]) == whole, "one that looks like a header")
         // Cut in its last row, with an end marker or without: what is missing would be grey.
         for lost in [3, 5, 9] {
             for file in [Array(scans.dropLast(lost)), scans.dropLast(lost) + end] {

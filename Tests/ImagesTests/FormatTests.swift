@@ -76,7 +76,8 @@ import Testing
                 54, 0, 0, 0, 40, 0, 0, 0, 0x30, 0x75, 0, 0, 0x30, 0x75, 0, 0,
             ]
             + [1, 0, 24, 0] + [UInt8](repeating: 0, count: 24)
-        for file in [gif, bmp] {
+        let endless = bmp[..<18] + [UInt8](repeating: 0xFE, count: 8) + bmp[26...]
+        for file in [gif, bmp, Array(endless)] {
             let error = imageError { try ImageDecoder.header(of: file) }
             #expect(error?.code == .tooManyPixels, "\(String(describing: error))")
         }

@@ -112,6 +112,12 @@ struct Outcome {
         Outcome(
             "an origin that is parked", .originParked, .release(after: nil), .origin,
             .elsewhere("ParkTests.asksNothingOfAParkedOrigin")),
+        Outcome(
+            "a robots.txt that cannot be had", .robotsUnreachable, .release(after: nil), .origin,
+            .elsewhere("OptOutTests.whatRobotsMean")),
+        Outcome(
+            "a site that does not want its images used", .optedOut, .permanent, .url,
+            .elsewhere("OptOutTests.headersOfTheImage")),
     ]
 
     private static let answers: [Outcome] = [

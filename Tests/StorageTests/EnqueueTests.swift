@@ -107,8 +107,12 @@ import Testing
             "the image URL \"s3://images/a\tb\" contains a control character"
         ),
         (
-            "gloss.enqueue_caption('https://e.org/a b')",
-            "the image URL \"https://e.org/a b\" contains a space or control character"
+            "gloss.enqueue_caption('https://e .org/a')",
+            "the image URL \"https://e .org/a\" has a space in its host or at its end"
+        ),
+        (
+            "gloss.enqueue_caption('https://e.org/a b ')",
+            "the image URL \"https://e.org/a b \" has a space in its host or at its end"
         ),
         ("gloss.enqueue_caption('https:///a')", "the image URL \"https:///a\" names no host"),
         (
@@ -186,6 +190,17 @@ import Testing
         #expect(error?.sqlState == "22023")
         #expect(error?.message == message)
         #expect(error?.disposition == .permanent)
+    }
+
+    /// Lists from the web have them, and the fetcher encodes them.
+    @Test func takesSpacesInAPathAndAQuery() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        for url in ["https://e.org/my photo.jpg", "https://e.org/a?b=c d", "file:///srv/my images/1.png"] {
+            let id = try await database.query("select job_id from gloss.enqueue_caption('\(url)')", as: .producer)
+                .scalar
+            let kept = try await database.query("select image_urls[1] from gloss.job where id = \(id ?? "0")").scalar
+            #expect(kept == url)
+        }
     }
 
     @Test func refusesTheNullCharacter() async throws {

@@ -79,9 +79,9 @@ def damaged_jpegs(c, data, whole, has_restarts, progressive):
           f"whole {whole}")
     c.add("trailer.jpg", data + trailer(), f"whole {whole}")
     c.add("no-end.jpg", data[:end], f"whole {whole}")
-    if not progressive:
-        safe = r.choice([b"\0" * 40, b"SEFHh\0\0\0SEFT" * 3, b"trailer"])
-        c.add("trailer-for-end.jpg", data[:end] + b"\xff\xe0\0\6" + b"abcd" + safe, f"whole {whole}")
+    # A segment, text, another JPEG's beginning: but no bytes right behind the scan, which could be its data.
+    for behind in (b"\xff\xe0\0\6abcd" + r.choice([b"\0" * 40, b"SEFHh\0\0\0SEFT" * 3, b"trailer"]), data[:80], b"\xff\xc0\0\x11\x08garbage"):
+        c.add("trailer-for-end.jpg", data[:end] + behind, f"whole {whole}")
     # The scan's last bytes: whatever is cut there has bits of the last row, but for those that fill up the last byte.
     if end - start > 12:
         c.add("cut-last-row.jpg", data[:end - r.randint(3, 6)], "refused")

@@ -57,14 +57,14 @@ public enum ImageDecoder {
     }
 
     private static func check(_ header: cimage_header, _ limits: DecodeLimits) throws(ImageError) {
-        let pixels = Int(header.width) * Int(header.height)
-        guard pixels > 0 else { throw ImageError(.corrupt, "corrupt image: it has no pixels") }
+        guard header.width > 0, header.height > 0 else { throw ImageError(.corrupt, "corrupt image: it has no pixels") }
         let longest = max(Int(header.width), Int(header.height))
         guard longest <= limits.maxSide else {
             throw ImageError(
                 .tooManyPixels,
                 "image too large: \(header.width) × \(header.height); a side may have at most \(limits.maxSide) pixels")
         }
+        let pixels = Int(header.width) * Int(header.height)
         guard pixels <= limits.maxPixels else {
             let size = "\(header.width) × \(header.height)"
             throw ImageError(

@@ -4,10 +4,12 @@ import Synchronization
 
 /// The fetch thread: takes requests from the mailbox, admits them, and drives curl. Blocks its own thread only.
 final class FetchLoop {
-    private let policy: FetchPolicy
-    private let mailbox: Mailbox
+    let policy: FetchPolicy
+    private let rules: HostRules
+    let mailbox: Mailbox
+    private let cuts: CutReports
     private let multi: MultiHandle
-    private let clock = ContinuousClock()
+    let clock = ContinuousClock()
     private let names = NameLookup()
     private var admission: Admission<UInt64, ContinuousClock.Instant>
     private var health = NetworkHealth<ContinuousClock.Instant>()
@@ -19,6 +21,13 @@ final class FetchLoop {
     /// Requests that hold no place any more: their name did not resolve, and it is being found out why.
     private var unresolved: [UInt64: Unresolved] = [:]
     private var lastSeen = ContinuousClock.now
+    var robots = RobotsCache<UInt64, ContinuousClock.Instant>()
+    /// Images that wait for the robots.txt of their origins.
+    var undecided: [UInt64: Request] = [:]
+    var robotsCount: UInt64 = 0
+    private let domains = RegisteredDomains()
+    /// The addresses to which origins led last, where limits are counted by them.
+    private var addresses: [String: String] = [:]
 
     private struct Unresolved {
         let request: Request
@@ -27,9 +36,11 @@ final class FetchLoop {
         let deadline: ContinuousClock.Instant
     }
 
-    private init(policy: FetchPolicy, mailbox: Mailbox) throws(ImageError) {
+    private init(policy: FetchPolicy, rules: HostRules, mailbox: Mailbox, cuts: CutReports) throws(ImageError) {
         self.policy = policy
+        self.rules = rules
         self.mailbox = mailbox
+        self.cuts = cuts
         multi = try MultiHandle()
         admission = Admission(
             maxConcurrent: policy.maxConcurrent, perHostConcurrency: policy.perHostConcurrency,
@@ -38,9 +49,9 @@ final class FetchLoop {
     }
 
     /// The thread's body: returns once the mailbox is closed and every request has its answer.
-    static func run(policy: FetchPolicy, mailbox: Mailbox) {
+    static func run(policy: FetchPolicy, rules: HostRules, mailbox: Mailbox, cuts: CutReports) {
         do {
-            try FetchLoop(policy: policy, mailbox: mailbox).run()
+            try FetchLoop(policy: policy, rules: rules, mailbox: mailbox, cuts: cuts).run()
         } catch {
             mailbox.close()
             for case .submit(let request) in mailbox.take().commands {
@@ -68,7 +79,7 @@ final class FetchLoop {
                 usleep(100_000)
             }
         }
-        (Array(waiting.keys) + Array(running.keys) + Array(unresolved.keys)).forEach(cancel)
+        (Array(undecided.keys) + Array(waiting.keys) + Array(running.keys) + Array(unresolved.keys)).forEach(cancel)
         mailbox.detach()  // here, while the handle surely lives
     }
 
@@ -92,22 +103,62 @@ final class FetchLoop {
         case .park(let origin, let end): park(origin, until: end)
         case .unpark(let origin): parked.remove(origin)
         case .explain(let finding): explain(finding)
+        case .robots(let origin, let result): robotsCame(origin, result)
+        case .learn(let allowances): allowances.forEach { admission.learn($0, now: clock.now) }
         }
     }
 
-    /// Puts a request into its origin's line, unless that is parked.
-    private func enqueue(_ request: Request) {
+    /// Puts a request into its line, unless its origin is parked, or does not want it.
+    func enqueue(_ request: Request) {
         if let pause = parked.pause(of: request.url.origin, now: clock.now) {
             return request.answer(.failure(Self.isParked(request.url, pause)))
         }
-        waiting[request.id] = request
-        admission.enqueue(request.id, origin: request.url.origin)
+        if mayJoin(request) { join(request) }
     }
+
+    private func join(_ request: Request) {
+        var request = request
+        let terms = terms(for: request.url)
+        request.line = line(of: request.url, terms)
+        waiting[request.id] = request
+        admission.enqueue(request.id, origin: request.line, limits: terms.limits)
+    }
+
+    /// What holds for a URL.
+    func terms(for url: FetchURL) -> HostRules.Terms { rules.terms(for: url) }
+
+    /// What the limits of a URL are counted by. An address is known once it was connected to; until then it is the origin.
+    private func line(of url: FetchURL, _ terms: HostRules.Terms) -> String {
+        switch policy.limitBy {
+        case .origin: terms.lineMark + url.origin
+        case .domain: terms.lineMark + domains.domain(of: url.host)
+        case .address: terms.lineMark + (addresses[url.origin] ?? url.origin)
+        }
+    }
+
+    /// A transfer is about to connect to an address. False: that has no place for it now.
+    private func mayConnect(_ transfer: Transfer, _ address: IPAddress) -> Bool {
+        guard policy.limitBy == .address else { return true }
+        let url = transfer.request.url
+        let terms = terms(for: url)
+        if addresses.count >= Self.addressLimit { addresses = [:] }
+        addresses[url.origin] = address.limitKey
+        let line = line(of: url, terms)
+        guard line != transfer.request.line else { return true }
+        guard admission.move(from: transfer.request.line, to: line, limits: terms.limits, now: clock.now) else {
+            return false
+        }
+        transfer.request.line = line
+        transfer.request.cutCount = admission.cutCount(origin: line)
+        return true
+    }
+
+    private static let addressLimit = 8192
 
     private func park(_ origin: String, until end: ContinuousClock.Instant) {
         parked.insert(origin, until: end, now: clock.now)
         guard let pause = parked.pause(of: origin, now: clock.now) else { return }
-        for request in waiting.values where request.url.origin == origin {
+        for request in Array(waiting.values) + Array(undecided.values) where request.url.origin == origin {
             withdraw(request, Self.isParked(request.url, pause))
         }
     }
@@ -118,13 +169,14 @@ final class FetchLoop {
 
     private func admit() {
         while let id = admission.next(now: clock.now) {
-            guard let request = waiting.removeValue(forKey: id) else {
+            guard var request = waiting.removeValue(forKey: id) else {
                 preconditionFailure("admitted an unknown request")
             }
+            request.cutCount = admission.cutCount(origin: request.line)
             do {
                 try start(request)
             } catch {
-                admission.finish(origin: request.url.origin, now: clock.now)
+                admission.finish(origin: request.line, now: clock.now)
                 request.answer(.failure(error))
             }
         }
@@ -133,7 +185,10 @@ final class FetchLoop {
     private func start(_ request: Request) throws(ImageError) {
         var request = request
         if oldHTTP.contains(request.url.origin, now: clock.now) { request.concessions.insert(.http2) }
-        let transfer = try Transfer(request, policy: policy) { [unowned self] in admission.resize(from: $0, to: $1) }
+        let transfer = try Transfer(
+            request, policy: policy, terms: terms(for: request.url),
+            onResize: { [unowned self] in admission.resize(from: $0, to: $1) },
+            mayConnect: { [unowned self] in mayConnect($0, $1) })
         try multi.add(transfer.easy)
         request.onBytes?(policy.maxBytes)
         running[request.id] = transfer
@@ -151,6 +206,9 @@ final class FetchLoop {
                 answered(transfer)
                 end(transfer, .success(body))
             case .failed(let error): end(transfer, .failure(judged(error, transfer)))
+            case .noPlace:
+                leave(transfer)
+                enqueue(transfer.request)
             case .redirect(let target, let duration):
                 answered(transfer)
                 proceed(transfer) { request, policy throws(ImageError) in
@@ -185,7 +243,7 @@ final class FetchLoop {
         runningIDs[transfer.easy.raw] = nil
         running[transfer.request.id] = nil
         admission.finish(
-            origin: transfer.request.url.origin, now: clock.now, bytes: transfer.reservedByteCount)
+            origin: transfer.request.line, now: clock.now, bytes: transfer.reservedByteCount)
     }
 
     /// Answers a request that is on the network; one whose name did not resolve when it is known why.
@@ -207,16 +265,20 @@ final class FetchLoop {
     }
 
     private func withdraw(_ request: Request, _ error: ImageError) {
-        waiting[request.id] = nil
-        let wasWaiting = admission.withdraw(request.id, origin: request.url.origin, now: clock.now)
-        precondition(wasWaiting, "a waiting request was in no line")
+        if undecided.removeValue(forKey: request.id) != nil {
+            robots.withdraw(request.id, origin: request.url.origin)
+        } else {
+            waiting[request.id] = nil
+            let wasWaiting = admission.withdraw(request.id, origin: request.line, now: clock.now)
+            precondition(wasWaiting, "a waiting request was in no line")
+        }
         request.answer(.failure(error))
     }
 
     /// Unknown ids are those that have had their answer.
     private func cancel(_ id: UInt64) {
         let error = ImageError(.cancelled, "the fetch was cancelled")
-        if let request = waiting[id] {
+        if let request = waiting[id] ?? undecided[id] {
             withdraw(request, error)
         } else if let transfer = running[id] {
             end(transfer, .failure(error))
@@ -236,7 +298,14 @@ final class FetchLoop {
 extension FetchLoop {
     private func answered(_ transfer: Transfer) {
         let url = transfer.request.url
-        health.answered(host: url.host, isEncrypted: url.scheme == "https", now: clock.now)
+        // Where any certificate will do, an answer says nothing about certificates.
+        let isTrusted = url.scheme == "https" && terms(for: url).certificates != .any
+        health.answered(host: url.host, isEncrypted: isTrusted, now: clock.now)
+    }
+
+    private func cut(_ request: Request) {
+        admission.cut(origin: request.line, startedUnder: request.cutCount, now: clock.now)
+        cuts.add(admission.takeReports())
     }
 
     /// The error, or that it is we who fail.
@@ -245,7 +314,7 @@ extension FetchLoop {
         switch error.code {
         case .httpStatus:
             answered(transfer)
-            if error.isThrottled { admission.throttle(origin: url.origin, now: clock.now) }
+            if error.isThrottled { cut(transfer.request) }
         case .connectFailed where transfer.hadNoRoute: return judged(error, .routes, url)
         case .timeout where !transfer.didConnect: return judged(error, .connections, url)
         // Perhaps it is HTTP/2 that hangs: the next attempt does without.
@@ -253,7 +322,7 @@ extension FetchLoop {
         case .badCertificate: return judged(error, .certificates, url)
         default: break
         }
-        return error
+        return transfer.isRobotsAlone(error) ? unreachable(url.origin, error) : error
     }
 
     private func judged(_ error: ImageError, _ layer: NetworkHealth<ContinuousClock.Instant>.Layer, _ url: FetchURL)
@@ -295,44 +364,5 @@ extension FetchLoop {
         case .unknownName: return judged(ImageError(.hostNotFound, "host \(url.host) does not exist"), .names, url)
         case .noAnswer: return judged(error, .names, url)
         }
-    }
-}
-
-extension Request {
-    /// The rest of the fetch, at the redirect's target, which is judged like a first request. Throws what `FetchURL` throws,
-    /// `tooManyRedirects`, `timeout`.
-    func redirected(to target: String, after duration: Duration, policy: FetchPolicy) throws(ImageError) -> Request {
-        var next = try spending(duration, policy)
-        next.redirectCount += 1
-        guard next.redirectCount <= policy.maxRedirects else {
-            throw ImageError(.tooManyRedirects, "\(url.name) redirects again after \(policy.maxRedirects) redirects")
-        }
-        next.url = try FetchURL(url.whole(target), policy: policy, redirectedFrom: url.name)
-        next.visited.append(url.text)
-        guard !next.visited.contains(next.url.text) else {
-            throw ImageError(.tooManyRedirects, "\(url.name) redirects in a circle")
-        }
-        next.redirectedFrom = url.name
-        next.signature = nil
-        next.concessions = []
-        return next
-    }
-
-    /// The same request, which does without something. Throws `timeout`.
-    func repeated(
-        without concession: Concession, after duration: Duration, policy: FetchPolicy
-    ) throws(ImageError) -> Request {
-        var next = try spending(duration, policy)
-        next.concessions.insert(concession)
-        return next
-    }
-
-    private func spending(_ duration: Duration, _ policy: FetchPolicy) throws(ImageError) -> Request {
-        var next = self
-        next.spent += duration
-        guard next.spent < policy.totalTimeout else {
-            throw ImageError(.timeout, "\(url.name) took longer than \(policy.totalTimeout)")
-        }
-        return next
     }
 }

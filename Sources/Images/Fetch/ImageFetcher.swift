@@ -51,6 +51,7 @@ public final class ImageFetcher: Sendable {
     /// What is fetched, and at what cost.
     public let policy: FetchPolicy
     private let mailbox = Mailbox()
+    private let cuts = CutReports()
     private let credentials: S3CredentialSource
     private let lastID = Atomic<UInt64>(0)
 
@@ -66,13 +67,14 @@ public final class ImageFetcher: Sendable {
         try policy.validate()
         try Curl.start()
         self.policy = policy
+        let rules = try HostRules(policy, environment: environment)
         credentials = S3CredentialSource(policy.s3, environment: environment)
         let isStarted = DispatchSemaphore(value: 0)
-        let thread = Thread { [mailbox] in
+        let thread = Thread { [mailbox, cuts] in
             isStarted.wait()
             // From within, and once start() is over: else the system does not learn it.
             Thread.current.name = "gloss-fetch"
-            FetchLoop.run(policy: policy, mailbox: mailbox)
+            FetchLoop.run(policy: policy, rules: rules, mailbox: mailbox, cuts: cuts)
         }
         thread.start()
         isStarted.signal()
@@ -85,6 +87,17 @@ public final class ImageFetcher: Sendable {
 
     /// Says that so many fetchers, this one among them, share the limits for each host: from now on this one keeps to its share.
     public func share(among count: Int) { _ = mailbox.send(.share(count)) }
+
+    /// What hosts asked for patience since this was asked last: to be told to the fetchers that share the limits.
+    public func takeCuts() -> [LineCut] { cuts.take() }
+
+    /// Says it once more the next time: the others could not be told.
+    public func putBack(_ reports: [LineCut]) { cuts.putBack(reports) }
+
+    /// What hosts that asked for patience allow to all fetchers that share the limits, as far as that is news.
+    public func learn(_ allowances: [LineAllowance]) {
+        if !allowances.isEmpty { _ = mailbox.send(.learn(allowances)) }
+    }
 
     /// Leaves an origin alone for so long: what waits for it, and what a redirect leads there meanwhile, fails as `originParked`.
     /// Requests under way go on.
@@ -169,7 +182,7 @@ public final class ImageFetcher: Sendable {
         let id = lastID.add(1, ordering: .relaxed).newValue
         return await withTaskCancellationHandler {
             await withCheckedContinuation { reply in
-                var request = Request(id: id, url: url, reply: reply, onBytes: onBytes)
+                var request = Request(id: id, url: url, reply: { reply.resume(returning: $0) }, onBytes: onBytes)
                 request.signature = signature
                 guard mailbox.send(.submit(request)) else {
                     reply.resume(returning: .failure(ImageError(.cancelled, "the fetcher is shut down")))

@@ -3,16 +3,29 @@ import Synchronization
 
 /// One fetch over the network, or what is left of it after a redirect.
 struct Request: Sendable {
-    typealias Reply = CheckedContinuation<Result<FetchedBody, ImageError>, Never>
+    typealias Reply = @Sendable (Result<FetchedBody, ImageError>) -> Void
+
+    /// What is asked for.
+    enum Purpose {
+        case image
+        /// The rules of an origin; its URL may redirect elsewhere.
+        case robots
+    }
 
     let id: UInt64
     var url: FetchURL
+    var purpose = Purpose.image
+    /// Called once.
     let reply: Reply
     /// Told how many bytes the fetch may take: see ``ImageFetcher/fetch(_:onBytes:)``.
     var onBytes: ByteCount?
     /// The name of the URL that redirected to this one.
     var redirectedFrom: String?
     var redirectCount = 0
+    /// The line that it stands in: requests whose limits are counted together. Set when it joins.
+    var line = ""
+    /// How often its line had been cut when it started: see ``LineAllowances``.
+    var cutCount = 0
     /// Where earlier hops were.
     var visited: [String] = []
     /// Time already spent on the network, in earlier hops.
@@ -29,11 +42,11 @@ struct Request: Sendable {
         switch result {
         case .success(let body):
             onBytes?(body.bytes.count)
-            reply.resume(returning: result)
+            reply(result)
         case .failure(var error):
             onBytes?(0)
             if error.blame != .ourselves { error.origin = url.origin }
-            reply.resume(returning: .failure(error))
+            reply(.failure(error))
         }
     }
 }
@@ -68,6 +81,8 @@ final class Mailbox: Sendable {
         case park(String, until: ContinuousClock.Instant)
         case unpark(String)
         case explain(NameLookup.Finding)
+        case robots(origin: String, Result<FetchedBody, ImageError>)
+        case learn([LineAllowance])
     }
 
     private struct State {

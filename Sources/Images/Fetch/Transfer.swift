@@ -7,14 +7,17 @@ final class Transfer {
     enum Outcome {
         case fetched(FetchedBody)
         case redirect(to: String, after: Duration)
+        /// The address that it leads to has no place for it now.
+        case noPlace
         /// Make the same request once more, without this.
         case again(without: Concession, after: Duration)
         case failed(ImageError)
     }
 
-    let request: Request
+    var request: Request
     let easy: EasyHandle
     private let policy: FetchPolicy
+    private let terms: HostRules.Terms
     private var head = AnswerHead()
     private var headerByteCount = 0
     private var body: [UInt8] = []
@@ -30,6 +33,10 @@ final class Transfer {
     /// The bytes that the file may have as far as is known: what is allowed, what is announced, what has come.
     private(set) var reservedByteCount: Int
     private let onResize: (Int, Int) -> Void
+    private let mayConnect: (Transfer, IPAddress) -> Bool
+    private var mustWait = false
+    /// More of a robots.txt came than counts.
+    private var hasEnough = false
     /// How long this process stood still meanwhile, if it did.
     var standstill: Duration?
 
@@ -40,12 +47,17 @@ final class Transfer {
     /// curl counts deadlines in milliseconds.
     private static let clockSlack = Duration.milliseconds(5)
 
-    init(_ request: Request, policy: FetchPolicy, onResize: @escaping (Int, Int) -> Void) throws(ImageError) {
+    init(
+        _ request: Request, policy: FetchPolicy, terms: HostRules.Terms, onResize: @escaping (Int, Int) -> Void,
+        mayConnect: @escaping (Transfer, IPAddress) -> Bool
+    ) throws(ImageError) {
         self.request = request
         self.policy = policy
+        self.terms = terms
         self.onResize = onResize
+        self.mayConnect = mayConnect
         reservedByteCount = policy.maxBytes
-        easy = try EasyHandle(headers: Self.headers(request))
+        easy = try EasyHandle(headers: terms.headers(for: request.purpose) + (request.signature?.headers ?? []))
         try setTarget()
         try request.signature?.apply(to: easy)
         try setLimits()
@@ -53,11 +65,6 @@ final class Transfer {
     }
 
     // MARK: Setting up
-
-    /// The fields of the request's head that curl does not write by itself.
-    private static func headers(_ request: Request) -> [String] {
-        ["Accept: image/jpeg, image/png, image/webp, */*;q=0.1"] + (request.signature?.headers ?? [])
-    }
 
     private func setTarget() throws(ImageError) {
         try easy.set(CURLOPT_URL, request.url.text)
@@ -69,8 +76,7 @@ final class Transfer {
         let version = request.concessions.contains(.http2) ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS
         try easy.set(CURLOPT_HTTP_VERSION, Int(version))
         if !request.concessions.contains(.contentCodings) { try easy.set(CURLOPT_ACCEPT_ENCODING, "") }
-        try easy.set(CURLOPT_USERAGENT, policy.userAgent)
-        if let file = policy.certificateAuthorities { try easy.set(CURLOPT_CAINFO, file) }
+        try terms.apply(to: easy, policy)
     }
 
     private func setLimits() throws(ImageError) {
@@ -109,6 +115,7 @@ final class Transfer {
             discardedByteCount += chunk.count
             return discardedByteCount > Self.discardLimit ? 0 : chunk.count
         }
+        if request.purpose == .robots { return receiveRobots(chunk) }
         guard body.count + chunk.count <= policy.maxBytes else {
             stop = tooLarge
             return 0
@@ -122,6 +129,27 @@ final class Transfer {
         // It was compressed, and the length announced was that of what is sent.
         if body.count > reservedByteCount { reserve(policy.maxBytes) }
         return chunk.count
+    }
+
+    /// As much as counts, and one byte more to see that there is more.
+    private func receiveRobots(_ chunk: UnsafeRawBufferPointer) -> Int {
+        body.append(contentsOf: chunk.prefix(RobotsRules.byteLimit + 1 - body.count))
+        hasEnough = body.count > RobotsRules.byteLimit
+        return hasEnough ? 0 : chunk.count
+    }
+
+    /// Why the site does not want the file used, if it says so.
+    private var optOut: ImageError? {
+        guard request.url.object == nil, let header = OptOutHeaders(head).refusal(agent: terms.agent, terms.optOuts)
+        else {
+            return nil
+        }
+        if !terms.obeysEverywhere, let address = easy.string(CURLINFO_PRIMARY_IP).flatMap({ IPAddress($0) }),
+            AddressRules.isAllowed(address, by: policy.allowedNetworks)
+        {
+            return nil
+        }
+        return ImageError(.optedOut, "\(place) does not want this image used: it says \(header)")
     }
 
     private func reserve(_ count: Int) {
@@ -146,14 +174,18 @@ final class Transfer {
     /// Why the file behind this head is not wanted; nil if it is. Nothing of it has been read yet.
     private func objection() -> ImageError? {
         guard head.isFile else { return nil }
+        // Of a robots.txt the beginning counts.
+        if request.purpose == .robots { return nil }
+        if let optOut { return optOut }
         if let length = head.length, length > policy.maxBytes { return tooLarge }
         return nil
     }
 
     /// curl is about to connect: the one gate through which every address passes, whatever name led to it.
     private func open(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
+        if stop != nil || mustWait { return CURL_SOCKET_BAD }
         refusal = judge(address)
-        guard refusal == nil else { return CURL_SOCKET_BAD }
+        guard refusal == nil, joinsLine(address) else { return CURL_SOCKET_BAD }
         let socket = ccurl_open_socket(address)
         if socket == CURL_SOCKET_BAD {
             let code = errno
@@ -166,11 +198,28 @@ final class Transfer {
         return socket
     }
 
-    private func judge(_ address: UnsafeMutablePointer<curl_sockaddr>) -> ImageError? {
+    /// Whether an address may be connected to now: robots.txt is not asked for in allowed networks, and limits may be counted by address. The
+    /// first address of a transfer counts.
+    private func joinsLine(_ address: UnsafeMutablePointer<curl_sockaddr>) -> Bool {
+        guard openedSocketCount == 0, let ip = Self.read(address).ip else { return true }
+        if request.purpose == .robots, !terms.obeysEverywhere, AddressRules.isAllowed(ip, by: policy.allowedNetworks) {
+            stop = .trust
+        } else if !mayConnect(self, ip) {
+            mustWait = true
+        }
+        return stop == nil && !mustWait
+    }
+
+    private static func read(_ address: UnsafeMutablePointer<curl_sockaddr>) -> (ip: IPAddress?, port: UInt16) {
         var bytes = [UInt8](repeating: 0, count: 16)
         var port: UInt16 = 0
         let length = Int(ccurl_read_address(address, &bytes, &port))
-        guard let ip = IPAddress(bytes: bytes.prefix(length)) else {
+        return (IPAddress(bytes: bytes.prefix(length)), port)
+    }
+
+    private func judge(_ address: UnsafeMutablePointer<curl_sockaddr>) -> ImageError? {
+        let (ip, port) = Self.read(address)
+        guard let ip else {
             return ImageError(.addressNotAllowed, "\(place) has an address of an unknown family; not allowed")
         }
         if let kind = AddressRules.refusal(of: ip, allowing: policy.allowedNetworks) {
@@ -186,7 +235,9 @@ final class Transfer {
 
     /// Reads curl's result and the server's answer. The status comes first: what becomes of an error page does not matter.
     func conclude(_ code: CURLcode) -> Outcome {
+        if mustWait { return .noPlace }
         if let stop { return .failed(stop) }
+        if hasEnough { return .fetched(fetched(isEndKnown: false)) }
         if head.isComplete, !head.isFile, code != CURLE_OUT_OF_MEMORY { return answered() }
         if let concession = concession(code) { return .again(without: concession, after: duration) }
         if code == CURLE_OK, head.isComplete { return received(isEndKnown: head.saysWhereItEnds) }
@@ -211,7 +262,7 @@ final class Transfer {
     /// The answer is a file, or claims to be.
     private func received(isEndKnown: Bool) -> Outcome {
         let isAway = head.status == 202 || retryAfter != nil || head.isChallenge
-        if isAway, (try? ImageFormat(sniffing: body)) == nil { return .failed(statusError) }
+        if isAway, request.purpose == .image, (try? ImageFormat(sniffing: body)) == nil { return .failed(statusError) }
         if body.isEmpty {
             return .failed(
                 ImageError(

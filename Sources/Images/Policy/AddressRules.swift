@@ -6,11 +6,16 @@
 enum AddressRules {
     /// Why `address` is refused, as the end of "… is …"; nil when it may be connected to.
     static func refusal(of address: IPAddress, allowing networks: [CIDR]) -> String? {
-        let forms = [address, address.mapped].compactMap(\.self)
-        if networks.contains(where: { network in forms.contains(where: network.contains) }) { return nil }
+        if isAllowed(address, by: networks) { return nil }
         let special = address.family == .v4 ? specialV4 : specialV6
         if let match = special.first(where: { $0.network.contains(address) }) { return match.kind }
         return address.family == .v6 && !globalUnicast.contains(address) ? "reserved" : nil
+    }
+
+    /// Whether an address is in one of these networks, also where IPv6 carries it.
+    static func isAllowed(_ address: IPAddress, by networks: [CIDR]) -> Bool {
+        let forms = [address, address.mapped].compactMap(\.self)
+        return networks.contains { network in forms.contains(where: network.contains) }
     }
 
     private typealias Special = (network: CIDR, kind: String)

@@ -32,6 +32,12 @@ public struct FetchPolicy: Hashable, Sendable {
     public var perHostConcurrency: Int = 4
     /// The least time between the starts of two requests to one host. Default: none.
     public var perHostDelay: Duration = .zero
+    /// What the two limits above are counted by. Default: the origin.
+    public var limitBy = LimitBy.origin
+    /// Which wishes of sites not to have their images used are obeyed; in `allowedNetworks` none. Default: those that are meant for us.
+    public var optOuts = OptOuts.named
+    /// What differs for certain hosts; the first rule that matches counts. Default: none.
+    public var hosts: [HostRule] = []
     /// The User-Agent header. Say who fetches and where to complain. Default: `Gloss/0.1`.
     public var userAgent: String = "Gloss/0.1 (image annotation)"
     /// A file of trusted certificates (PEM) in place of the system's; nil for the system's. Default: nil.
@@ -80,7 +86,26 @@ public struct FetchPolicy: Hashable, Sendable {
         if let broken = rules.first(where: { !$0.isMet }) {
             throw ImageError(.localFailure, "the fetch policy makes no sense: \(broken.rule)")
         }
+        for rule in hosts {
+            if let fault = rule.fault {
+                throw ImageError(.localFailure, "the fetch policy makes no sense: the rule for \(rule.match): \(fault)")
+            }
+        }
     }
+
+    /// The most requests at a time to an origin, by the first rule of `hosts` that matches it; nil: `perHostConcurrency`.
+    ///
+    /// - Parameter origin: as ``ImageFetcher/origin(of:)`` spells it.
+    public func concurrency(from origin: String) -> Int? {
+        guard hosts.contains(where: { $0.concurrency != nil }) else { return nil }
+        var policy = self
+        policy.allowedPorts = nil
+        guard let url = try? FetchURL(origin + "/", policy: policy) else { return nil }
+        return hosts.first { HostPattern($0.match)?.matches(url) ?? false }?.concurrency
+    }
+
+    /// Reads the headers of `hosts` once, and forgets them. Throws ``ImageError`` (`localFailure`) where one cannot be read.
+    public func checkHeaders() throws(ImageError) { _ = try HostRules(self) }
 
     /// Whether a file holds a certificate in PEM form, as `certificateAuthorities` must.
     public static func hasCertificate(_ file: some Collection<UInt8>) -> Bool {
