@@ -105,7 +105,8 @@ enum ConsoleStyle {
         .urls li { min-height: 26px; }
         .lines { padding: 8px 12px 8px 28px; border: 1px solid var(--line); border-radius: 10px; background: var(--card); }
         .lines li { overflow-wrap: anywhere; }
-        .long { max-height: 220px; overflow: auto; overflow-wrap: anywhere; white-space: pre-wrap; }
+        .said { min-width: 180px; overflow-wrap: anywhere; white-space: pre-wrap; }
+        .long { max-height: 220px; overflow: auto; }
         code, pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 12px; }
         .tokens { display: flex; flex-wrap: wrap; gap: 3px; list-style: none; }
         .tokens li {

@@ -186,8 +186,12 @@ enum Parts {
         address.map { "<p class=\"more-link\"><a href=\"\($0)\" rel=\"next\">\(words)</a></p>" } ?? ""
     }
 
-    /// A text of any length, in a box of its own.
-    static func long(_ text: String) -> HTML { "<div class=\"long\" dir=\"auto\">\(text)</div>" }
+    /// A text of any length: a long one in a box that scrolls, by keyboard too.
+    static func long(_ text: String) -> HTML {
+        text.utf8.count > 600
+            ? "<div class=\"said long\" dir=\"auto\" tabindex=\"0\">\(text)</div>"
+            : "<div class=\"said\" dir=\"auto\">\(text)</div>"
+    }
 
     /// Where an image came from: a link only if it leads to the web.
     static func url(_ text: String) -> HTML {
