@@ -99,7 +99,9 @@ def chrome(dark=False, scripts=True, size="wide"):
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     service = webdriver.ChromeService("/usr/bin/chromedriver")
     browser = webdriver.Chrome(options=options, service=service)
+    # A busy machine is slow.
     browser.set_page_load_timeout(120)
+    browser.set_script_timeout(120)
     # A window has a least width; a device has none.
     width, height = SIZES[size]
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
@@ -129,7 +131,6 @@ def look(checks, console, pages, shots):
             browser = chrome(dark, size=size)
             browser.get(console.link)
             checks.equal("the link leaves no token in the address", "token" in browser.current_url, False)
-            browser.set_script_timeout(120)
             for name, path in pages.items():
                 browser.get_log("browser")
                 browser.get(console.site + path)
