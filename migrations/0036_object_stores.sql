@@ -108,7 +108,7 @@ begin
 end $$;
 
 insert into gloss.failure_code (code, meaning, advice, retried) values
-    ('credentials', 'The object store refuses our credentials, or there are none.', 'Look at `fetch.s3` and at what the key may read; then `glossctl retry`.', false);
+    ('credentials', 'The object store refuses our credentials, or there are none.', 'Look at the key for s3: and at what it may read; then `glossctl retry`.', false);
 update gloss.failure_code set
     meaning = 'URLs of this scheme are not fetched: http and https are.',
     advice = 'Use such a URL, or allow `s3:`, `file:` or `data:` in the configuration.'

@@ -55,20 +55,10 @@ class Daemon:
             return self.process.wait()
 
 
-def knows(program, variable, value):
-    """Whether this build has a setting."""
-    environment = dict(os.environ, GLOSS_DATABASE="dbname=bench", GLOSS_MODEL=TINY, **{variable: value})
-    done = subprocess.run([program, "--check-config"], env=environment, capture_output=True, text=True)
-    return f"{variable} is not known" not in done.stdout + done.stderr
-
-
 def run(urls, web, options, opt_outs):
     """What became of the URLs (kind, number, URL), and what it took; `opt_outs`: off, named or strict."""
-    settings = {"GLOSS_FETCH_TIMEOUT_SECONDS": str(options.timeout), "GLOSS_FETCH_CONNECT_TIMEOUT_SECONDS": str(options.timeout)}
-    if knows(f"{options.bin}/glossd", "GLOSS_FETCH_OPT_OUTS", opt_outs):
-        settings["GLOSS_FETCH_OPT_OUTS"] = opt_outs
-    elif opt_outs != "off":
-        return None
+    settings = {"GLOSS_FETCH_TIMEOUT_SECONDS": str(options.timeout), "GLOSS_FETCH_CONNECT_TIMEOUT_SECONDS": str(options.timeout),
+                "GLOSS_FETCH_OPT_OUTS": opt_outs}
     server = Server(f"{options.bin}/glossctl", options.migrations)
     daemons = []
     try:

@@ -102,7 +102,7 @@ extension ImageError.Code {
         case .credentials:
             Explanation(
                 "credentials", "The object store refuses our credentials, or there are none.",
-                "Look at `fetch.s3` and at what the key may read; then `glossctl retry`.")
+                "Look at the key for s3: and at what it may read; then `glossctl retry`.")
         // The image, and the process that decodes
         case .notAnImage: Explanation("not_an_image", "The file is no image: HTML, for example.", "Look at the URL.")
         case .unsupportedFormat:

@@ -39,7 +39,7 @@ import Testing
 
         try await database.query("select gloss.rerun(key => 'q1')")
         for job in try await worker.claim() { try await worker.complete(job, [Worker.text("yes")]) }
-        let run = try await evaluate("--against", "superseded", "--missing", "skip")
+        let run = try await evaluate("--against", "superseded")
         let headline = try #require(try figures(run)["accuracy"])
         #expect(
             headline["value"] as? Double == 1 && headline["against"] as? Double == 0 && headline["count"] as? Int == 1)

@@ -41,7 +41,7 @@ extension Evaluate {
         report.add(gap: "masks of another size than their image", ours.otherSize, "they overlap nothing")
 
         let evaluation = DetectionEvaluation(
-            truth: truth, results: [ours] + [theirs].compactMap(\.self), missing: missing, bootstrap: resampling,
+            truth: truth, results: [ours] + [theirs].compactMap(\.self), missing: policy, bootstrap: resampling,
             threshold: threshold)
         let matched = evaluation.evaluation(ours)
         say(models, ours.engines, against: theirs?.engines, in: &report)
@@ -100,7 +100,7 @@ extension Evaluate {
         report.add(gap: "without a box", ours.unparsable, "their IoU is 0")
 
         let evaluation = ReferringEvaluation(
-            labels: labels, results: [ours] + [theirs].compactMap(\.self), missing: missing, bootstrap: resampling)
+            labels: labels, results: [ours] + [theirs].compactMap(\.self), missing: policy, bootstrap: resampling)
         let expressions = evaluation.expressions(ours)
         say(models, ours.engines, against: theirs?.engines, in: &report)
         evaluation.fill(&report, expressions, against: theirs.map { evaluation.expressions($0) })

@@ -47,7 +47,7 @@ extension Evaluate {
         }
 
         let evaluation = TextEvaluation(
-            metric: metric, labels: labels, results: [ours] + [theirs].compactMap(\.self), missing: missing,
+            metric: metric, labels: labels, results: [ours] + [theirs].compactMap(\.self), missing: policy,
             bootstrap: resampling, cutter: ptbJar.map { StanfordTokenizer(jar: $0) })
         let scores = try evaluation.scores(ours, file: file)
         let others = try theirs.map { (results: $0, scores: try evaluation.scores($0, file: file)) }

@@ -173,6 +173,9 @@ struct Evaluate: AsyncParsableCommand {
         if format.json { try JSONText.say(report) } else { report.say() }
     }
 
+    /// What becomes of labels without a result. What was not run again is not compared with what it was.
+    var policy: MissingPolicy { against == "superseded" && missing == .zero ? .skip : missing }
+
     var resampling: Bootstrap { Bootstrap(draws: bootstrap, seed: seed) }
 
     /// The labels' rows, from a file or a query.
@@ -216,15 +219,15 @@ struct Evaluate: AsyncParsableCommand {
             }
             if known.count < count { detail.append("no such job \(Formats.count(count - known.count))") }
         }
-        let policy =
-            switch missing {
+        let words =
+            switch policy {
             case .error: "an error (--missing error)"
             case .zero: "they count as wrong (--missing zero)"
             case .skip: "left out (--missing skip)"
             }
         let parts = detail.isEmpty ? "" : "\(detail.joined(separator: ", ")): "
-        report.add(gap: "\(noun) without a result", count, parts + policy)
-        if missing == .error {
+        report.add(gap: "\(noun) without a result", count, parts + words)
+        if policy == .error {
             let states = detail.isEmpty ? "" : " (\(detail.joined(separator: ", ")))"
             let those = count == 1 ? "1 \(noun.dropLast()) has" : "\(Formats.count(count)) \(noun) have"
             throw CommandError(.failed, "\(those) no result\(states)")

@@ -97,7 +97,7 @@ extension Evaluate {
             let not_scored: [EvaluationReport.Gap]
             let figures: [EvaluationReport.Line]
         }
-        var selection = ["missing": missing.rawValue]
+        var selection = ["missing": policy.rawValue]
         for (name, value) in [
             ("batch", batch), ("task", task?.rawValue), ("model", model), ("since", since), ("against", against),
         ] {

@@ -13,13 +13,13 @@ extension FetchLoop {
         case .failed(let error): request.answer(.failure(error))
         case .waits(let isFirst):
             undecided[request.id] = request
-            if isFirst { askForRobots(url) }
+            if isFirst { askForRobots(request) }
         }
         return false
     }
 
-    private func askForRobots(_ url: FetchURL) {
-        let origin = url.origin
+    private func askForRobots(_ image: Request) {
+        let origin = image.url.origin
         let reply: Request.Reply = { [mailbox] result in _ = mailbox.send(.robots(origin: origin, result)) }
         robotsCount += 1
         do {
@@ -27,6 +27,8 @@ extension FetchLoop {
                 id: Self.robotsIDs | robotsCount, url: try FetchURL(origin + "/robots.txt", policy: policy),
                 reply: reply)
             request.purpose = .robots
+            // What refuses the origin says how the image came to it.
+            request.redirectedFrom = image.redirectedFrom
             enqueue(request)
         } catch {
             reply(.failure(error))

@@ -23,6 +23,7 @@ struct RegisteredDomains: ~Copyable {
     func domain(of host: String) -> String {
         guard !host.hasPrefix("["), IPAddress(host) == nil else { return host }
         let name = host.last == "." ? String(host.dropLast()) : host
-        return psl_registrable_domain(list, name).map { String(cString: $0) } ?? name
+        // What it gives lies within what it was given.
+        return name.withCString { psl_registrable_domain(list, $0).map { String(cString: $0) } } ?? name
     }
 }
