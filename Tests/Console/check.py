@@ -17,11 +17,12 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.normpath(f"{HERE}/../..")
-sys.path += [f"{ROOT}/Benchmarks/scale", f"{ROOT}/Tests/Exports"]
+sys.path.append(f"{ROOT}/Benchmarks/scale")
 sys.dont_write_bytecode = True
 
 from server import Server  # noqa: E402
@@ -74,6 +75,13 @@ def serve(folder):
     return server
 
 
+def psql(server, script):
+    done = subprocess.run(["psql", "-X", "-q", "-At", "-h", server.folder, "-U", "postgres", "-d", "bench"], input=script,
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"check-console: {done.stderr}")
+
+
 def fill(server, site):
     manifest = json.load(open(f"{ROOT}/demo/manifest.json"))
     files = [s["file"] for s in manifest["scenes"]] + [v["file"] for o in manifest["objects"] for v in o["views"]]
@@ -81,10 +89,7 @@ def fill(server, site):
     quote = lambda text: "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"  # noqa: E731
     script = f"\\set manifest {quote(json.dumps(manifest))}\n\\set digests {quote(json.dumps(digests))}\n\\set site {quote(site)}\n"
     script += open(f"{HERE}/queue.sql").read()
-    done = subprocess.run(["psql", "-X", "-q", "-At", "-h", server.folder, "-U", "postgres", "-d", "bench"], input=script,
-                          capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(f"check-console: {done.stderr}")
+    psql(server, script)
 
 
 def chrome(dark=False, scripts=True, size="wide"):
@@ -99,7 +104,9 @@ def chrome(dark=False, scripts=True, size="wide"):
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     service = webdriver.ChromeService("/usr/bin/chromedriver")
     browser = webdriver.Chrome(options=options, service=service)
+    # A busy machine is slow.
     browser.set_page_load_timeout(120)
+    browser.set_script_timeout(120)
     # A window has a least width; a device has none.
     width, height = SIZES[size]
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
@@ -129,7 +136,6 @@ def look(checks, console, pages, shots):
             browser = chrome(dark, size=size)
             browser.get(console.link)
             checks.equal("the link leaves no token in the address", "token" in browser.current_url, False)
-            browser.set_script_timeout(120)
             for name, path in pages.items():
                 browser.get_log("browser")
                 browser.get(console.site + path)
@@ -258,15 +264,10 @@ def validate(checks, console, pages, folder):
 
 def measure(glossctl, rows):
     """Each page's time over so many results, and that none takes longer than its time-out."""
-    import scale
-
     server, folder = Server(glossctl, f"{ROOT}/migrations"), tempfile.mkdtemp(prefix="gloss-console.")
     slowest = 0
     try:
-        for statement in scale.FILL.replace("{rows}", str(rows)).split(";\n"):
-            if statement.strip():
-                server.sql(statement)
-        server.sql("insert into gloss.total select coalesce(j.batch_id, 0), j.kind, count(*), count(*), 0, count(*) from gloss.job j group by 1, 2")
+        psql(server, f"\\set rows {rows}\n" + open(f"{HERE}/rows.sql").read())
         console = Console(glossctl, f"host={server.folder} user=postgres dbname=bench", folder, 80)
         job = server.sql("select max(job_id) from gloss.annotation")
         pages = ["/", "/results", "/results?batch=all", "/results?task=detect&order=lowest", "/results?task=detect&order=highest",

@@ -22,6 +22,8 @@ final class ConsoleWorld: Sendable {
 
     let database: TestDatabase
     let port: Int
+    /// Where pictures are fetched from; it goes with the world.
+    private let images: LoopbackServer?
     private let server: Task<Void, any Error>
     private let folder: String
 
@@ -33,7 +35,7 @@ final class ConsoleWorld: Sendable {
         _ database: TestDatabase, images: LoopbackServer? = nil, as user: TestDatabase.User = .reader,
         timeout: Duration = .seconds(60), cacheLimit: Int = 1 << 20
     ) async throws {
-        self.database = database
+        (self.database, self.images) = (database, images)
         folder = NSTemporaryDirectory() + "gloss-console-" + UUID().uuidString
         var policy = FetchPolicy()
         policy.allowDataURLs = true

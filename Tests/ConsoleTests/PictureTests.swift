@@ -67,8 +67,9 @@ import Testing
         #expect(world.pictures.isEmpty)
     }
 
-    @Test func whatIsNoImageSaysSo() async throws {
-        let (world, _, job) = try await world(Array("<html>no image</html>".utf8))
+    @Test func whatCannotBeDecodedSaysSo() async throws {
+        let photo = try Self.file("photo.jpg")
+        let (world, _, job) = try await world(Array(photo.prefix(photo.count / 2)))
         #expect(try await world.get("/picture/\(job)/1?w=320").status == 422)
         #expect(world.pictures.isEmpty)
     }
