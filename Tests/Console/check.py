@@ -5,6 +5,7 @@ Each page is opened in both colour schemes, wide and narrow, with and without sc
 another origin tries what it can. With --rows, each page's time over so many results.
 """
 import argparse
+import atexit
 import functools
 import glob
 import hashlib
@@ -48,6 +49,8 @@ class Console:
         words = [glossctl, "console", "--port", "0", "--allow-network", "127.0.0.0/8", "--allow-port", str(image_port),
                  "--cache", f"{folder}/pictures", "--database", conninfo]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # A check that fails must not leave it behind.
+        atexit.register(self.process.kill)
         self.link = self.process.stdout.readline().strip()
         if not self.link.startswith("http://127.0.0.1:"):
             raise SystemExit(f"check-console: no link: {self.link!r} {self.process.stderr.read()}")
