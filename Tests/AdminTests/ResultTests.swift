@@ -127,7 +127,7 @@ import Testing
         ] {
             #expect(page.contains(shown), "\(shown)")
         }
-        #expect(page.contains("x=\"250.0\" y=\"125.0\" width=\"750.0\" height=\"375.0\""))
+        #expect(page.contains("x=\"25.00%\" y=\"12.50%\" width=\"75.00%\" height=\"37.50%\""))
         #expect(!page.contains("<i>\"c") && !page.contains("<gone>"))
         #expect(page.contains("src=\"file://\(Tree.image("rgb.png"))\""))
     }

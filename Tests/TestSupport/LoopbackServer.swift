@@ -57,10 +57,10 @@ public final class LoopbackServer: Sendable {
     /// Every request's head so far.
     public var requests: [String] { log.state.withLock { $0.requests } }
 
-    /// The requests that are being answered now.
+    /// The requests whose whole answer is not yet on its way.
     public var active: Int { log.state.withLock { $0.activeCount } }
 
-    /// The most requests that were being answered at one time.
+    /// The most of them at one time.
     public var mostActive: Int { log.state.withLock { $0.mostActive } }
 
     private static func serve(_ connection: Int32, _ scripts: [String: Script], _ log: Log) {
@@ -72,8 +72,9 @@ public final class LoopbackServer: Sendable {
                 state.mostActive = max(state.mostActive, state.activeCount)
             }
             let path = head.split(separator: " ").dropFirst().first.map(String.init) ?? ""
+            exchange.beforeTheAnswer = { log.state.withLock { $0.activeCount -= 1 } }
             (scripts[path] ?? scripts[String(path.prefix { $0 != "?" })] ?? { $0.answer(404, "not found") })(exchange)
-            log.state.withLock { $0.activeCount -= 1 }
+            exchange.isAnswering()
         }
         close(connection)
     }
@@ -82,6 +83,8 @@ public final class LoopbackServer: Sendable {
 /// One connection, from the server's side.
 public final class Exchange {
     private let connection: Int32
+    /// Called once a request. Who counts requests must have done so before the client can ask for more.
+    fileprivate var beforeTheAnswer: (() -> Void)?
     /// POLLRDHUP, which glibc's headers hide.
     private static let peerHungUp: Int16 = 0x2000
 
@@ -91,7 +94,13 @@ public final class Exchange {
     public func answer(_ status: Int, _ body: some Sequence<UInt8>, headers: [String] = []) {
         let body = Array(body)
         let lines = ["HTTP/1.1 \(status) Scripted", "Content-Length: \(body.count)"] + headers
+        isAnswering()
         send(Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8) + body)
+    }
+
+    fileprivate func isAnswering() {
+        beforeTheAnswer?()
+        beforeTheAnswer = nil
     }
 
     /// A whole answer of text.
