@@ -75,8 +75,6 @@ package struct ConsoleServer: Sendable {
     }
 
     private func serve(_ server: HTTPServer, _ onListening: @Sendable (String) -> Void) async throws {
-        // Before the socket is there, so that there is no moment in which others may connect.
-        let mask = umask(0o117)
         try await withThrowingTaskGroup(of: Void.self) { group in
             let port = LateValue<Int?>()
             await server.appendRoute("*") { request in await reply(to: request, port: await port.value) }
@@ -86,11 +84,12 @@ package struct ConsoleServer: Sendable {
                 }
             }
             group.addTask { try await server.waitUntilListening(timeout: 10) }
-            do { try await group.next() } catch {
-                umask(mask)
-                throw error
+            try await group.next()
+            // Not by umask, which is the whole process's: meanwhile others make files. Until now who may write to the file may
+            // connect, by a usual umask its owner; and nobody comes in without the token.
+            if case .socket(let path) = place, chmod(path, 0o660) != 0 {
+                throw Problem(message: "\(path): \(String(cString: strerror(errno)))")
             }
-            umask(mask)
             let number = await Self.port(server)
             await port.set(number)
             onListening(link(port: number))
