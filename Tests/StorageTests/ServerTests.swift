@@ -79,12 +79,17 @@ import Testing
             folders.append(String(folder))
             sessions.append(Session(ConnectionSettings(conninfo: "host=\(folder) dbname=postgres user=postgres")))
         }
+        // The server tells its processes one by one: each that matters is asked until it knows.
+        func wait(_ session: Session, _ word: String) async throws {
+            for _ in 0..<100_000 {
+                if try await session.query("show default_transaction_read_only").scalar == word { return }
+            }
+        }
         func demote(_ server: Int, _ isReadOnly: Bool) async throws {
             let session = sessions[server]
             try await session.script("alter system set default_transaction_read_only = \(isReadOnly ? "on" : "off")")
             try await session.script("select pg_reload_conf()")
-            for _ in 0..<1000
-            where try await session.query("show default_transaction_read_only").scalar != (isReadOnly ? "on" : "off") {}
+            try await wait(session, isReadOnly ? "on" : "off")
         }
         try await demote(0, true)
         let both = Session(
@@ -94,6 +99,7 @@ import Testing
         func folder() async throws -> String? { try await both.query("show unix_socket_directories").scalar }
         #expect(try await folder() == folders[1])
         try await demote(1, true)
+        try await wait(both, "on")
         try await demote(0, false)
         let error = await #expect(throws: StorageError.self) { try await both.query("create table t ()") }
         #expect(error?.sqlState == "25006" && error?.disposition == .retry)

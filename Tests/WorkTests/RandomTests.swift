@@ -98,7 +98,7 @@ final class RandomLife {
         return Specs.object(views: views, origin, followUps: Array(followUps.prefix(count)), ignored: ignored)
     }
 
-    /// Answers of all kinds from each origin.
+    /// Answers of all kinds from each origin. The world holds them, so they do not hold it.
     private func script() {
         let blames: [ImageFailure.Blame] = [
             .image, .chance(retryAfter: nil), .origin, .busyOrigin(retryAfter: nil),
@@ -110,7 +110,7 @@ final class RandomLife {
         let failureRate = world.chance(0.5) ? world.between(0, 0.4) : 0
         for origin in origins {
             let favourite = blames.randomElement(using: &world.random)!
-            world.web.answers[origin] = { [world, origins] _ in
+            world.web.answers[origin] = { [unowned world, origins] _ in
                 let seconds = world.chance(0.1) ? world.between(1, 10) : world.between(0.01, 0.5)
                 if world.chance(failureRate) {
                     let blame = world.chance(0.7) ? favourite : blames.randomElement(using: &world.random)!
@@ -121,14 +121,14 @@ final class RandomLife {
             }
         }
         let decodeFailureRate = world.chance(0.3) ? 0.1 : 0
-        world.web.decodeFailure = { [world] _ in
+        world.web.decodeFailure = { [unowned world] _ in
             guard world.chance(decodeFailureRate) else { return nil }
             let blame = ([.image, .killedDecoder, .lateDecoder, .machine(wantedBytes: nil)] as [ImageFailure.Blame])
                 .randomElement(using: &world.random)!
             return ImageFailure(code: "decode", message: "decode", blame: blame)
         }
         let engineFailureRate = world.chance(0.3) ? 0.03 : 0
-        daemon.engine.failure = { [world] _ in
+        daemon.engine.failure = { [unowned world] _ in
             guard world.chance(engineFailureRate) else { return nil }
             return EngineFailure(code: "e", message: "e", isEngineFault: world.chance(0.5))
         }
