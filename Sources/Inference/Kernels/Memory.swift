@@ -35,7 +35,14 @@ enum Memory {
     static func allocateIfPossible(count: Int, zeroed: Bool) -> UnsafeMutablePointer<Float>? {
         let bytes = (max(count, 1) * MemoryLayout<Float>.stride + 63) / 64 * 64
         let isLarge = !zeroed && bytes >= 4 * hugePage
-        guard let raw = zeroed ? calloc(1, bytes) : aligned_alloc(isLarge ? hugePage : 64, bytes) else { return nil }
+        var raw: UnsafeMutableRawPointer?
+        if zeroed {
+            raw = calloc(1, bytes)
+        } else if posix_memalign(&raw, isLarge ? hugePage : 64, bytes) != 0 {
+            // Not aligned_alloc: by C11 it takes whole huge pages only.
+            return nil
+        }
+        guard let raw else { return nil }
         if isLarge { madvise(raw, bytes, MADV_HUGEPAGE) }  // refused: as without
         return raw.bindMemory(to: Float.self, capacity: max(count, 1))
     }
