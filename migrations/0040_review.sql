@@ -59,6 +59,7 @@ comment on table gloss.review is 'What people say of results: append only';
 create index review_job on gloss.review (job_id, fence, reviewer);
 create index review_truth on gloss.review (task, item, id) where answer is not null;
 create index review_reviewer on gloss.review (reviewer, id);
+create index review_batch on gloss.review (batch, task) where batch is not null;
 create index review_drawn on gloss.review (seed, filter) where seed is not null;
 create unique index review_undoes on gloss.review (undoes) where undoes is not null;
 
@@ -91,7 +92,8 @@ where r.verdict in ('accept', 'edit', 'reject', 'looked')
 
 -- The latest answer that was accepted or edited, one row a key of a task. What has no key is known by its images and prompts.
 create view gloss.truth as
-select r.job_id, r.fence, r.task, r.key, r.batch, r.image_sha256, r.answer, r.reviewer, r.at, r.verdict, r.id as review_id
+select r.job_id, r.fence, r.task, r.key, r.batch, r.image_sha256, r.answer, r.reviewer, r.at, r.verdict, r.id as review_id,
+       r.item
 from gloss.standing_review r
 where r.answer is not null
   and not exists (
@@ -129,10 +131,9 @@ end $$;
 -- object, and "text" of each other one.
 create function gloss.answer_form(task text) returns text
 language sql stable
-as $$
+return (
     select case when t.text_noun = 'thing' then 'boxes' when (t.limits ->> 'views')::boolean then 'answer' else 'text' end
-    from gloss.task t where t.name = answer_form.task
-$$;
+    from gloss.task t where t.name = answer_form.task);
 
 -- The answer that a result gives.
 create function gloss.answer_of(a gloss.annotation) returns jsonb
