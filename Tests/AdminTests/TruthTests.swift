@@ -106,7 +106,7 @@ import Testing
         #expect(categories.map { $0["wrong"] as? Int } == [1, 0])
         #expect(categories.map { $0["missed"] as? Int } == [0, 1])
         let referring = try await evaluate("refcoco", "--task", "segment", "--no-keep")
-        #expect(referring["count"] as? Int == 2)
+        #expect(referring["n"] as? Int == 2)
         try await review("d2", "accept")
         let masks = try await evaluate("coco-masks", "--task", "segment", "--no-keep")
         #expect(figure(masks, "AP") == 1)
