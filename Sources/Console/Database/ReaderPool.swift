@@ -45,6 +45,8 @@ package actor ReaderPool {
         }
     }
 
+    func reviewSession() -> Session { Session(settings) }
+
     /// Sees whether the login may become `gloss_reader` at all.
     package func check() async throws(StorageError) {
         do { _ = try await read { reader in try await reader.scalar("select 1") } } catch {
