@@ -26,6 +26,7 @@ ROOT = os.path.normpath(f"{HERE}/../..")
 sys.path.append(f"{ROOT}/Benchmarks/scale")
 sys.dont_write_bytecode = True
 
+import review  # noqa: E402
 from server import Server  # noqa: E402
 
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
@@ -183,7 +184,7 @@ def use(checks, console, pages):
     for _ in range(8):
         stops.append(browser.switch_to.active_element.text)
         browser.switch_to.active_element.send_keys(Keys.TAB)
-    checks.equal("then the pages", stops[:5], ["Overview", "Results", "Objects", "Failures", "Evaluations"])
+    checks.equal("then the pages", stops[:5], ["Overview", "Results", "Objects", "Compare", "Review"])
     # Filters by form, as a person writes them.
     browser.get(console.site + "/results")
     browser.find_element(By.ID, "f-label").send_keys("cube" + Keys.ENTER)
@@ -308,7 +309,8 @@ def main():
     server = Server(options.glossctl, f"{ROOT}/migrations")
     try:
         fill(server, f"http://127.0.0.1:{images.server_port}/")
-        server.sql("create role console login noinherit in role gloss_reader, gloss_admin")
+        review.fill(server, psql)
+        server.sql("create role console login in role gloss_console")
         console = Console(options.glossctl, f"host={server.folder} user=console dbname=bench", folder, images.server_port)
         job = lambda key: server.sql(f"select id from gloss.job where key = '{key}'")  # noqa: E731
         pages = {
@@ -316,7 +318,7 @@ def main():
             "item": f"/job/{job('scene-5/masks')}", "caption": f"/job/{job('scene-9')}", "dead": f"/job/{job('lost-6')}",
             "objects": "/objects", "object": f"/job/{job('object-3')}", "failures": "/failures",
             "failure": "/failures?code=http_404", "evaluations": "/evaluations", "evaluation": "/evaluations/2",
-            "find": "/find?q=%3Cscript%3E", "nothing": "/nothing",
+            "find": "/find?q=%3Cscript%3E", "nothing": "/nothing", "review": f"/review/{job('scene-5/masks')}", **review.PAGES,
         }
         validate(checks, console, {n: p for n, p in pages.items() if n not in ("find", "nothing")}, folder)
         log = dict(pages)
@@ -325,6 +327,7 @@ def main():
             log.pop(name)
         look(checks, console, log, options.screenshots)
         use(checks, console, log)
+        review.run(checks, server, chrome, [console, console], options.screenshots)
         attack(checks, console, folder, f"/picture/{job('scene-5/masks')}/1?w=320")
         console.stop()
     finally:

@@ -167,6 +167,8 @@ enum BoxScript {
               shapes.get(drag.row).focus();
               layer.setPointerCapture(event.pointerId);
             });
+            // The focus is ours: a browser would give it to what lies on top.
+            layer.addEventListener('mousedown', event => event.preventDefault());
             layer.addEventListener('pointermove', event => {
               if (!drag) return;
               const at = point(event, layer);

@@ -44,14 +44,6 @@ struct Comparison: Sendable {
     static let mostShown = 12
 
     static func read(_ readers: ReaderPool, _ filter: ComparisonFilter) async throws -> Comparison {
-        func boxes(_ side: Statement, _ number: Statement) -> Statement {
-            """
-            (select jsonb_agg(jsonb_build_object('label', b.label, 'score', b.score, 'y1', b.y1, 'x1', b.x1, 'y2', b.y2,
-                                                     'x2', b.x2, 'iou', x.iou) order by b.n)
-                    from \(side) b left join matched x on x.job_id = b.job_id and x.other_job = b.other_job and \(number) = b.n
-                    where b.job_id = m.job_id and b.other_job = m.other_job)
-            """
-        }
         var comparison = try await readers.read { reader in
             let pairs = try await reader.rows(
                 Pair.self,
@@ -87,5 +79,15 @@ struct Comparison: Sendable {
             ).first
         }
         return comparison
+    }
+
+    /// The boxes of a side of `m` as JSON, with their partners' overlap.
+    private static func boxes(_ side: Statement, _ number: Statement) -> Statement {
+        """
+        (select jsonb_agg(jsonb_build_object('label', b.label, 'score', b.score, 'y1', b.y1, 'x1', b.x1, 'y2', b.y2,
+                                                 'x2', b.x2, 'iou', x.iou) order by b.n)
+                from \(side) b left join matched x on x.job_id = b.job_id and x.other_job = b.other_job and \(number) = b.n
+                where b.job_id = m.job_id and b.other_job = m.other_job)
+        """
     }
 }
