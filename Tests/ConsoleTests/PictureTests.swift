@@ -116,15 +116,15 @@ import Testing
             PictureCache.Name(sha256: String(repeating: "\(digit)", count: 64), size: 320, background: nil)
         }
         for digit in 0..<4 {
-            cache.write(Data(repeating: UInt8(digit), count: 240), name(digit))
+            try cache.write(Data(repeating: UInt8(digit), count: 240), name(digit))
             let at = Date(timeIntervalSince1970: 1000 + Double(digit))
             try FileManager.default.setAttributes(
                 [.modificationDate: at], ofItemAtPath: folder + "/" + (try #require(name(digit).file)))
         }
         #expect(cache.read(name(0)) == Data(repeating: 0, count: 240))
-        cache.write(Data(repeating: 9, count: 240), name(9))
+        try cache.write(Data(repeating: 9, count: 240), name(9))
         #expect(cache.read(name(0)) != nil && cache.read(name(9)) != nil && cache.read(name(1)) == nil)
-        cache.write(Data(repeating: 8, count: 1001), name(8))
+        try cache.write(Data(repeating: 8, count: 1001), name(8))
         #expect(cache.read(name(8)) == nil)
         // It finds what is there when it starts again.
         #expect(try PictureCache(path: folder, limit: 1000).read(name(0)) != nil)
