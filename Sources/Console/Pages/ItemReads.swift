@@ -116,7 +116,7 @@ struct Item: Sendable {
             return Item(
                 state: state, imageURLs: spec.first?.image_urls ?? [], spec: spec.first?.spec ?? "{}",
                 explanation: explanation, attempts: attempts, result: result, provenance: provenance.first,
-                responses: responses, tokens: tokens, superseded: superseded, mayAct: try await reader.mayAct(),
+                responses: responses, tokens: tokens, superseded: superseded, mayAct: try await reader.may(.act),
                 statements: reader.statements)
         }
     }
