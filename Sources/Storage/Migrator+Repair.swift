@@ -11,12 +11,13 @@ extension Migrator {
         do {
             try await session.script(
                 "begin; select pg_advisory_xact_lock(hashtext('gloss.migrate'))", context: "repair")
-            guard try await plan().isUpToDate else {
+            let plan = try await plan()
+            guard plan.isUpToDate else {
                 throw StorageError.migration("migrations are pending", hint: "Run glossctl migrate first.")
             }
             let (expected, rights) = try await reference()
             // Owners first: only an owner may replace a function.
-            try await session.script(migrations[0].sql, context: "repair")
+            try await makeRoles(plan.applied, context: "repair")
             try await session.script("set local role gloss_owner", context: "repair")
             let repairs = try Self.repairs(expected, found: try await definitions())
             try await make(repairs)

@@ -67,7 +67,10 @@ public struct Migrator: Sendable {
             try await session.script(
                 "begin; select pg_advisory_xact_lock(hashtext('gloss.migrate'))", context: "migrate")
             let plan = try await plan()
-            if !plan.applied.isEmpty, try await hasLostRights() { try await giveRights() }
+            if !plan.applied.isEmpty, try await hasLostRights() {
+                try await makeRoles(plan.applied, context: "migrate")
+                try await session.script("select gloss.grant_rights()", context: "migrate")
+            }
             let pending = plan.pending
             for migration in pending {
                 try await session.script(migration.sql, context: "migration \(migration.name)")
@@ -106,9 +109,12 @@ public struct Migrator: Sendable {
         return try await session.query(missing, context: "migrate").scalar == "t"
     }
 
-    private func giveRights() async throws {
-        try await session.script(migrations[0].sql, context: "migration \(migrations[0].name)")
-        try await session.script("select gloss.grant_rights()", context: "migrate")
+    /// Makes the roles that a restore may have lost, and gives everything to its owner: runs those migrations again that may
+    /// be, of those that the database has. Ends as gloss_owner.
+    func makeRoles(_ applied: [String], context: String) async throws {
+        for migration in migrations where migration.name.hasSuffix("_roles") && applied.contains(migration.name) {
+            try await session.script(migration.sql, context: "migration \(migration.name)")
+        }
     }
 
     private func note(_ migration: Migration) async throws {

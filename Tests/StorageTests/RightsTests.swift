@@ -8,11 +8,14 @@ import Testing
 @Suite struct RightsTests {
     typealias User = TestDatabase.User
 
-    private static let users: [User] = [.producer, .worker, .reader, .admin, .stranger]
+    private static let users: [User] = [.producer, .worker, .reader, .reviewer, .admin, .console, .stranger]
+
+    /// Those who read all.
+    private static let readers: Set<User> = [.reader, .reviewer, .admin]
 
     /// Functions that somebody may execute.
     static let functions: [String: Set<User>] = [
-        "schema_version": [.producer, .worker, .reader, .admin],
+        "schema_version": readers.union([.producer, .worker]),
         "enqueue": [.producer, .admin], "enqueue_caption": [.producer, .admin], "enqueue_vqa": [.producer, .admin],
         "enqueue_detect": [.producer, .admin], "enqueue_segment": [.producer, .admin],
         "enqueue_ocr": [.producer, .admin], "enqueue_question": [.producer, .admin],
@@ -28,12 +31,17 @@ import Testing
         "resume": [.admin], "forget": [.admin], "prune": [.admin], "change_setting": [.admin],
         "keep_reproduction": [.admin],
         "keep_evaluation": [.admin],
-        "jobs": [.reader, .admin], "explain": [.reader, .admin], "finish_reason": [.reader, .admin],
-        "shown_urls": [.reader, .admin], "schema_objects": [.reader, .admin],
-        "failures_of": [.reader, .admin], "failing_host": [.reader, .admin], "would_retry": [.reader, .admin],
+        "jobs": readers, "explain": readers, "finish_reason": readers,
+        "shown_urls": readers, "schema_objects": readers,
+        "failures_of": readers, "failing_host": readers, "would_retry": readers,
+        "review_next": [.reviewer, .admin], "record_review": [.reviewer, .admin], "undo_review": [.reviewer, .admin],
+        "forget_reviews": [.admin],
+        "review_accuracy": readers, "review_agreement": readers, "review_progress": readers, "wilson": readers,
+        "review_policies": readers, "margin": readers, "entropy": readers, "dissent": readers,
+        "draw_place": readers, "draw_start": readers,
         // An origin's spelling, and of what it is made.
-        "origin_of": [.reader, .admin], "host_spelling": [.reader, .admin], "ipv4_of": [.reader, .admin],
-        "percent_decoded": [.reader, .admin], "punycode": [.reader, .admin],
+        "origin_of": readers, "host_spelling": readers, "ipv4_of": readers,
+        "percent_decoded": readers, "punycode": readers,
     ]
 
     private func rows(_ sql: String) async throws -> [[String?]] {
@@ -70,7 +78,7 @@ import Testing
         #expect(different == [])
     }
 
-    /// Readers and administrators read everything, producers write into the inbox and into gloss.submission, which is always
+    /// Readers, reviewers and administrators read everything, producers write into the inbox and into gloss.submission, which is always
     /// empty, and nobody else has a right to any table.
     @Test func tablesAreForReaders() async throws {
         let granted = try await rows(
@@ -85,7 +93,7 @@ import Testing
             let (name, user, right) = (row[1] ?? "", row[2].flatMap { User(rawValue: $0) }, row[3] ?? "")
             let isAllowed =
                 right == "select"
-                ? user == .reader || user == .admin || name == "submission" && user == .producer
+                ? user.map(Self.readers.contains) == true || name == "submission" && user == .producer
                 : right == "insert" && ["inbox", "submission"].contains(name) && (user == .producer || user == .admin)
             #expect(isAllowed, "\(user?.rawValue ?? "") may \(right) \(name)")
         }
@@ -117,11 +125,16 @@ import Testing
             select u, r from (values \(Self.names)) x (u), pg_roles p, lateral (select p.rolname::text) y (r)
             where p.rolname <> u and pg_has_role(u, p.oid, 'member') order by 1
             """)
+        let roles = members.reduce(into: [String: Set<String>]()) { $0[$1[0] ?? "", default: []].insert($1[1] ?? "") }
         #expect(
-            members
-                == [.admin, .producer, .reader, .worker].map { (user: User) in
-                    [user.rawValue, user.rawValue.replacing("test", with: "gloss")]
-                })
+            roles == [
+                "test_producer": ["gloss_producer"], "test_worker": ["gloss_worker"], "test_reader": ["gloss_reader"],
+                "test_reviewer": ["gloss_reviewer", "gloss_reader"], "test_admin": ["gloss_admin"],
+                "test_console": ["gloss_console", "gloss_reader", "gloss_reviewer", "gloss_admin"],
+            ])
+        let owned = try await rows(
+            "select rolname, rolinherit from pg_roles where rolcanlogin is false and rolname = 'gloss_console'")
+        #expect(owned == [["gloss_console", "f"]])
     }
 
     @Test(arguments: [

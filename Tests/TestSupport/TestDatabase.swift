@@ -14,8 +14,12 @@ public struct TestDatabase: Sendable {
         case worker = "test_worker"
         /// Has `gloss_reader`.
         case reader = "test_reader"
+        /// Has `gloss_reviewer`.
+        case reviewer = "test_reviewer"
         /// Has `gloss_admin`.
         case admin = "test_admin"
+        /// Has `gloss_console`, and inherits nothing.
+        case console = "test_console"
         /// May log in, and has none of gloss's roles.
         case stranger = "test_stranger"
 

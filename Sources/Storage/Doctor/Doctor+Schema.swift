@@ -140,13 +140,15 @@ extension Doctor {
             select n as role, r.oid is not null as there, coalesce(r.rolcanlogin, false) as may_log_in,
                 array(select m.rolname::text from pg_roles m where m.rolcanlogin and not m.rolsuper and m.oid <> r.oid
                       and pg_has_role(m.oid, r.oid, 'member') order by 1) as logins
-            from unnest(array['gloss_owner', 'gloss_producer', 'gloss_worker', 'gloss_reader', 'gloss_admin']) n
+            from unnest(array['gloss_owner', 'gloss_producer', 'gloss_worker', 'gloss_reader', 'gloss_reviewer',
+                'gloss_admin', 'gloss_console']) n
             left join pg_roles r on r.rolname = n
             """, context: "roles")
         var findings = rows.filter { !$0.there }.map {
             Diagnosis("roles", .error, "the role \($0.role) does not exist", advice: "create role \($0.role) nologin")
         }
-        findings += rows.filter(\.may_log_in).map {
+        // The console's is there to log in: it has no right until it becomes another.
+        findings += rows.filter { $0.may_log_in && $0.role != "gloss_console" }.map {
             let advice = "alter role \($0.role) nologin; and give it to log-ins of their own"
             return Diagnosis("roles", .warning, "\($0.role) may log in itself", advice: advice)
         }
