@@ -313,16 +313,17 @@ def compare(checks, person):
     person.clean("compare")
 
 
-def run(checks, server, chrome, consoles, shots):
-    """consoles: two, of two people."""
+def run(checks, server, chrome, start, shots):
+    """start: begins a console with further options."""
+    consoles = [start("--name", name) for name in ("ann", "bob")]
     people = [Person(checks, console, chrome) for console in consoles]
     by_keyboard(checks, people[0], server, shots)
     by_mouse(checks, people[1], server, shots)
-    if consoles[0] is not consoles[1]:
-        at_once(checks, people, server)
+    at_once(checks, people, server)
     compare(checks, people[0])
-    for person in people:
-        person.browser.quit()
     plain = Person(checks, consoles[0], chrome, scripts=False)
     without_scripts(checks, plain, server)
-    plain.browser.quit()
+    for person in [*people, plain]:
+        person.browser.quit()
+    for console in consoles:
+        console.stop()

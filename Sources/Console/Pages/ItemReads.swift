@@ -139,7 +139,7 @@ struct Item: Sendable {
                 state: state, imageURLs: spec.first?.image_urls ?? [], spec: spec.first?.spec ?? "{}",
                 explanation: explanation, attempts: attempts, result: result, provenance: provenance.first,
                 responses: responses, tokens: tokens, superseded: superseded, reviews: reviews,
-                mayAct: try await reader.mayAct(),
+                mayAct: try await reader.may(.act),
                 statements: reader.statements)
         }
     }
