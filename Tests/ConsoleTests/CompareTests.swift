@@ -1,3 +1,4 @@
+import Annotation
 import Foundation
 import Queue
 import Storage
