@@ -28,13 +28,14 @@ enum ReviewStyle {
         .confusion .c5 { background: color-mix(in srgb, var(--bar) 75%, transparent); }
         .confusion a { display: inline-block; min-height: 24px; min-width: 24px; }
 
+        .item.review { grid-template-columns: minmax(0, 7fr) minmax(390px, 4fr); }
         .review .card > .frame img { min-width: 0; max-height: 78vh; }
         .verdicts { display: flex; flex-wrap: wrap; gap: 8px; margin-bottom: 12px; }
         .verdicts button, #undo button, #add-box, button.edit {
           min-height: 40px; padding: 6px 16px; cursor: pointer; font-weight: 600; border-color: var(--faint);
         }
-        .verdicts .accept, button.edit { border-color: var(--accent); background: var(--accent); color: var(--card); }
-        .verdicts .reject { border-color: var(--bad); color: var(--bad); }
+        .verdicts [value=accept], button.edit { border-color: var(--accent); background: var(--accent); color: var(--card); }
+        .verdicts [value=reject] { border-color: var(--bad); color: var(--bad); }
         .editing .verdicts { display: none; }
         kbd {
           display: inline-block; padding: 0 5px; border: 1px solid currentColor; border-radius: 4px; font-size: 11px;
@@ -49,9 +50,9 @@ enum ReviewStyle {
           font: inherit;
         }
         #edit > :not(summary) { margin-top: 8px; }
-        .box-rows :is(th, td) { padding: 4px 6px; }
-        .box-rows input { width: 76px; padding: 4px 6px; }
-        .box-rows input[name=label] { width: 110px; }
+        .box-rows :is(th, td) { padding: 4px 2px; }
+        .box-rows input { width: 68px; padding: 4px 3px 4px 5px; font-size: 12px; }
+        .box-rows input[name=label] { width: 88px; }
         .box-rows input[type=checkbox] { width: 24px; min-height: 24px; }
         .box-rows tr.on > * { background: color-mix(in srgb, var(--accent) 14%, transparent); }
         .box-rows tr.gone input[name=label] { text-decoration: line-through; }
@@ -64,6 +65,7 @@ enum ReviewStyle {
         .editor g:focus-visible rect { stroke: #fff; stroke-width: 5; filter: drop-shadow(0 0 2px #000) drop-shadow(0 0 2px #000); }
         .editor .gone { opacity: .35; }
         .editor .gone text { text-decoration: line-through; }
+        @media (max-width: 900px) { .item.review { grid-template-columns: minmax(0, 1fr); } }
         @media (max-width: 560px) { .verdicts button { flex: 1 1 40%; } }
 
         """

@@ -179,14 +179,17 @@ enum Parts {
     /// - Parameters:
     ///   - further: those that few need.
     ///   - isOpen: whether they are shown at once, as when one of them is set.
-    static func filters(_ path: String, _ fields: [HTML], further: [HTML] = [], isOpen: Bool = false) -> HTML {
+    ///   - action: another button; Enter presses the first one, which only asks.
+    static func filters(
+        _ path: String, _ fields: [HTML], further: [HTML] = [], isOpen: Bool = false, action: HTML = ""
+    ) -> HTML {
         let open: HTML = isOpen ? " open" : ""
         let more: HTML =
             further.isEmpty
             ? "" : "<details class=\"further\"\(open)><summary>More filters</summary><div>\(further)</div></details>"
         return """
             <form class="filters" action="\(path)">\(fields)\
-            <button type="submit">Show</button><a class="reset" href="\(path)">Reset</a>\(more)</form>
+            <button type="submit">Show</button>\(action)<a class="reset" href="\(path)">Reset</a>\(more)</form>
             """
     }
 

@@ -1,4 +1,5 @@
 import Annotation
+import Foundation
 
 /// The part of a review's form that mends the answer: fields, which the script draws over the picture.
 struct ReviewEditor {
@@ -48,7 +49,7 @@ struct ReviewEditor {
         guard found.count <= Self.mostBoxes else {
             return "<p class=\"none\">There are more than \(Self.mostBoxes) boxes: too many to mend here.</p>"
         }
-        let labels = Array(Set(found.map(\.label))).sorted()
+        let labels = Set(found.map(\.label) + row.prompts.flatMap(Self.asked)).sorted()
         let suggestions = labels.map { label -> HTML in "<option value=\"\(label)\"></option>" }
         let masks: HTML =
             found.contains { $0.mask != nil }
@@ -63,6 +64,12 @@ struct ReviewEditor {
             <datalist id="labels">\(suggestions)</datalist>
             <p><button type="button" id="add-box" hidden>Add a box</button></p>
             """
+    }
+
+    /// What a prompt such as `detect cat ; dog` asks for.
+    private static func asked(_ prompt: String) -> [String] {
+        prompt.split(separator: " ", maxSplits: 1).dropFirst().joined().components(separatedBy: " ; ")
+            .filter { !$0.isEmpty }
     }
 
     /// The fields of a box; nil: of one that the script adds.

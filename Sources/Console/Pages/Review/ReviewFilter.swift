@@ -74,7 +74,6 @@ struct ReviewFilter {
                 Parts.number("high", "to", query["high"], hint: "1"),
                 Parts.input("seed", "Seed of random", seed),
                 Parts.number("opinions", "Opinions", query["opinions"], hint: "1"),
-                begin,
-            ])
+            ], action: begin)
     }
 }

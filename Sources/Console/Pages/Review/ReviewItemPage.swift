@@ -55,7 +55,7 @@ enum ReviewItemPage {
 
     private static func button(_ verdict: ReviewPage.Verdict, _ words: String, _ key: String) -> HTML {
         """
-        <button type="submit" name="verdict" value="\(verdict.rawValue)" class="\(verdict.rawValue)" \
+        <button type="submit" name="verdict" value="\(verdict.rawValue)" \
         aria-keyshortcuts="\(key)">\(words) <kbd>\(key.lowercased())</kbd></button>
         """
     }
