@@ -29,6 +29,7 @@ ROOT = os.path.normpath(f"{HERE}/../..")
 sys.path.append(f"{ROOT}/Benchmarks/scale")
 sys.dont_write_bytecode = True
 
+import review  # noqa: E402
 from server import Server  # noqa: E402
 
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
@@ -57,7 +58,7 @@ class Console:
         self.link = self.process.stdout.readline().strip()
         if not self.link.startswith("http://127.0.0.1:"):
             raise SystemExit(f"check-console: no link: {self.link!r} {self.process.stderr.read()}")
-        self.site, self.token = self.link.split("/?token=")
+        self.site, _, self.token = self.link.rstrip("/").partition("/?token=")
 
     def get(self, path):
         request = urllib.request.Request(self.site + path, headers={"Authorization": f"Bearer {self.token}"})
@@ -67,6 +68,13 @@ class Console:
     def stop(self):
         self.process.terminate()
         self.process.wait()
+
+
+class Person:
+    """Somebody with a token of their own at a console."""
+
+    def __init__(self, console, token):
+        self.site, self.link = console.site, f"{console.site}/?token={token}"
 
 
 def serve(folder):
@@ -186,7 +194,7 @@ def use(checks, console, pages):
     for _ in range(8):
         stops.append(browser.switch_to.active_element.text)
         browser.switch_to.active_element.send_keys(Keys.TAB)
-    checks.equal("then the pages", stops[:5], ["Overview", "Results", "Objects", "Failures", "Evaluations"])
+    checks.equal("then the pages", stops[:5], ["Overview", "Results", "Objects", "Compare", "Review"])
     # Filters by form, as a person writes them.
     browser.get(console.site + "/results")
     browser.find_element(By.ID, "f-label").send_keys("cube" + Keys.ENTER)
@@ -289,21 +297,27 @@ def act(checks, server, console, count=10000):
     browser.quit()
 
 
-def roles(checks, server, glossctl, conninfo, folder, port, job):
-    """A token each: a reader has no button, and is told why when he sends the form himself."""
-    from selenium.webdriver.common.by import By
+TOKENS = {"rita": ("r" * 32, "reader"), "ben": ("b" * 32, "reviewer"), "ada": ("a" * 32, "admin")}
 
-    tokens = {"rita": ("r" * 32, "reader"), "ada": ("a" * 32, "admin")}
+
+def shared(glossctl, conninfo, folder, port):
+    """A console with a token for each of three people."""
     path = f"{folder}/tokens"
     with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as out:
-        out.writelines(f"{token} {name} {role}\n" for name, (token, role) in tokens.items())
-    console = Console(glossctl, conninfo, folder, port, "--tokens", path)
+        out.writelines(f"{token} {name} {role}\n" for name, (token, role) in TOKENS.items())
+    return Console(glossctl, conninfo, folder, port, "--tokens", path)
+
+
+def roles(checks, server, console, job):
+    """A reader has no button, and is told why when he sends the form himself."""
+    from selenium.webdriver.common.by import By
+
     browser = chrome()
-    for name, (token, role) in tokens.items():
-        browser.get(f"{console.site}/?token={token}")
+    for name, (token, role) in TOKENS.items():
+        browser.get(Person(console, token).link)
         browser.get(f"{console.site}/job/{job}")
-        buttons = len(browser.find_elements(By.CSS_SELECTOR, ".action button"))
-        checks.equal(f"{name}, {role}: buttons", buttons, 1 if role == "admin" else 0)
+        buttons = [b.text for b in browser.find_elements(By.CSS_SELECTOR, ".action button")]
+        checks.equal(f"{name}, {role}: may try it again", "Try it again" in buttons, role == "admin")
         if role == "reader":
             browser.execute_script(f"""const form = document.createElement('form'); form.method = 'post';
                 form.action = '/job/{job}/retry'; document.body.append(form); form.submit();""")
@@ -312,7 +326,6 @@ def roles(checks, server, glossctl, conninfo, folder, port, job):
             state = server.sql(f"select state from gloss.job_state where job_id = {job}")
             checks.equal(f"{name}: the job after it", state, "dead")
     browser.quit()
-    console.stop()
 
 
 def validate(checks, console, pages, folder):
@@ -413,6 +426,7 @@ def main():
     server = Server(options.glossctl, f"{ROOT}/migrations")
     try:
         fill(server, f"http://127.0.0.1:{images.server_port}/")
+        review.fill(server, psql)
         server.sql("create role console login in role gloss_console")
         conninfo = f"host={server.folder} user=console dbname=bench"
         console = Console(options.glossctl, conninfo, folder, images.server_port)
@@ -422,7 +436,7 @@ def main():
             "item": f"/job/{job('scene-5/masks')}", "caption": f"/job/{job('scene-9')}", "dead": f"/job/{job('lost-6')}",
             "objects": "/objects", "object": f"/job/{job('object-3')}", "failures": "/failures",
             "failure": "/failures?code=http_404", "evaluations": "/evaluations", "evaluation": "/evaluations/2",
-            "find": "/find?q=%3Cscript%3E", "nothing": "/nothing",
+            "find": "/find?q=%3Cscript%3E", "nothing": "/nothing", "review": f"/review/{job('scene-5/masks')}", **review.PAGES,
         }
         dead = lambda: server.sql("select count(*) from gloss.dead_job")  # noqa: E731
         log = dict(pages)
@@ -437,9 +451,12 @@ def main():
             validate(checks, console, log, folder)
             look(checks, console, log, options.screenshots)
             attack(checks, console, folder, picture, lost, dead)
-            roles(checks, server, options.glossctl, conninfo, folder, images.server_port, lost)
+            several = shared(options.glossctl, conninfo, folder, images.server_port)
+            roles(checks, server, several, lost)
             use(checks, console, log)
+            review.run(checks, server, chrome, [Person(several, TOKENS[name][0]) for name in ("ben", "ada")], options.screenshots)
             act(checks, server, console)
+            several.stop()
         console.stop()
     finally:
         server.stop()

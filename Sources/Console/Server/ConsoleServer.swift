@@ -21,6 +21,8 @@ package struct ConsoleServer: Sendable {
     private static let handlerTimeout: TimeInterval = 120
     /// Bytes.
     private static let longestForm = 65_536
+    /// Of a review: 1,000 boxes, or 64 KiB of text as forms write it.
+    private static let longestReview = 1 << 20
 
     let place: Place
     /// Who may come in.
@@ -145,8 +147,9 @@ package struct ConsoleServer: Sendable {
 
     /// What a form sends: a few fields.
     private func act(_ path: String, _ request: HTTPRequest, _ visitor: Visitor) async -> Reply {
-        guard let length = request.headers[.contentLength].flatMap({ Int($0) }), 0...Self.longestForm ~= length else {
-            return Layout.problem("A form has \(Self.longestForm) bytes at the most.", status: 413)
+        let longest = path.hasPrefix("/review/") ? Self.longestReview : Self.longestForm
+        guard let length = request.headers[.contentLength].flatMap({ Int($0) }), 0...longest ~= length else {
+            return Layout.problem("A form has \(longest) bytes at the most.", status: 413)
         }
         guard let body = try? await request.bodyData else {
             return Layout.problem("The form has not arrived.", status: 400)

@@ -16,6 +16,8 @@ struct Site: Sendable {
             case (1, ""): return try await OverviewPage.reply(readers, query)
             case (1, "results"): return try await ResultsPage.reply(readers, query)
             case (1, "objects"): return try await ObjectsPage.reply(readers, query)
+            case (1, "compare"): return try await ComparePage.reply(readers, query)
+            case (1, "review"): return try await ReviewPage.reply(readers, query)
             case (1, "failures"): return try await FailuresPage.reply(readers, query)
             case (1, "evaluations"): return try await EvaluationsPage.reply(readers, query)
             case (1, "find"): return try await FindPage.reply(readers, query)
@@ -26,6 +28,8 @@ struct Site: Sendable {
                 if let job = Self.number(parts[1]) { return try await ItemPage.reply(readers, job) }
             case (2, "evaluations"):
                 if let number = Self.number(parts[1]) { return try await EvaluationPage.reply(readers, number) }
+            case (2, "review"):
+                if let job = Self.number(parts[1]) { return try await ReviewItemPage.reply(readers, job, query) }
             case (3, "picture"):
                 if let job = Self.number(parts[1]), let index = Self.number(parts[2]) {
                     return try await picture(readers, job, index, query)
@@ -48,6 +52,10 @@ struct Site: Sendable {
                 if let job = Self.number(parts[1]) { return try await Actions.retry(readers, job) }
             case (3, "job", "rerun"):
                 if let job = Self.number(parts[1]) { return try await Actions.rerun(readers, job) }
+            case (2, "review", "next"): return try await ReviewForms.begin(readers, form)
+            case (2, "review", "undo"): return try await ReviewForms.undo(readers, form)
+            case (2, "review", _):
+                if let job = Self.number(parts[1]) { return try await ReviewForms.judge(readers, job, form) }
             case (2, "failures", "retry"): return try await Actions.retry(readers, form)
             default: break
             }
@@ -103,6 +111,9 @@ struct Site: Sendable {
             return Layout.problem(
                 "PostgreSQL does not let the console's login do that: \(error.message). docs/console.md says which roles it needs.",
                 status: 403)
+        // What was judged is not there any more, or is another one.
+        case let error as StorageError where error.sqlState == "55000":
+            return Layout.problem("\(error.message).", status: 409)
         case let error as StorageError where ["22023", "22007", "22008"].contains(error.sqlState ?? ""):
             return Layout.problem(error.message, status: 400)
         case let error as StorageError where error.disposition == .retry:
