@@ -70,13 +70,6 @@ class Console:
         self.process.wait()
 
 
-class Person:
-    """Somebody with a token of their own at a console."""
-
-    def __init__(self, console, token):
-        self.site, self.link = console.site, f"{console.site}/?token={token}"
-
-
 def serve(folder):
     """A web server on a free port of loopback."""
 
@@ -297,24 +290,18 @@ def act(checks, server, console, count=10000):
     browser.quit()
 
 
-TOKENS = {"rita": ("r" * 32, "reader"), "ben": ("b" * 32, "reviewer"), "ada": ("a" * 32, "admin")}
-
-
-def shared(glossctl, conninfo, folder, port):
-    """A console with a token for each of three people."""
-    path = f"{folder}/tokens"
-    with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as out:
-        out.writelines(f"{token} {name} {role}\n" for name, (token, role) in TOKENS.items())
-    return Console(glossctl, conninfo, folder, port, "--tokens", path)
-
-
-def roles(checks, server, console, job):
-    """A reader has no button, and is told why when he sends the form himself."""
+def roles(checks, server, glossctl, conninfo, folder, port, job):
+    """A token each: a reader has no button, and is told why when he sends the form himself."""
     from selenium.webdriver.common.by import By
 
+    tokens = {"rita": ("r" * 32, "reader"), "ben": ("b" * 32, "reviewer"), "ada": ("a" * 32, "admin")}
+    path = f"{folder}/tokens"
+    with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as out:
+        out.writelines(f"{token} {name} {role}\n" for name, (token, role) in tokens.items())
+    console = Console(glossctl, conninfo, folder, port, "--tokens", path)
     browser = chrome()
-    for name, (token, role) in TOKENS.items():
-        browser.get(Person(console, token).link)
+    for name, (token, role) in tokens.items():
+        browser.get(f"{console.site}/?token={token}")
         browser.get(f"{console.site}/job/{job}")
         buttons = [b.text for b in browser.find_elements(By.CSS_SELECTOR, ".action button")]
         checks.equal(f"{name}, {role}: may try it again", "Try it again" in buttons, role == "admin")
@@ -326,6 +313,7 @@ def roles(checks, server, console, job):
             state = server.sql(f"select state from gloss.job_state where job_id = {job}")
             checks.equal(f"{name}: the job after it", state, "dead")
     browser.quit()
+    console.stop()
 
 
 def validate(checks, console, pages, folder):
@@ -451,12 +439,11 @@ def main():
             validate(checks, console, log, folder)
             look(checks, console, log, options.screenshots)
             attack(checks, console, folder, picture, lost, dead)
-            several = shared(options.glossctl, conninfo, folder, images.server_port)
-            roles(checks, server, several, lost)
+            roles(checks, server, options.glossctl, conninfo, folder, images.server_port, lost)
             use(checks, console, log)
-            review.run(checks, server, chrome, [Person(several, TOKENS[name][0]) for name in ("ben", "ada")], options.screenshots)
+            review.run(checks, server, chrome, lambda *more: Console(options.glossctl, conninfo, folder, images.server_port, *more),
+                       options.screenshots)
             act(checks, server, console)
-            several.stop()
         console.stop()
     finally:
         server.stop()
