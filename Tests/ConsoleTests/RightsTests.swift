@@ -11,25 +11,6 @@ import Testing
     private static let people = zip(["rita", "vera", "ada"], Visitor.Role.allCases).map { Visitor(name: $0, role: $1) }
     private static let access = Access(zip(tokens, people).map { TokenFile.Line(token: $0, visitor: $1) })
 
-    /// A login that has no right of its own, and may become each of the three roles.
-    private static func console(_ database: TestDatabase) async throws -> ConnectionSettings {
-        try await database.query(
-            """
-            do $$ begin
-                perform pg_advisory_xact_lock(390039);
-                if not exists (select from pg_roles where rolname = 'gloss_reviewer') then create role gloss_reviewer; end if;
-                if not exists (select from pg_roles where rolname = 'test_console') then
-                    create role test_console login noinherit in role gloss_reader, gloss_reviewer, gloss_admin;
-                end if;
-            end $$
-            """)
-        let conninfo = database.conninfo(as: .reader).replacingOccurrences(
-            of: "user=\(TestDatabase.User.reader.rawValue)", with: "user=test_console")
-        var settings = database.settings(as: .reader)
-        settings.conninfo = conninfo
-        return settings
-    }
-
     private static func dead(_ database: TestDatabase) async throws -> Int64 {
         let answer = try await database.query("select id from gloss.job where key = 'gone'")
         return try #require(answer.scalar.flatMap { Int64($0) })
@@ -43,7 +24,7 @@ import Testing
     /// The login itself may nothing: each page and each form takes on the role that it needs, for its own time.
     @Test func eachRequestTakesOnItsRole() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
-        let settings = try await Self.console(database)
+        let settings = database.settings(as: .console)
         let pool = ReaderPool(settings, count: 1)
         #expect(try await pool.check() == .admin)
         for person in Self.people {
@@ -71,7 +52,7 @@ import Testing
     @Test func aReaderWhoSendsAnAdminsFormIsRefused() async throws {
         let database = try await ConsoleWorld.hostileQueue()
         try await ConsoleWorld.finish(database, sha256: String(repeating: "b", count: 64))
-        let world = try await ConsoleWorld(database, login: try await Self.console(database), access: Self.access)
+        let world = try await ConsoleWorld(database, as: .console, access: Self.access)
         let job = try await Self.dead(database)
         for (token, person) in zip(Self.tokens, Self.people) {
             let cookie = ["Cookie": world.cookie(token)]
@@ -125,19 +106,19 @@ import Testing
     @Test func forgedHeadersAreIgnored() async throws {
         let database = try await ConsoleWorld.hostileQueue()
         try await ConsoleWorld.finish(database, sha256: String(repeating: "b", count: 64))
-        let (login, job) = (try await Self.console(database), try await Self.dead(database))
+        let job = try await Self.dead(database)
         let proxy = Access.Proxy(header: "X-Forwarded-User", users: ["ada": .admin], defaultRole: .reader)
         let lines = zip(Self.tokens, Self.people).map { TokenFile.Line(token: $0, visitor: $1) }
         let access = Access(lines, proxy: proxy)
         let names = ["X-Forwarded-User", "x-forwarded-user", "Remote-User", "X-Forwarded-For", "X-Real-IP"]
-        let tcp = try await ConsoleWorld(database, login: login, access: access)
+        let tcp = try await ConsoleWorld(database, as: .console, access: access)
         for name in names {
             #expect(try await tcp.ask("GET", "/", ["Cookie": nil, name: "ada"]).status == 401, "\(name)")
             let reader = try await tcp.post(
                 "/job/\(job)/retry", URLQuery(), ["Cookie": tcp.cookie(Self.tokens[0]), name: "ada"])
             #expect(reader.status == 403 && reader.text.contains("rita is a reader here"), "\(name)")
         }
-        let socket = try await ConsoleWorld(database, login: login, access: access, isSocket: true)
+        let socket = try await ConsoleWorld(database, as: .console, access: access, isSocket: true)
         #expect(try await socket.ask("GET", "/", ["Cookie": nil, "Remote-User": "ada"]).status == 401)
         let stranger = try await socket.post("/job/\(job)/retry", URLQuery(), ["Cookie": nil, names[0]: "bob"])
         #expect(stranger.status == 403 && stranger.text.contains("bob is a reader here"), "\(stranger.text)")

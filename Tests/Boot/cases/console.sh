@@ -1,6 +1,6 @@
 # The console as a service: as its own user, with a token each, and with the daemon's previews of an image that is gone.
 
-as_postgres psql -Xqc 'create role "gloss-console" login noinherit in role gloss_reader, gloss_admin' postgres 2>/dev/null || true
+as_postgres psql -Xqc 'create role "gloss-console" login in role gloss_console' postgres 2>/dev/null || true
 site=http://127.0.0.1:9472
 reader=$(printf 'r%.0s' {1..32}) admin=$(printf 'a%.0s' {1..32})
 # token, arguments of curl
