@@ -58,35 +58,43 @@ struct ComparisonFilter {
         if let left { all.append(Self.engine("a.engine", left)) }
         if let right, kind != .truth { all.append(Self.engine("b.engine", right)) }
         if let from { all.append("a.job_id > \(from)::bigint") }
+        // A key names one job of a task and a model: without two models of a task there is nothing to look for.
+        if kind == .models {
+            all.append("exists (select from gloss.kind k join gloss.kind l on l.task = k.task and l.id > k.id)")
+        }
         // Without a model on both sides each pair would come twice.
         if kind == .models, left == nil || right == nil { all.append("o.id > j.id") }
         return .all(all)
     }
 
-    /// Where the other one is.
-    private var other: Statement {
+    /// The results, and what each is compared with.
+    private var source: Statement {
         switch kind {
         case .models:
             """
-            join gloss.job o on o.key = j.key and o.id <> j.id
+            gloss.annotation a join gloss.job j on j.id = a.job_id
+                join gloss.job o on o.key = j.key and o.id <> j.id
                 join gloss.annotation b on b.job_id = o.id and b.task = a.task and b.engine <> a.engine
             """
         case .superseded:
             """
-            join gloss.superseded b on b.job_id = a.job_id
+            gloss.annotation a join gloss.job j on j.id = a.job_id
+                join gloss.superseded b on b.job_id = a.job_id
                     and not exists (select from gloss.superseded s where s.job_id = b.job_id and s.fence > b.fence)
             """
         case .truth:
             """
-            join gloss.truth t on t.task = a.task
-                    and coalesce('key ' || t.key, t.job_id::text) = coalesce('key ' || j.key, j.id::text)
+            gloss.truth t
+                cross join lateral (select k.id from gloss.job k where k.key = t.key
+                                    union all select t.job_id where t.key is null) same
+                join gloss.job j on j.id = same.id join gloss.annotation a on a.job_id = j.id and a.task = t.task
             """
         }
     }
 
-    private var pairs: Statement {
-        let columns: Statement =
-            kind == .truth
+    /// What a pair has of the other one.
+    private var columns: Statement {
+        kind == .truth
             ? """
             t.job_id as other_job, t.fence as other_fence, coalesce(t.answer ->> 'text', t.answer ->> 'answer') as other_text,
                        t.answer, 'reviewed by ' || t.reviewer as other_model
@@ -95,75 +103,105 @@ struct ComparisonFilter {
             b.job_id as other_job, b.fence as other_fence, coalesce(b.answers[1], b.texts[1]) as other_text,
                        null::jsonb as answer, (select model from gloss.engine where id = b.engine) as other_model
             """
-        return """
-            select a.job_id, a.fence, coalesce(a.answers[1], a.texts[1]) as text,
-                       (select model from gloss.engine where id = a.engine) as model, \(columns),
-                       a.task = any (string_to_array(\(Self.boxTasks), ',')) as has_boxes
-                from gloss.annotation a join gloss.job j on j.id = a.job_id
-                \(other)
-                where \(conditions)
-                order by a.job_id limit \(Self.mostPairs)::int
-            """
     }
 
     /// The boxes of the right.
     private var otherBoxes: Statement {
-        guard kind == .truth else {
-            return """
-                select p.job_id, p.other_job, f.n::int as n, f.label, f.score, f.y1, f.x1, f.y2, f.x2
-                    from pair p join gloss.finding f on f.job_id = p.other_job and f.fence = p.other_fence
-                    where p.has_boxes and f.y1 is not null
-                """
-        }
-        return """
-            select p.job_id, p.other_job, f.n::int as n, f.box ->> 'label' as label, null::real as score,
-                       (f.box #>> '{box,0}')::real as y1, (f.box #>> '{box,1}')::real as x1,
-                       (f.box #>> '{box,2}')::real as y2, (f.box #>> '{box,3}')::real as x2
-                from pair p cross join lateral jsonb_array_elements(p.answer -> 'boxes') with ordinality f (box, n)
-                where p.has_boxes
+        kind == .truth
+            ? """
+            select b.n::int as n, b.box ->> 'label' as label, null::real as score,
+                           (b.box #>> '{box,0}')::real as y1, (b.box #>> '{box,1}')::real as x1,
+                           (b.box #>> '{box,2}')::real as y2, (b.box #>> '{box,3}')::real as x2
+                    from jsonb_array_elements(p.answer -> 'boxes') with ordinality b (box, n) where p.has_boxes
+            """
+            : """
+            select f.n::int as n, f.label, f.score, f.y1, f.x1, f.y2, f.x2 from gloss.finding f
+                    where p.has_boxes and f.job_id = p.other_job and f.fence = p.other_fence and f.y1 is not null
             """
     }
 
-    /// Pairs with what both sides share: `with …`, then `measured` and `matched`. Two boxes are the same if they have the same label
-    /// and each is the nearest of the other by intersection over union. The agreement of boxes is the share of boxes that have a
-    /// partner; texts agree or do not.
+    /// The boxes of both sides of a pair `p`, and which of them are the same: those that have the same label, and of which each is the
+    /// nearest of the other by intersection over union. It is computed pair by pair: so no guess of how many there are misleads the
+    /// planner.
+    private var boxes: Statement {
+        """
+        with l as (
+                    select f.n::int as n, f.label, f.score, f.y1, f.x1, f.y2, f.x2 from gloss.finding f
+                    where p.has_boxes and f.job_id = p.job_id and f.fence = p.fence and f.y1 is not null
+                ), r as (
+                    \(otherBoxes)
+                ), nearest as (
+                    select l.n as left_n, r.n as right_n, u.iou,
+                           row_number() over (partition by l.n order by u.iou desc, r.n) as of_left,
+                           row_number() over (partition by r.n order by u.iou desc, l.n) as of_right
+                    from l join r on r.label = l.label
+                    cross join lateral (
+                        select greatest(least(l.y2, r.y2) - greatest(l.y1, r.y1), 0)
+                               * greatest(least(l.x2, r.x2) - greatest(l.x1, r.x1), 0) as area) i
+                    cross join lateral (
+                        select i.area / nullif((l.y2 - l.y1) * (l.x2 - l.x1) + (r.y2 - r.y1) * (r.x2 - r.x1) - i.area, 0) as iou) u
+                    where u.iou >= \(overlap)::real
+                ), matched as (
+                    select left_n, right_n, iou from nearest where of_left = 1 and of_right = 1
+                )
+        """
+    }
+
+    /// Pairs with what both sides share: `with …`, then `measured`. The agreement of boxes is the share of boxes that have a partner;
+    /// texts agree or do not.
     var measured: Statement {
         """
         with pair as materialized (
-            \(pairs)
-        ), left_box as materialized (
-            select p.job_id, p.other_job, f.n::int as n, f.label, f.score, f.y1, f.x1, f.y2, f.x2
-            from pair p join gloss.finding f on f.job_id = p.job_id and f.fence = p.fence
-            where p.has_boxes and f.y1 is not null
-        ), right_box as materialized (
-            \(otherBoxes)
-        ), overlap as (
-            select l.job_id, l.other_job, l.n as left_n, r.n as right_n, i.area / nullif((l.y2 - l.y1) * (l.x2 - l.x1)
-                       + (r.y2 - r.y1) * (r.x2 - r.x1) - i.area, 0) as iou
-            from left_box l join right_box r on r.job_id = l.job_id and r.other_job = l.other_job and r.label = l.label
-            cross join lateral (
-                select greatest(least(l.y2, r.y2) - greatest(l.y1, r.y1), 0)
-                       * greatest(least(l.x2, r.x2) - greatest(l.x1, r.x1), 0) as area) i
-        ), nearest as (
-            select *, row_number() over (partition by job_id, other_job, left_n order by iou desc, right_n) as of_left,
-                   row_number() over (partition by job_id, other_job, right_n order by iou desc, left_n) as of_right
-            from overlap where iou >= \(overlap)::real
-        ), matched as materialized (
-            select job_id, other_job, left_n, right_n, iou from nearest where of_left = 1 and of_right = 1
+            select a.job_id, a.fence, coalesce(a.answers[1], a.texts[1]) as text,
+                   (select model from gloss.engine where id = a.engine) as model, \(columns),
+                   a.task = any (string_to_array(\(Self.boxTasks), ',')) as has_boxes
+            from \(source)
+            where \(conditions)
+            order by a.job_id limit \(Self.mostPairs)::int
         ), measured as materialized (
-            select p.*, coalesce(m.n, 0) as matched, coalesce(l.n, 0) as left_count, coalesce(r.n, 0) as right_count,
-                   case when p.has_boxes then coalesce(2.0 * coalesce(m.n, 0) / nullif(coalesce(l.n, 0) + coalesce(r.n, 0), 0), 1)
+            select p.*, x.matched, x.left_count, x.right_count, x.overlap,
+                   case when p.has_boxes then coalesce(2.0 * x.matched / nullif(x.left_count + x.right_count, 0), 1)
                         when lower(btrim(p.text)) = lower(btrim(p.other_text)) then 1 else 0 end::real as agreement
-            from pair p
-            left join (select job_id, other_job, count(*) as n from matched group by 1, 2) m using (job_id, other_job)
-            left join (select job_id, other_job, count(*) as n from left_box group by 1, 2) l using (job_id, other_job)
-            left join (select job_id, other_job, count(*) as n from right_box group by 1, 2) r using (job_id, other_job)
+            from pair p cross join lateral (
+                \(boxes)
+                select (select count(*) from l) as left_count, (select count(*) from r) as right_count,
+                       count(*) as matched, sum(iou) as overlap from matched) x
         )
         """
     }
 
+    /// The pairs of a page with their boxes.
+    func page(_ count: Int) -> Statement {
+        """
+        \(measured)
+        select p.job_id, p.other_job, p.text, p.other_text, p.model, p.other_model, p.has_boxes, p.agreement,
+               p.agreement::text as exact_agreement, x.left_boxes, x.right_boxes
+        from (select * from measured where \(position)
+              order by agreement, job_id, other_job limit \(count)::int) p cross join lateral (
+                \(boxes)
+                select (select jsonb_agg(to_jsonb(l) || jsonb_build_object('iou', m.iou) order by l.n)
+                        from l left join matched m on m.left_n = l.n) as left_boxes,
+                       (select jsonb_agg(to_jsonb(r) || jsonb_build_object('iou', m.iou) order by r.n)
+                        from r left join matched m on m.right_n = r.n) as right_boxes) x
+        order by p.agreement, p.job_id, p.other_job
+        """
+    }
+
+    /// Of all pairs.
+    var totals: Statement {
+        """
+        \(measured)
+        select count(*) as pairs, count(*) filter (where agreement = 1) as agreeing,
+               count(*) filter (where has_boxes) as box_pairs, coalesce(sum(matched), 0)::bigint as matched,
+               coalesce(sum(left_count - matched), 0)::bigint as left_only,
+               coalesce(sum(right_count - matched), 0)::bigint as right_only,
+               sum(overlap) / nullif(sum(matched), 0) as mean_iou, max(job_id) as last_job
+        from measured
+        """
+    }
+
     /// What is behind the last one of the page before.
-    var position: Statement {
+    private var position: Statement {
         guard let afterAgreement, let afterJob, let afterOther else { return "true" }
         let place: Statement = "(\("\(afterAgreement)")::real, \(afterJob)::bigint, \(afterOther)::bigint)"
         return "(agreement, job_id, other_job) > \(place)"
