@@ -374,6 +374,7 @@ def measure(checks, glossctl, rows):
                  "/results?task=detect&order=highest": False, "/results?label=label+7": True,
                  "/results?label=label+7&low=0.9&order=lowest&task=detect": True, "/results?low=0.999": True, "/results?text=cat": True,
                  "/results?text=no+such+text": True, "/results?label=no+such+label": True, "/objects": False, "/failures": False,
+                 "/compare?batch=all": False, "/compare?with=truth": False, "/review?task=detect": False, f"/review/{job}": False,
                  "/evaluations": False, f"/job/{job}": False, f"/find?q=row-{rows // 2}": False}
         print("| page | ms | how gloss.annotation is read |\n|---|---|---|")
         for page, is_search in pages.items():

@@ -16,7 +16,7 @@ struct ComparisonFilter {
     }
 
     /// Pairs that are compared at once: few enough for a moment.
-    static let mostPairs = 10_000
+    static let mostPairs = 5_000
 
     let kind: Kind
     let batch, task, left, right: String?
