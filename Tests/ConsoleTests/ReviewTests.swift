@@ -251,6 +251,7 @@ import Testing
         }
         #expect(try await world.post("/review/next", URLQuery("policy=best")).status == 400)
         #expect(try await world.post("/review/next", URLQuery("batch=none")).status == 400)
+        #expect(try await world.get("/review?batch=none").status == 400)
     }
 
     @Test func resultsAreFilteredByReviews() async throws {

@@ -35,17 +35,25 @@ struct ReviewFigures: Sendable {
     var statements: [Statement] = []
 
     /// Each is read by itself, so that one that is slow takes nothing from the others.
-    static func read(_ readers: ReaderPool, _ filter: ReviewFilter) async -> ReviewFigures {
+    static func read(_ readers: ReaderPool, _ filter: ReviewFilter) async throws -> ReviewFigures {
         let (batch, task, model) = (filter.batch, filter.task, filter.model)
         let progress: Statement = "select * from gloss.review_progress(batch => \(batch), task => \(task))"
         let accuracy: Statement =
             "select * from gloss.review_accuracy(batch => \(batch), task => \(task), model => \(model))"
         let agreement: Statement = "select * from gloss.review_agreement(batch => \(batch), task => \(task))"
         return ReviewFigures(
-            progress: try? await readers.read { try await $0.rows(Progress.self, progress) },
-            accuracy: try? await readers.read { try await $0.rows(Stratum.self, accuracy) },
-            agreement: try? await readers.read { try await $0.rows(Agreement.self, agreement) },
-            statements: [progress, accuracy, agreement])
+            progress: try await rows(readers, progress), accuracy: try await rows(readers, accuracy),
+            agreement: try await rows(readers, agreement), statements: [progress, accuracy, agreement])
+    }
+
+    private static func rows<Row: Decodable & Sendable>(
+        _ readers: ReaderPool, _ statement: Statement
+    ) async throws -> [Row]? {
+        do {
+            return try await readers.read { try await $0.rows(Row.self, statement) }
+        } catch let error as PageError where error.isTooSlow {
+            return nil
+        }
     }
 
     // MARK: As HTML

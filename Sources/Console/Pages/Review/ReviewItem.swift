@@ -41,7 +41,7 @@ struct ReviewItem: Sendable {
                 mayReview: try await reader.may(.review), statements: reader.statements)
         }
         guard let item else { return nil }
-        let figures = await ReviewFigures.read(readers, filter)
+        let figures = try await ReviewFigures.read(readers, filter)
         return ReviewItem(
             row: item.row, fence: item.fence, said: item.said, figures: figures, mayReview: item.mayReview,
             statements: item.statements + figures.statements)

@@ -19,7 +19,7 @@ enum ReviewPage {
             return Names(
                 batches: batches.map(\.name), models: models.map(\.name), mayReview: try await reader.may(.review))
         }
-        let figures = await ReviewFigures.read(readers, filter)
+        let figures = try await ReviewFigures.read(readers, filter)
         let stranger: HTML =
             names.mayReview
             ? "" : "<p class=\"warn\">\(readers.visitor.name) is no reviewer here, and may only look.</p>"
