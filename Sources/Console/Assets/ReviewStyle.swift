@@ -6,11 +6,13 @@ enum ReviewStyle {
         .further > div { display: flex; flex-wrap: wrap; align-items: end; gap: 10px; padding-top: 8px; }
         .overlay .alone rect { stroke-width: 5; }
         del, ins { padding: 0 3px; border-radius: 4px; }
-        del { background: color-mix(in srgb, var(--bad) 14%, transparent); color: var(--bad); }
-        ins { background: color-mix(in srgb, var(--good) 14%, transparent); color: var(--good); text-decoration-thickness: 2px; }
+        del { background: color-mix(in srgb, var(--bad) 16%, transparent); text-decoration-color: var(--bad); }
+        ins { background: color-mix(in srgb, var(--good) 16%, transparent); text-decoration-color: var(--good); }
+        del, ins { color: var(--ink); text-decoration-thickness: 2px; }
         .pair h3 { font-size: 14px; overflow-wrap: anywhere; }
         .pair .strip img { aspect-ratio: auto; object-fit: fill; }
         .pair .strip { align-items: start; }
+        .pair .n1 img { max-height: 280px; object-fit: contain; }
 
         .curve { max-width: 420px; margin: 10px 0; }
         .curve svg { width: 100%; height: auto; }
