@@ -76,8 +76,10 @@ struct Glossd: AsyncParsableCommand {
         LoggingSystem.bootstrap { _ in JournalLogHandler { FileHandle.standardError.write(Data($0.utf8)) } }
     }
 
-    private static func stop(_ error: any Error, code: Int32) -> ExitCode {
-        say("\(error)", .critical)
+    private static func stop(_ error: any Error, code: Int32) -> ExitCode { stop("\(error)", code: code) }
+
+    private static func stop(_ message: String, code: Int32) -> ExitCode {
+        say(message, .critical)
         return ExitCode(code)
     }
 
@@ -200,7 +202,8 @@ struct Glossd: AsyncParsableCommand {
             decoders: DecoderPool(
                 limits: .init(configuration.images, placeholders: configuration.placeholders), count: decoders),
             size: size,
-            resize: model.resize, metrics: metrics, deliver: { inbox.yield($0) })
+            resize: model.resize, previews: try previews(configuration, logger), metrics: metrics,
+            deliver: { inbox.yield($0) })
         let watchdog = Watchdog(threads: [("inference", { thread.turns }), ("fetch", { fetcher.turns })])
         let driver = WorkDriver(
             state: WorkState(
@@ -244,6 +247,16 @@ struct Glossd: AsyncParsableCommand {
             ],
             adapters: served.adapters.mapValues(\.digest),
             rescueAfter: configuration.rescueAfter)
+    }
+
+    private static func previews(_ configuration: DaemonConfiguration, _ logger: Logger) throws -> Previews? {
+        guard let folder = configuration.previews else { return nil }
+        do {
+            let cache = try PictureCache(path: folder, limit: configuration.previewsSize << 20, isForGroup: true)
+            return Previews(cache) { logger.warning("no previews can be kept in \(folder): \($0)") }
+        } catch {
+            throw stop("previews: \(folder): \(error.localizedDescription)", code: 78)
+        }
     }
 
     /// Closes the connections. One that waits for a silent database is left to the end of the process.

@@ -28,6 +28,7 @@ final class ImageTable: Sendable {
     /// Side of the model's images, pixels.
     private let size: Int
     private let resize: Resize
+    private let previews: Previews?
     private let metrics: Metrics
     private let deliver: @Sendable (Event) -> Void
     private let files = Mutex<[FileID: File]>([:])
@@ -35,13 +36,14 @@ final class ImageTable: Sendable {
 
     /// `deliver` must not block.
     init(
-        fetcher: ImageFetcher, decoders: DecoderPool, size: Int, resize: Resize, metrics: Metrics,
-        deliver: @escaping @Sendable (Event) -> Void
+        fetcher: ImageFetcher, decoders: DecoderPool, size: Int, resize: Resize, previews: Previews? = nil,
+        metrics: Metrics, deliver: @escaping @Sendable (Event) -> Void
     ) {
         self.fetcher = fetcher
         self.decoders = decoders
         self.size = size
         self.resize = resize
+        self.previews = previews
         self.metrics = metrics
         self.deliver = deliver
     }
@@ -108,7 +110,8 @@ final class ImageTable: Sendable {
         let waiting = Mutex(Duration.zero)
         let start = ContinuousClock.now
         let decoded = try await decoders.decode(
-            file.bytes, sha256: file.sha256, background: colour, size: size, resize: resize
+            file.bytes, sha256: file.sha256, background: colour, size: size, resize: resize,
+            previewSide: previews?.side(sha256: file.sha256, background: background)
         ) { byteCount in
             let start = ContinuousClock.now
             defer { waiting.withLock { $0 = .now - start } }
@@ -116,6 +119,9 @@ final class ImageTable: Sendable {
         }.get()
         let seconds = (ContinuousClock.now - start - waiting.withLock { $0 }) / .seconds(1)
         metrics.spent(.decode, seconds: seconds)
+        if let preview = decoded.preview {
+            previews?.keep(preview.pixels, preview.size, sha256: file.sha256, background: background)
+        }
         let pixels = Scheduler.Image(
             PixelValues(resized: decoded.pixels, size: size), sha256: file.sha256, background: background,
             drawnBox: drawnBox)

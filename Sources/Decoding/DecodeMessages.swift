@@ -46,32 +46,36 @@ struct DecodeOrder: Equatable {
     /// The pixels that are wanted; none: 0.
     let size: DecodedSize
     let resize: Resize
+    /// A second picture that is wanted, resized by bicubic.
+    let preview: DecodedSize
 
     /// The pixels are not wanted.
-    static let nothing = DecodeOrder(background: .white, size: DecodedSize(width: 0, height: 0), resize: .bicubic)
+    static let nothing = DecodeOrder(background: .white, size: .zero, resize: .bicubic)
 
     var bytes: [UInt8] {
         words([
             UInt64(background.rgb), UInt64(size.width), UInt64(size.height),
-            UInt64(Resize.allCases.firstIndex(of: resize) ?? 0),
+            UInt64(Resize.allCases.firstIndex(of: resize) ?? 0), UInt64(preview.width), UInt64(preview.height),
         ])
     }
 
-    init(background: DecodeLimits.Colour, size: DecodedSize, resize: Resize) {
+    init(background: DecodeLimits.Colour, size: DecodedSize, resize: Resize, preview: DecodedSize = .zero) {
         self.background = background
         self.size = size
         self.resize = resize
+        self.preview = preview
     }
 
     /// Waits for the order; nil at the end.
     init?(from pipe: Pipe) {
-        guard let bytes = try? pipe.read(32, by: nil), let index = Int(exactly: word(bytes[24..<32])),
+        guard let bytes = try? pipe.read(48, by: nil), let index = Int(exactly: word(bytes[24..<32])),
             Resize.allCases.indices.contains(index)
         else { return nil }
         self.init(
             background: DecodeLimits.Colour(rgb: UInt32(word(bytes[0..<8]))),
             size: DecodedSize(width: Int(word(bytes[8..<16])), height: Int(word(bytes[16..<24]))),
-            resize: Resize.allCases[index])
+            resize: Resize.allCases[index],
+            preview: DecodedSize(width: Int(word(bytes[32..<40])), height: Int(word(bytes[40..<48]))))
     }
 }
 
@@ -113,11 +117,11 @@ enum DecodeReply {
         }
     }
 
-    /// Reads the second answer: [height, width, 3] bytes. Nil where it makes no sense.
+    /// Reads the second answer: [height, width, 3] bytes, and those of the preview behind them. Nil where it makes no sense.
     static func readPixels(
-        from pipe: Pipe, size: DecodedSize, by deadline: ContinuousClock.Instant
+        from pipe: Pipe, _ order: DecodeOrder, by deadline: ContinuousClock.Instant
     ) throws(Pipe.Failure) -> Result<[UInt8], ImageError>? {
-        try read(from: pipe, count: 3 * size.width * size.height, by: deadline)
+        try read(from: pipe, count: order.size.byteCount + order.preview.byteCount, by: deadline)
     }
 
     private static func header(_ content: [UInt8], _ limits: DecodeLimits) -> ImageHeader? {

@@ -48,15 +48,20 @@ package enum DecoderMain {
         }
     }
 
-    /// decode → resize.
+    /// decode → resize, and once more for the preview.
     private static func pixels(of request: DecodeRequest, _ order: DecodeOrder) -> Result<[UInt8], ImageError> {
         Result { () throws(ImageError) in
             var limits = request.limits
             limits.background = order.background
             let image = try ImageDecoder.decode(request.file, limits: limits)
-            return order.resize.apply(
+            let pixels = order.resize.apply(
                 image.pixels, width: image.width, height: image.height, toWidth: order.size.width,
                 toHeight: order.size.height)
+            guard order.preview != .zero else { return pixels }
+            return pixels
+                + Resize.bicubic.apply(
+                    image.pixels, width: image.width, height: image.height, toWidth: order.preview.width,
+                    toHeight: order.preview.height)
         }
     }
 }

@@ -8,7 +8,17 @@ package struct DecodedImage: Sendable {
     /// [height, width, 3] bytes.
     package let pixels: [UInt8]
     package let size: DecodedSize
+    /// The same of the preview; nil: none was asked for.
+    package let preview: (pixels: [UInt8], size: DecodedSize)?
     package let header: ImageHeader
+
+    init(_ bytes: [UInt8], _ order: DecodeOrder, _ header: ImageHeader) {
+        let count = order.size.byteCount
+        size = order.size
+        self.header = header
+        pixels = order.preview == .zero ? bytes : Array(bytes[..<count])
+        preview = order.preview == .zero ? nil : (pixels: Array(bytes[count...]), size: order.preview)
+    }
 }
 
 /// How many pixels are wanted of an image.
@@ -17,6 +27,12 @@ package struct DecodedSize: Sendable, Equatable {
     package let height: Int
 
     package init(width: Int, height: Int) { (self.width, self.height) = (width, height) }
+
+    /// Nothing at all.
+    static let zero = DecodedSize(width: 0, height: 0)
+
+    /// Of its pixels, three each.
+    var byteCount: Int { 3 * width * height }
 
     /// A square, as models take it.
     package init(side: Int) { self.init(width: side, height: side) }
@@ -81,23 +97,25 @@ package final class DecoderPool: Sendable {
     ///   - sha256: the file's.
     ///   - background: the colour under transparent pixels; nil: white.
     ///   - size: side of the image that the model takes, pixels.
+    ///   - previewSide: the longest side of a second picture that keeps the image's shape, pixels; nil: none.
     ///   - room: called with the bytes that decoding takes, when the header is known. Decoding goes on when it returns nil; otherwise it
     ///     says why not.
     /// - Returns: the image; or why there is none: what is wrong with the file, `placeholder`, `decoderCPULimit`, `decoderLate`, `decoderFailed` where
     ///   the decoder did not survive it, `localFailure` where none can be started, `cancelled`.
     package func decode(
         _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, size: Int, resize: Resize,
-        room: @Sendable (Int) async -> ImageError? = { _ in nil }
+        previewSide: Int? = nil, room: @Sendable (Int) async -> ImageError? = { _ in nil }
     ) async -> Result<DecodedImage, ImageError> {
         await decode(
             file, sha256: sha256, background: background, resize: resize, size: { _ in DecodedSize(side: size) },
-            room: room)
+            previewSide: previewSide, room: room)
     }
 
     /// The same, as many pixels as the header calls for.
     package func decode(
         _ file: [UInt8], sha256: String, background: DecodeLimits.Colour?, resize: Resize,
-        size: @Sendable (ImageHeader) -> DecodedSize, room: @Sendable (Int) async -> ImageError? = { _ in nil }
+        size: @Sendable (ImageHeader) -> DecodedSize, previewSide: Int? = nil,
+        room: @Sendable (Int) async -> ImageError? = { _ in nil }
     ) async -> Result<DecodedImage, ImageError> {
         guard !limits.placeholders.contains(sha256) else {
             return .failure(ImageError(.placeholder, "the file is a placeholder that images.placeholders lists"))
@@ -110,9 +128,11 @@ package final class DecoderPool: Sendable {
                 try await work { () throws(ImageError) in try self.dismiss(decoder, sha256) }
                 throw refusal
             }
-            let order = DecodeOrder(background: background ?? .white, size: size(header), resize: resize)
+            let order = DecodeOrder(
+                background: background ?? .white, size: size(header), resize: resize,
+                preview: previewSide.map { DecodedSize(of: header, within: $0) } ?? .zero)
             let pixels = try await work { () throws(ImageError) in try self.pixels(decoder, order, sha256) }
-            return .success(DecodedImage(pixels: pixels, size: order.size, header: header))
+            return .success(DecodedImage(pixels, order, header))
         } catch {
             return .failure(error)
         }

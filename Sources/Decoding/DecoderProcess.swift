@@ -61,7 +61,7 @@ final class DecoderProcess: Sendable {
         _ order: DecodeOrder, by deadline: ContinuousClock.Instant
     ) throws(Lost) -> Result<[UInt8], ImageError> {
         try exchange([order.bytes], by: deadline) { () throws(Pipe.Failure) in
-            try DecodeReply.readPixels(from: pipe, size: order.size, by: deadline)
+            try DecodeReply.readPixels(from: pipe, order, by: deadline)
         }
     }
 

@@ -41,6 +41,10 @@ package struct DaemonConfiguration: Sendable {
     package var images = DecodeLimits()
     /// Files that stand for images that are gone, by SHA-256, 64 hexadecimal digits in lower case.
     package var placeholders: Set<String> = []
+    /// The folder of previews; nil: none are kept.
+    package var previews: String?
+    /// The most that all previews take, MiB.
+    package var previewsSize = 1024
     package var fetch = FetchPolicy()
     /// What an operator should know, though nothing is wrong.
     package private(set) var warnings: [String] = []
@@ -53,7 +57,7 @@ package struct DaemonConfiguration: Sendable {
         "image_cache_mb",
         "poll_seconds", "heartbeat_seconds", "rescue_seconds", "drain_seconds", "log_level", "health.address",
         "health.port", "images.max_pixels", "images.formats", "images.min_side", "images.max_aspect_ratio",
-        "images.placeholders",
+        "images.placeholders", "previews", "previews_size",
         "fetch.ports",
         "fetch.networks", "fetch.max_bytes", "fetch.timeout_seconds", "fetch.connect_timeout_seconds",
         "fetch.min_bytes_per_second", "fetch.max_redirects", "fetch.concurrency", "fetch.per_host_concurrency",
@@ -154,6 +158,11 @@ package struct DaemonConfiguration: Sendable {
             throw reader.error("images.placeholders", "has \(file), expected SHA-256s of 64 hexadecimal digits")
         }
         placeholders = Set(files)
+        previews = try await reader.text("previews")
+        if let previews, !previews.hasPrefix("/") {
+            throw reader.error("previews", "is \(previews), expected an absolute path")
+        }
+        previewsSize = try await reader.integer("previews_size", previewsSize, 1...1 << 20)
     }
 
     private mutating func readFetch(_ reader: SettingsReader) async throws {
@@ -222,6 +231,9 @@ package struct DaemonConfiguration: Sendable {
             guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
                 throw ConfigurationError("fetch.local_roots: there is no folder \(folder)")
             }
+        }
+        if let previews, !FileManager.default.isWritableFile(atPath: previews) {
+            throw ConfigurationError("previews: \(previews) is no folder that this user may write to")
         }
         do { try ConnectionSettings(conninfo: database).check() } catch {
             throw ConfigurationError("database: \(error.message)")

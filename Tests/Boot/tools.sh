@@ -4,9 +4,9 @@ ok() { printf '  %-32s %s\n' "$1" "${2:-}"; }
 
 fail() {
     echo "FAILED: $*"
-    systemctl --no-pager -n 0 status 'glossd*' || true
+    systemctl --no-pager -n 0 status 'glossd*' gloss-console || true
     systemctl --no-pager list-jobs || true
-    journalctl --no-pager -o short-monotonic -n 25 -u 'glossd*' | cut -c1-240 || true
+    journalctl --no-pager -o short-monotonic -n 25 -u 'glossd*' -u gloss-console | cut -c1-240 || true
     journalctl --no-pager -o short-monotonic -n 8 -u check-postgresql | cut -c1-240 || true
     exit 1
 }
@@ -58,9 +58,9 @@ configure() {
 
 # No daemon, no job, the unit as it is.
 empty_queue() {
-    systemctl stop 'glossd*' 2>/dev/null || true
-    systemctl reset-failed 'glossd*' 2>/dev/null || true
-    rm -rf /run/systemd/system/glossd*.d /etc/gloss/*
+    systemctl stop 'glossd*' gloss-console 2>/dev/null || true
+    systemctl reset-failed 'glossd*' gloss-console 2>/dev/null || true
+    rm -rf /run/systemd/system/glossd*.d /run/systemd/system/gloss-console*.d /etc/gloss/*
     configure </dev/null
     install -m 0600 /dev/null /etc/gloss/glossd.env
     printf 'GLOSS_FETCH_NETWORKS=127.0.0.0/8,::1/128\nGLOSS_FETCH_PORTS=8000\n' >/etc/gloss/glossd.env

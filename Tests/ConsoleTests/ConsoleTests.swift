@@ -188,7 +188,11 @@ import Testing
         }
         // The connection is good for the next page.
         #expect(try await pool.read { try await $0.scalar("select 1") } == "1")
-        await #expect(throws: StorageError.self) { try await ReaderPool(database.settings(as: .stranger)).check() }
+        #expect(try await pool.check() == .admin)
+        #expect(try await ReaderPool(database.settings(as: .reader)).check() == .reader)
+        await #expect(throws: StorageError.self) {
+            _ = try await ReaderPool(database.settings(as: .stranger)).check()
+        }
         let world = try await ConsoleWorld(database, as: .stranger)
         let page = try await world.get("/")
         #expect(page.status == 503 && page.text.contains("may not become gloss_reader"))

@@ -9,7 +9,7 @@ import Testing
 
 @testable import Console
 
-/// A console on loopback with a queue behind it, asked as a browser asks.
+/// A console with a queue behind it, on loopback or on a socket, asked as a browser or a proxy asks.
 final class ConsoleWorld: Sendable {
     static let token = String(repeating: "k", count: 64)
     static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -21,19 +21,26 @@ final class ConsoleWorld: Sendable {
     }()
 
     let database: TestDatabase
+    /// 0 where it is on a socket.
     let port: Int
+    private let place: RawHTTP.Place
     /// Where pictures are fetched from; it goes with the world.
     private let images: LoopbackServer?
     private let server: Task<Void, any Error>
     private let folder: String
 
+    /// Whoever has ``token``.
+    static let everybody = Access(token: token, visitor: Visitor(name: "tester", role: .admin))
+
     /// - Parameters:
     ///   - images: a web server that pictures may be fetched from.
     ///   - user: whose login the console has.
-    ///   - timeout: of a statement.
+    ///   - login: another login; nil: that of `user`.
+    ///   - previews: a folder of a daemon's.
     init(
         _ database: TestDatabase, images: LoopbackServer? = nil, as user: TestDatabase.User = .reader,
-        timeout: Duration = .seconds(60), cacheLimit: Int = 1 << 20
+        login: ConnectionSettings? = nil, access: Access = ConsoleWorld.everybody, isSocket: Bool = false,
+        cacheLimit: Int = 1 << 20, previews: PictureCache? = nil, source: ImageSource = .copies
     ) async throws {
         (self.database, self.images) = (database, images)
         folder = NSTemporaryDirectory() + "gloss-console-" + UUID().uuidString
@@ -43,14 +50,12 @@ final class ConsoleWorld: Sendable {
             policy.allowedNetworks = [try #require(CIDR("127.0.0.0/8"))]
             policy.allowedPorts = [images.port]
         }
-        var settings = database.settings(as: user)
-        settings.statementTimeout = timeout
         let console = ConsoleServer(
-            .loopback(port: 0), token: Self.token, names: ["annotations.example.org"],
-            readers: ReaderPool(settings),
+            isSocket ? .socket(folder + ".socket") : .loopback(port: 0), access: access,
+            names: ["annotations.example.org"], readers: ReaderPool(login ?? database.settings(as: user)),
             pictures: try PictureMaker(
                 policy: policy, maxPixels: 10_000_000, decoder: Self.glossctl,
-                cache: try PictureCache(path: folder, limit: cacheLimit)))
+                cache: try PictureCache(path: folder, limit: cacheLimit), previews: previews), images: source)
         let (addresses, continuation) = AsyncStream.makeStream(of: String.self)
         server = Task {
             defer { continuation.finish() }
@@ -58,88 +63,45 @@ final class ConsoleWorld: Sendable {
         }
         var first = addresses.makeAsyncIterator()
         let address = try #require(await first.next())
-        port = try #require(URLComponents(string: address)?.port)
-        #expect(address == "http://127.0.0.1:\(port)/?token=\(Self.token)")
+        port = isSocket ? 0 : try #require(URLComponents(string: address)?.port)
+        place = isSocket ? .socket(folder + ".socket") : .loopback(port: port)
+        let site = isSocket ? "/" : "http://127.0.0.1:\(port)/"
+        #expect(address == (access.linkToken.map { "\(site)?token=\($0)" } ?? site))
     }
 
     deinit {
         server.cancel()
-        try? FileManager.default.removeItem(atPath: folder)
+        for path in [folder, folder + ".socket"] { try? FileManager.default.removeItem(atPath: path) }
     }
 
     /// The pictures that are kept.
     var pictures: [String] { (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] }
 
-    /// An answer of HTTP.
-    struct Answer: Sendable {
-        let status: Int
-        /// By names in small letters.
-        let headers: [String: String]
-        let body: Data
-
-        var text: String { String(decoding: body, as: UTF8.self) }
-    }
-
     /// Asks for an address with the cookie that the link gives.
-    func get(_ target: String) async throws -> Answer { try await ask("GET", target) }
+    func get(_ target: String) async throws -> RawHTTP.Answer { try await ask("GET", target) }
 
     /// Sends a form of one of the console's own pages.
-    func post(_ target: String, _ form: URLQuery = URLQuery()) async throws -> Answer {
-        try await ask(
-            "POST", target, ["Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:\(port)"], body: form.text)
+    func post(
+        _ target: String, _ form: URLQuery = URLQuery(), _ headers: [String: String?] = [:]
+    ) async throws -> RawHTTP.Answer {
+        let own: [String: String?] = ["Sec-Fetch-Site": "same-origin", "Origin": "http://\(host)"]
+        return try await ask("POST", target, own.merging(headers) { $1 }, body: form.text)
     }
+
+    private var host: String { port == 0 ? "localhost" : "127.0.0.1:\(port)" }
+
+    /// What a browser keeps of a token.
+    func cookie(_ token: String) -> String { port == 0 ? "gloss_console=\(token)" : "gloss_console_\(port)=\(token)" }
 
     /// Sends one request as it is written here, and no other.
     /// - Parameter headers: beside or in place of the browser's.
     func ask(
         _ method: String, _ target: String, _ headers: [String: String?] = [:], body: String = ""
-    ) async throws -> Answer {
+    ) async throws -> RawHTTP.Answer {
         let usual: [String: String?] = [
-            "Host": "127.0.0.1:\(port)", "Cookie": "gloss_console_\(port)=\(Self.token)", "Connection": "close",
-            "Content-Length": "\(body.utf8.count)",
+            "Host": host, "Cookie": cookie(Self.token), "Connection": "close", "Content-Length": "\(body.utf8.count)",
         ]
-        let lines = usual.merging(headers) { $1 }.compactMap { name, value in value.map { "\(name): \($0)" } }
-        let request = "\(method) \(target) HTTP/1.1\r\n" + lines.map { $0 + "\r\n" }.joined() + "\r\n" + body
-        let port = port
-        let bytes = try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(with: Result { try Self.exchange(request, port: port) }) }
-        }
-        return try #require(Self.parse(bytes), "\(method) \(target)")
-    }
-
-    private static func exchange(_ request: String, port: Int) throws -> [UInt8] {
-        let connection = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        defer { close(connection) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(port).bigEndian
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        let code = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(connection, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
-        guard code == 0 else { throw POSIXError(.ECONNREFUSED) }
-        let bytes = Array(request.utf8)
-        guard send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
-            throw POSIXError(.EPIPE)
-        }
-        var (answer, buffer) = ([UInt8](), [UInt8](repeating: 0, count: 65_536))
-        while case let count = recv(connection, &buffer, buffer.count, 0), count > 0 { answer += buffer[..<count] }
-        return answer
-    }
-
-    private static func parse(_ bytes: [UInt8]) -> Answer? {
-        guard let end = Data(bytes).range(of: Data("\r\n\r\n".utf8)) else { return nil }
-        let lines = String(decoding: bytes[..<end.lowerBound], as: UTF8.self).components(separatedBy: "\r\n")
-        guard let status = lines[0].split(separator: " ").dropFirst().first.flatMap({ Int($0) }) else { return nil }
-        let headers = lines.dropFirst().compactMap { line -> (String, String)? in
-            guard let colon = line.firstIndex(of: ":") else { return nil }
-            let value = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
-            return (line[..<colon].lowercased(), value)
-        }
-        return Answer(
-            status: status, headers: Dictionary(headers) { $1 }, body: Data(bytes[end.upperBound...]))
+        return try await RawHTTP.ask(place, method, target, usual.merging(headers) { $1 }, body: body)
     }
 }
 

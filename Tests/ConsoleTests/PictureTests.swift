@@ -13,13 +13,16 @@ import Testing
     }
 
     /// A world whose results are of a file that a server has.
-    private func world(_ file: [UInt8], digest: String? = nil) async throws -> (ConsoleWorld, LoopbackServer, Int64) {
+    private func world(
+        _ file: [UInt8], digest: String? = nil, previews: PictureCache? = nil, source: ImageSource = .copies
+    ) async throws -> (ConsoleWorld, LoopbackServer, Int64) {
         let server = try LoopbackServer(["/a.jpg": { $0.answer(200, file) }])
         let database = try await ConsoleWorld.hostileQueue(server.url(""))
         try await ConsoleWorld.finish(database, server.url(""), sha256: digest ?? SHA256Digest.hex(file))
         let answer = try await database.query("select id from gloss.job where key = 'boxes'")
         let job = try #require(answer.scalar.flatMap { Int64($0) })
-        return (try await ConsoleWorld(database, images: server), server, job)
+        let world = try await ConsoleWorld(database, images: server, previews: previews, source: source)
+        return (world, server, job)
     }
 
     /// A picture is upright, of its own shape, no larger than asked for, and is fetched once.
@@ -74,6 +77,43 @@ import Testing
         #expect(world.pictures.isEmpty)
     }
 
+    /// What a daemon has kept is shown in place of what is not there any more.
+    @Test func previewsStandInForWhatIsGone() async throws {
+        let folder = NSTemporaryDirectory() + "gloss-previews-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        #expect(throws: (any Error).self) { try PictureCache(existing: folder) }
+        let photo = try Self.file("photo.jpg")
+        let gone = String(repeating: "b", count: 64)
+        let kept = Data(try #require(JPEGFile.encode(RGBImage(width: 1, height: 1, pixels: [1, 2, 3]))))
+        let own = try PictureCache(path: folder, limit: 1 << 20, isForGroup: true)
+        try own.write(kept, PictureCache.Name(sha256: gone, size: PictureCache.previewSide, background: nil))
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+        let mode = try FileManager.default.attributesOfItem(atPath: "\(folder)/\(names[0])")[.posixPermissions] as? Int
+        #expect(names.count == 1 && mode == 0o640)
+        let (changed, _, job) = try await world(photo, digest: gone, previews: try PictureCache(existing: folder))
+        for size in PictureSize.allCases {
+            let answer = try await changed.get("/picture/\(job)/1?w=\(size.rawValue)")
+            #expect(answer.status == 200 && answer.body == kept)
+        }
+        #expect(changed.pictures.isEmpty, "the image itself may come back")
+        let (there, _, other) = try await world(photo, previews: try PictureCache(existing: folder))
+        let answer = try await there.get("/picture/\(other)/1?w=320")
+        #expect(answer.status == 200 && answer.body != kept)
+    }
+
+    /// Where links to the originals are wanted, a browser is sent to what was enqueued, and pages let it go there.
+    @Test func imagesMayComeStraightFromWhereTheyAre() async throws {
+        let (world, server, job) = try await world(try Self.file("photo.jpg"), source: .direct)
+        let answer = try await world.get("/picture/\(job)/1?w=320")
+        #expect(answer.status == 303 && answer.headers["location"] == server.url("/a.jpg"))
+        #expect(server.requests.isEmpty)
+        for target in ["/", "/results", "/picture/\(job)/1?w=320"] {
+            let policy = try #require(try await world.get(target).headers["content-security-policy"])
+            #expect(policy.contains("; img-src 'self' http: https:; "), "\(target)")
+        }
+        #expect(try await world.get("/picture/\(job)/2?w=320").status == 404)
+    }
+
     /// A producer's URL does not make the console ask a network that the policy forbids.
     @Test func thePolicyHolds() async throws {
         let file = try Self.file("photo.jpg")
@@ -116,15 +156,15 @@ import Testing
             PictureCache.Name(sha256: String(repeating: "\(digit)", count: 64), size: 320, background: nil)
         }
         for digit in 0..<4 {
-            cache.write(Data(repeating: UInt8(digit), count: 240), name(digit))
+            try cache.write(Data(repeating: UInt8(digit), count: 240), name(digit))
             let at = Date(timeIntervalSince1970: 1000 + Double(digit))
             try FileManager.default.setAttributes(
                 [.modificationDate: at], ofItemAtPath: folder + "/" + (try #require(name(digit).file)))
         }
         #expect(cache.read(name(0)) == Data(repeating: 0, count: 240))
-        cache.write(Data(repeating: 9, count: 240), name(9))
+        try cache.write(Data(repeating: 9, count: 240), name(9))
         #expect(cache.read(name(0)) != nil && cache.read(name(9)) != nil && cache.read(name(1)) == nil)
-        cache.write(Data(repeating: 8, count: 1001), name(8))
+        try cache.write(Data(repeating: 8, count: 1001), name(8))
         #expect(cache.read(name(8)) == nil)
         // It finds what is there when it starts again.
         #expect(try PictureCache(path: folder, limit: 1000).read(name(0)) != nil)

@@ -19,7 +19,7 @@ import Testing
             for number in 0..<8 {
                 let path = "\(folder)/\(number)"
                 let console = try ConsoleServer(
-                    .socket(path), token: ConsoleWorld.token, names: [],
+                    .socket(path), access: ConsoleWorld.everybody, names: [],
                     readers: ReaderPool(database.settings(as: .reader)),
                     pictures: .init(policy: .init(), maxPixels: 1, decoder: ConsoleWorld.glossctl, cache: nil))
                 group.addTask {

@@ -205,6 +205,11 @@ import Testing
         #expect(pool.idlePIDs == pids)
     }
 
+    /// What the messages below answer.
+    private var order: DecodeOrder {
+        DecodeOrder(background: .white, size: DecodedSize(side: size), resize: .bicubic)
+    }
+
     /// A decoder that a file took over may answer what it likes.
     @Test(
         arguments: [
@@ -212,7 +217,7 @@ import Testing
         ] as [[UInt64]])
     func believesNoNonsense(_ head: [UInt64]) throws {
         #expect(
-            try read(words(head)) { try DecodeReply.readPixels(from: $0, size: DecodedSize(side: size), by: $1) } == nil
+            try read(words(head)) { try DecodeReply.readPixels(from: $0, order, by: $1) } == nil
         )
     }
 
@@ -241,7 +246,7 @@ import Testing
 
     @Test func makesMessagesOneLine() throws {
         let reply = words([4, 6]) + Array("a\nb\0c\r".utf8)
-        let answer = try read(reply) { try DecodeReply.readPixels(from: $0, size: DecodedSize(side: size), by: $1) }
+        let answer = try read(reply) { try DecodeReply.readPixels(from: $0, order, by: $1) }
         #expect(answer?.failure?.message == "abc")
     }
 

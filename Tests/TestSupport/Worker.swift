@@ -5,14 +5,18 @@ import Storage
 /// A daemon's part of the queue, without images and model. It registers with its first claim.
 public actor Worker {
     private let store: PostgresJobStore
+    private let model: String
     private var id: WorkerID?
 
-    /// A worker of a database.
-    public init(_ database: TestDatabase) { store = PostgresJobStore(database.settings(as: .worker)) }
+    /// A worker of a database that serves one model.
+    public init(_ database: TestDatabase, model: String = "m") {
+        store = PostgresJobStore(database.settings(as: .worker))
+        self.model = model
+    }
 
     private func registered() async throws -> WorkerID {
         if let id { return id }
-        let new = try await store.register(WorkerDescription(host: "test", pid: 1, version: "0.1.0", models: ["m"]))
+        let new = try await store.register(WorkerDescription(host: "test", pid: 1, version: "0.1.0", models: [model]))
         id = new
         return new
     }
@@ -37,7 +41,7 @@ public actor Worker {
     /// - Parameter images: what is known of its images; nil: they are samples.
     public func complete(_ job: ClaimedJob, _ result: AnnotationResult, images: [SourceImage]? = nil) async throws {
         let engine = EngineIdentity(
-            model: "m", digest: String(repeating: "a", count: 64), precision: "f32", version: "0.1.0")
+            model: model, digest: String(repeating: "a", count: 64), precision: "f32", version: "0.1.0")
         let sha256 = String(repeating: "b", count: 64)
         let provenance = Provenance(
             engine: engine, settings: job.spec.settings,

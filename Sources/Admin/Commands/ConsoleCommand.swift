@@ -12,9 +12,12 @@ struct ConsoleCommand: AsyncParsableCommand {
         abstract: "Shows the queue and the results, with their images, in a browser.",
         discussion: """
             It listens on this machine alone, prints a link, and serves pages until it is interrupted. The link carries a token: \
-            nobody comes in without it. Every page is read with the rights of the role gloss_reader, which the login must be a \
-            member of, and no statement of a page takes longer than 2 s. Where it is a member of gloss_admin too, jobs can be tried \
-            again.
+            nobody comes in without it. Several people have a token, a name and a role each in a file (--tokens), or are signed in by \
+            a proxy in front (--user-header).
+
+            Every page is read with the rights of gloss_reader, which the login must be a member of, and no statement of a page takes \
+            longer than 2 s. Reviews have those of gloss_reviewer and actions, such as trying jobs again, those of gloss_admin: for \
+            visitors who have that role, where the login is a member of it.
 
             Pictures are made of the images that results were given by. They are fetched again under the daemon's policy (public \
             addresses, ports 80 and 443; --config takes a daemon's own), compared by their SHA-256, and decoded in a process that \
@@ -23,7 +26,9 @@ struct ConsoleCommand: AsyncParsableCommand {
             EXAMPLES
               glossctl console
               glossctl console --config /etc/gloss/glossd.yaml --port 8000
-              glossctl console --socket /run/gloss-console/socket --host annotations.example.org --token-file /etc/gloss/console.token
+              glossctl console --tokens /etc/gloss/console.tokens
+              glossctl console --socket /run/gloss-console/socket --host annotations.example.org \
+                --user-header X-Forwarded-User --users /etc/gloss/console.users
 
             \(ExitStatus.help)
             """)
@@ -42,10 +47,7 @@ struct ConsoleCommand: AsyncParsableCommand {
             "A further name by which it is asked for, as a proxy passes it on, with its port if it has one. May be repeated.",
             valueName: "name"))
     var host: [String] = []
-    @Option(
-        help: ArgumentHelp(
-            "A file with the token. By default a new one with each start.", valueName: "file"), completion: .file())
-    var tokenFile: String?
+    @OptionGroup(title: "Who may come in") var visitors: VisitorOptions
     @Option(
         help: ArgumentHelp("A daemon's configuration: from where it may fetch images.", valueName: "file"),
         completion: .file())
@@ -58,8 +60,23 @@ struct ConsoleCommand: AsyncParsableCommand {
     var cache: String?
     @Option(help: ArgumentHelp("The most that is kept, MiB; 0: nothing.", valueName: "size"))
     var cacheSize = 512
+    @Option(
+        help: ArgumentHelp(
+            "A daemon's previews: what is shown of an image that cannot be fetched any more.", valueName: "dir"),
+        completion: .directory)
+    var previews: String?
+    @Option(
+        help: ArgumentHelp(
+            """
+            copies: the console fetches images, and browsers ask no other server. direct: browsers get images from where they were \
+            found, and so tell those servers who looks at what.
+            """, valueName: "how"))
+    var images = ImageSource.copies
 
     func validate() throws {
+        if visitors.userHeader != nil, socket == nil {
+            throw ValidationError("--user-header needs --socket: anybody could send that header to a port.")
+        }
         guard 0...65535 ~= port else { throw ValidationError("--port must be 0 to 65535, not \(port).") }
         guard 0...1_000_000 ~= cacheSize else {
             throw ValidationError("--cache-size must be 0 to 1000000, not \(cacheSize).")
@@ -74,14 +91,15 @@ struct ConsoleCommand: AsyncParsableCommand {
         do {
             pictures = try PictureMaker(
                 policy: policy, maxPixels: daemon?.images.maxPixels ?? DecodeLimits().maxPixels,
-                cache: try pictureCache())
+                cache: try pictureCache(), previews: try previews.map(previewFolder))
         } catch let error as ImageError {
             throw CommandError(.failed, error.message)
         }
-        try await readers.check()
+        let role = try await readers.check()
         let server = ConsoleServer(
-            socket.map { .socket($0) } ?? .loopback(port: port), token: try token(), names: host, readers: readers,
-            pictures: pictures)
+            socket.map { .socket($0) } ?? .loopback(port: port),
+            access: try visitors.access(loginRole: role), names: host, readers: readers,
+            pictures: pictures, images: images)
         do {
             try await server.run { address in
                 Console.say(socket.map { "Listening on \($0). Behind the proxy's name: \(address)" } ?? address)
@@ -89,19 +107,6 @@ struct ConsoleCommand: AsyncParsableCommand {
         } catch let problem as ConsoleServer.Problem {
             throw CommandError(.failed, problem.message)
         }
-    }
-
-    private func token() throws -> String {
-        guard let tokenFile else { return ConsoleServer.newToken() }
-        guard let text = try? String(contentsOfFile: tokenFile, encoding: .utf8) else {
-            throw CommandError(.failed, "\(tokenFile) cannot be read")
-        }
-        let token = text.trimmingCharacters(in: .whitespacesAndNewlines)
-        guard token.count >= 16, token.utf8.allSatisfy(ConsoleServer.isTokenCharacter) else {
-            throw CommandError(
-                .failed, "\(tokenFile) holds no token: 16 or more letters, digits, \"-\" and \"_\" on one line")
-        }
-        return token
     }
 
     private func daemonConfiguration() async throws -> DaemonConfiguration? {
@@ -120,4 +125,12 @@ struct ConsoleCommand: AsyncParsableCommand {
             throw CommandError(.failed, "pictures cannot be kept in \(folder): \(error.localizedDescription)")
         }
     }
+
+    private func previewFolder(_ folder: String) throws -> PictureCache {
+        do { return try PictureCache(existing: folder) } catch {
+            throw CommandError(.failed, "--previews \(folder) cannot be read: \(error.localizedDescription)")
+        }
+    }
 }
+
+extension ImageSource: ExpressibleByArgument {}

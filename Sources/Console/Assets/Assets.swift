@@ -18,6 +18,8 @@ struct Assets: Sendable {
         <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#3451c6"/>\
         <path d="M4 4h8v8H4z" fill="none" stroke="#fff" stroke-width="1.6" stroke-dasharray="3 1.4"/></svg>
         """)
-    static let style = Assets("style.css", type: "text/css; charset=utf-8", CardStyle.sheet + ConsoleStyle.sheet)
-    static let script = Assets("script.js", type: "text/javascript; charset=utf-8", ConsoleScript.text)
+    static let style = Assets(
+        "style.css", type: "text/css; charset=utf-8", CardStyle.sheet + ConsoleStyle.sheet + ReviewStyle.sheet)
+    static let script = Assets(
+        "script.js", type: "text/javascript; charset=utf-8", ConsoleScript.text + BoxScript.text + ReviewScript.text)
 }

@@ -4,6 +4,8 @@ struct OverlayHTML {
     let boxes: [ResultRow.LabelledBox]
     /// Boxes that the model saw in the image: y1, x1, y2, x2 in fractions.
     var drawn: [[Double]] = []
+    /// Which of the boxes stand out, as those that another result does not have.
+    var alone: Set<Int> = []
 
     private static let longestTag = 40
     /// Where a tag would leave the picture at the top, it stands inside its box.
@@ -38,10 +40,10 @@ struct OverlayHTML {
         let (edge, anchor, step) = isLeft ? (box.x1, "start", "5") : (box.x2, "end", "-5")
         let down = box.y1 < Self.topMargin ? "15" : "-5"
         return """
-            <g class="box \(HTML.hue(of: box.label)) d\(dash)" data-box="\(index)" data-score="\(Self.score(box))">\
+            <g class="box \(HTML.hue(of: box.label)) d\(dash)\(alone.contains(index) ? " alone" : "")" data-box="\(index)" data-score="\(Self.score(box))">\
             <rect \(Self.place(box.y1, box.x1, box.y2, box.x2))/>\
             <text x="\(HTML.share(edge))" y="\(HTML.share(box.y1))" dx="\(step)" dy="\(down)" \
-            text-anchor="\(anchor)">\(box.label.shortened(to: Self.longestTag))</text></g>
+            text-anchor="\(anchor)">\(alone.contains(index) ? "≠ " : "")\(box.label.shortened(to: Self.longestTag))</text></g>
             """
     }
 

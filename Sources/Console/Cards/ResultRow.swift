@@ -92,6 +92,8 @@ package struct ResultRow: Decodable, Sendable {
 package struct FoundRow: Decodable, Equatable, Sendable {
     package var job_id: Int64
     package var n: Int
+    /// Which of the images, from 1; nil: the first one.
+    package var image: Int?
     package var label: String
     package var score: Double
     package var y1, x1, y2, x2: Double?

@@ -1,15 +1,17 @@
 import Storage
 import Synchronization
 
-/// The reads of one page, in one transaction.
+/// The statements of one page or of one form, in one transaction.
 final class Reader: Sendable {
     /// Counting ends here: more rows than a person looks at, and few enough for a moment.
     static let mostCounted = 100_000
 
+    /// Whose page it is.
+    let visitor: Visitor
     private let session: Session
     private let log = Mutex<[Statement]>([])
 
-    init(_ session: Session) { self.session = session }
+    init(_ session: Session, _ visitor: Visitor) { (self.session, self.visitor) = (session, visitor) }
 
     /// What was asked so far: a page shows it.
     var statements: [Statement] { log.withLock { $0 } }
@@ -36,9 +38,14 @@ final class Reader: Sendable {
         return answer.rows.compactMap { $0.first ?? nil }
     }
 
-    /// Whether the login may change something: PostgreSQL decides it again when it does.
-    func mayAct() async throws -> Bool {
-        try await scalar("select pg_has_role(session_user, 'gloss_admin', 'member')", isShown: false) == "t"
+    /// Whether this visitor may do it, and the login for them. Both are asked again when it is done.
+    func may(_ right: Visitor.Right) async throws -> Bool {
+        guard visitor.may(right) else { return false }
+        return try await scalar(
+            """
+            select exists (select from pg_roles
+                           where rolname = \(right.role.databaseRole) and pg_has_role(session_user, oid, 'member'))
+            """, isShown: false) == "t"
     }
 
     /// How many rows a statement has, `mostCounted` at most.

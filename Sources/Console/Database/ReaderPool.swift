@@ -1,67 +1,101 @@
 import Storage
 
-/// Connections for pages: each page reads in one transaction, with the rights of `gloss_reader` and no others, and a statement of it
-/// may take so long and no longer.
-package actor ReaderPool {
-    private let settings: ConnectionSettings
-    private let count: Int
-    private var idle: [Session] = []
-    private var busyCount = 0
-    private var line: [CheckedContinuation<Void, Never>] = []
+/// What one visitor's pages and forms ask of the database. Each is one transaction, which takes on the role that it needs and no other;
+/// a statement of it may take so long and no longer.
+package struct ReaderPool: Sendable {
+    private let sessions: SessionPool
+    /// Who asks.
+    let visitor: Visitor
 
     /// - Parameters:
     ///   - settings: the statement's time-out is that of each statement of a page.
     ///   - count: the most connections.
     package init(_ settings: ConnectionSettings, count: Int = 4) {
-        (self.settings, self.count) = (settings, count)
+        self.init(sessions: SessionPool(settings, count: count), visitor: Visitor(name: "nobody", role: .reader))
     }
 
-    /// Runs a page's reads: all of them see the same rows.
+    private init(sessions: SessionPool, visitor: Visitor) { (self.sessions, self.visitor) = (sessions, visitor) }
+
+    /// The same connections for somebody else.
+    func of(_ visitor: Visitor) -> ReaderPool { ReaderPool(sessions: sessions, visitor: visitor) }
+
+    /// Runs a page's reads, with the rights of `gloss_reader`: all of them see the same rows. What a page asks cannot write: neither the
+    /// role nor the transaction lets it.
     func read<Answer: Sendable>(_ body: @Sendable (Reader) async throws -> Answer) async throws -> Answer {
-        let session = await take()
-        defer { give(session) }
-        return try await Self.inTransaction(session, settings, body)
+        try await pooled("isolation level repeatable read read only", .reader, body)
+    }
+
+    /// Runs what a review reads and writes, with the rights of `gloss_reviewer`.
+    /// - Throws: ``NotAllowed``, before the database is asked.
+    func review<Answer: Sendable>(_ body: @Sendable (Reader) async throws -> Answer) async throws -> Answer {
+        try demand(.review)
+        return try await pooled("isolation level read committed", .reviewer, body)
     }
 
     /// The most that an action may take: some ten thousand jobs are a second.
     private static let actionTimeout = Duration.seconds(60)
 
-    /// Changes something, with the rights of `gloss_admin`: a connection of its own, so that no page waits behind it.
+    /// Changes the queue, with the rights of `gloss_admin`: a connection of its own, so that no page waits behind it.
     /// - Returns: the first column of the first row.
+    /// - Throws: ``NotAllowed``, before the database is asked.
     func act(_ statement: Statement) async throws -> String? {
-        var settings = settings
+        try demand(.act)
+        var settings = sessions.settings
         settings.statementTimeout = Self.actionTimeout
         let session = Session(settings)
         do {
-            try await session.script(
-                "begin isolation level read committed; set local role gloss_admin", context: "console")
-            let answer = try await session.query(statement.sql, statement.parameters, context: "console")
-            try await session.script("commit", context: "console")
+            let answer = try await transaction(session, "isolation level read committed", .admin, settings) {
+                try await $0.scalar(statement)
+            }
             await session.close()
-            return answer.scalar
+            return answer
         } catch {
             await session.close()
-            throw PageError(error, statement: statement)
+            throw error
         }
     }
 
+    private func demand(_ right: Visitor.Right) throws(NotAllowed) {
+        guard visitor.may(right) else { throw NotAllowed(visitor: visitor, needed: right.role) }
+    }
+
     /// Sees whether the login may become `gloss_reader` at all.
-    package func check() async throws(StorageError) {
-        do { _ = try await read { reader in try await reader.scalar("select 1") } } catch {
+    /// - Returns: the highest role that it may take on.
+    package func check() async throws(StorageError) -> Visitor.Role {
+        let statement: Statement = """
+            select rolname from pg_roles where rolname in ('gloss_reviewer', 'gloss_admin') and pg_has_role(session_user, oid, 'member')
+            """
+        do {
+            let names = try await read { try await $0.lines(statement) }
+            return Visitor.Role.allCases.last { names.contains($0.databaseRole) } ?? .reader
+        } catch {
             throw (error as? PageError)?.cause as? StorageError
                 ?? StorageError(code: .unexpectedAnswer, context: "console", message: "\(error)")
         }
     }
 
-    private static func inTransaction<Answer: Sendable>(
-        _ session: Session, _ settings: ConnectionSettings, _ body: @Sendable (Reader) async throws -> Answer
+    private func pooled<Answer: Sendable>(
+        _ mode: String, _ role: Visitor.Role, _ body: @Sendable (Reader) async throws -> Answer
+    ) async throws -> Answer {
+        let session = await sessions.take()
+        do {
+            let answer = try await transaction(session, mode, role, sessions.settings, body)
+            await sessions.give(session)
+            return answer
+        } catch {
+            await sessions.give(session)
+            throw error
+        }
+    }
+
+    private func transaction<Answer: Sendable>(
+        _ session: Session, _ mode: String, _ role: Visitor.Role, _ settings: ConnectionSettings,
+        _ body: @Sendable (Reader) async throws -> Answer
     ) async throws -> Answer {
         let milliseconds = settings.statementTimeout.map { Int($0 / .milliseconds(1)) } ?? 0
-        let reader = Reader(session)
-        // What a page asks cannot write: neither the role nor the transaction lets it.
+        let reader = Reader(session, visitor)
         let begin = """
-            begin isolation level repeatable read read only; set local role gloss_reader; \
-            set local statement_timeout = \(milliseconds)
+            begin \(mode); set local role \(role.databaseRole); set local statement_timeout = \(milliseconds)
             """
         do {
             do { try await session.script(begin, context: "console") } catch let error as StorageError
@@ -77,18 +111,6 @@ package actor ReaderPool {
             try? await session.script("rollback", context: "console")
             throw PageError(error, statement: reader.statements.last)
         }
-    }
-
-    private func take() async -> Session {
-        while busyCount >= count { await withCheckedContinuation { line.append($0) } }
-        busyCount += 1
-        return idle.popLast() ?? Session(settings)
-    }
-
-    private func give(_ session: Session) {
-        busyCount -= 1
-        idle.append(session)
-        if !line.isEmpty { line.removeFirst().resume() }
     }
 }
 

@@ -43,7 +43,7 @@ enum FailuresPage {
         var groups: [Group]
         var code: Code?
         var jobs: [Dead]
-        /// What `gloss.retry` would put back, and of jobs that died before when; nil: nothing, or the login may not.
+        /// What `gloss.retry` would put back, and of jobs that died before when; nil: nothing, or the visitor may not.
         var retriable: Retriable?
         var statements: [Statement]
     }
@@ -84,7 +84,7 @@ enum FailuresPage {
                 where \(filter.conditions) and (\(before.map { "\($0)" })::bigint is null or d.job_id < \(before.map { "\($0)" })::bigint)
                 order by d.job_id desc limit \(mostJobs + 1)::int
                 """)
-            let mayAct = try await reader.mayAct()
+            let mayAct = try await reader.may(.act)
             let retriable =
                 filter.canBeRetried && count.number > 0 && mayAct
                 ? try await reader.rows(

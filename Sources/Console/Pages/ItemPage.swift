@@ -19,7 +19,7 @@ enum ItemPage {
         let name = state.key.map { $0.shortened(to: 160) } ?? "Job \(state.job_id)"
         return """
             <div class="head"><h1>\(name)</h1><p>job \(state.job_id) · \(state.task) · \(stateWord(state))</p></div>
-            \(actions(item))<div class="item"><div>\(main(item))</div>
+            \(actions(item))\(review(item))<div class="item"><div>\(main(item))</div>
             <div><h2>Job</h2>\(jobFacts(item))\(provenance(item))</div></div>
             """
     }
@@ -32,6 +32,11 @@ enum ItemPage {
         case "done": Actions.button("Run it again", path + "/rerun")
         default: ""
         }
+    }
+
+    private static func review(_ item: Item) -> HTML {
+        guard item.result != nil else { return "" }
+        return "<p class=\"more-link\"><a href=\"/review/\(item.state.job_id)\">Review it</a></p>"
     }
 
     private static func stateWord(_ state: JobRow) -> HTML {
@@ -57,7 +62,7 @@ enum ItemPage {
         }
         let lines = item.explanation.map { line -> HTML in "<li>\(line.shortened(to: 1000))</li>" }
         parts += "<h2>Why it is where it is</h2><ol class=\"lines\">\(lines)</ol>"
-        return parts + attempts(item) + superseded(item)
+        return parts + ItemReviews(reviews: item.reviews).html + attempts(item) + superseded(item)
     }
 
     private static func findings(_ result: ResultRow) -> HTML {

@@ -12,6 +12,7 @@ struct Item: Sendable {
     var responses: [Response]
     var tokens: [TokenScores]
     var superseded: [Superseded]
+    var reviews: [Review]
     var mayAct: Bool
     var statements: [Statement]
 
@@ -63,6 +64,16 @@ struct Item: Sendable {
         var score: Double?
     }
 
+    /// What somebody said of a result of the job.
+    struct Review: Decodable, Sendable {
+        var id: Int64
+        var at, reviewer, verdict: String
+        /// Whether it is about the result that the job has now.
+        var is_current: Bool
+        var is_undone: Bool
+        var answer, note, policy: String?
+    }
+
     private struct Spec: Decodable {
         var image_urls: [String]
         var spec: String
@@ -112,11 +123,23 @@ struct Item: Sendable {
                 from gloss.superseded s join gloss.engine e on e.id = s.engine
                 where s.job_id = \(job)::bigint order by s.fence desc limit \(mostRows)::int
                 """)
+            let reviews = try await reader.rows(
+                Review.self,
+                """
+                select r.id, r.at, r.reviewer, r.verdict, r.policy, r.note, a.job_id is not null as is_current,
+                       exists (select from gloss.review u where u.undoes = r.id) as is_undone,
+                       coalesce(r.answer ->> 'text', r.answer ->> 'answer', (
+                           select coalesce(string_agg(b ->> 'label', ', '), 'no box')
+                           from jsonb_array_elements(r.answer -> 'boxes') b where r.answer ? 'boxes')) as answer
+                from gloss.review r left join gloss.annotation a on a.job_id = r.job_id and a.fence = r.fence
+                where r.job_id = \(job)::bigint order by r.id desc limit \(mostRows)::int
+                """)
             let explanation = try await reader.lines("select gloss.explain(\(job)::bigint)")
             return Item(
                 state: state, imageURLs: spec.first?.image_urls ?? [], spec: spec.first?.spec ?? "{}",
                 explanation: explanation, attempts: attempts, result: result, provenance: provenance.first,
-                responses: responses, tokens: tokens, superseded: superseded, mayAct: try await reader.mayAct(),
+                responses: responses, tokens: tokens, superseded: superseded, reviews: reviews,
+                mayAct: try await reader.may(.act),
                 statements: reader.statements)
         }
     }

@@ -7,6 +7,8 @@ struct Layout {
         case overview = "Overview"
         case results = "Results"
         case objects = "Objects"
+        case compare = "Compare"
+        case review = "Review"
         case failures = "Failures"
         case evaluations = "Evaluations"
 
@@ -174,11 +176,21 @@ enum Parts {
     }
 
     /// A form that asks for the same page with other filters.
-    static func filters(_ path: String, _ fields: [HTML]) -> HTML {
-        """
-        <form class="filters" action="\(path)">\(fields)\
-        <button type="submit">Show</button><a class="reset" href="\(path)">Reset</a></form>
-        """
+    /// - Parameters:
+    ///   - further: those that few need.
+    ///   - isOpen: whether they are shown at once, as when one of them is set.
+    ///   - action: another button; Enter presses the first one, which only asks.
+    static func filters(
+        _ path: String, _ fields: [HTML], further: [HTML] = [], isOpen: Bool = false, action: HTML = ""
+    ) -> HTML {
+        let open: HTML = isOpen ? " open" : ""
+        let more: HTML =
+            further.isEmpty
+            ? "" : "<details class=\"further\"\(open)><summary>More filters</summary><div>\(further)</div></details>"
+        return """
+            <form class="filters" action="\(path)">\(fields)\
+            <button type="submit">Show</button>\(action)<a class="reset" href="\(path)">Reset</a>\(more)</form>
+            """
     }
 
     /// To the next page of a list.

@@ -40,6 +40,9 @@ struct WantedPicture: Sendable, Equatable, Decodable {
     /// 0xRRGGBB.
     var colour: UInt32? { background.flatMap { UInt32($0.trimmingPrefix("#"), radix: 16) } }
 
+    /// Whether a browser can get it itself.
+    var isOnTheWeb: Bool { ["http://", "https://"].contains { url.lowercased().hasPrefix($0) } }
+
     /// By which links name what they show.
     var version: String { Self.version(of: sha256) }
 
@@ -52,22 +55,25 @@ package final class PictureMaker: Sendable {
     private let fetcher: AnnotatedImageFetcher
     private let decoders: DecoderPool
     private let cache: PictureCache?
+    private let previews: PictureCache?
 
     /// - Parameters:
     ///   - policy: from where images may be fetched.
     ///   - maxPixels: the most that are decoded.
     ///   - decoder: a program that decodes when it is asked to; this one by default.
     ///   - cache: nil: nothing is kept.
+    ///   - previews: what a daemon has kept, for images that are gone or are others now; nil: nothing.
     /// - Throws: ``ImageError`` (`localFailure`) where no fetcher can be started.
     package init(
-        policy: FetchPolicy, maxPixels: Int, decoder: String = "/proc/self/exe", cache: PictureCache?
+        policy: FetchPolicy, maxPixels: Int, decoder: String = "/proc/self/exe", cache: PictureCache?,
+        previews: PictureCache? = nil
     ) throws(ImageError) {
         fetcher = try AnnotatedImageFetcher(policy: policy)
         let count = min(4, max(1, Processors.threadCount()))
         // What was annotated was wanted then, whatever a daemon's configuration says now.
         let images = DecodeLimits(maxPixels: maxPixels, formats: Set(ImageFormat.allCases))
         decoders = DecoderPool(executable: decoder, limits: .init(images), count: count)
-        self.cache = cache
+        (self.cache, self.previews) = (cache, previews)
     }
 
     /// - Parameter version: what the address says of the file; then a browser may keep the answer.
@@ -79,9 +85,14 @@ package final class PictureMaker: Sendable {
         }
         switch await make(wanted, size) {
         case .success(let file):
-            self.cache?.write(file, name)
+            // Without it the picture is made again.
+            try? self.cache?.write(file, name)
             return Reply(type: "image/jpeg", body: file, cache: cache)
-        case .failure(let problem): return Self.placard(problem.words, status: problem.status)
+        case .failure(let problem):
+            let preview = PictureCache.Name(
+                sha256: wanted.sha256, size: PictureCache.previewSide, background: wanted.colour)
+            guard let kept = previews?.read(preview) else { return Self.placard(problem.words, status: problem.status) }
+            return Reply(type: "image/jpeg", body: kept, cache: cache)
         }
     }
 

@@ -21,21 +21,26 @@ package struct ConsoleServer: Sendable {
     private static let handlerTimeout: TimeInterval = 120
     /// Bytes.
     private static let longestForm = 65_536
+    /// Of a review: 1,000 boxes, or 64 KiB of text as forms write it.
+    private static let longestReview = 1 << 20
 
     let place: Place
-    let token: String
+    /// Who may come in.
+    let access: Access
     /// Further names by which it may be asked for, as a proxy passes them on.
     let names: [String]
     let site: Site
 
     /// - Parameters:
-    ///   - token: what the link carries; at least 16 characters, of those that an address may have.
+    ///   - access: the header of its proxy counts on a socket only.
     ///   - names: further host names, with their ports where they have one.
+    ///   - images: where browsers get images from.
     package init(
-        _ place: Place, token: String, names: [String] = [], readers: ReaderPool, pictures: PictureMaker
+        _ place: Place, access: Access, names: [String] = [], readers: ReaderPool, pictures: PictureMaker,
+        images: ImageSource = .copies
     ) {
-        (self.place, self.token, self.names) = (place, token, names)
-        site = Site(readers: readers, pictures: pictures)
+        (self.place, self.access, self.names) = (place, access, names)
+        site = Site(readers: readers, pictures: pictures, images: images)
     }
 
     /// 256 bits that nobody can guess, as letters and digits.
@@ -56,7 +61,8 @@ package struct ConsoleServer: Sendable {
     }
 
     /// Serves until the task is cancelled.
-    /// - Parameter onListening: gets the address with the token: what a person opens, or, on a socket, appends to the proxy's.
+    /// - Parameter onListening: gets the address, with the token if it is one for all: what a person opens, or, on a socket, appends to
+    ///   the proxy's.
     /// - Throws: ``Problem`` when it can't listen.
     package func run(onListening: @Sendable (String) -> Void) async throws {
         switch place {
@@ -109,45 +115,46 @@ package struct ConsoleServer: Sendable {
     }
 
     private func link(port: Int?) -> String {
-        port.map { "http://127.0.0.1:\($0)/?token=\(token)" } ?? "/?token=\(token)"
+        let site = port.map { "http://127.0.0.1:\($0)/" } ?? "/"
+        return access.linkToken.map { "\(site)?token=\($0)" } ?? site
     }
 
     private func door(port: Int?) -> Door {
         let local = ["127.0.0.1", "localhost"].map { name in port.map { "\(name):\($0)" } ?? name }
         return Door(
-            hosts: Set((local + names).map { $0.lowercased() }), token: token,
-            cookie: port.map { "gloss_console_\($0)" } ?? "gloss_console")
+            hosts: Set((local + names).map { $0.lowercased() }), access: access,
+            cookie: port.map { "gloss_console_\($0)" } ?? "gloss_console", isSocket: port == nil)
     }
 
     private func reply(to request: HTTPRequest, port: Int?) async -> HTTPResponse {
-        var headers: [String: String] = [:]
-        for name in request.headers.keys { headers[name.rawValue.lowercased()] = request.headers[name] }
+        // Names of ASCII alone: what else becomes one of ours in small letters is not ours.
+        let names = request.headers.keys.filter { $0.rawValue.utf8.allSatisfy { $0 < 0x80 } }
+        let headers = Dictionary(names.map { ($0.rawValue.lowercased(), request.headers[$0] ?? "") }) { $1 }
         let path = request.target.path(percentEncoded: true)
         let query = URLQuery(request.target.query(percentEncoded: true))
         let door = door(port: port)
-        let isBodyless = request.method == .HEAD
+        let reply: Reply
         switch door.answer(
             Door.Request(method: request.method.rawValue, path: path, query: query, headers: headers))
         {
-        case .refuse(let status, let sentence):
-            return Layout.problem(sentence, status: status).response(isBodyless: isBodyless)
-        case .signIn(let address):
-            return Reply.redirect(to: address, cookie: door.setCookie).response(isBodyless: isBodyless)
-        case .enter:
-            if request.method == .POST { return await act(path, request).response(isBodyless: false) }
-            return await site.reply(path: path, query: query).response(isBodyless: isBodyless)
+        case .refuse(let status, let sentence): reply = Layout.problem(sentence, status: status)
+        case .signIn(let address, let token): reply = .redirect(to: address, cookie: door.setCookie(token))
+        case .enter(let visitor) where request.method == .POST: reply = await act(path, request, visitor)
+        case .enter(let visitor): reply = await site.reply(path: path, query: query, visitor)
         }
+        return reply.response(isBodyless: request.method == .HEAD, images: site.images)
     }
 
     /// What a form sends: a few fields.
-    private func act(_ path: String, _ request: HTTPRequest) async -> Reply {
-        guard let length = request.headers[.contentLength].flatMap({ Int($0) }), 0...Self.longestForm ~= length else {
-            return Layout.problem("A form has \(Self.longestForm) bytes at the most.", status: 413)
+    private func act(_ path: String, _ request: HTTPRequest, _ visitor: Visitor) async -> Reply {
+        let longest = path.hasPrefix("/review/") ? Self.longestReview : Self.longestForm
+        guard let length = request.headers[.contentLength].flatMap({ Int($0) }), 0...longest ~= length else {
+            return Layout.problem("A form has \(longest) bytes at the most.", status: 413)
         }
         guard let body = try? await request.bodyData else {
             return Layout.problem("The form has not arrived.", status: 400)
         }
-        return await site.act(path: path, form: URLQuery(String(decoding: body, as: UTF8.self)))
+        return await site.act(path: path, form: URLQuery(String(decoding: body, as: UTF8.self)), visitor)
     }
 
     /// Removes a socket that nobody listens on any more.

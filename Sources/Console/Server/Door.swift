@@ -4,20 +4,22 @@ import FlyingFox
 ///
 /// Loopback is not safe by itself: any page in the same browser can send requests to 127.0.0.1, and its DNS name may come to mean
 /// that address. So the name that was asked for must be ours, what changes something must come from our own pages, and everything
-/// needs the token.
+/// needs to say who asks: by a token, or, through a proxy's socket, by its header.
 struct Door: Sendable {
     /// Names by which the console may be asked for, with their ports, in small letters.
     let hosts: Set<String>
-    /// What the link carries, and a cookie after it.
-    let token: String
+    /// Whom it knows.
+    let access: Access
     /// Of the cookie: browsers do not tell ports apart, and there may be two consoles.
     let cookie: String
+    /// Whether requests come through a Unix socket: only there is a proxy's header the proxy's. Anybody can write to a port.
+    let isSocket: Bool
 
     /// What comes of a request.
     enum Answer: Equatable {
-        case enter
+        case enter(Visitor)
         /// The link was followed: keep the token, and go to the address without it.
-        case signIn(to: String)
+        case signIn(to: String, token: String)
         /// With the status of HTTP and a sentence for a person.
         case refuse(Int, String)
     }
@@ -40,18 +42,41 @@ struct Door: Sendable {
             return .refuse(405, "This console takes GET, HEAD and POST.")
         }
         // A program that sends the token itself is no page of somebody else's.
-        let isProgram = request.headers["authorization"].map { isToken($0, after: "Bearer ") } ?? false
-        if request.method == "POST", !isProgram, !isOurs(request.headers, host) {
+        let program = bearer(request.headers)
+        if request.method == "POST", program == nil, !isOurs(request.headers, host) {
             return .refuse(403, "This request comes from another site.")
         }
-        if request.method == "GET", let given = request.query["token"] {
-            guard isEqual(given, token) else {
-                return .refuse(403, "That token is not this console's: it gets a new one with each start.")
+        if let name = proxyName(request.headers) {
+            guard let visitor = access.proxy?.visitor(name) else {
+                return .refuse(403, "\(name.shortened(to: 80)) is signed in, and is not among this console's users.")
             }
-            return .signIn(to: request.query.setting("token", nil).address(request.path))
+            return .enter(visitor)
         }
-        if isProgram || cookies(request.headers).contains(where: { isEqual($0, token) }) { return .enter }
-        return .refuse(401, "Open the link that glossctl console printed: it carries a token.")
+        if request.method == "GET", let given = request.query["token"] {
+            guard access.visitor(token: given) != nil else {
+                return .refuse(403, "That token is not this console's, or is not any more.")
+            }
+            return .signIn(to: request.query.setting("token", nil).address(request.path), token: given)
+        }
+        if let visitor = program ?? cookies(request.headers).lazy.compactMap(access.visitor(token:)).first {
+            return .enter(visitor)
+        }
+        return .refuse(401, missing)
+    }
+
+    private var missing: String {
+        if isSocket, let proxy = access.proxy, !access.hasTokens {
+            return "The proxy in front has not said who you are: there is no \(proxy.header) in this request."
+        }
+        return access.linkToken == nil
+            ? "Open the link with your token: /?token=…"
+            : "Open the link that glossctl console printed: it carries a token."
+    }
+
+    /// Whom the proxy names; nil: there is none, or nobody signed in.
+    private func proxyName(_ headers: [String: String]) -> String? {
+        guard isSocket, let proxy = access.proxy, let name = headers[proxy.header], !name.isEmpty else { return nil }
+        return name
     }
 
     /// Browsers say from where a request comes, all of today's by both headers.
@@ -70,17 +95,13 @@ struct Door: Sendable {
         }
     }
 
-    private func isToken(_ header: String, after prefix: String) -> Bool {
-        header.hasPrefix(prefix) && isEqual(String(header.dropFirst(prefix.count)), token)
+    private func bearer(_ headers: [String: String]) -> Visitor? {
+        let prefix = "Bearer "
+        guard let header = headers["authorization"], header.hasPrefix(prefix) else { return nil }
+        return access.visitor(token: String(header.dropFirst(prefix.count)))
     }
 
-    /// In a time that does not tell how much of it is right.
-    private func isEqual(_ given: String, _ expected: String) -> Bool {
-        let (given, expected) = (Array(given.utf8), Array(expected.utf8))
-        guard given.count == expected.count else { return false }
-        return zip(given, expected).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
-    }
-
-    /// The header that keeps the token: not for scripts, and not for requests that other sites cause.
-    var setCookie: String { "\(cookie)=\(token); Path=/; HttpOnly; SameSite=Strict" }
+    /// The header that keeps a token: not for scripts, and not for requests that other sites cause. The cookie is the token, so whoever
+    /// brings it is who the token's line says, for as long as there is one.
+    func setCookie(_ token: String) -> String { "\(cookie)=\(token); Path=/; HttpOnly; SameSite=Strict" }
 }

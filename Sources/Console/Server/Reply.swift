@@ -51,9 +51,6 @@ struct Reply: Sendable {
 
     /// What every answer says: nothing may be loaded from elsewhere, nothing framed, and nobody else may read it.
     private static let guards = [
-        "Content-Security-Policy":
-            "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-            + "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
         "X-Content-Type-Options": "nosniff",
         // Not no-referrer: with it browsers send `Origin: null` with our own forms.
         "Referrer-Policy": "same-origin",
@@ -62,9 +59,14 @@ struct Reply: Sendable {
         "X-Frame-Options": "DENY",
     ]
 
-    /// - Parameter isBodyless: the request was HEAD.
-    func response(isBodyless: Bool) -> HTTPResponse {
+    /// - Parameters:
+    ///   - isBodyless: the request was HEAD.
+    ///   - images: where pages may have images from.
+    func response(isBodyless: Bool, images: ImageSource) -> HTTPResponse {
         var headers = HTTPHeaders()
+        headers[HTTPHeader("Content-Security-Policy")] =
+            "default-src 'none'; img-src \(images.policy); style-src 'self'; script-src 'self'; connect-src 'self'; "
+            + "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         for (name, value) in Self.guards { headers[HTTPHeader(name)] = value }
         headers[.contentType] = type
         headers[HTTPHeader("Cache-Control")] = cache

@@ -5,15 +5,19 @@ import Storage
 struct Site: Sendable {
     let readers: ReaderPool
     let pictures: PictureMaker
+    var images = ImageSource.copies
 
     /// - Parameter path: as it was asked for, with its percent signs: no segment of ours has one.
-    func reply(path: String, query: URLQuery) async -> Reply {
+    func reply(path: String, query: URLQuery, _ visitor: Visitor) async -> Reply {
+        let readers = self.readers.of(visitor)
         let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(String.init)
         do {
             switch (parts.count, parts.first) {
             case (1, ""): return try await OverviewPage.reply(readers, query)
             case (1, "results"): return try await ResultsPage.reply(readers, query)
             case (1, "objects"): return try await ObjectsPage.reply(readers, query)
+            case (1, "compare"): return try await ComparePage.reply(readers, query)
+            case (1, "review"): return try await ReviewPage.reply(readers, query)
             case (1, "failures"): return try await FailuresPage.reply(readers, query)
             case (1, "evaluations"): return try await EvaluationsPage.reply(readers, query)
             case (1, "find"): return try await FindPage.reply(readers, query)
@@ -24,9 +28,11 @@ struct Site: Sendable {
                 if let job = Self.number(parts[1]) { return try await ItemPage.reply(readers, job) }
             case (2, "evaluations"):
                 if let number = Self.number(parts[1]) { return try await EvaluationPage.reply(readers, number) }
+            case (2, "review"):
+                if let job = Self.number(parts[1]) { return try await ReviewItemPage.reply(readers, job, query) }
             case (3, "picture"):
                 if let job = Self.number(parts[1]), let index = Self.number(parts[2]) {
-                    return try await picture(job, index, query)
+                    return try await picture(readers, job, index, query)
                 }
             default: break
             }
@@ -37,7 +43,8 @@ struct Site: Sendable {
     }
 
     /// Does what a form asks for, and leads to the page that shows it.
-    func act(path: String, form: URLQuery) async -> Reply {
+    func act(path: String, form: URLQuery, _ visitor: Visitor) async -> Reply {
+        let readers = self.readers.of(visitor)
         let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(String.init)
         do {
             switch (parts.count, parts.first, parts.last) {
@@ -45,6 +52,10 @@ struct Site: Sendable {
                 if let job = Self.number(parts[1]) { return try await Actions.retry(readers, job) }
             case (3, "job", "rerun"):
                 if let job = Self.number(parts[1]) { return try await Actions.rerun(readers, job) }
+            case (2, "review", "next"): return try await ReviewForms.begin(readers, form)
+            case (2, "review", "undo"): return try await ReviewForms.undo(readers, form)
+            case (2, "review", _):
+                if let job = Self.number(parts[1]) { return try await ReviewForms.judge(readers, job, form) }
             case (2, "failures", "retry"): return try await Actions.retry(readers, form)
             default: break
             }
@@ -62,13 +73,14 @@ struct Site: Sendable {
         return Int64(text)
     }
 
-    private func picture(_ job: Int64, _ index: Int64, _ query: URLQuery) async throws -> Reply {
+    private func picture(_ readers: ReaderPool, _ job: Int64, _ index: Int64, _ query: URLQuery) async throws -> Reply {
         guard let size = query["w"].flatMap({ Int($0) }).flatMap(PictureSize.init), index <= 32_767 else {
             return PictureMaker.placard("No such picture", status: 404)
         }
         guard let wanted = try await WantedPicture.find(readers, job: job, index: Int(index)) else {
             return PictureMaker.placard("No such picture", status: 404)
         }
+        if images == .direct, wanted.isOnTheWeb { return .redirect(to: wanted.url) }
         return await pictures.reply(wanted, size, version: query["v"])
     }
 
@@ -83,6 +95,11 @@ struct Site: Sendable {
         let cause = page?.cause ?? error
         switch cause {
         case let problem as BadField: return Layout.problem(problem.message, status: 400)
+        case let refusal as NotAllowed:
+            return Layout.problem(
+                "\(refusal.visitor.name) is a \(refusal.visitor.role.word) here, and this is for "
+                    + "\(refusal.needed == .admin ? "admins" : "reviewers and admins"). Who runs this console gives the roles.",
+                status: 403)
         // A text that no text of the database can be: U+0000.
         case let error as StorageError where error.sqlState == "22021":
             return Layout.problem(error.message, status: 400)
@@ -92,7 +109,11 @@ struct Site: Sendable {
                 status: 503)
         case let error as StorageError where error.sqlState == "42501":
             return Layout.problem(
-                "The console's login may not do that: it is no member of gloss_admin.", status: 403)
+                "PostgreSQL does not let the console's login do that: \(error.message). docs/console.md says which roles it needs.",
+                status: 403)
+        // What was judged is not there any more, or is another one.
+        case let error as StorageError where error.sqlState == "55000":
+            return Layout.problem("\(error.message).", status: 409)
         case let error as StorageError where ["22023", "22007", "22008"].contains(error.sqlState ?? ""):
             return Layout.problem(error.message, status: 400)
         case let error as StorageError where error.disposition == .retry:

@@ -24,6 +24,9 @@ struct URLQuery: Equatable, Sendable {
         fields.first { $0.name == name && !$0.value.isEmpty }?.value
     }
 
+    /// All values of a name, empty ones too.
+    func all(_ name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }
+
     /// With another value of a name; nil takes it out.
     func setting(_ name: String, _ value: String?) -> URLQuery {
         var copy = self

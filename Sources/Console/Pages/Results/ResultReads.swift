@@ -1,10 +1,10 @@
 /// Results with all that their cards show.
 enum ResultReads {
     /// - Parameter jobs: in the order in which they come back; those without a result are left out.
-    static func rows(_ reader: Reader, _ jobs: [Int64]) async throws -> [ResultRow] {
+    static func rows(_ reader: Reader, _ jobs: [Int64], isShown: Bool = true) async throws -> [ResultRow] {
         guard !jobs.isEmpty else { return [] }
         let results = try await reader.rows(
-            ResultRow.self, "select * from gloss.result where job_id = any (\(jobs)::bigint[])")
+            ResultRow.self, "select * from gloss.result where job_id = any (\(jobs)::bigint[])", isShown: isShown)
         var places = Dictionary(results.map { ($0.job_id, $0) }) { first, _ in first }
         let found = try await reader.rows(
             FoundRow.self, "select * from gloss.found where job_id = any (\(jobs)::bigint[]) order by job_id, n",
@@ -34,6 +34,21 @@ enum ResultReads {
             query = query.setting("v", WantedPicture.version(of: digests[index]))
         }
         return query.address("/picture/\(row.job_id)/\(index + 1)")
+    }
+
+    /// One of its pictures.
+    static func image(_ row: ResultRow, _ index: Int, _ size: PictureSize, alternative: String) -> HTML {
+        // The size keeps its room until the picture is there.
+        var room: HTML = ""
+        if let widths = row.widths, let heights = row.heights, widths.indices.contains(index),
+            heights.indices.contains(index), let width = widths[index], let height = heights[index]
+        {
+            room = " width=\"\(width)\" height=\"\(height)\""
+        }
+        return """
+            <img loading="lazy" decoding="async" src="\(picture(row, index, size))"\(room) \
+            alt="\(alternative.isEmpty ? "no text" : alternative)">
+            """
     }
 
     /// Cards, one a result.

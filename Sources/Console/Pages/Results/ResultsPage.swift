@@ -9,6 +9,7 @@ enum ResultsPage {
         var job_id: Int64
         /// As PostgreSQL writes it, so that the next page begins exactly there.
         var score: String?
+        var hash: String?
     }
 
     private struct Answers {
@@ -24,11 +25,12 @@ enum ResultsPage {
 
     static func reply(_ readers: ReaderPool, _ query: URLQuery) async throws -> Reply {
         let filter = try ResultsFilter(query)
+        let hash: Statement = filter.order == .random ? ", \(filter.place)::text as hash" : ""
         let answers = try await readers.read { reader in
             let places = try await reader.rows(
                 Place.self,
                 """
-                select a.job_id, a.score::text \(filter.source)
+                select a.job_id, a.score::text\(hash) \(filter.source)
                 where \(filter.conditions)
                   and \(filter.position)
                 order by \(filter.sorting) limit \(most + 1)::int
@@ -66,6 +68,7 @@ enum ResultsPage {
             \(form(answers, filter, query))
             \(grid)
             \(Parts.more(next(answers, query), "Next"))
+            \(ExportCommands.html(filter))
             """
     }
 
@@ -84,16 +87,28 @@ enum ResultsPage {
                 Parts.input("text", "Text", filter.text, hint: "part of it"),
                 Parts.number("low", "Score from", query["low"], hint: "0"),
                 Parts.number("high", "to", query["high"], hint: "1"),
-                Parts.choice("finish", "Ended", finishes, filter.finish),
                 Parts.choice(
                     "order", "Order", ResultsFilter.Order.allCases.map { ($0.rawValue, $0.words) },
                     filter.order.rawValue),
-            ])
+            ],
+            further: [
+                Parts.choice(
+                    "reviewed", "Reviewed",
+                    [("", "any")] + ResultsFilter.Reviewed.allCases.map { ($0.rawValue, $0.words) },
+                    filter.reviewed?.rawValue),
+                Parts.choice("finish", "Ended", finishes, filter.finish),
+                Parts.input("answer", "Answer", filter.answer, hint: "the whole of it"),
+                Parts.number("least", "Probability from", query["least"], hint: "0"),
+                Parts.number("most", "to", query["most"], hint: "1"),
+                Parts.input("seed", "Seed of random", query["seed"], hint: "1"),
+            ],
+            isOpen: ["reviewed", "finish", "answer", "least", "most", "seed"].contains { query[$0] != nil })
     }
 
     private static func next(_ answers: Answers, _ query: URLQuery) -> String? {
         guard answers.places.count > most else { return nil }
         let last = answers.places[most - 1]
-        return query.setting("job", "\(last.job_id)").setting("score", last.score).address("/results")
+        return query.setting("job", "\(last.job_id)").setting("score", last.score).setting("hash", last.hash)
+            .address("/results")
     }
 }
