@@ -49,7 +49,11 @@ extension Evaluate {
         let evaluation = TextEvaluation(
             metric: metric, labels: labels, results: [ours] + [theirs].compactMap(\.self), missing: policy,
             bootstrap: resampling, cutter: ptbJar.map { StanfordTokenizer(jar: $0) })
-        let scores = try evaluation.scores(ours, file: file)
+        var confusion = Confusion()
+        let scores = try evaluation.scores(ours, file: file) { item in
+            if let metric = metric as? any ClassMetric { confusion.add(metric.classes(of: item)) }
+        }
+        if metric is any ClassMetric { report.confusion = EvaluationReport.ConfusionTable(confusion.table()) }
         let others = try theirs.map { (results: $0, scores: try evaluation.scores($0, file: file)) }
         say(models, ours.engines, against: theirs?.engines, in: &report)
         if isCIDEr, df == nil, evaluation.items.count < 100 {

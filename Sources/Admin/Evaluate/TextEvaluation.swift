@@ -59,12 +59,19 @@ struct TextEvaluation {
     }
 
     /// Scores the results of a model.
+    /// - Parameter onItem: gets each item that was scored.
     /// - Throws: `CommandError` if the labels are none that the metric can score against.
-    func scores(_ results: TextResults, file: RowFile) throws -> MetricScores {
+    func scores(
+        _ results: TextResults, file: RowFile, onItem: (EvaluatedItem) -> Void = { _ in }
+    ) throws -> MetricScores {
         var run = metric.start()
         let cut = try cutter?.cut(items.map { item($0, results) })
         do throws(EvaluationError) {
-            for (place, label) in items.enumerated() { try run.add(cut?[place] ?? item(label, results)) }
+            for (place, label) in items.enumerated() {
+                let item = cut?[place] ?? item(label, results)
+                try run.add(item)
+                onItem(item)
+            }
             return try run.scores()
         } catch {
             if let key = error.key, let label = labels.keys.value(of: key) {
