@@ -82,6 +82,20 @@ import Testing
             from gloss.evaluation
             """)
         #expect(kept.rows == [["exact", "exact", "t", "m", "7", "accuracy", "0.285714", "b"]])
+        let tables = try await database.query(
+            """
+            select f ->> 'name', f ->> 'count', f #>> '{bins,0,count}', f ->> 'labels', f ->> 'answers', f ->> 'counts'
+            from gloss.evaluation, jsonb_array_elements(figures) with ordinality t (f, place)
+            where f ? 'bins' or f ? 'counts' order by place
+            """)
+        #expect(tables.rows.map { $0[0] } == ["calibration", "confusion"])
+        #expect(tables.rows[0][2] != nil && tables.rows[1][1] == "7")
+        #expect(tables.rows[1][3] == #"["x", "yes", "blue", "two"]"#)
+        #expect(tables.rows[1][4] == #"["yes", "two", "Blue", "no"]"#)
+        #expect(
+            tables.rows[1][5]
+                == "[[0, 0, 0, 0, 0, 3], [1, 0, 0, 1, 0, 0], [0, 0, 1, 0, 0, 0], [0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]]"
+        )
 
         let json = try #require(
             try await tool(

@@ -112,6 +112,26 @@ struct EvaluationReport: Encodable {
         }
     }
 
+    /// How often each answer was given where each label is right, as in `Confusion.Table`.
+    struct ConfusionTable: Encodable {
+        let labels: [String]
+        let answers: [String]
+        let counts: [[Int]]
+
+        init(_ table: Confusion.Table) {
+            labels = table.labels.map(Self.shortened)
+            answers = table.answers.map(Self.shortened)
+            counts = table.counts
+        }
+
+        /// Keeps a table small, whatever the texts.
+        private static func shortened(_ name: String) -> String {
+            let most = 100
+            guard name.unicodeScalars.count > most else { return name }
+            return String(name.unicodeScalars.prefix(most - 1)) + "…"
+        }
+    }
+
     /// As it was asked for.
     let metric: String
     /// Whose rules.
@@ -126,6 +146,7 @@ struct EvaluationReport: Encodable {
     var categories: [Category] = []
     var calibration: Reliability?
     var coverage: Coverage?
+    var confusion: ConfusionTable?
     /// With `--against`: items that score better, worse and the same.
     var better: Int?
     var worse: Int?
@@ -141,7 +162,8 @@ struct EvaluationReport: Encodable {
     var keptModel: (name: String, digest: String)?
 
     enum CodingKeys: String, CodingKey {
-        case metric, variant, notes, figures, groups, categories, calibration, coverage, better, worse, same, models
+        case metric, variant, notes, figures, groups, categories, calibration, coverage, confusion, better, worse, same,
+            models
         case against, evaluation
         case count = "n"
         case notScored = "not_scored"

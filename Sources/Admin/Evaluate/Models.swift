@@ -82,40 +82,4 @@ extension Evaluate {
         }
         if let only = models.only(engines) { report.keptModel = only }
     }
-
-    /// Keeps the run; without the right to, says so.
-    func keep(_ report: inout EvaluationReport) async throws {
-        struct Kept: Encodable {
-            let metric: String
-            let variant: String
-            let labels_sha256: String
-            let model: String?
-            let model_digest: String?
-            let gloss_version: String
-            let n: Int
-            let selection: [String: String]
-            let not_scored: [EvaluationReport.Gap]
-            let figures: [EvaluationReport.Line]
-        }
-        var selection = ["missing": policy.rawValue]
-        for (name, value) in [
-            ("batch", batch), ("task", task?.rawValue), ("model", model), ("since", since), ("against", against),
-        ] {
-            if let value { selection[name] = value }
-        }
-        if truth { selection["labels"] = "gloss.truth" }
-        let kept = Kept(
-            metric: report.metric, variant: report.variant, labels_sha256: report.labelsSHA256,
-            model: report.keptModel?.name,
-            model_digest: report.keptModel?.digest, gloss_version: report.glossVersion, n: report.count,
-            selection: selection,
-            not_scored: report.notScored, figures: report.figures)
-        do {
-            report.evaluation = try await database.administration().keep(evaluation: try JSONText.encode(kept))
-        } catch let error as StorageError where error.sqlState == "42501" {
-            Console.note(
-                "Not kept in gloss.evaluation: that takes the role gloss_admin. --no-keep says that you do not mean to."
-            )
-        }
-    }
 }

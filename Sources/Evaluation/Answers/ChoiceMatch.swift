@@ -1,6 +1,6 @@
 /// The option that a text names, by letter or by its words: "(a)", "A.", "b", or the option itself in any case. MMVP's
 /// official grader is GPT-4; this one says nil where it finds no option.
-public struct ChoiceMatch: TextMetric {
+public struct ChoiceMatch: TextMetric, ClassMetric {
     public init() {}
 
     public var name: String { "choice" }
@@ -15,6 +15,15 @@ public struct ChoiceMatch: TextMetric {
             guard let text = item.text else { return 0 }
             return Self.choice(text, of: item.choices).map { $0 == right ? 1 : 0 }
         }
+    }
+
+    public func classes(of item: EvaluatedItem) -> (label: String, answer: String?) {
+        func name(_ text: String) -> String? {
+            Self.choice(text, of: item.choices).map { index in
+                item.choices.isEmpty ? String(UnicodeScalar(UInt8(97 + index))) : item.choices[index]
+            }
+        }
+        return (item.answers.first.flatMap(name) ?? "", item.text.flatMap(name))
     }
 
     /// The option's index; nil: the text names none.

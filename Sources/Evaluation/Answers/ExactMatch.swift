@@ -1,5 +1,5 @@
 /// A text is right if it equals one of the answers.
-public struct ExactMatch: TextMetric {
+public struct ExactMatch: TextMetric, ClassMetric {
     /// What is made equal before the two are compared.
     public enum Variant: String, Sendable, CaseIterable {
         /// Nothing: GQA, xGQA, NLVR2, AI2D, A-OKVQA's multiple choice.
@@ -22,6 +22,13 @@ public struct ExactMatch: TextMetric {
             try item.requireAnswers()
             return Self.isRight(item, variant) ? 1 : 0
         }
+    }
+
+    public func classes(of item: EvaluatedItem) -> (label: String, answer: String?) {
+        func name(_ text: String) -> String { variant == .exact ? text : Self.normalise(text, variant).string }
+        let labels = item.answers.map(name)
+        guard let answer = item.text.map(name) else { return (labels.first ?? "", nil) }
+        return (labels.first { PythonText.areEqual($0, answer) } ?? labels.first ?? "", answer)
     }
 
     static func isRight(_ item: EvaluatedItem, _ variant: Variant) -> Bool {

@@ -1,6 +1,6 @@
 /// POPE: is there an object in the image? Accuracy, and precision, recall and F1 of "yes". The labels are `yes` and
 /// `no`.
-public struct POPE: TextMetric {
+public struct POPE: TextMetric, ClassMetric {
     /// How a text is read.
     public enum Variant: String, Sendable, CaseIterable {
         /// POPE's script: "no" if a word of the first sentence is No, no or not, and "yes" otherwise, whatever it says.
@@ -36,6 +36,11 @@ public struct POPE: TextMetric {
                 return (says.map { $0 == evidence.isYes ? 1 : 0 }, evidence)
             },
             figures: Self.figures)
+    }
+
+    public func classes(of item: EvaluatedItem) -> (label: String, answer: String?) {
+        let label = PythonText(item.answers.first ?? "").stripped().lowercased().string
+        return (label, item.text.flatMap { Self.read($0, variant) }.map { $0 ? "yes" : "no" })
     }
 
     private static func read(_ text: String, _ variant: Variant) -> Bool? {

@@ -1,6 +1,6 @@
 /// ScienceQA: the letter in "The answer is X." at the start of a text, in any case, as big_vision reads it. The label
 /// is a letter, or such a sentence.
-public struct ScienceQA: TextMetric {
+public struct ScienceQA: TextMetric, ClassMetric {
     public init() {}
 
     public var name: String { "scienceqa" }
@@ -9,9 +9,7 @@ public struct ScienceQA: TextMetric {
         ItemRun<Void>(
             read: { item throws(EvaluationError) in
                 let answer = try item.onlyAnswer()
-                let lowered = PythonText(answer).lowercased()
-                let isLetter = lowered.count == 1 && ("a"..."z").contains(lowered.scalars[0])
-                guard let label = isLetter ? lowered.scalars[0] : Self.letter(answer) else {
+                guard let label = Self.label(answer) else {
                     throw EvaluationError(
                         key: item.key, reason: "its answer '\(answer)' is neither a letter nor 'The answer is X.'")
                 }
@@ -24,6 +22,17 @@ public struct ScienceQA: TextMetric {
                     .mean("parse failures", of: indices.map { items.scores[$0] == nil ? 1 : 0 }),
                 ] + items.meansByType("accuracy", indices)
             })
+    }
+
+    public func classes(of item: EvaluatedItem) -> (label: String, answer: String?) {
+        (item.answers.first.flatMap(Self.label).map(String.init) ?? "", item.text.flatMap(Self.letter).map(String.init))
+    }
+
+    /// A letter that stands alone, or that of a sentence.
+    private static func label(_ answer: String) -> Unicode.Scalar? {
+        let lowered = PythonText(answer).lowercased()
+        let isLetter = lowered.count == 1 && ("a"..."z").contains(lowered.scalars[0])
+        return isLetter ? lowered.scalars[0] : letter(answer)
     }
 
     /// The letter of `the answer is ([a-z])\.`, matched at the start.
