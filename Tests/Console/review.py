@@ -184,7 +184,7 @@ def by_keyboard(checks, person, server, shots):
     sized = person.places()[0]
     checks.equal("Shift and arrows resize it", [round(a - b, 3) for a, b in zip(sized, moved)], [0, 0, -.005, -.005])
     person.key(Keys.ENTER)
-    checks.equal("Enter leads to its label", person.browser.switch_to.active_element.get_attribute("name"), "label")
+    checks.equal("Enter leads to its label", person.browser.switch_to.active_element.get_attribute("name"), "box-label")
     person.key("lynx")
     label = person.browser.execute_script("return document.querySelector('.editor text').textContent")
     checks.equal("the picture says the label at once", label, "lynx")
@@ -244,8 +244,8 @@ def by_mouse(checks, person, server, shots):
     person.find("#add-box").click()
     checks.equal("a button adds one", person.places()[-1], [.4, .4, .6, .6])
     person.find("#box-rows tr:last-child input[name=gone]").click()
-    person.find("#box-rows tr:nth-last-child(2) input[name=label]").clear()
-    person.find("#box-rows tr:nth-last-child(2) input[name=label]").send_keys("corner")
+    person.find("#box-rows tr:nth-last-child(2) input[name=box-label]").clear()
+    person.find("#box-rows tr:nth-last-child(2) input[name=box-label]").send_keys("corner")
     if shots:
         person.browser.save_screenshot(f"{shots}/review-mouse.png")
     person.leaves(person.find("button[value=edit]").click)
