@@ -168,7 +168,8 @@ import Testing
             ])
         for (rows, word) in [
             ("box=1&image=1&box-label=x&y1=0.5&x1=0&y2=0.5&x2=1", "its top is above its bottom"),
-            ("box=1&image=1&box-label=x&y1=a&x1=0&y2=0.5&x2=1", "an edge is a number"), ("box=1&box-label=x", "not whole"),
+            ("box=1&image=1&box-label=x&y1=a&x1=0&y2=0.5&x2=1", "an edge is a number"),
+            ("box=1&box-label=x", "not whole"),
             ("box=1&image=7&box-label=x&y1=0&x1=0&y2=0.5&x2=1", "names no image"),
             ("box=1&image=1&box-label=x&y1=nan&x1=0&y2=0.5&x2=1", "an edge is a number"),
         ] {
