@@ -133,7 +133,7 @@ import Testing
         let before = try await world.get("/compare?with=superseded&batch=b").text
         #expect(Markup.problem(in: before) == nil)
         #expect(names(before) == ["other", "other", "near", "near"])
-        #expect(before.contains("the result before this one, one"))
+        #expect(before.contains("the one before, one"))
 
         try await database.query(
             """

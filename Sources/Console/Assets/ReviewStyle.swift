@@ -9,6 +9,7 @@ enum ReviewStyle {
         del { background: color-mix(in srgb, var(--bad) 16%, transparent); text-decoration-color: var(--bad); }
         ins { background: color-mix(in srgb, var(--good) 16%, transparent); text-decoration-color: var(--good); }
         del, ins { color: var(--ink); text-decoration-thickness: 2px; }
+        .pairs { margin-top: 14px; }
         .pair h3 { font-size: 14px; overflow-wrap: anywhere; }
         .pair .strip img { aspect-ratio: auto; object-fit: fill; }
         .pair .strip { align-items: start; }
@@ -31,7 +32,7 @@ enum ReviewStyle {
         .confusion a { display: inline-block; min-height: 24px; min-width: 24px; }
 
         .item.review { grid-template-columns: minmax(0, 7fr) minmax(440px, 4fr); }
-        .review .card > .frame img { min-width: 0; max-height: 78vh; }
+        .review .card > .frame img { min-width: min(240px, 100%); max-height: 78vh; }
         .verdicts { display: flex; flex-wrap: wrap; gap: 8px; margin-bottom: 12px; }
         .verdicts button, #undo button, #add-box, button.edit {
           min-height: 40px; padding: 6px 16px; cursor: pointer; font-weight: 600; border-color: var(--faint);
