@@ -59,6 +59,7 @@ comment on table gloss.review is 'What people say of results: append only';
 create index review_job on gloss.review (job_id, fence, reviewer);
 create index review_truth on gloss.review (task, item, id) where answer is not null;
 create index review_reviewer on gloss.review (reviewer, id);
+create index review_batch on gloss.review (batch, task) where batch is not null;
 create index review_drawn on gloss.review (seed, filter) where seed is not null;
 create unique index review_undoes on gloss.review (undoes) where undoes is not null;
 
@@ -77,6 +78,60 @@ create index review_lease_until on gloss.review_lease (leased_until);
 
 -- How many reviewers have judged the result, or looked at it.
 alter table gloss.annotation add column reviews smallint not null default 0;
+alter table gloss.superseded add column reviews smallint not null default 0;
+
+-- As before, and reviews are counted on.
+create or replace function gloss.lift(jobs bigint[], states text[]) returns setof gloss.move
+language plpgsql
+as $$
+begin
+    return query
+    with ready_row as (
+        delete from gloss.ready x where 'ready' = any (states) and x.job_id = any (jobs)
+        returning x.job_id, x.attempts, x.rescues
+    ), scheduled_row as (
+        delete from gloss.scheduled x where 'scheduled' = any (states) and x.job_id = any (jobs)
+        returning x.job_id, x.attempts, x.rescues, x.run_at, x.origin
+    ), paused_row as (
+        delete from gloss.paused_job x where 'paused' = any (states) and x.job_id = any (jobs)
+        returning x.job_id, x.attempts, x.rescues, x.run_at
+    ), leased_row as (
+        delete from gloss.leased x where 'leased' = any (states) and x.job_id = any (jobs)
+        returning x.job_id, x.attempts, x.rescues, x.fence, x.worker, x.begun_at
+    ), dead_row as (
+        delete from gloss.dead_job x where 'dead' = any (states) and x.job_id = any (jobs)
+        returning x.job_id, x.attempts, x.rescues
+    ), done_row as (
+        delete from gloss.annotation x where 'done' = any (states) and x.job_id = any (jobs)
+        returning x.*
+    ), kept as (
+        insert into gloss.superseded (job_id, fence, worker, finished_at, engine, score, attempts, rescues,
+            not_understood, findings, views, questions, samples, task, finish, texts, responses, sums, norms, tokens,
+            token_scores, answers, probabilities, prompts, settings, image_sha256, final_urls, timings, reviews)
+        select d.job_id, d.fence, d.worker, d.finished_at, d.engine, d.score, d.attempts, d.rescues,
+            d.not_understood, d.findings, d.views, d.questions, d.samples, d.task, d.finish, d.texts, d.responses,
+            d.sums, d.norms, d.tokens, d.token_scores, d.answers, d.probabilities, d.prompts, d.settings,
+            d.image_sha256, d.final_urls, d.timings, d.reviews
+        from done_row d
+    ), lifted as (
+        select 'ready' as source, r.job_id, r.attempts, r.rescues, null::timestamptz as run_at, null as origin,
+               null::bigint as fence, null::bigint as worker, null::timestamptz as begun_at from ready_row r
+        union all
+        select 'scheduled', s.job_id, s.attempts, s.rescues, s.run_at, s.origin, null, null, null from scheduled_row s
+        union all
+        select 'paused', p.job_id, p.attempts, p.rescues, p.run_at, null, null, null, null from paused_row p
+        union all
+        select 'leased', l.job_id, l.attempts, l.rescues, null, null, l.fence, l.worker, l.begun_at from leased_row l
+        union all
+        select 'dead', d.job_id, d.attempts, d.rescues, null, null, null, null, null from dead_row d
+        union all
+        select 'done', d.job_id, d.attempts, d.rescues, null, null, null, null, null from done_row d
+    )
+    select x.job_id, j.batch_id, coalesce(l.id, gloss.lane_of(j.kind, j.priority)), x.attempts, x.rescues, x.run_at,
+           x.source, null::text, x.origin, x.fence, x.worker, x.begun_at, null::text, null::text, null::text, null::text
+    from lifted x join gloss.job j on j.id = x.job_id
+    left join gloss.lane l on l.kind = j.kind and l.priority = j.priority and l.idle_since is null;
+end $$;
 
 -- What each reviewer says of a result last. A verdict replaces this reviewer's earlier ones; "looked" replaces none.
 create view gloss.standing_review as
@@ -91,7 +146,8 @@ where r.verdict in ('accept', 'edit', 'reject', 'looked')
 
 -- The latest answer that was accepted or edited, one row a key of a task. What has no key is known by its images and prompts.
 create view gloss.truth as
-select r.job_id, r.fence, r.task, r.key, r.batch, r.image_sha256, r.answer, r.reviewer, r.at, r.verdict, r.id as review_id
+select r.job_id, r.fence, r.task, r.key, r.batch, r.image_sha256, r.answer, r.reviewer, r.at, r.verdict, r.id as review_id,
+       r.item
 from gloss.standing_review r
 where r.answer is not null
   and not exists (
@@ -129,10 +185,9 @@ end $$;
 -- object, and "text" of each other one.
 create function gloss.answer_form(task text) returns text
 language sql stable
-as $$
+return (
     select case when t.text_noun = 'thing' then 'boxes' when (t.limits ->> 'views')::boolean then 'answer' else 'text' end
-    from gloss.task t where t.name = answer_form.task
-$$;
+    from gloss.task t where t.name = answer_form.task);
 
 -- The answer that a result gives.
 create function gloss.answer_of(a gloss.annotation) returns jsonb
@@ -226,13 +281,19 @@ end $$;
 
 -- Counts anew who has judged a result.
 create function gloss.count_reviews(job bigint, fence bigint) returns void
-language sql
+language plpgsql
 as $$
-    update gloss.annotation a set reviews = x.count
-    from (select least(count(distinct s.reviewer), 32767)::smallint as count from gloss.standing_review s
-          where s.job_id = count_reviews.job and s.fence = count_reviews.fence) x
-    where a.job_id = count_reviews.job and a.fence = count_reviews.fence and a.reviews <> x.count
-$$;
+declare
+    count constant smallint := (
+        select least(count(distinct s.reviewer), 32767) from gloss.standing_review s
+        where s.job_id = count_reviews.job and s.fence = count_reviews.fence);
+begin
+    update gloss.annotation a set reviews = count
+    where a.job_id = count_reviews.job and a.fence = count_reviews.fence and a.reviews <> count;
+    if found then return; end if;
+    update gloss.superseded a set reviews = count
+    where a.job_id = count_reviews.job and a.fence = count_reviews.fence and a.reviews <> count;
+end $$;
 
 -- Writes down a verdict on a result, and gives its lease back. verdict: accept (without an answer: the result's own), edit
 -- (with one), reject, looked (at, without judging) or skip. An older fence is refused with 55000. Returns the review's number.

@@ -13,7 +13,7 @@ return probabilities[1] - coalesce(probabilities[2], 0);
 
 -- In nats: 0 if one answer has all probability. (PL/pgSQL for speed, like the next one: results pay for it as they are recorded.)
 create function gloss.entropy(probabilities real[]) returns real
-language plpgsql immutable strict parallel safe
+language plpgsql immutable strict parallel safe set search_path = pg_catalog, gloss, pg_temp
 as $$
 declare
     p float8;
@@ -27,7 +27,7 @@ end $$;
 
 -- The share of samples that say something else than most do, blanks and letters' case aside.
 create function gloss.dissent(texts text[]) returns real
-language plpgsql immutable strict parallel safe
+language plpgsql immutable strict parallel safe set search_path = pg_catalog, gloss, pg_temp
 as $$
 begin
     return (select 1 - max(x.count)::float8 / cardinality(texts)
@@ -45,7 +45,9 @@ create function gloss.draw_start(seed text) returns bigint
 language sql immutable parallel safe
 return hashtextextended(coalesce(seed, ''), 0);
 
-create index annotation_lowest on gloss.annotation (task, score) where reviews = 0;
+-- One index for all results in the order of their scores: what was judged is stepped over within it.
+drop index gloss.annotation_score;
+create index annotation_score on gloss.annotation (task, score, reviews);
 create index annotation_drawn on gloss.annotation (task, gloss.draw_place(job_id)) where reviews = 0;
 create index annotation_margin on gloss.annotation (task, gloss.margin(probabilities))
 where reviews = 0 and probabilities is not null;
@@ -97,14 +99,52 @@ begin
     return coalesce(nullif(array_to_string(terms, ' and '), ''), 'true');
 end $$;
 
+-- Where the results of a task (null: of all) are best looked for that nobody has judged. A walk along an index steps over those of other
+-- batches; a small batch, or one with little left, is read whole.
+create function gloss.review_source(batch text, task text) returns text
+language plpgsql stable
+as $$
+declare
+    number constant int := (select b.id from gloss.batch b where b.name = review_source.batch);
+    kinds constant int[] := array(select k.id from gloss.kind k where k.task = coalesce(review_source.task, k.task));
+    lanes constant int[] := array(select l.id from gloss.lane l where l.kind = any (kinds));
+    mine float8;
+    others float8;
+begin
+    if number is null then return 'gloss.annotation'; end if;
+    select coalesce(sum(x.done) filter (where x.batch_id = number), 0),
+           coalesce(sum(x.done) filter (where x.batch_id <> number), 0) into mine, others
+    from (select t.batch_id, t.done from gloss.total t where t.kind = any (kinds)
+          union all select t.batch_id, t.done from gloss.tally t where t.lane = any (lanes)) x;
+    -- Nobody looks through a larger one to its end.
+    if mine <= 10000 then
+        mine := mine - (select count(distinct r.job_id) from gloss.review r
+                        where r.batch = review_source.batch and r.task = coalesce(review_source.task, r.task));
+    end if;
+    -- Four are looked for.
+    if mine * mine > 4 * (mine + others) then return 'gloss.annotation'; end if;
+    return format('(select x.* from gloss.job j join gloss.annotation x on x.job_id = j.id where j.batch_id = %s offset 0)',
+        number);
+end $$;
+
 -- The first results in a policy's order that fulfil a condition, that this reviewer has neither judged nor skipped, and that
 -- nobody holds. judged: how many others have judged them.
-create function gloss.review_candidates(policy text, task text, condition text, seed text, who text, judged int, most int)
+create function gloss.review_candidates(policy text, filter jsonb, seed text, who text, judged int, most int)
 returns table (job_id bigint, fence bigint)
 language plpgsql
 as $$
 declare
-    tasks text[] := case when task is not null then array[task] else array(select t.name from gloss.task t order by 1) end;
+    condition constant text := gloss.review_condition(filter);
+    -- Those of which there is anything at all.
+    tasks text[] := array(
+        select distinct k.task from gloss.kind k
+        where k.task = coalesce(filter ->> 'task', k.task)
+          and (not filter ? 'batch' or exists (
+              select from gloss.batch b join gloss.total t on t.batch_id = b.id
+              where b.name = filter ->> 'batch' and t.kind = k.id
+              union all
+              select from gloss.batch b join gloss.tally t on t.batch_id = b.id join gloss.lane l on l.id = t.lane
+              where b.name = filter ->> 'batch' and l.kind = k.id)));
     -- The condition of the policy, the order within a task and the order between tasks.
     chosen text := 'true';
     ordered text;
@@ -113,7 +153,9 @@ declare
     start constant bigint := gloss.draw_start(seed);
     turns text[] := array['true'];
     turn text;
+    places text[] := array(select format('a.task = %L', t) from unnest(tasks) t);
 begin
+    if tasks = '{}' then return; end if;
     case policy
         when 'lowest' then
             chosen := 'a.score is not null';
@@ -138,42 +180,78 @@ begin
         when 'newest' then
             ordered := 'a.finished_at desc';
             rank := '-extract(epoch from a.finished_at)';
-            tasks := array[task];
+            -- Its index is of all tasks.
+            places := array[format('a.task = any (%L)', tasks)];
     end case;
     foreach turn in array turns loop
-        return query execute format($sql$
-            select x.job_id, x.fence
-            from unnest(%L::text[]) t (name) cross join lateral (
-                select a.job_id, a.fence, (%s)::float8 as rank
-                from gloss.annotation a
-                where %s and a.reviews = %s and %s and %s and %s
-                  and not exists (select from gloss.review_lease l where l.job_id = a.job_id and l.leased_until > now())
-                  and not exists (
-                      select from gloss.review r
-                      where r.job_id = a.job_id and r.fence = a.fence and r.reviewer = %L and r.verdict <> 'undo'
-                        and not exists (select from gloss.review u where u.undoes = r.id))
-                order by %s limit %s) x
-            order by x.rank limit %s $sql$,
-            tasks, coalesce(rank, split_part(ordered, ' desc', 1)), case when policy = 'newest' then 'true' else 'a.task = t.name' end,
-            judged, chosen, turn, condition, who, ordered, most, most);
+        return query execute (
+            select format('select x.job_id, x.fence from (%s) x order by x.rank limit %s',
+                string_agg(format($sql$
+                    (select a.job_id, a.fence, (%s)::float8 as rank
+                     from %s a
+                     where %s and a.reviews = %s and %s and %s and %s
+                       and not exists (
+                           select from gloss.review_lease l where l.job_id = a.job_id and l.leased_until > now())
+                       and not exists (
+                           select from gloss.review r
+                           where r.job_id = a.job_id and r.fence = a.fence and r.reviewer = %L and r.verdict <> 'undo'
+                             and not exists (select from gloss.review u where u.undoes = r.id))
+                     order by %s limit %s) $sql$,
+                    coalesce(rank, split_part(ordered, ' desc', 1)),
+                    case when judged = 0 then gloss.review_source(filter ->> 'batch', case when cardinality(places) = cardinality(tasks) then tasks[p.n] end) else 'gloss.annotation' end,
+                    p.place, judged, chosen, turn, condition, who, ordered, most), ' union all '), most)
+            from unnest(places) with ordinality p (place, n));
         if found then return; end if;
     end loop;
 end $$;
 
--- Of results that several have judged: those on which they do not agree, the latest first.
-create function gloss.review_disputes(condition text, who text, most int) returns table (job_id bigint, fence bigint)
+-- What a result says, to compare it with another: the labels of what was found, or the answer.
+create function gloss.gist(a gloss.annotation) returns text
+language sql stable
+as $$
+    select coalesce(
+        (select string_agg(f.label, E'\n' order by f.label) from gloss.finding f where f.job_id = a.job_id and f.fence = a.fence),
+        lower(btrim(coalesce(a.answers[1], a.texts[1]), E' \t\n.')))
+$$;
+
+-- Results on which reviewers do not agree, the latest first; else some on which models do not: those that give one key of a
+-- task different answers, as they are met by chance. Nobody has judged the latter.
+create function gloss.review_disputes(filter jsonb, who text, most int) returns table (job_id bigint, fence bigint)
 language plpgsql
 as $$
+declare
+    condition constant text := gloss.review_condition(filter);
+    free constant text := format($sql$
+        not exists (select from gloss.review_lease l where l.job_id = a.job_id and l.leased_until > now())
+        and not exists (select from gloss.review r where r.job_id = a.job_id and r.fence = a.fence and r.reviewer = %L) $sql$,
+        who);
+    -- Those that several models were asked.
+    tasks constant text[] := array(
+        select k.task from gloss.kind k where k.task = coalesce(filter ->> 'task', k.task) group by 1 having count(*) > 1);
+    task text;
 begin
     return query execute format($sql$
-        select a.job_id, a.fence
-        from gloss.annotation a
-        where a.reviews > 1 and %s
-          and not exists (select from gloss.review_lease l where l.job_id = a.job_id and l.leased_until > now())
-          and not exists (select from gloss.review r where r.job_id = a.job_id and r.fence = a.fence and r.reviewer = %L)
+        select a.job_id, a.fence from gloss.annotation a
+        where a.reviews > 1 and %s and %s
           and (select count(distinct (s.verdict = 'reject', s.answer)) from gloss.standing_review s
                where s.job_id = a.job_id and s.fence = a.fence and s.verdict <> 'looked') > 1
-        order by a.job_id desc limit %s $sql$, condition, who, most);
+        order by a.job_id desc limit %s $sql$, condition, free, most);
+    if found or tasks = '{}' then return; end if;
+    for part in 1..10 loop
+        task := tasks[1 + floor(random() * cardinality(tasks))];
+        return query execute format($sql$
+            select c.job_id, c.fence
+            from (select a.job_id, a.fence, a.task from %s a
+                  where a.task = %L and a.reviews = 0 and gloss.draw_place(a.job_id) >= %s and %s and %s
+                  order by gloss.draw_place(a.job_id) limit 50) c
+            join gloss.job j on j.id = c.job_id join gloss.annotation m on m.job_id = c.job_id
+            where exists (
+                select from gloss.job o join gloss.kind k on k.id = o.kind join gloss.annotation b on b.job_id = o.id
+                where o.key = j.key and o.id <> j.id and k.task = c.task and gloss.gist(b) <> gloss.gist(m))
+            limit %s $sql$, gloss.review_source(filter ->> 'batch', task), task,
+            gloss.draw_start(random()::text), condition, free, most);
+        if found then return; end if;
+    end loop;
 end $$;
 
 -- Leases a result to a reviewer, unless somebody else was faster. judged: how many had judged it. Returns until when; null: no.
@@ -200,7 +278,7 @@ end $$;
 
 -- The next result to look at, leased to this reviewer for ten minutes; nothing if there is none. What the reviewer holds goes
 -- back: a reviewer holds one result. Nobody gets what another one holds. opinions: how many reviewers shall judge a result.
--- policy: lowest (score), margin (the least), entropy (the largest), disagreement (of reviewers, then of samples), random (the
+-- policy: lowest (score), margin (the least), entropy (the largest), disagreement (of reviewers, of models, of samples), random (the
 -- sample of the seed, in its order) or newest. low and high: of the score, or, with a label, of a thing of this label.
 create function gloss.review_next(
     policy text default 'lowest', batch text default null, task text default null, model text default null,
@@ -215,7 +293,6 @@ declare
     filter constant jsonb := review_filter(batch, task, model, label, low, high);
     -- A seed is that of a sample; without one it is ''.
     sample constant text := case when policy = 'random' then coalesce(seed, '') end;
-    condition text;
     one record;
     is_none boolean;
 begin
@@ -226,13 +303,12 @@ begin
     if opinions is null or opinions not between 1 and 10 then perform refuse('opinions must be 1 to 10'); end if;
     if low = 'NaN' or high = 'NaN' or low > high then perform refuse('low must be a number no larger than high'); end if;
     if length(seed) > 200 then perform refuse('a seed has 200 characters at most'); end if;
-    condition := review_condition(filter);
     delete from review_lease l where l.reviewer = who;
     delete from review_lease l
     where l.job_id in (select o.job_id from review_lease o where o.leased_until <= now()
                        order by o.leased_until limit 100 for update skip locked);
     if policy = 'disagreement' then
-        for one in select d.job_id, d.fence from review_disputes(condition, who, 8) d loop
+        for one in select d.job_id, d.fence from review_disputes(filter, who, 8) d loop
             leased_until := take_lease(one.job_id, one.fence, who, null, policy, sample, filter);
             if leased_until is not null then
                 job_id := one.job_id;
@@ -243,10 +319,11 @@ begin
     end if;
     -- A second opinion comes before a first one.
     for judged in reverse opinions - 1..0 loop
-        loop
+        -- Of few candidates others may take all while this one looks.
+        for part in 0..6 loop
             is_none := true;
             for one in
-                select c.job_id, c.fence from review_candidates(policy, task, condition, sample, who, judged, 4) c
+                select c.job_id, c.fence from review_candidates(policy, filter, sample, who, judged, 4 << part) c
             loop
                 is_none := false;
                 -- What is judged already lies anywhere in the sample.

@@ -2,14 +2,16 @@
 
 set local role gloss_owner;
 
--- How many right answers in how many, with the interval of Wilson's score at 95 %. count may be no whole number.
+-- The interval of Wilson's score at 95 % for a share of some answers; their count may be no whole number. 3.84… is 1.96… ^ 2.
 create function gloss.wilson(share float8, count float8, out low float8, out high float8)
 language sql immutable parallel safe
 return (
-    select (greatest(0, x.middle - x.half), least(1, x.middle + x.half))
-    from (select (share + 3.8414588 / (2 * count)) / (1 + 3.8414588 / count) as middle,
-                 1.9599640 * sqrt(share * (1 - share) / count + 3.8414588 / (4 * count * count)) / (1 + 3.8414588 / count)
-                     as half) x);
+    select (case when x.half is not null
+                then greatest(0, (share + 3.8414588 / (2 * n) - x.half) / (1 + 3.8414588 / n)) end,
+            case when x.half is not null
+                then least(1, (share + 3.8414588 / (2 * n) + x.half) / (1 + 3.8414588 / n)) end)
+    from (select nullif(count, 0) as n) y
+    cross join lateral (select 1.9599640 * sqrt(share * (1 - share) / n + 3.8414588 / (4 * n * n)) as half) x);
 
 -- The results that random samples drew, with the verdicts on them: of each sample the places from its start to the last one
 -- that was shown, whoever judged them and whatever chose them. Samples from a part, or from other results, do not count.
@@ -101,7 +103,9 @@ begin
                    * greatest(0, 1 - s.reviewed / greatest(s.n, 1)::float8)) as variance
         from stratum s cross join (select sum(n)::float8 as n from stratum) t
     )
-    select 0, null::real, null::real, w.n, w.reviewed, w.rights, w.unjudged, w.share, i.low, i.high
+    select 0, null::real, null::real, w.n, w.reviewed, w.rights, w.unjudged, w.share,
+           -- With all reviewed there is nothing to be unsure of.
+           coalesce(i.low, w.share), coalesce(i.high, w.share)
     from whole w cross join lateral wilson(w.share, w.smooth * (1 - w.smooth) / nullif(w.variance, 0)) i
     union all
     select s.h, nullif(s.score_from, '-infinity'), s.score_to, s.n, s.reviewed, s.rights, s.unjudged,
@@ -205,6 +209,6 @@ end $$;
 insert into gloss.privilege (grantee, privilege, object)
 select r, 'execute', f
 from unnest(array['gloss_reader', 'gloss_admin']) r,
-    unnest(array['review_accuracy', 'review_agreement', 'review_progress', 'wilson']) f
+    unnest(array['review_accuracy', 'review_agreement', 'review_progress', 'wilson', 'answer_form']) f
 union all
 values ('gloss_admin', 'execute', 'forget_reviews');

@@ -174,6 +174,14 @@ import Testing
             await found().map(\.message) == [
                 "gloss_owner may log in itself", "no log-in has gloss_worker, so no daemon can",
             ])
+        try await database.query("alter role gloss_owner nologin")
+        try await database.query("create role test_worker login in role gloss_worker")
+        try await database.query("alter role gloss_console login")
+        try await database.query("revoke gloss_reader from gloss_reviewer")
+        #expect(await found().map(\.message) == ["gloss_reviewer is no member of gloss_reader"])
+        let migrator = try Migrator(database.settings(), directory: TestDatabase.migrationsDirectory)
+        #expect(try await migrator.repair() == [])
+        #expect(await found() == [])
         try await server.stop()
     }
 

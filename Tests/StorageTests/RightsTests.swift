@@ -32,7 +32,7 @@ import Testing
         "keep_reproduction": [.admin],
         "keep_evaluation": [.admin],
         "jobs": readers, "explain": readers, "finish_reason": readers,
-        "shown_urls": readers, "schema_objects": readers,
+        "shown_urls": readers, "schema_objects": readers, "answer_form": readers,
         "failures_of": readers, "failing_host": readers, "would_retry": readers,
         "review_next": [.reviewer, .admin], "record_review": [.reviewer, .admin], "undo_review": [.reviewer, .admin],
         "forget_reviews": [.admin],

@@ -13,9 +13,10 @@ extension Evaluate {
         masks areMasks: Bool, _ administration: Administration, _ perItem: PerItemFile?, coco: PerItemFile?
     ) async throws -> EvaluationReport {
         var report = EvaluationReport(metric: metric, variant: areMasks ? "coco-masks" : "coco-boxes")
-        let file = try RowFile(path: gt ?? "")
+        let file = try await labelFile(administration)
         report.labelsSHA256 = file.sha256
         let truth = try COCOTruthFile(file, areMasks: areMasks)
+        try await sayRejected(&report, administration)
         let models = try await models(administration)
         let selections = try selections(models)
         let empty = try Detections(truth, areMasks: areMasks, map: map)
@@ -84,6 +85,7 @@ extension Evaluate {
         let file = try await labelFile(administration)
         report.labelsSHA256 = file.sha256
         let labels = try ReferringLabels(file)
+        try await sayRejected(&report, administration)
         let models = try await models(administration)
         let selections = try selections(models)
         let ours = try await referring(selections.ours, labels, administration)

@@ -16,10 +16,16 @@ extension Evaluate {
     ) async throws -> EvaluationReport {
         var report = EvaluationReport(metric: self.metric, variant: variant(metric))
         var file = try await labelFile(administration)
+        let wrong = try await rejectedLabels(administration)
         // While the labels are read, the database looks for the results.
         let coming = Awaited<LabelSet>()
         async let search = search(metric, coming, administration)
-        let labels = try coming.settle { try LabelReader.read(file, group: group) }
+        var rejected: Set<Int> = []
+        let labels = try coming.settle {
+            var labels = try LabelReader.read(file, group: group)
+            if let wrong { rejected = labels.add(wrong: wrong) }
+            return labels
+        }
         report.labelsSHA256 = file.sha256
         file.forget()
         try saveFrequencies(labels)
@@ -35,6 +41,7 @@ extension Evaluate {
         try await sayMissing(
             &report, administration, count: labels.count - ours.count, of: "labels",
             label: { labels.keys.value(of: $0) }, has: { ours.has($0) })
+        try await sayRejected(&report, administration, counted: rejected.count)
         report.add(gap: "results without a label", ours.withoutLabel, ours.strayKey.map { "such as \"\($0)\"" })
         report.add(gap: "results without a key", ours.withoutKey)
         report.add(
@@ -47,8 +54,8 @@ extension Evaluate {
         }
 
         let evaluation = TextEvaluation(
-            metric: metric, labels: labels, results: [ours] + [theirs].compactMap(\.self), missing: policy,
-            bootstrap: resampling, cutter: ptbJar.map { StanfordTokenizer(jar: $0) })
+            metric: metric, labels: labels, rejected: rejected, results: [ours] + [theirs].compactMap(\.self),
+            missing: policy, bootstrap: resampling, cutter: ptbJar.map { StanfordTokenizer(jar: $0) })
         let scores = try evaluation.scores(ours, file: file)
         let others = try theirs.map { (results: $0, scores: try evaluation.scores($0, file: file)) }
         say(models, ours.engines, against: theirs?.engines, in: &report)

@@ -15,7 +15,8 @@ struct Evaluate: AsyncParsableCommand {
 
             Labels and results are joined on your keys. Labels are JSONL or CSV with a key and answers, VQA's or COCO's \
             JSON (--labels), or rows of your own tables (--sql); for coco, the ground truth (--gt). Results are those of \
-            the database, or of a file (--results). What was not scored is said first. A run is kept in gloss.evaluation.
+            the database, or of a file (--results). --truth takes what reviewers say is right for labels (docs/review.md). \
+            What was not scored is said first. A run is kept in gloss.evaluation.
 
             EXAMPLES
               glossctl evaluate vqa --batch val --labels labels.jsonl
@@ -23,6 +24,7 @@ struct Evaluate: AsyncParsableCommand {
               glossctl evaluate caption --batch val --sql 'select key, captions from refs'
               glossctl evaluate exact --labels labels.csv --group split --against other-model
               glossctl evaluate coco-masks --gt instances.json --results detections.json
+              glossctl evaluate exact --batch val --truth
 
             \(ExitStatus.help)
             """)
@@ -51,6 +53,8 @@ struct Evaluate: AsyncParsableCommand {
     var labels: String?
     @Option(help: "The labels: a query of your own with the columns key and answers.")
     var sql: String?
+    @Flag(help: "The labels: what reviewers accepted or edited (gloss.truth), of --batch and --task.")
+    var truth = false
     @Option(help: "The ground truth in COCO's format, for coco.", completion: .file(extensions: ["json"]))
     var gt: String?
     @Option(
@@ -124,12 +128,14 @@ struct Evaluate: AsyncParsableCommand {
     }
 
     func validate() throws {
-        let sources = [labels, sql, gt].compactMap(\.self).count
+        let sources = [labels, sql, gt].compactMap(\.self).count + (truth ? 1 : 0)
         if case .detections = try kind() {
-            guard gt != nil, sources == 1 else { throw ValidationError("\(metric) takes its labels from --gt FILE.") }
+            guard gt != nil || truth, sources == 1 else {
+                throw ValidationError("\(metric) takes its labels from --gt FILE, or from reviews: --truth.")
+            }
         } else {
             guard gt == nil else { throw ValidationError("--gt is for coco; give --labels FILE or --sql QUERY.") }
-            guard sources == 1 else { throw ValidationError("Give one of --labels FILE and --sql QUERY.") }
+            guard sources == 1 else { throw ValidationError("Give one of --labels FILE, --sql QUERY and --truth.") }
             guard map == nil else { throw ValidationError("--map is for coco.") }
         }
         if df != nil || saveDf != nil, !["caption", "cider-d"].contains(metric) {
@@ -180,6 +186,7 @@ struct Evaluate: AsyncParsableCommand {
 
     /// The labels' rows, from a file or a query.
     func labelFile(_ administration: Administration) async throws -> RowFile {
+        if truth { return try await truthFile(administration) }
         guard let sql else { return try RowFile(path: labels ?? gt ?? "-") }
         var query = sql
         while let last = query.last, last == ";" || last.isWhitespace { query.removeLast() }

@@ -103,6 +103,7 @@ extension Evaluate {
         ] {
             if let value { selection[name] = value }
         }
+        if truth { selection["labels"] = "gloss.truth" }
         let kept = Kept(
             metric: report.metric, variant: report.variant, labels_sha256: report.labelsSHA256,
             model: report.keptModel?.name,

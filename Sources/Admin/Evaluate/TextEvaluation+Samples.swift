@@ -14,7 +14,7 @@ extension TextEvaluation {
         else { return [] }
         var run = metric.start()
         for label in items {
-            for text in results.samples(label) {
+            for text in samples(label, results) {
                 var item = item(label, results)
                 item.text = text
                 try run.add(item)
@@ -23,7 +23,7 @@ extension TextEvaluation {
         var rest = try run.scores().items[...]
         var (means, best) = ([Double](), [Double]())
         for (place, label) in items.enumerated() {
-            let count = results.samples(label).count
+            let count = samples(label, results).count
             let samples = count == 0 ? [scores.items[place] ?? 0] : rest.prefix(count).map { $0 ?? 0 }
             rest = rest.dropFirst(count)
             means.append(samples.reduce(0, +) / Double(samples.count))
@@ -35,5 +35,9 @@ extension TextEvaluation {
                 name: "\(headline.name), \(name) of samples", value: scores.reduce(0, +) / Double(scores.count),
                 count: scores.count, interval: sampling.interval(ofMean: scores))
         }
+    }
+
+    private func samples(_ label: Int, _ results: TextResults) -> [String] {
+        rejected.contains(label) ? [] : results.samples(label)
     }
 }

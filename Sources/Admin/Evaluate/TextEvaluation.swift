@@ -15,6 +15,8 @@ enum MissingPolicy: String, CaseIterable {
 struct TextEvaluation {
     let metric: any TextMetric
     let labels: LabelSet
+    /// Labels whose answers are wrong: the results that give them count as wrong, too.
+    let rejected: Set<Int>
     let missing: MissingPolicy
     let bootstrap: Bootstrap
     /// What cuts captions before they are scored; nil: the metric does.
@@ -31,11 +33,13 @@ struct TextEvaluation {
     /// - Parameter results: of one model, or of two that are compared: then a label counts if each has a result, unless missing
     ///   ones count as wrong.
     init(
-        metric: any TextMetric, labels: LabelSet, results: [TextResults], missing: MissingPolicy, bootstrap: Bootstrap,
+        metric: any TextMetric, labels: LabelSet, rejected: Set<Int> = [], results: [TextResults],
+        missing: MissingPolicy, bootstrap: Bootstrap,
         cutter: StanfordTokenizer? = nil
     ) {
         self.metric = metric
         self.labels = labels
+        self.rejected = rejected
         self.missing = missing
         self.bootstrap = bootstrap
         self.cutter = cutter
@@ -76,7 +80,8 @@ struct TextEvaluation {
 
     func item(_ label: Int, _ results: TextResults) -> EvaluatedItem {
         EvaluatedItem(
-            key: labels.key(label), text: results.text(label), answers: labels.answers(label),
+            key: labels.key(label), text: rejected.contains(label) ? nil : results.text(label),
+            answers: labels.answers(label),
             answerType: labels.answerTypes[label], questionType: labels.questionTypes[label],
             group: labels.pairs[label],
             choices: labels.choices(label), distribution: results.distribution(label))
@@ -111,7 +116,8 @@ struct TextEvaluation {
             )
         }
         report.add(
-            gap: "unparsable", zip(items, scores.items).count { results.has($0) && $1 == nil },
+            gap: "unparsable",
+            zip(items, scores.items).count { results.has($0) && $1 == nil && !rejected.contains($0) },
             "the metric finds no answer in them; they count as wrong")
         report.groups = groups(scores)
         if let other { compare(&report, scores, other.scores) }

@@ -93,8 +93,8 @@ struct ExportObjaverse: AsyncParsableCommand {
                 """
                 select f.job_id, f.key, x.value ->> 'answer', (x.value ->> 'p')::real
                 from \(selection.rows) f
-                cross join lateral jsonb_array_elements(f.distribution) with ordinality x (value, n)
-                where x.n <= coalesce($5::bigint, x.n) order by f.key collate "C", f.job_id, x.n
+                cross join lateral jsonb_array_elements(\(selection.distribution)) with ordinality x (value, n)
+                where x.n <= coalesce($5::bigint, x.n) and \(selection.areTrue("f")) order by f.key collate "C", f.job_id, x.n
                 """, selection.parameters + [SQLValue(top)])
         }
         let bar = ProgressBar("export")
@@ -135,7 +135,7 @@ struct ExportObjaverse: AsyncParsableCommand {
             format: "objaverse",
             selection: Manifest.Selection(
                 batch: selection.batch, tasks: selection.tasks.map(\.rawValue), model: selection.model,
-                since: selection.since, where: selection.condition),
+                since: selection.since, where: selection.condition, truth: selection.truth.name),
             orientation: ExportOrientation.upright.rawValue, images: ImageFiles.none.rawValue, counts: all,
             categories: [], models: counts.engines, prompts: counts.prompts)
     }

@@ -37,6 +37,14 @@ struct SelectionFlags: ParsableArguments {
             "Only what this condition in SQL holds of, such as 'score > .3'. Default: everything.",
             valueName: "condition"))
     var condition: String?
+    @Flag(help: "What reviewers accepted or edited, in place of the results: docs/review.md.")
+    var truth = false
+    @Flag(help: "With --truth: the other results too, as they are, but for those that were rejected.")
+    var unreviewed = false
+
+    func validate() throws {
+        if unreviewed, !truth { throw ValidationError("--unreviewed is for --truth.") }
+    }
 
     /// - Throws: `ValidationError` for a task that the format has no place for.
     func selection(
@@ -49,7 +57,7 @@ struct SelectionFlags: ParsableArguments {
         }
         return ExportSelection(
             batch: batch, tasks: task.isEmpty ? usual ?? allowed : task, model: model, since: since,
-            condition: condition, view: view)
+            condition: condition, view: view, truth: truth ? unreviewed ? .all : .reviewed : .none)
     }
 }
 

@@ -21,7 +21,7 @@ struct ExportReader {
         let sources = withSources ? "a.final_urls[u.n], j.image_urls[u.n]" : "null::text, null::text"
         let texts =
             withTexts
-            ? "a.prompts[1], coalesce(a.answers[1], a.texts[1]), a.score" : "null::text, null::text, null::real"
+            ? "a.prompts[1], \(selection.text), a.score" : "null::text, null::text, null::real"
         let order = (first == nil ? "" : "i.id <> $5::bigint, ") + "i.id, a.job_id, u.n"
         let hasFindings = selection.view == .found
         let cursor = try await snapshot.cursor(

@@ -15,6 +15,26 @@ struct ExportSelection {
     var condition: String?
     /// What the condition is about: a row a thing to export.
     var view: ResultView
+    /// Whether what reviewers say is right stands in the place of results; else results are exported as they are.
+    var truth = TruthUse.none
+
+    /// What is exported of a truth.
+    enum TruthUse: Equatable {
+        case none
+        /// Results that were accepted or edited, as they are right.
+        case reviewed
+        /// And the others as they are, but for those that were rejected.
+        case all
+
+        /// As the manifest has it; nil: no truth.
+        var name: String? {
+            switch self {
+            case .none: nil
+            case .reviewed: "reviewed"
+            case .all: "all"
+            }
+        }
+    }
 
     /// The parameters $1...$4 of `results` and `rows`.
     var parameters: [SQLValue] {
@@ -26,10 +46,39 @@ struct ExportSelection {
         gloss.annotation a join gloss.job j on j.id = a.job_id join gloss.engine e on e.id = a.engine
         """
 
+    /// The answer of job `a`, as text.
+    var text: String {
+        let given = "coalesce(a.answers[1], a.texts[1])"
+        guard truth != .none else { return given }
+        return """
+            coalesce((select coalesce(c.answer ->> 'text', c.answer ->> 'answer') from gloss.correction c
+                      where c.job_id = a.job_id), \(given))
+            """
+    }
+
+    /// The answers of object `f` with their probabilities: of one that was reviewed, the right one has all.
+    var distribution: String {
+        guard truth != .none else { return "f.distribution" }
+        return """
+            coalesce((select jsonb_build_array(jsonb_build_object('answer', c.answer -> 'answer', 'p', 1))
+                      from gloss.correction c where c.job_id = f.job_id and c.answer ? 'answer'), f.distribution)
+            """
+    }
+
+    /// What holds of jobs that are exported, by the truth.
+    /// - Parameter table: has the column job_id.
+    func areTrue(_ table: String) -> String {
+        switch truth {
+        case .none: "true"
+        case .reviewed: "\(table).job_id in (select c.job_id from gloss.correction c)"
+        case .all: "\(table).job_id not in (select c.job_id from gloss.rejection c)"
+        }
+    }
+
     /// What holds of those that were chosen. A condition about things leaves their jobs, and so the empty images.
     var areChosen: String {
-        condition == nil || view == .found
-            ? Self.areAsked : "\(Self.areAsked) and a.job_id in (select f.job_id from \(rows) f)"
+        "\(Self.areAsked) and \(areTrue("a"))"
+            + (condition == nil || view == .found ? "" : " and a.job_id in (select f.job_id from \(rows) f)")
     }
 
     private static let areAsked = """
@@ -50,7 +99,12 @@ struct ExportSelection {
     }
 
     /// What was found by jobs, as far as the condition holds of it: gloss.finding, or a part of it.
-    var findings: String { condition == nil ? "gloss.finding" : "(select * from gloss.found where \(filter))" }
+    var findings: String {
+        condition == nil && truth == .none ? "gloss.finding" : "(select * from gloss.\(table) where \(filter))"
+    }
+
+    /// The view of the condition: the truth's, where that is exported.
+    private var table: String { view == .found && truth != .none ? "corrected_found" : view.rawValue }
 
     /// A comment in the condition ends with its line.
     private var filter: String { condition.map { "(\n\($0)\n)" } ?? "true" }
@@ -62,7 +116,7 @@ struct ExportSelection {
         if let problem = SQLShape.problem(of: condition) { throw CommandError(.failed, "--where: \(problem)") }
         do {
             _ = try await snapshot.query(
-                "select from gloss.\(view.rawValue) where \(filter) limit 0", context: "--where")
+                "select from gloss.\(table) where \(filter) limit 0", context: "--where")
         } catch let error as StorageError where error.sqlState != nil {
             throw CommandError(
                 .failed,

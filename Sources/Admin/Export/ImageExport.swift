@@ -148,7 +148,7 @@ struct ImageExport {
             format: format, kind: kind,
             selection: Manifest.Selection(
                 batch: selection.batch, tasks: selection.tasks.map(\.rawValue), model: selection.model,
-                since: selection.since, where: selection.condition),
+                since: selection.since, where: selection.condition, truth: selection.truth.name),
             orientation: images.orientation.rawValue, images: files.rawValue, counts: all,
             categories: context.categories.names.enumerated().map {
                 Manifest.Category(

@@ -11,6 +11,8 @@ struct Manifest: Encodable {
         var model: String?
         var since: String?
         var `where`: String?
+        /// `reviewed` or `all`: what reviewers say stands in the place of results.
+        var truth: String?
     }
 
     /// What was left out, by the reason.

@@ -157,9 +157,27 @@ extension Doctor {
             findings.append(
                 Diagnosis("roles", .warning, "no log-in has gloss_worker, so no daemon can", advice: advice))
         }
+        findings += try await missingMemberships()
         findings += try await daemonsWithTooMuch()
         let known = rows.map { "\($0.role): \($0.logins.isEmpty ? "nobody" : $0.logins.joined(separator: ", "))" }
         return findings.isEmpty ? [Diagnosis("roles", .ok, known.joined(separator: "; "))] : findings
+    }
+
+    /// The console becomes one of the other roles, and a reviewer reads what a reader does.
+    private func missingMemberships() async throws -> [Diagnosis] {
+        let missing = try await session.query(
+            """
+            select m.role, m.member
+            from (values ('gloss_reader', 'gloss_reviewer'), ('gloss_reader', 'gloss_console'),
+                ('gloss_reviewer', 'gloss_console'), ('gloss_admin', 'gloss_console')) m (role, member)
+            join pg_roles r on r.rolname = m.role join pg_roles n on n.rolname = m.member
+            where not exists (select from pg_auth_members x where x.roleid = r.oid and x.member = n.oid)
+            """, context: "roles")
+        return missing.rows.map { row in
+            Diagnosis(
+                "roles", .error, "\(row[1] ?? "") is no member of \(row[0] ?? "")",
+                advice: "run: glossctl migrate --repair")
+        }
     }
 
     /// A daemon decodes images of strangers: it should be able to do no more than it must.

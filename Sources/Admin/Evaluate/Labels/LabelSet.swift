@@ -74,6 +74,17 @@ struct LabelSet {
         groups.append(label.group)
     }
 
+    /// Adds answers that are wrong, of keys that have no label.
+    /// - Returns: the labels that they became.
+    mutating func add(wrong: LabelSet) -> Set<Int> {
+        var places: Set<Int> = []
+        for label in 0..<wrong.count {
+            let added = Label(key: wrong.key(label), answers: wrong.answers(label), line: wrong.line(label))
+            if add(added) == nil { places.insert(count - 1) }
+        }
+        return places
+    }
+
     /// Another name of a label; ignored if it names another one already.
     mutating func add(name: String, of label: Int) { keys.add(name, for: label) }
 

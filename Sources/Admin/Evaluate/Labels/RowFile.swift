@@ -36,6 +36,14 @@ struct RowFile {
         isCSV = false
     }
 
+    /// A document that a query gives: one JSON object.
+    init(query: String, document: [UInt8]) {
+        name = query
+        noun = "line"
+        bytes = document
+        isCSV = false
+    }
+
     /// Lets the bytes go: their labels are read.
     mutating func forget() { bytes = [] }
 
