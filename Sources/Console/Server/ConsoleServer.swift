@@ -11,6 +11,9 @@ package struct ConsoleServer: Sendable {
         case loopback(port: Int)
         /// The path of a socket, for a proxy in front of it: who is of its group may connect.
         case socket(String)
+
+        /// Whether only those may connect whom the file system lets.
+        var isSocket: Bool { if case .socket = self { true } else { false } }
     }
 
     /// Why it does not listen.
@@ -123,7 +126,7 @@ package struct ConsoleServer: Sendable {
         let local = ["127.0.0.1", "localhost"].map { name in port.map { "\(name):\($0)" } ?? name }
         return Door(
             hosts: Set((local + names).map { $0.lowercased() }), access: access,
-            cookie: port.map { "gloss_console_\($0)" } ?? "gloss_console", isSocket: port == nil)
+            cookie: port.map { "gloss_console_\($0)" } ?? "gloss_console", isSocket: place.isSocket)
     }
 
     private func reply(to request: HTTPRequest, port: Int?) async -> HTTPResponse {
