@@ -101,6 +101,14 @@ class Person:
         self.open(f"/review?{query}")
         self.leaves(self.find("button[formaction='/review/next']").click)
 
+    def shoot(self, folder, name):
+        """A picture of the page, when those on it are there."""
+        from selenium.webdriver.support.ui import WebDriverWait
+        script = "return [...document.images].every(image => image.complete && image.naturalWidth)"
+        WebDriverWait(self.browser, 60).until(lambda one: one.execute_script(script))
+        if folder:
+            self.browser.save_screenshot(f"{folder}/{name}.png")
+
     def places(self):
         """The edges in the fields: a list a box."""
         return self.browser.execute_script(
@@ -168,8 +176,7 @@ def by_keyboard(checks, person, server, shots):
 
     # Boxes.
     person.begin(BOXES)
-    if shots:
-        person.browser.save_screenshot(f"{shots}/review.png")
+    person.shoot(shots, "review-item")
     before = person.places()
     person.key("e")
     active = person.browser.switch_to.active_element
@@ -184,13 +191,12 @@ def by_keyboard(checks, person, server, shots):
     sized = person.places()[0]
     checks.equal("Shift and arrows resize it", [round(a - b, 3) for a, b in zip(sized, moved)], [0, 0, -.005, -.005])
     person.key(Keys.ENTER)
-    checks.equal("Enter leads to its label", person.browser.switch_to.active_element.get_attribute("name"), "label")
+    checks.equal("Enter leads to its label", person.browser.switch_to.active_element.get_attribute("name"), "box-label")
     person.key("lynx")
     label = person.browser.execute_script("return document.querySelector('.editor text').textContent")
     checks.equal("the picture says the label at once", label, "lynx")
     job = person.item()
-    if shots:
-        person.browser.save_screenshot(f"{shots}/review-edit.png")
+    person.shoot(shots, "review-edit")
     person.leaves(lambda: person.chord(Keys.CONTROL, Keys.ENTER))
     verdict, _, answer, policy = verdicts(server)[0]
     checks.equal("the edit is recorded", (verdict, policy, answer["boxes"][0]["label"]), ("edit", "lowest", "lynx"))
@@ -244,10 +250,9 @@ def by_mouse(checks, person, server, shots):
     person.find("#add-box").click()
     checks.equal("a button adds one", person.places()[-1], [.4, .4, .6, .6])
     person.find("#box-rows tr:last-child input[name=gone]").click()
-    person.find("#box-rows tr:nth-last-child(2) input[name=label]").clear()
-    person.find("#box-rows tr:nth-last-child(2) input[name=label]").send_keys("corner")
-    if shots:
-        person.browser.save_screenshot(f"{shots}/review-mouse.png")
+    person.find("#box-rows tr:nth-last-child(2) input[name=box-label]").clear()
+    person.find("#box-rows tr:nth-last-child(2) input[name=box-label]").send_keys("corner")
+    person.shoot(shots, "review-mouse")
     person.leaves(person.find("button[value=edit]").click)
     boxes = verdicts(server)[0][2]["boxes"]
     checks.equal("all is recorded", (len(boxes), boxes[-1]["label"], near(boxes[-1]["box"], (.01, .01, .06, .08))),

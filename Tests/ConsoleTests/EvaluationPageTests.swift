@@ -31,7 +31,7 @@ import Testing
         let page = try await world.get("/evaluations/1").text
         #expect(Markup.problem(in: page) == nil, "\(Markup.problem(in: page) ?? "")")
         for part in [
-            "expected calibration error 0.0421, Brier score 0.1800",
+            "Expected calibration error 0.0421. Brier score 0.1800. The links",
             "<a href=\"/results?batch=b&amp;task=vqa&amp;least=0.9333&amp;most=1.0000\">0.9333 – 1.0000</a>",
             "-0.113", "+0.060", "<a href=\"/results?batch=b&amp;task=vqa&amp;answer=cat\">4</a>",
             "<b>✓</b> <a href=\"/results?batch=b&amp;task=vqa&amp;answer=%3Cb%3E\">2</a>",

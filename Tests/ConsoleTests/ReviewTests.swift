@@ -78,7 +78,7 @@ import Testing
         let start = try await world.get(filter.address("/review"))
         #expect(start.status == 200 && Markup.problem(in: start.text) == nil)
         #expect(
-            start.text.contains("formaction=\"/review/next\"") && start.text.contains("Nobody has reviewed anything."))
+            start.text.contains("formaction=\"/review/next\"") && start.text.contains("<th scope=\"row\">all</th>"))
         #expect(start.text.contains("The same as SQL"))
 
         var answer = try await world.post("/review/next", filter)
@@ -148,13 +148,15 @@ import Testing
         for field in ["name=\"y1\"", "value=\"0.1235\"", "label of box 2", "<template id=\"box-row\">"] {
             #expect(page.contains(field), "\(field)")
         }
+        // The filter has a label, too.
         let rows =
-            "box=1&image=1&label=tiger&y1=0.1250&x1=0.2500&y2=0.5000&x2=0.7500"
-            + "&box=2&image=1&label=dog&y1=0.1000&x1=0.1235&y2=0.9000&x2=0.9877"
-            + "&box=%2B1&image=1&label=new&y1=0.2&x1=0.2&y2=0.4&x2=0.4&box=%2B2&image=1&label=slip&y1=0&x1=0&y2=1&x2=1&gone=%2B2"
+            "label=dog&box=1&image=1&box-label=tiger&y1=0.1250&x1=0.2500&y2=0.5000&x2=0.7500"
+            + "&box=2&image=1&box-label=dog&y1=0.1000&x1=0.1235&y2=0.9000&x2=0.9877"
+            + "&box=%2B1&image=1&box-label=new&y1=0.2&x1=0.2&y2=0.4&x2=0.4&box=%2B2&image=1&box-label=slip&y1=0&x1=0&y2=1&x2=1&gone=%2B2"
         let fence = try await fence(world, job)
         let answer = try await world.post("/review/\(job)", URLQuery("verdict=edit&fence=\(fence)&\(rows)"))
         #expect(answer.status == 303, "\(answer.text.suffix(800))")
+        #expect(answer.headers["location"]?.contains("label=dog&said=edit") == true)
         let truth = try await world.database.query(
             """
             select b ->> 'label' || ' ' || (b ->> 'box') from gloss.truth, jsonb_array_elements(answer -> 'boxes') b
@@ -165,16 +167,17 @@ import Testing
                 "tiger [0.125, 0.25, 0.5, 0.75]", "dog [0.1, 0.123456, 0.9, 0.987654]", "new [0.2, 0.2, 0.4, 0.4]",
             ])
         for (rows, word) in [
-            ("box=1&image=1&label=x&y1=0.5&x1=0&y2=0.5&x2=1", "its top is above its bottom"),
-            ("box=1&image=1&label=x&y1=a&x1=0&y2=0.5&x2=1", "an edge is a number"), ("box=1&label=x", "not whole"),
-            ("box=1&image=7&label=x&y1=0&x1=0&y2=0.5&x2=1", "names no image"),
-            ("box=1&image=1&label=x&y1=nan&x1=0&y2=0.5&x2=1", "an edge is a number"),
+            ("box=1&image=1&box-label=x&y1=0.5&x1=0&y2=0.5&x2=1", "its top is above its bottom"),
+            ("box=1&image=1&box-label=x&y1=a&x1=0&y2=0.5&x2=1", "an edge is a number"),
+            ("box=1&box-label=x", "not whole"),
+            ("box=1&image=7&box-label=x&y1=0&x1=0&y2=0.5&x2=1", "names no image"),
+            ("box=1&image=1&box-label=x&y1=nan&x1=0&y2=0.5&x2=1", "an edge is a number"),
         ] {
             let answer = try await world.post("/review/\(job)", URLQuery("verdict=edit&fence=\(fence)&\(rows)"))
             #expect(answer.status == 400 && answer.text.contains(word), "\(rows): \(answer.text.suffix(600))")
         }
         // All of them deleted: nothing is there, and that is an answer.
-        let none = "box=1&image=1&label=x&y1=0&x1=0&y2=0.5&x2=1&gone=1"
+        let none = "box=1&image=1&box-label=x&y1=0&x1=0&y2=0.5&x2=1&gone=1"
         #expect(try await world.post("/review/\(job)", URLQuery("verdict=edit&fence=\(fence)&\(none)")).status == 303)
         #expect(try await world.database.query("select answer::text from gloss.truth").scalar == "{\"boxes\": []}")
     }
@@ -194,7 +197,7 @@ import Testing
                      "height":2}
                     """)
         }
-        let fields = "&image=1&label=cat&x1=0.1000&y2=0.9000&x2=0.9000"
+        let fields = "&image=1&box-label=cat&x1=0.1000&y2=0.9000&x2=0.9000"
         let answer = try ReviewAnswer(URLQuery("box=1&y1=0.1000\(fields)&box=2&y1=0.2000\(fields)"), of: masked)
         let mask = ReviewAnswer.Mask(size: [2, 2], counts: "04")
         #expect(answer.boxes?.map(\.mask) == [mask, nil])

@@ -28,8 +28,8 @@ enum BoxScript {
             return ((hash ^ hash >>> 15) >>> 0) % 15;
           };
           const draw = row => {
-            const [y1, x1, y2, x2] = read(row), label = field(row, 'label').value, shape = shapes.get(row);
-            const labels = [...new Set([...table.rows].map(one => field(one, 'label').value))];
+            const [y1, x1, y2, x2] = read(row), label = field(row, 'box-label').value, shape = shapes.get(row);
+            const labels = [...new Set([...table.rows].map(one => field(one, 'box-label').value))];
             const state = `${row === selected ? ' on' : ''}${isGone(row) ? ' gone' : ''}`;
             shape.setAttribute('class', `box h${hue(label)} d${labels.indexOf(label) % 4}${state}`);
             const number = [...table.rows].indexOf(row) + 1;
@@ -57,7 +57,7 @@ enum BoxScript {
           };
           const say = row => {
             const places = read(row).map(share => share.toFixed(3));
-            said.textContent = `${field(row, 'label').value || 'box'}: top ${places[0]}, left ${places[1]}, bottom ${places[2]}, right ${places[3]}`
+            said.textContent = `${field(row, 'box-label').value || 'box'}: top ${places[0]}, left ${places[1]}, bottom ${places[2]}, right ${places[3]}`
               + (isGone(row) ? ', deleted' : '');
           };
           const write = (row, places) => {
@@ -92,8 +92,8 @@ enum BoxScript {
             count += 1;
             field(row, 'box').value = field(row, 'gone').value = `+${count}`;
             field(row, 'image').value = image;
-            const labels = [...table.rows].map(one => field(one, 'label').value);
-            field(row, 'label').value = labels.length ? field(selected ?? table.rows[0], 'label').value : '';
+            const labels = [...table.rows].map(one => field(one, 'box-label').value);
+            field(row, 'box-label').value = labels.length ? field(selected ?? table.rows[0], 'box-label').value : '';
             edges.forEach((name, n) => { field(row, name).value = places[n].toFixed(4); });
             for (const one of row.querySelectorAll('[aria-label]')) {
               one.setAttribute('aria-label', one.getAttribute('aria-label') + (table.rows.length + 1));
@@ -126,8 +126,8 @@ enum BoxScript {
             } else if (event.key === 'Delete' || event.key === 'Backspace') {
               toggle(row);
             } else if (event.key === 'Enter' || event.key === ' ') {
-              field(row, 'label').focus();
-              field(row, 'label').select();
+              field(row, 'box-label').focus();
+              field(row, 'box-label').select();
             } else {
               return;
             }
@@ -199,8 +199,8 @@ enum BoxScript {
           button.hidden = false;
           button.addEventListener('click', () => {
             const row = add(1, [0.4, 0.4, 0.6, 0.6]);
-            field(row, 'label').focus();
-            field(row, 'label').select();
+            field(row, 'box-label').focus();
+            field(row, 'box-label').select();
             said.textContent = 'A box in the middle was added.';
           });
           for (const row of table.rows) show(row);

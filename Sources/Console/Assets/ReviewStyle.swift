@@ -9,6 +9,7 @@ enum ReviewStyle {
         del { background: color-mix(in srgb, var(--bad) 16%, transparent); text-decoration-color: var(--bad); }
         ins { background: color-mix(in srgb, var(--good) 16%, transparent); text-decoration-color: var(--good); }
         del, ins { color: var(--ink); text-decoration-thickness: 2px; }
+        .pairs { margin-top: 14px; }
         .pair h3 { font-size: 14px; overflow-wrap: anywhere; }
         .pair .strip img { aspect-ratio: auto; object-fit: fill; }
         .pair .strip { align-items: start; }
@@ -30,8 +31,8 @@ enum ReviewStyle {
         .confusion .c5 { background: color-mix(in srgb, var(--bar) 75%, transparent); }
         .confusion a { display: inline-block; min-height: 24px; min-width: 24px; }
 
-        .item.review { grid-template-columns: minmax(0, 7fr) minmax(390px, 4fr); }
-        .review .card > .frame img { min-width: 0; max-height: 78vh; }
+        .item.review { grid-template-columns: minmax(0, 7fr) minmax(440px, 4fr); }
+        .review .card > .frame img { min-width: min(240px, 100%); max-height: 78vh; }
         .verdicts { display: flex; flex-wrap: wrap; gap: 8px; margin-bottom: 12px; }
         .verdicts button, #undo button, #add-box, button.edit {
           min-height: 40px; padding: 6px 16px; cursor: pointer; font-weight: 600; border-color: var(--faint);
@@ -54,10 +55,10 @@ enum ReviewStyle {
         #edit > :not(summary) { margin-top: 8px; }
         .box-rows :is(th, td) { padding: 4px 2px; }
         .box-rows input { width: 68px; padding: 4px 3px 4px 5px; font-size: 12px; }
-        .box-rows input[name=label] { width: 88px; }
+        .box-rows input[name=box-label] { width: 88px; }
         .box-rows input[type=checkbox] { width: 24px; min-height: 24px; }
         .box-rows tr.on > * { background: color-mix(in srgb, var(--accent) 14%, transparent); }
-        .box-rows tr.gone input[name=label] { text-decoration: line-through; }
+        .box-rows tr.gone input[name=box-label] { text-decoration: line-through; }
         .overlay.editor { display: none; pointer-events: auto; touch-action: none; cursor: crosshair; }
         .editing .overlay.editor { display: block; }
         .editing .overlay:not(.editor) .box { display: none; }

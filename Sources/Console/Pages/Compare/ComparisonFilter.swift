@@ -8,9 +8,9 @@ struct ComparisonFilter {
 
         var words: String {
             switch self {
-            case .models: "another result of the same key"
-            case .superseded: "the result before this one"
-            case .truth: "the truth of reviews"
+            case .models: "another model's"
+            case .superseded: "the one before"
+            case .truth: "the truth"
             }
         }
     }

@@ -12,11 +12,11 @@ struct Reliability {
 
     var html: HTML {
         let words = [
-            figure.ece.map { "expected calibration error \(Formats.fixed($0, 4))" },
+            figure.ece.map { "Expected calibration error \(Formats.fixed($0, 4))" },
             figure.brier.map { "Brier score \(Formats.fixed($0, 4))" },
         ].compactMap(\.self)
         return """
-            <h2>Reliability</h2><p class="soft">\(words.joined(separator: ", ")). \
+            <h2>Reliability</h2><p class="soft">\(words.map { $0 + ". " }.joined())\
             The links show the selection's results that are so sure, those without a label too.</p>
             \(curve)\(table)
             """

@@ -58,7 +58,7 @@ struct ReviewAnswer: Encodable, Equatable {
 
     private static func boxes(_ form: URLQuery, _ row: ResultRow) throws -> [Box] {
         let names = form.all("box")
-        let columns = ["image", "label", "y1", "x1", "y2", "x2"].map { form.all($0) }
+        let columns = ["image", "box-label", "y1", "x1", "y2", "x2"].map { form.all($0) }
         guard columns.allSatisfy({ $0.count == names.count }) else {
             throw BadField(message: "The form's boxes are not whole.")
         }

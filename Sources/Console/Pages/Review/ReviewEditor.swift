@@ -87,7 +87,7 @@ struct ReviewEditor {
         return """
             <tr><td><input type="hidden" name="box" value="\(name)">\
             <input type="hidden" name="image" value="\(found?.image ?? 1)">\
-            <input name="label" value="\(found?.label ?? "")" list="labels" aria-label="label of box \(number)" \
+            <input name="box-label" value="\(found?.label ?? "")" list="labels" aria-label="label of box \(number)" \
             autocomplete="off"></td>\(edges)\
             <td><input type="checkbox" name="gone" value="\(name)" aria-label="delete box \(number)"></td></tr>
 
