@@ -200,14 +200,14 @@ def use(checks, console, pages):
     checks.equal("then the pages", stops[:5], ["Overview", "Results", "Objects", "Compare", "Review"])
     # Filters by form, as a person writes them.
     browser.get(console.site + "/results")
-    browser.find_element(By.ID, "f-label").send_keys("cube" + Keys.ENTER)
+    leaves(browser, lambda: browser.find_element(By.ID, "f-label").send_keys("cube" + Keys.ENTER))
     checks.equal("the filter stands in the address", "label=cube" in browser.current_url, True)
-    browser.find_element(By.ID, "find").send_keys("scene-3/boxes" + Keys.ENTER)
+    leaves(browser, lambda: browser.find_element(By.ID, "find").send_keys("scene-3/boxes" + Keys.ENTER))
     checks.equal("a key leads to its job", "/job/" in browser.current_url, True)
     # Failures, step by step.
     browser.get(console.site + "/failures")
     for text in ("http_404", "images.example.com"):
-        browser.find_element(By.LINK_TEXT, text).click()
+        leaves(browser, browser.find_element(By.LINK_TEXT, text).click)
     checks.equal("by reason", "the server answers 404 Not Found" in browser.page_source, True)
     browser.quit()
 
