@@ -123,6 +123,16 @@ def chrome(dark=False, scripts=True, size="wide", *words_):
     return browser
 
 
+def leaves(browser, act):
+    """Waits until the page is another one, and whole."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    before = browser.find_element("css selector", "html")
+    act()
+    WebDriverWait(browser, 120).until(lambda _: review.gone(before))
+    WebDriverWait(browser, 120).until(lambda one: one.execute_script("return document.readyState") == "complete")
+
+
 PICTURES = """
 const done = arguments[arguments.length - 1], images = [...document.images];
 for (const image of images) image.loading = 'eager';
@@ -190,14 +200,14 @@ def use(checks, console, pages):
     checks.equal("then the pages", stops[:5], ["Overview", "Results", "Objects", "Compare", "Review"])
     # Filters by form, as a person writes them.
     browser.get(console.site + "/results")
-    browser.find_element(By.ID, "f-label").send_keys("cube" + Keys.ENTER)
+    leaves(browser, lambda: browser.find_element(By.ID, "f-label").send_keys("cube" + Keys.ENTER))
     checks.equal("the filter stands in the address", "label=cube" in browser.current_url, True)
-    browser.find_element(By.ID, "find").send_keys("scene-3/boxes" + Keys.ENTER)
+    leaves(browser, lambda: browser.find_element(By.ID, "find").send_keys("scene-3/boxes" + Keys.ENTER))
     checks.equal("a key leads to its job", "/job/" in browser.current_url, True)
     # Failures, step by step.
     browser.get(console.site + "/failures")
     for text in ("http_404", "images.example.com"):
-        browser.find_element(By.LINK_TEXT, text).click()
+        leaves(browser, browser.find_element(By.LINK_TEXT, text).click)
     checks.equal("by reason", "the server answers 404 Not Found" in browser.page_source, True)
     browser.quit()
 
@@ -212,7 +222,7 @@ def use(checks, console, pages):
         checks.equal(f"{name} without scripts: controls that do nothing", len(dead), 0)
     # The same by form: all dead jobs of a batch.
     browser.get(console.site + "/failures?batch=photos")
-    browser.find_element(By.CSS_SELECTOR, ".action button").click()
+    leaves(browser, browser.find_element(By.CSS_SELECTOR, ".action button").click)
     checks.equal("all are put back", "40 jobs were put back." in browser.find_element(By.TAG_NAME, "main").text, True)
     browser.quit()
 
@@ -281,7 +291,7 @@ def act(checks, server, console, count=10000):
     button = browser.find_element(By.CSS_SELECTOR, ".action button")
     checks.equal("the button says how many", button.text, f"Try all {count:,} again")
     start = time.monotonic()
-    button.click()
+    leaves(browser, button.click)
     checks.equal("all are put back", f"{count:,} jobs were put back." in browser.find_element(By.TAG_NAME, "main").text, True)
     print(f"  {count:,} dead jobs were put back in {time.monotonic() - start:.1f} s")
     left = server.sql("select count(*) from gloss.dead_job d join gloss.job j on j.id = d.job_id where j.key like 'many-%'")
@@ -306,8 +316,8 @@ def roles(checks, server, glossctl, conninfo, folder, port, job):
         buttons = [b.text for b in browser.find_elements(By.CSS_SELECTOR, ".action button")]
         checks.equal(f"{name}, {role}: may try it again", "Try it again" in buttons, role == "admin")
         if role == "reader":
-            browser.execute_script(f"""const form = document.createElement('form'); form.method = 'post';
-                form.action = '/job/{job}/retry'; document.body.append(form); form.submit();""")
+            leaves(browser, lambda: browser.execute_script(f"""const form = document.createElement('form'); form.method = 'post';
+                form.action = '/job/{job}/retry'; document.body.append(form); form.submit();"""))
             text = browser.find_element(By.TAG_NAME, "main").text
             checks.equal(f"{name}: a form of one's own", "rita is a reader here" in text, True)
             state = server.sql(f"select state from gloss.job_state where job_id = {job}")

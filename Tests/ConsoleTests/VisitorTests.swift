@@ -6,7 +6,7 @@ import Testing
 @testable import Console
 
 /// Who may do what: by who asks, and by what PostgreSQL lets the login do.
-@Suite struct RightsTests {
+@Suite struct VisitorTests {
     private static let tokens = ["r", "v", "a"].map { String(repeating: $0, count: 32) }
     private static let people = zip(["rita", "vera", "ada"], Visitor.Role.allCases).map { Visitor(name: $0, role: $1) }
     private static let access = Access(zip(tokens, people).map { TokenFile.Line(token: $0, visitor: $1) })
