@@ -59,11 +59,8 @@ public struct Bootstrap: Sendable {
     ///
     /// - Parameter units: the sum of a unit's scores, and how many they are.
     public func interval(ofMean units: [(sum: Double, count: Int)]) -> Interval? {
-        struct Kind: Hashable { let sum: Double, count: Int }
         guard draws > 0, units.count > 1 else { return nil }
-        var kinds: [Kind: Int] = [:]
-        for unit in units { kinds[Kind(sum: unit.sum, count: unit.count), default: 0] += 1 }
-        if kinds.count > Self.mostKinds {
+        guard var groups = Self.kinds(units) else {
             return interval(unitCount: units.count) { weights in
                 var (sum, count) = (0.0, 0)
                 for (weight, unit) in zip(weights, units) where weight > 0 {
@@ -73,23 +70,40 @@ public struct Bootstrap: Sendable {
                 return count == 0 ? nil : sum / Double(count)
             }
         }
-        let groups = kinds.sorted { ($0.key.sum, $0.key.count) < ($1.key.sum, $1.key.count) }
+        groups.sort { ($0.sum, $0.count) < ($1.sum, $1.count) }
         var random = SeededRandom(seed: seed)
         let values = (0..<draws).compactMap { _ -> Double? in
             var (left, others, sum, count) = (units.count, units.count, 0.0, 0)
-            for (kind, size) in groups where left > 0 {
-                let drawn = size == others ? left : random.binomial(left, Double(size) / Double(others))
+            for kind in groups where left > 0 {
+                let drawn = kind.size == others ? left : random.binomial(left, Double(kind.size) / Double(others))
                 sum += Double(drawn) * kind.sum
                 count += drawn * kind.count
                 left -= drawn
-                others -= size
+                others -= kind.size
             }
             return count == 0 ? nil : sum / Double(count)
         }
         return percentiles(values)
     }
 
-    /// From so many kinds of units on, drawing each unit is the faster way.
+    /// The different units, and how many there are of each; nil: too many.
+    private static func kinds(_ units: [(sum: Double, count: Int)]) -> [(sum: Double, count: Int, size: Int)]? {
+        var (kinds, last) = ([(sum: Double, count: Int, size: Int)](), 0)
+        for unit in units {
+            // They are few: a search is faster than a hash, and the unit before is often like this one.
+            if kinds.isEmpty || kinds[last].sum != unit.sum || kinds[last].count != unit.count {
+                last = kinds.firstIndex { $0.sum == unit.sum && $0.count == unit.count } ?? kinds.count
+                if last == kinds.count {
+                    guard kinds.count < mostKinds else { return nil }
+                    kinds.append((unit.sum, unit.count, 0))
+                }
+            }
+            kinds[last].size += 1
+        }
+        return kinds
+    }
+
+    /// Of more kinds of units, drawing each unit is the faster way.
     private static let mostKinds = 100
 
     /// Between the outer shares of the values, linear between neighbours as numpy's percentile is; nil of no values.

@@ -14,43 +14,60 @@ public struct Calibration: Hashable, Sendable {
         public var accuracy = 0.0
     }
 
-    /// The reliability table: bins of one width from 0 to 1.
-    public let bins: [Bin]
-    /// Expected calibration error: Σ count / n · |accuracy − confidence|. Nil without answers.
-    public let expectedError: Double?
-    /// The largest |accuracy − confidence| of a bin; nil without answers.
-    public let largestError: Double?
-    /// Brier's score: the mean of (probability − score)²; nil without answers.
-    public let brier: Double?
+    /// What a bin's answers add up to.
+    private struct Sums: Hashable {
+        var count = 0
+        var probability = 0.0
+        var score = 0.0
+    }
 
-    /// - Parameter answers: the probability of each answer and its score, 0...1.
+    private var sums: [Sums]
+    private var squares = 0.0
+
+    /// The reliability table: bins of one width from 0 to 1.
+    public var bins: [Bin] {
+        sums.enumerated().map { index, sums in
+            var bin = Bin(
+                low: Double(index) / Double(self.sums.count), high: Double(index + 1) / Double(self.sums.count))
+            bin.count = sums.count
+            if sums.count > 0 {
+                bin.confidence = sums.probability / Double(sums.count)
+                bin.accuracy = sums.score / Double(sums.count)
+            }
+            return bin
+        }
+    }
+
+    /// Expected calibration error: Σ count / n · |accuracy − confidence|. Nil without answers.
+    public var expectedError: Double? {
+        let sum = bins.reduce(0) { $0 + abs($1.accuracy - $1.confidence) * Double($1.count) }
+        return count == 0 ? nil : sum / Double(count)
+    }
+
+    /// The largest |accuracy − confidence| of a bin; nil without answers.
+    public var largestError: Double? {
+        count == 0 ? nil : bins.reduce(0) { max($0, abs($1.accuracy - $1.confidence)) }
+    }
+
+    /// Brier's score: the mean of (probability − score)²; nil without answers.
+    public var brier: Double? { count == 0 ? nil : squares / Double(count) }
+
+    private var count: Int { sums.reduce(0) { $0 + $1.count } }
+
+    /// Of no answers yet.
     ///
     /// Source: Guo et al. 2017, arXiv:1706.04599, section 2, with bins that are open below.
-    public init(_ answers: some Sequence<(probability: Double, score: Double)>, binCount: Int = 15) {
-        var bins = (0..<binCount).map { index in
-            Bin(low: Double(index) / Double(binCount), high: Double(index + 1) / Double(binCount))
-        }
-        var (squares, answerCount) = (0.0, 0)
-        for (probability, score) in answers {
-            let bin = min(max(Int((probability * Double(binCount)).rounded(.up)) - 1, 0), binCount - 1)
-            bins[bin].count += 1
-            answerCount += 1
-            bins[bin].confidence += probability
-            bins[bin].accuracy += score
-            squares += (probability - score) * (probability - score)
-        }
-        var (sum, largest) = (0.0, 0.0)
-        for index in bins.indices where bins[index].count > 0 {
-            bins[index].confidence /= Double(bins[index].count)
-            bins[index].accuracy /= Double(bins[index].count)
-            let error = abs(bins[index].accuracy - bins[index].confidence)
-            sum += error * Double(bins[index].count)
-            largest = max(largest, error)
-        }
-        let count = Double(answerCount)
-        self.bins = bins
-        expectedError = answerCount == 0 ? nil : sum / count
-        largestError = answerCount == 0 ? nil : largest
-        brier = answerCount == 0 ? nil : squares / count
+    public init(binCount: Int = 15) { sums = Array(repeating: Sums(), count: binCount) }
+
+    /// Adds an answer.
+    /// - Parameters:
+    ///   - probability: 0...1.
+    ///   - score: 0...1.
+    public mutating func add(probability: Double, score: Double) {
+        let bin = min(max(Int((probability * Double(sums.count)).rounded(.up)) - 1, 0), sums.count - 1)
+        sums[bin].count += 1
+        sums[bin].probability += probability
+        sums[bin].score += score
+        squares += (probability - score) * (probability - score)
     }
 }

@@ -1,5 +1,4 @@
 import Annotation
-import Glibc
 
 /// Which results are evaluated; nil is any.
 public struct EvaluationSelection: Sendable, Equatable {
@@ -54,42 +53,6 @@ public struct EngineRow: Sendable, Codable, Equatable {
     public var version: String
 }
 
-/// A text result, as an evaluation reads it.
-public struct TextResult: Sendable, Equatable {
-    /// The user's key; nil: it has none.
-    public var key: String?
-    /// The task.
-    public var task: String
-    /// The engine, by `EngineRow.id`.
-    public var engine: Int64
-    /// The best answer or response.
-    public var text: String
-    /// `eos`, `length` or `repetition`.
-    public var finishReason: String
-    /// The probability of the text: its share of the answers where they are aggregated, else that of drawing it.
-    public var probability: Double?
-    /// The seed, if it was asked for.
-    public var seed: String?
-    /// The aggregated answers, if they were asked for.
-    public var distribution: [AggregatedAnswer]
-    /// All samples, if they were asked for and there are several.
-    public var samples: [String] = []
-
-    public init(
-        key: String?, task: String, engine: Int64, text: String, finishReason: String, probability: Double?,
-        seed: String? = nil, distribution: [AggregatedAnswer] = []
-    ) {
-        self.key = key
-        self.task = task
-        self.engine = engine
-        self.text = text
-        self.finishReason = finishReason
-        self.probability = probability
-        self.seed = seed
-        self.distribution = distribution
-    }
-}
-
 /// A finding of a result, or a result without any.
 public struct ResultFinding: Sendable, Equatable {
     /// The job.
@@ -100,8 +63,8 @@ public struct ResultFinding: Sendable, Equatable {
     public var task: String
     /// The engine, by `EngineRow.id`.
     public var engine: Int64
-    /// `eos`, `length` or `repetition`.
-    public var finishReason: String
+    /// Why the model stopped.
+    public var finishReason: FinishReason
     /// Parts of the response that could not be read.
     public var notUnderstood: Int
     /// What was found; nil: nothing.
@@ -119,7 +82,7 @@ extension Administration {
     /// Hands over texts of results one by one, in no order.
     public func texts(
         of selection: EvaluationSelection, withSeeds: Bool, withDistributions: Bool, withSamples: Bool,
-        onRow: @Sendable (TextResult) throws -> Void
+        onRow: @Sendable (TextRow) throws -> Void
     ) async throws {
         let seed = withSeeds ? "coalesce(a.settings, j.spec -> 'settings') ->> 'seed'" : "null"
         let shares = withDistributions ? "to_json(a.answers)::text, to_json(a.probabilities)::text" : "null, null"
@@ -132,22 +95,7 @@ extension Administration {
                 case when a.responses is null then a.sums[1] end, \(seed), \(shares), \(samples)
             from \(selection.table) a join gloss.job j on j.id = a.job_id where \(EvaluationSelection.condition)
             """, selection.values, context: "evaluate"
-        ) { row in
-            var result = TextResult(
-                key: row[0], task: row[1] ?? "", engine: row[2].flatMap { Int64($0) } ?? 0, text: row[3] ?? "",
-                finishReason: Self.finishReason(row[4]),
-                probability: row[5].flatMap { Double($0) } ?? row[6].flatMap { Double($0) }.map(Self.exponential),
-                seed: row[7])
-            if let answers = row[8], let shares = row[9] {
-                let names = try JSON.decode([String].self, from: answers, context: "evaluate")
-                let values = try JSON.decode([Double].self, from: shares, context: "evaluate")
-                result.distribution = zip(names, values).map { AggregatedAnswer(answer: $0, probability: $1) }
-            }
-            if let samples = row[10] {
-                result.samples = try JSON.decode([String].self, from: samples, context: "evaluate")
-            }
-            try onRow(result)
-        }
+        ) { try onRow(TextRow(row: $0)) }
     }
 
     /// Hands over findings of results one by one, those of a result together and in the model's order; a result without findings
@@ -167,7 +115,7 @@ extension Administration {
             var result = ResultFinding(
                 job: row[14].flatMap { Int64($0) } ?? 0, key: row[0], task: row[1] ?? "",
                 engine: row[2].flatMap { Int64($0) } ?? 0,
-                finishReason: Self.finishReason(row[3]), notUnderstood: row[4].flatMap { Int($0) } ?? 0)
+                finishReason: row.finishReason(3), notUnderstood: row[4].flatMap { Int($0) } ?? 0)
             if let label = row[5] {
                 var finding = Finding(label: label, score: number(6) ?? 0)
                 if let y1 = number(7), let x1 = number(8), let y2 = number(9), let x2 = number(10) {
@@ -217,12 +165,4 @@ extension Administration {
         guard let number = answer.scalar.flatMap({ Int64($0) }) else { throw StorageError.unexpected("evaluate") }
         return number
     }
-
-    /// As in `gloss.result`.
-    private static func finishReason(_ letters: String?) -> String {
-        guard let letters else { return "eos" }
-        return letters.contains("l") ? "length" : letters.contains("r") ? "repetition" : "eos"
-    }
-
-    private static func exponential(_ logarithm: Double) -> Double { Glibc.exp(logarithm) }
 }

@@ -5,7 +5,8 @@ import Testing
     @Test func binsAreOpenBelow() throws {
         // Of five bins: (.2, .4] has .4 and .3; 0 belongs to the first.
         let answers: [(probability: Double, score: Double)] = [(0.4, 1), (0.3, 0), (0, 0), (1, 1)]
-        let calibration = Calibration(answers, binCount: 5)
+        var calibration = Calibration(binCount: 5)
+        for answer in answers { calibration.add(probability: answer.probability, score: answer.score) }
         #expect(calibration.bins.map(\.count) == [1, 2, 0, 0, 1])
         #expect(calibration.bins[1].confidence == 0.35 && calibration.bins[1].accuracy == 0.5)
         #expect(abs(try #require(calibration.expectedError) - 0.15 * 2 / 4) < 1e-15)
@@ -14,7 +15,7 @@ import Testing
     }
 
     @Test func nothingHasNoError() {
-        let calibration = Calibration([(probability: Double, score: Double)]())
+        let calibration = Calibration()
         #expect(calibration.expectedError == nil && calibration.brier == nil && calibration.bins.count == 15)
         #expect(RiskCoverage([]).area == nil && RiskCoverage([]).points.isEmpty)
     }

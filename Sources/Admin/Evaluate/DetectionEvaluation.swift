@@ -75,8 +75,9 @@ struct DetectionEvaluation {
             (results.found[match.detection].score, match.truth == nil ? 0.0 : 1.0)
         }
         if answers.allSatisfy({ 0...1 ~= $0.0 }) {
-            report.calibration = EvaluationReport.Reliability(
-                Calibration(answers.map { (probability: $0.0, score: $0.1) }))
+            var calibration = Calibration()
+            for (score, isRight) in answers { calibration.add(probability: score, score: isRight) }
+            report.calibration = EvaluationReport.Reliability(calibration)
         }
         if !results.found.isEmpty, Set(results.found.map(\.score)).count == 1, results.found.count > 1 {
             report.notes.append("All detections have the same score: AP depends on their order then.")

@@ -38,7 +38,7 @@ extension Evaluate {
         report.add(gap: "results without a label", ours.withoutLabel, ours.strayKey.map { "such as \"\($0)\"" })
         report.add(gap: "results without a key", ours.withoutKey)
         report.add(
-            gap: "truncated", (0..<labels.count).count { ours.has($0) && ours.finishReason($0) != "eos" },
+            gap: "truncated", ours.truncatedCount,
             "cut off at max_tokens or max_repeats; scored as they stand")
         if let theirs {
             try requireMatch(theirs.count, strayKey: theirs.strayKey, labelKey: labels.key(0))
@@ -49,11 +49,12 @@ extension Evaluate {
         let evaluation = TextEvaluation(
             metric: metric, labels: labels, results: [ours] + [theirs].compactMap(\.self), missing: policy,
             bootstrap: resampling, cutter: ptbJar.map { StanfordTokenizer(jar: $0) })
+        let classes = format.json || isKept ? metric as? any ClassMetric : nil
         var confusion = Confusion()
         let scores = try evaluation.scores(ours, file: file) { item in
-            if let metric = metric as? any ClassMetric { confusion.add(metric.classes(of: item)) }
+            if let classes { confusion.add(classes.classes(of: item)) }
         }
-        if metric is any ClassMetric { report.confusion = EvaluationReport.ConfusionTable(confusion.table()) }
+        if classes != nil { report.confusion = EvaluationReport.ConfusionTable(confusion.table()) }
         let others = try theirs.map { (results: $0, scores: try evaluation.scores($0, file: file)) }
         say(models, ours.engines, against: theirs?.engines, in: &report)
         if isCIDEr, df == nil, evaluation.items.count < 100 {
@@ -96,7 +97,7 @@ extension Evaluate {
             if let key = result.key, let label = labels.keys.value(of: key), texts.has(label) {
                 throw file.file.problem(line, "the key \"\(key)\" is there twice")
             }
-            try texts.add(result, labels, model: nil)
+            try texts.add(result, labels)
         }
         return texts
     }
@@ -115,7 +116,7 @@ extension Evaluate {
         ) { row in
             try matches.change { matches in
                 if matches == nil { matches = MatchedResults(labels: try labels()) }
-                try matches?.add(row, model: names[row.engine])
+                try matches?.add(row, models: names)
             }
         }
         return matches.value?.results

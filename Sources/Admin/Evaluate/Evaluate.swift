@@ -169,9 +169,12 @@ struct Evaluate: AsyncParsableCommand {
         case .detections(let areMasks): report = try await evaluate(masks: areMasks)
         case .referring: report = try await evaluateReferring()
         }
-        if results == nil, !noKeep { try await keep(&report) }
+        if isKept { try await keep(&report) }
         if format.json { try JSONText.say(report) } else { report.say() }
     }
+
+    /// Whether the run goes into `gloss.evaluation`.
+    var isKept: Bool { results == nil && !noKeep }
 
     /// What becomes of labels without a result. What was not run again is not compared with what it was.
     var policy: MissingPolicy { against == "superseded" && missing == .zero ? .skip : missing }

@@ -117,7 +117,7 @@ struct ReferringResults {
         }
         owners[label] = row.job
         engines[row.engine, default: 0] += 1
-        if row.finishReason != "eos" { truncated += 1 }
+        if row.finishReason != .eos { truncated += 1 }
         set(
             label,
             row.finding.map { finding in

@@ -172,11 +172,14 @@ struct TextEvaluation {
         guard !Self.uncalibrated.contains(where: { metric.name.hasPrefix($0) }) else { return }
         let isShare = scores.items.allSatisfy { 0...1 ~= $0 ?? 0 }
         guard isShare else { return }
-        let answers = zip(items, scores.items).lazy.compactMap { label, score in
-            results.probability(label).map { (probability: min(max($0, 0), 1), score: score ?? 0) }
+        var (calibration, answers) = (Calibration(), [(sureness: Float, score: Float)]())
+        for (place, label) in items.enumerated() {
+            guard let probability = results.probability(label) else { continue }
+            let (sureness, score) = (min(max(probability, 0), 1), scores.items[place] ?? 0)
+            calibration.add(probability: sureness, score: score)
+            answers.append((Float(sureness), Float(score)))
         }
-        report.calibration = EvaluationReport.Reliability(Calibration(answers))
-        report.coverage = EvaluationReport.Coverage(
-            RiskCoverage(answers.map { (sureness: Float($0.probability), score: Float($0.score)) }))
+        report.calibration = EvaluationReport.Reliability(calibration)
+        report.coverage = EvaluationReport.Coverage(RiskCoverage(answers))
     }
 }

@@ -17,7 +17,9 @@ public struct PythonText: Hashable, Sendable {
     }
 
     /// Whether two texts have the same code points, as Python's `==`.
-    public static func areEqual(_ left: String, _ right: String) -> Bool { left.utf8.elementsEqual(right.utf8) }
+    public static func areEqual(_ left: String, _ right: String) -> Bool {
+        left.utf8.count == right.utf8.count && left.utf8.elementsEqual(right.utf8)
+    }
 
     /// `len()`.
     public var count: Int { scalars.count }

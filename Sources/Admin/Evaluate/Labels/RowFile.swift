@@ -20,12 +20,27 @@ struct RowFile {
         guard let file else {
             throw CommandError(.badData, "\(path) cannot be opened: \(String(cString: strerror(errno)))")
         }
-        do { bytes = [UInt8](try file.readToEnd() ?? Data()) } catch {
-            throw CommandError(.badData, "\(path) cannot be read: \((error as NSError).localizedDescription)")
-        }
+        bytes = try Self.contents(of: file, path)
         name = path == "-" ? "standard input" : path
         noun = "line"
         isCSV = path.lowercased().hasSuffix(".csv")
+    }
+
+    /// All bytes of a file, once: Foundation's `Data` would be a second copy of a large one.
+    private static func contents(of file: FileHandle, _ path: String) throws(CommandError) -> [UInt8] {
+        let piece = 1 << 18
+        var (bytes, status) = ([UInt8](), stat())
+        if fstat(file.fileDescriptor, &status) == 0, status.st_size > 0 { bytes.reserveCapacity(Int(status.st_size)) }
+        var buffer = [UInt8](repeating: 0, count: piece)
+        while true {
+            let count = read(file.fileDescriptor, &buffer, piece)
+            if count == 0 { return bytes }
+            if count > 0 {
+                bytes.append(contentsOf: buffer[..<count])
+            } else if errno != EINTR {
+                throw CommandError(.badData, "\(path) cannot be read: \(String(cString: strerror(errno)))")
+            }
+        }
     }
 
     /// Rows of a query, a JSON object a line.

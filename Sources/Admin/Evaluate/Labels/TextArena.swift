@@ -76,6 +76,17 @@ struct TextIndex {
 
     func value(of text: String) -> Int? { value(of: text.utf8.span) }
 
+    /// The index of a text among `texts`; nil: it was not added.
+    /// - Parameter guess: the index that it probably has. Texts are often looked up in the order in which they were added.
+    func index(of text: Span<UInt8>, guess: Int) -> Int? {
+        if guess < texts.count, texts.equals(guess, text) { return guess }
+        let found = slots[slot(of: text, Self.hash(text))]
+        return found == .max ? nil : Int(found & 0xFFFF_FFFF)
+    }
+
+    /// What the text with this index stands for.
+    func value(at index: Int) -> Int { Int(values[index]) }
+
     private func slot(of text: Span<UInt8>, _ hash: UInt64) -> Int {
         var slot = Int(hash) & (slots.count - 1)
         while slots[slot] != .max,

@@ -138,7 +138,7 @@ struct Detections {
         }
         owners[place] = job
         engines[engine, default: 0] += 1
-        if row.finishReason != "eos" { truncated += 1 }
+        if row.finishReason != .eos { truncated += 1 }
         if row.notUnderstood > 0 { notUnderstood += 1 }
         return place
     }

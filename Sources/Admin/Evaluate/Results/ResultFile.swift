@@ -7,6 +7,17 @@ import Storage
 struct ResultFile {
     let file: RowFile
 
+    /// A text of a row.
+    struct FoundText {
+        /// The user's key; nil: it has none.
+        var key: String?
+        var text: String
+        var finishReason: FinishReason
+        var probability: Double?
+        var seed: String?
+        var distribution: [AggregatedAnswer]
+    }
+
     /// A box of a row.
     struct FoundBox {
         var label: String
@@ -19,7 +30,7 @@ struct ResultFile {
     }
 
     /// Hands over texts, one by one.
-    func forEachText(_ body: (_ result: TextResult, _ line: Int) throws -> Void) throws {
+    func forEachText(_ body: (_ result: FoundText, _ line: Int) throws -> Void) throws {
         try forEachRow { row in
             guard let (name, value) = row.first(of: ["text", "answer", "caption"]) else {
                 throw file.problem(
@@ -36,9 +47,9 @@ struct ResultFile {
             }
             let score = row["score"]?.double.flatMap { 0...1 ~= $0 ? $0 : nil }
             try body(
-                TextResult(
-                    key: try key(row), task: "", engine: 0, text: text,
-                    finishReason: row["finish_reason"]?.text ?? "eos",
+                FoundText(
+                    key: try key(row), text: text,
+                    finishReason: row["finish_reason"]?.text.flatMap(FinishReason.init) ?? .eos,
                     probability: row["probability"]?.double ?? row["sum_logprob"]?.double.map(Self.probability)
                         ?? score,
                     seed: row["seed"]?.name, distribution: shares ?? []), row.line)

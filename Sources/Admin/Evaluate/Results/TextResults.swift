@@ -7,71 +7,139 @@ struct TextResults {
     /// Indices into `texts`, by label; −1: there is no result.
     private var places: [Int32]
     private var probabilities: [Double]
-    private var finishes: [UInt8]
+    private var finishes: [FinishReason]
     private var seeds: [Int: String] = [:]
     private var distributions: [Int: [AggregatedAnswer]] = [:]
     private var allSamples: [Int: [String]] = [:]
-    /// Where each came from: a task and an engine, a number each pair.
-    private var sources: [UInt16]
-    private var sourceNames: [(task: String, engine: Int64, name: String)] = []
+    /// Where each came from: a place in `sources`.
+    private var sourceNumbers: [UInt16]
+    private var sources: [Source] = []
+    /// The source of the result before.
+    private var lastSource = 0
+    /// The index among the keys' texts of that before.
+    private var lastKey = -1
     /// How many labels have a result.
     private(set) var count = 0
-    /// How many results came from each engine.
-    private(set) var engines: [Int64: Int] = [:]
+    /// How many of them were cut off.
+    private(set) var truncatedCount = 0
     /// Results that have no key, or none that a label has.
     private(set) var withoutKey = 0, withoutLabel = 0
     /// The key of one of those, for a person who wonders.
     private(set) var strayKey: String?
 
-    private static let finishReasons = ["eos", "length", "repetition"]
+    /// A task and an engine.
+    private struct Source {
+        let task: [UInt8]
+        let engine: Int64
+        /// For a person.
+        let name: String
+        /// How many results came from it.
+        var count = 0
+
+        func isOf(_ task: Span<UInt8>, _ engine: Int64) -> Bool {
+            guard self.engine == engine, self.task.count == task.count else { return false }
+            for index in task.indices where self.task[index] != task[index] { return false }
+            return true
+        }
+    }
 
     init(labelCount: Int) {
         places = Array(repeating: -1, count: labelCount)
         probabilities = Array(repeating: .nan, count: labelCount)
-        finishes = Array(repeating: 0, count: labelCount)
-        sources = Array(repeating: 0, count: labelCount)
+        finishes = Array(repeating: .eos, count: labelCount)
+        sourceNumbers = Array(repeating: 0, count: labelCount)
     }
 
-    /// Adds a result.
+    /// Adds a result of the database.
+    /// - Parameter models: the names of the engines' models.
     /// - Throws: `CommandError` if its key has another one.
-    mutating func add(_ result: TextResult, _ labels: LabelSet, model: String?) throws {
-        guard let key = result.key else {
+    mutating func add(_ row: TextRow, _ labels: LabelSet, models: [Int64: String]) throws {
+        let bytes = row.bytes
+        guard let key = row.key else {
             withoutKey += 1
             return
         }
-        guard let label = labels.keys.value(of: key) else {
-            withoutLabel += 1
-            strayKey = strayKey ?? key
+        guard let label = label(bytes.span.extracting(key), labels) else { return }
+        let source = source(bytes.span.extracting(row.task), row.engine, models)
+        try add(
+            bytes.span.extracting(row.text), for: label, labels, source: source, row.finishReason, row.probability)
+        if let seed = row.seed { seeds[label] = seed }
+        let samples = try row.samples()
+        if !samples.isEmpty { allSamples[label] = samples }
+        let distribution = try row.distribution()
+        if !distribution.isEmpty { distributions[label] = distribution }
+    }
+
+    /// Adds a result of a file.
+    /// - Throws: `CommandError` if its key has another one.
+    mutating func add(_ found: ResultFile.FoundText, _ labels: LabelSet) throws {
+        guard let key = found.key else {
+            withoutKey += 1
             return
         }
-        let source = source(result, model)
+        guard let label = label(key.utf8.span, labels) else { return }
+        let source = source(Span(), 0, [:])
+        try add(found.text.utf8.span, for: label, labels, source: source, found.finishReason, found.probability)
+        if let seed = found.seed { seeds[label] = seed }
+        if !found.distribution.isEmpty { distributions[label] = found.distribution }
+    }
+
+    /// The label with a key; nil: there is none.
+    private mutating func label(_ key: Span<UInt8>, _ labels: LabelSet) -> Int? {
+        guard let index = labels.keys.index(of: key, guess: lastKey + 1) else {
+            withoutLabel += 1
+            if strayKey == nil { strayKey = Self.text(key) }
+            return nil
+        }
+        lastKey = index
+        return labels.keys.value(at: index)
+    }
+
+    private mutating func add(
+        _ text: Span<UInt8>, for label: Int, _ labels: LabelSet, source: Int, _ finishReason: FinishReason,
+        _ probability: Double?
+    ) throws {
         guard places[label] < 0 else {
-            let both = Set([Int(sources[label]), source].map { sourceNames[$0].name }).sorted().joined(
-                separator: " and ")
+            let names = Set([Int(sourceNumbers[label]), source].map { sources[$0].name })
+            let both = names.sorted().joined(separator: " and ")
             throw CommandError(
                 .failed,
-                "the key \"\(key)\" has two results\(both.isEmpty ? "" : ", of \(both)"): choose one with --task, --batch or --model"
+                "the key \"\(labels.keys.texts[lastKey])\" has two results\(both.isEmpty ? "" : ", of \(both)"): choose one with --task, --batch or --model"
             )
         }
-        places[label] = Int32(texts.append(result.text))
-        probabilities[label] = result.probability ?? .nan
-        finishes[label] = UInt8(Self.finishReasons.firstIndex(of: result.finishReason) ?? 0)
-        if let seed = result.seed { seeds[label] = seed }
-        if !result.samples.isEmpty { allSamples[label] = result.samples }
-        if !result.distribution.isEmpty { distributions[label] = result.distribution }
-        sources[label] = UInt16(clamping: source)
+        places[label] = Int32(texts.append(text))
+        probabilities[label] = probability ?? .nan
+        finishes[label] = finishReason
+        sourceNumbers[label] = UInt16(clamping: source)
+        sources[source].count += 1
+        if finishReason != .eos { truncatedCount += 1 }
         count += 1
-        engines[result.engine, default: 0] += 1
     }
 
     /// The number of a task and an engine.
-    private mutating func source(_ result: TextResult, _ model: String?) -> Int {
-        if let place = sourceNames.firstIndex(where: { $0.engine == result.engine && $0.task == result.task }) {
-            return place
+    private mutating func source(_ task: Span<UInt8>, _ engine: Int64, _ models: [Int64: String]) -> Int {
+        if lastSource < sources.count, sources[lastSource].isOf(task, engine) { return lastSource }
+        lastSource = 0
+        while lastSource < sources.count, !sources[lastSource].isOf(task, engine) { lastSource += 1 }
+        if lastSource == sources.count {
+            let name = Self.text(task)
+            let names = [name.isEmpty && models.isEmpty ? nil : name, models[engine]]
+            sources.append(
+                Source(
+                    task: Array(name.utf8), engine: engine, name: names.compactMap(\.self).joined(separator: " by ")))
         }
-        let name = [result.task, model].compactMap(\.self).joined(separator: " by ")
-        sourceNames.append((result.task, result.engine, name))
-        return sourceNames.count - 1
+        return lastSource
+    }
+
+    private static func text(_ bytes: Span<UInt8>) -> String {
+        bytes.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// How many results came from each engine.
+    var engines: [Int64: Int] {
+        sources.reduce(into: [:]) { engines, source in
+            if source.count > 0 { engines[source.engine, default: 0] += source.count }
+        }
     }
 
     func has(_ label: Int) -> Bool { places[label] >= 0 }
@@ -82,7 +150,7 @@ struct TextResults {
     /// Its probability; nil: it is not known, or there is no result.
     func probability(_ label: Int) -> Double? { probabilities[label].isNaN ? nil : probabilities[label] }
 
-    func finishReason(_ label: Int) -> String? { has(label) ? Self.finishReasons[Int(finishes[label])] : nil }
+    func finishReason(_ label: Int) -> String? { has(label) ? finishes[label].rawValue : nil }
 
     func seed(_ label: Int) -> String? { seeds[label] }
 
@@ -105,5 +173,5 @@ struct MatchedResults {
         results = TextResults(labelCount: labels.count)
     }
 
-    mutating func add(_ result: TextResult, model: String?) throws { try results.add(result, labels, model: model) }
+    mutating func add(_ row: TextRow, models: [Int64: String]) throws { try results.add(row, labels, models: models) }
 }
