@@ -183,6 +183,8 @@ typedef struct {
     struct heif_context *context;
     struct heif_image_handle *image;
     uint32_t width, height;
+    // Pixels before it is cropped.
+    uint64_t pixels;
     bool has_alpha;
     int bits;
 } opened;
@@ -212,6 +214,19 @@ static void close_heif(opened *self) {
     heif_context_free(self->context);
 }
 
+// Allows no picture more pixels than the file says that it has, blocks filled up: an overlay has a size of its own, and so may a grid.
+static void limit_pixels(opened *self) {
+    const uint64_t width = (uint64_t)heif_image_handle_get_ispe_width(self->image);
+    const uint64_t height = (uint64_t)heif_image_handle_get_ispe_height(self->image);
+    const uint64_t shown = (uint64_t)self->width * self->height;
+    self->pixels = width * height > shown ? width * height : shown;
+    uint64_t most = (width + 63) / 64 * 64 * ((height + 63) / 64 * 64);
+    if (most < shown) most = shown;
+    int side = 1;
+    while ((uint64_t)side * (uint64_t)side < most) side++;
+    heif_context_set_maximum_image_size_limit(self->context, side);
+}
+
 static struct heif_error open_heif(const uint8_t *bytes, size_t count, opened *self) {
     cimage_heif_prepare();
     self->context = heif_context_alloc();
@@ -225,6 +240,7 @@ static struct heif_error open_heif(const uint8_t *bytes, size_t count, opened *s
     self->height = (uint32_t)heif_image_handle_get_height(self->image);
     self->has_alpha = heif_image_handle_has_alpha_channel(self->image) != 0;
     self->bits = heif_image_handle_get_luma_bits_per_pixel(self->image);
+    limit_pixels(self);
     if (turns_wrongly(self, bytes, count)) {
         return (struct heif_error){
             heif_error_Unsupported_feature, heif_suberror_Unspecified,
@@ -237,7 +253,7 @@ static struct heif_error open_heif(const uint8_t *bytes, size_t count, opened *s
 // libde265, which has some for its own use, into libheif, into a grid, turned, with alpha, into RGB of eight bits. Measured: up to 14
 // for each pixel with eight bits.
 static uint64_t working_bytes(const opened *self) {
-    return (uint64_t)self->width * self->height * (3 + (self->bits > 8 ? 20 : 12));
+    return (uint64_t)self->width * self->height * 3 + self->pixels * (self->bits > 8 ? 20 : 12);
 }
 
 static struct heif_error decode_opened(opened *self, const uint8_t background[3], uint8_t *rgb, size_t rgb_size) {

@@ -110,8 +110,8 @@ extension Administration {
             """, [SQLValue(batch), SQLValue(code), SQLValue(host), SQLValue(limit)], context: "failures")
     }
 
-    /// The dead jobs of a batch by code, and of how many hosts they are; the most first.
-    public func losses(ofBatch batch: String) async throws -> [LossRow] {
+    /// The dead jobs of a batch, or of all, by code, and of how many hosts they are; the most first.
+    public func losses(ofBatch batch: String?) async throws -> [LossRow] {
         try await session.rows(
             LossRow.self,
             """
@@ -121,7 +121,7 @@ extension Administration {
     }
 }
 
-/// Dead jobs of a batch with one code.
+/// Dead jobs with one code.
 public struct LossRow: Sendable, Codable, Equatable {
     /// The error's code.
     public var code: String

@@ -28,7 +28,8 @@ struct HeldJob {
     private var run: JobRun
     /// Indices of the images that are needed for that and for what follows.
     private(set) var imageIndices: [Int] = []
-    /// The origins of these images.
+    /// The URLs of these images, and their origins.
+    private(set) var urls: [String] = []
     private(set) var origins: [String] = []
     /// What is left to compute at most, when it was claimed.
     let work: JobWork
@@ -57,7 +58,8 @@ struct HeldJob {
         let spec = claimed.spec
         // Which views the further stages lack is known when there is an answer to ask on with.
         imageIndices = mayAskOn ? Array(spec.imageURLs.indices) : Set(queries.flatMap(\.images)).sorted()
-        origins = Set(imageIndices.map { originOf(spec.imageURLs[$0]) ?? "" }).sorted()
+        urls = imageIndices.map { spec.imageURLs[$0] }
+        origins = Set(urls.map { originOf($0) ?? "" }).sorted()
     }
 
     var lease: Lease { claimed.lease }
@@ -105,7 +107,7 @@ struct HeldJob {
     }
 
     /// Whether one of its images is under a URL.
-    func wants(_ url: String) -> Bool { imageIndices.contains { claimed.spec.imageURLs[$0] == url } }
+    func wants(_ url: String) -> Bool { urls.contains(url) }
 
     mutating func fetched(_ file: FetchedFile) { fetchSeconds += file.seconds }
 

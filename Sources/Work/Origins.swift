@@ -8,11 +8,8 @@ struct Origins {
         var hasAnswered = false
         /// Files that wait for their turn.
         var waiting: [FileID] = []
-        /// Failures in a row that may speak of the origin as a whole.
-        var failureCount = 0
-        /// How often it was parked since its last success.
-        var parkingCount = 0
-        var parkedUntil: Instant?
+        var health = OriginHealth()
+        /// Why it is parked.
         var reason = ""
         /// Failures that are not yet known to be the origin's: it is left alone until they are.
         var doubtCount = 0
@@ -27,8 +24,8 @@ struct Origins {
         var usedAt: Instant
     }
 
-    /// Failures in a row that speak of the origin rather than of one URL.
-    private static let threshold = 3
+    /// Redirects in a row to a failing origin that speak of all its URLs.
+    private static let detourThreshold = 3
     /// Seconds of a fetch, before any is measured.
     private static let usualSeconds = 0.2
     /// The most records that are kept of origins at rest.
@@ -58,9 +55,9 @@ struct Origins {
 
     // MARK: Turns
 
-    /// How many more files of an origin are worth starting on now.
-    func spareCount(_ origin: String, _ now: Instant) -> Int {
-        guard pause(of: origin, now) == nil else { return 0 }
+    /// How many more files of an origin are worth starting on now; of these URLs, where they are given.
+    func spareCount(_ origin: String, for urls: [String] = [], _ now: Instant) -> Int {
+        guard pause(of: origin, for: urls, now) == nil else { return 0 }
         guard let record = records[origin] else { return limit(of: origin, nil) }
         return max(0, limit(of: origin, record) - record.active.count - record.waiting.count)
     }
@@ -119,20 +116,24 @@ struct Origins {
         if origin.isEmpty { return max(1, maxFetches / 2) }
         if let record, record.doubtCount > 0 { return 0 }
         // One fetch finds out whether the origin answers, or whether its pause is over. Those that hang leave places for others.
-        guard let record, record.hasAnswered, record.parkingCount == 0, record.detour?.count ?? 0 < Self.threshold
+        guard let record, record.hasAnswered, record.health.parkingCount == 0,
+            record.detour?.count ?? 0 < Self.detourThreshold
         else {
             return 1
         }
         return max(1, min(record.places / max(1, daemonCount), maxFetches - maxFetches / 4))
     }
 
-    /// Forgets all that say nothing, those that were not used for the longest time first.
+    /// Forgets all that say nothing: those that do not fail first, and of these those that were not used for the longest time.
     private mutating func forgetRestingRecords(_ now: Instant) {
         let resting = records.filter { _, record in
             record.active.isEmpty && record.waiting.isEmpty && record.doubtCount == 0
-                && (record.parkedUntil.map { $0 <= now } ?? true)
+                && record.health.pause(now) == nil
         }
-        let oldest = resting.sorted { ($0.value.usedAt, $0.key) < ($1.value.usedAt, $1.key) }
+        func rank(_ record: Record) -> Int { record.health.isInTrouble ? 1 : 0 }
+        let oldest = resting.sorted {
+            (rank($0.value), $0.value.usedAt, $0.key) < (rank($1.value), $1.value.usedAt, $1.key)
+        }
         for (origin, _) in oldest.prefix(Self.recordLimit / 2) { records[origin] = nil }
     }
 
@@ -167,41 +168,35 @@ struct Origins {
     /// The origin answered, if only with an error.
     mutating func answered(_ origin: String) { records[origin]?.hasAnswered = true }
 
-    /// The origin answered with a file. `via`: the origin that redirected to it. Those of the two that were parked.
-    mutating func succeeded(_ origin: String, via: String) -> [String] {
+    /// The origin answered with the file of a URL. `via`: the origin that redirected to it. Those of the two that were parked.
+    mutating func succeeded(_ origin: String, via: String, url: String, _ now: Instant) -> [String] {
         let freed = Set([origin, via]).intersection(parkedOrigins).sorted()
         for name in [origin, via] {
             records[name]?.hasAnswered = true
-            records[name]?.failureCount = 0
-            records[name]?.parkingCount = 0
-            records[name]?.parkedUntil = nil
+            records[name]?.health.gaveFile(of: url, now)
         }
         records[via]?.detour = nil
         parkedOrigins.subtract(freed)
         return freed
     }
 
-    /// Counts a failure of `origin` that was asked because of a URL of `via`. For how long it is to be parked now: 15 s, doubling to
-    /// 15 minutes each time that it fails again after its pause, and no less than it asks for. Nil while it may be one URL's fault, and
-    /// while it is parked already: what was under way then says nothing new.
+    /// The origin answered for good, without a file.
+    mutating func refused(_ origin: String, _ now: Instant) { records[origin]?.health.refused(now) }
+
+    /// Counts a failure of `origin` that was asked because of a URL of `via`; what it means for the jobs that want it.
     mutating func failed(
-        _ origin: String, via: String, asksForPatience: Bool = false, retryAfter: Duration? = nil, reason: String,
-        _ now: Instant
-    ) -> Duration? {
-        noteDetour(from: via, to: origin, now)
+        _ origin: String, via: String, url: String, _ failure: OriginHealth.Failure, reason: String, _ now: Instant
+    ) -> OriginHealth.Verdict {
+        if failure != .url { noteDetour(from: via, to: origin, now) }
         var record = records[origin] ?? newRecord(origin, now)
-        defer { records[origin] = record }
-        if let until = record.parkedUntil, now < until { return nil }
-        record.failureCount += 1
+        let verdict = record.health.failed(url, failure, now)
         record.usedAt = now
-        guard asksForPatience || record.failureCount >= Self.threshold || record.parkingCount > 0 else { return nil }
-        let backoff = min(Duration.seconds(15) * (1 << min(record.parkingCount, 6)), .seconds(900))
-        let pause = asksForPatience && retryAfter != nil ? max(retryAfter ?? .zero, .seconds(1)) : backoff
-        record.parkingCount += 1
-        record.parkedUntil = now + pause
-        record.reason = reason
-        parkedOrigins.insert(origin)
-        return pause
+        if case .parks = verdict {
+            record.reason = reason
+            parkedOrigins.insert(origin)
+        }
+        records[origin] = record
+        return verdict
     }
 
     /// A redirect of `via` led to `target`, which fails or is parked.
@@ -213,14 +208,15 @@ struct Origins {
         records[via] = record
     }
 
-    /// How much longer an origin is parked, or that to which it redirects, and why; nil if it is not.
-    func pause(of origin: String, _ now: Instant) -> (left: Duration, reason: String)? {
+    /// How much longer an origin is parked, or that to which it redirects, and why; nil if it is not. A URL that failed comes a while
+    /// after the others.
+    func pause(of origin: String, for urls: [String] = [], _ now: Instant) -> (left: Duration, reason: String)? {
         guard let record = records[origin] else { return nil }
-        if let until = record.parkedUntil, now < until { return (until - now, "\(origin) is parked: \(record.reason)") }
-        if let detour = record.detour, detour.count >= Self.threshold, let target = records[detour.target],
-            let until = target.parkedUntil, now < until
+        if let left = record.health.pause(of: urls, now) { return (left, "\(origin) is parked: \(record.reason)") }
+        if let detour = record.detour, detour.count >= Self.detourThreshold, let target = records[detour.target],
+            let left = target.health.pause(of: urls, now)
         {
-            return (until - now, "\(origin) leads to \(detour.target), which is parked: \(target.reason)")
+            return (left, "\(origin) leads to \(detour.target), which is parked: \(target.reason)")
         }
         return nil
     }
@@ -228,7 +224,7 @@ struct Origins {
     /// The origins that are parked.
     mutating func parked(_ now: Instant) -> Set<String> {
         if !parkedOrigins.isEmpty {
-            parkedOrigins = parkedOrigins.filter { records[$0]?.parkedUntil.map { now < $0 } ?? false }
+            parkedOrigins = parkedOrigins.filter { records[$0]?.health.pause(now) != nil }
         }
         return parkedOrigins
     }

@@ -13,7 +13,8 @@ struct Reachability<Key: Hashable & Sendable>: Sendable {
         /// If it is to be believed, no later attempt fares better.
         let isPermanent: Bool
         let origin: String
-        /// The origin of the URL that led to it.
+        /// The URL that led to it, and its origin.
+        let url: String
         let via: String
         let since: Instant
     }

@@ -177,7 +177,7 @@ extension WorkState {
         case .fetching: return now - job.movedAt >= Self.stallTime
         case .ready, .announced, .computing, .reporting: return false
         case .waiting:
-            var wait = 0.0
+            var wait = pause(of: job).map { $0.left / .seconds(1) } ?? 0
             for origin in job.origins {
                 let backlog = backlogs[origin] ?? origins.backlogSeconds(origin, now)
                 wait = max(wait, backlog)

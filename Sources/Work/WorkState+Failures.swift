@@ -35,21 +35,27 @@ extension WorkState {
 
     /// Decides about the jobs of an image that cannot be had. What a failure says of an origin or of this machine counts once,
     /// however many jobs wait for the image.
-    /// - Parameter via: the origin of the URL; empty where none was asked.
-    mutating func judge(_ leases: [Lease], via: String = "", _ failure: ImageFailure) {
+    /// - Parameters:
+    ///   - via: the origin of the URL; empty where none was asked.
+    ///   - url: the URL; nil if its file came and something else failed.
+    mutating func judge(_ leases: [Lease], via: String = "", url: String? = nil, _ failure: ImageFailure) {
         let origin = failure.origin ?? via
         if failure.showsRoute { networkWorks(origin) }
         switch failure.blame {
-        case .image, .killedDecoder: fail(leases, failure, .permanent)
-        case .chance(let after): fail(leases, failure, .retry(after: after))
-        case .origin: originFailed(leases, origin, via: via, failure)
+        case .image, .killedDecoder:
+            if url != nil, failure.origin != nil { origins.refused(origin, now) }
+            fail(leases, failure, .permanent)
+        case .chance(let after):
+            guard let url, failure.origin != nil else { return fail(leases, failure, .retry(after: after)) }
+            originFailed(leases, origin, via: via, url: url, failure, .url, retryAfter: after)
+        case .origin: originFailed(leases, origin, via: via, url: url ?? "", failure, .origin)
         case .busyOrigin(let after):
-            originFailed(leases, origin, via: via, failure, asksForPatience: true, retryAfter: after)
+            originFailed(leases, origin, via: via, url: url ?? "", failure, .patience(retryAfter: after))
         case .parkedOrigin:
             origins.noteDetour(from: via, to: origin, now)
-            releaseForHost(leases, origin, failure)
+            releaseForHost(leases, origin, url: url ?? "", failure)
         case .network(let part, let isPermanent):
-            networkFailed(leases, origin, via: via, failure, part, isPermanent: isPermanent)
+            networkFailed(leases, origin, via: via, url: url ?? "", failure, part, isPermanent: isPermanent)
         case .ownNetwork:
             if holdups[.outage] == nil { outagePart = .route }
             failedInOutage(leases, failure)
@@ -77,48 +83,64 @@ extension WorkState {
     // MARK: Origins
 
     private mutating func originFailed(
-        _ leases: [Lease], _ origin: String, via: String, _ failure: ImageFailure, asksForPatience: Bool = false,
-        retryAfter: Duration? = nil
+        _ leases: [Lease], _ origin: String, via: String, url: String, _ failure: ImageFailure,
+        _ kind: OriginHealth.Failure, retryAfter: Duration? = nil, tellsOthers: Bool = true
     ) {
-        let pause = origins.failed(
-            origin, via: via, asksForPatience: asksForPatience, retryAfter: retryAfter, reason: failure.message, now)
-        if let pause { park(origin, pause, failure.message) }
-        if asksForPatience || origins.pause(of: origin, now) != nil {
-            releaseForHost(leases, origin, failure)
-        } else {
-            fail(leases, failure, .retry(after: nil))
+        switch origins.failed(origin, via: via, url: url, kind, reason: failure.message, now) {
+        case .urlFails: fail(leases, failure, .retry(after: retryAfter))
+        case .unclear(let wait):
+            let reason = "\(origin) gave no other image meanwhile: \(failure.message)"
+            for lease in leases {
+                if jobs[lease]?.claimed.attempt ?? 1 <= OriginHealth.paidAttempts {
+                    fail([lease], failure, .retry(after: retryAfter))
+                } else {
+                    release(lease, Release(.host, reason: reason, code: failure.code, delay: wait))
+                }
+            }
+        case .parks(let pause):
+            park(origin, pause, failure.message, tellsOthers: tellsOthers)
+            releaseForHost(leases, origin, url: url, failure)
+        case .isParked: releaseForHost(leases, origin, url: url, failure)
         }
     }
 
-    /// Parks an origin for every daemon. A short pause is not worth telling the others.
-    private mutating func park(_ origin: String, _ pause: Duration, _ reason: String) {
+    /// Parks an origin, for every daemon if it is worth telling: a short pause is not.
+    private mutating func park(_ origin: String, _ pause: Duration, _ reason: String, tellsOthers: Bool) {
         emit(.note(.parked(origin: origin, pause: pause, reason: reason)))
         emit(.avoid(origin, for: pause))
-        if pause > Self.shortPause { emit(.park(origin: origin, pause: pause, reason: reason)) }
+        if tellsOthers, pause > Self.shortPause { emit(.park(origin: origin, pause: pause, reason: reason)) }
     }
 
-    private mutating func releaseForHost(_ leases: [Lease], _ origin: String, _ failure: ImageFailure) {
-        let pause = origins.pause(of: origin, now)?.left ?? .seconds(1)
+    private mutating func releaseForHost(_ leases: [Lease], _ origin: String, url: String, _ failure: ImageFailure) {
+        let pause = origins.pause(of: origin, for: [url], now)?.left ?? .seconds(1)
         let reason = "\(origin) is parked: \(failure.message)"
         release(leases, Release(.host, reason: reason, code: failure.code, delay: pause))
+    }
+
+    /// How much longer a job waits for a parked origin, and why; nil if it does not.
+    func pause(of job: HeldJob) -> (left: Duration, reason: String)? {
+        job.origins.compactMap { origins.pause(of: $0, for: job.urls, now) }.max { $0.left < $1.left }
     }
 
     /// Jobs of origins that are parked for longer go back, so that others come to the engine.
     mutating func releaseJobsOfParkedOrigins() {
         guard !origins.parked(now).isEmpty else { return }
         for job in jobsInOrder where job.state == .waiting || job.state == .fetching {
-            let pauses = job.origins.compactMap { origins.pause(of: $0, now) }
-            guard let longest = pauses.max(by: { $0.left < $1.left }), longest.left > Self.shortPause else { continue }
-            release(
-                job.lease, Release(.host, reason: longest.reason, code: "origin_parked", delay: longest.left))
+            guard let pause = pause(of: job), pause.left > Self.shortPause else { continue }
+            release(job.lease, Release(.host, reason: pause.reason, code: "origin_parked", delay: pause.left))
         }
+    }
+
+    /// When the pause of an origin is over for which a job waits.
+    var admissionDeadline: Instant? {
+        jobs.values.compactMap { $0.state == .waiting ? pause(of: $0).map { now + $0.left } : nil }.min()
     }
 
     // MARK: This machine's network
 
     private mutating func networkFailed(
-        _ leases: [Lease], _ origin: String, via: String, _ failure: ImageFailure, _ part: ImageFailure.NetworkPart,
-        isPermanent: Bool
+        _ leases: [Lease], _ origin: String, via: String, url: String, _ failure: ImageFailure,
+        _ part: ImageFailure.NetworkPart, isPermanent: Bool
     ) {
         if holdups[.outage] != nil { return failedInOutage(leases, failure) }
         for lease in leases {
@@ -128,8 +150,8 @@ extension WorkState {
         origins.doubt(origin, now)
         reachability.add(
             .init(
-                keys: leases, failure: failure, part: part, isPermanent: isPermanent, origin: origin, via: via,
-                since: now))
+                keys: leases, failure: failure, part: part, isPermanent: isPermanent, origin: origin, url: url,
+                via: via, since: now))
     }
 
     private mutating func failedInOutage(_ leases: [Lease], _ failure: ImageFailure) {
@@ -147,7 +169,7 @@ extension WorkState {
             if doubt.isPermanent {
                 fail(doubt.keys, doubt.failure, .permanent)
             } else {
-                originFailed(doubt.keys, doubt.origin, via: doubt.via, doubt.failure)
+                originFailed(doubt.keys, doubt.origin, via: doubt.via, url: doubt.url, doubt.failure, .origin)
             }
         }
         if let part = outagePart, ImageFailure.NetworkPart.shown(by: origin).contains(part) { resume(.outage) }
@@ -160,17 +182,8 @@ extension WorkState {
         for doubt in reachability.takeOverdue(now) {
             origins.settleDoubt(doubt.origin)
             // Other daemons may see the origin: they are not told.
-            let failure = doubt.failure
-            let pause = origins.failed(doubt.origin, via: doubt.via, reason: failure.message, now)
-            if let pause {
-                emit(.note(.parked(origin: doubt.origin, pause: pause, reason: failure.message)))
-                emit(.avoid(doubt.origin, for: pause))
-            }
-            if origins.pause(of: doubt.origin, now) != nil {
-                releaseForHost(doubt.keys, doubt.origin, failure)
-            } else {
-                fail(doubt.keys, failure, .retry(after: nil))
-            }
+            originFailed(
+                doubt.keys, doubt.origin, via: doubt.via, url: doubt.url, doubt.failure, .origin, tellsOthers: false)
         }
     }
 

@@ -133,7 +133,7 @@ extension WorkState {
         // It was given up, and came all the same.
         if fileOf[file.url] != id { drop(id) }
         if let origin = fetched.origin {
-            for parked in origins.succeeded(origin, via: file.origin) { emit(.allow(parked)) }
+            for parked in origins.succeeded(origin, via: file.origin, url: file.url, now) { emit(.allow(parked)) }
             networkWorks(origin)
         }
         for image in files[id]?.images ?? [] { arrived(image, fetched) }
@@ -147,6 +147,6 @@ extension WorkState {
         for case let lease? in file.images.map({ images[$0]?.lease }) where !leases.contains(lease) {
             leases.append(lease)
         }
-        if !leases.isEmpty { judge(leases, via: file.origin, failure) }
+        if !leases.isEmpty { judge(leases, via: file.origin, url: file.url, failure) }
     }
 }

@@ -18,8 +18,8 @@ extension WorkState {
 
     /// Whether no origin of a job has a place for one more file, and the job needs one that is neither here nor on its way.
     func isBlocked(_ job: HeldJob) -> Bool {
-        !job.origins.isEmpty && job.origins.allSatisfy { origins.spareCount($0, now) == 0 }
-            && job.imageIndices.contains { fileOf[job.claimed.spec.imageURLs[$0]] == nil }
+        !job.origins.isEmpty && job.origins.allSatisfy { origins.spareCount($0, for: job.urls, now) == 0 }
+            && job.urls.contains { fileOf[$0] == nil }
     }
 
     private mutating func admit(_ job: HeldJob) {

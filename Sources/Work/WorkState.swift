@@ -209,8 +209,9 @@ public struct WorkState: Sendable {
     /// Sets the timer to the next time at which a decision changes without an event.
     private mutating func updateTimer() {
         let times: [Instant?] = [
-            lifeDeadline, reachability.nextDeadline, origins.nextStart(now), holdupDeadline, stallDeadline,
-            announceDeadline, lookDeadline, keeping.backoff.until, recording.backoff.until, claiming.backoff.until,
+            lifeDeadline, reachability.nextDeadline, origins.nextStart(now), admissionDeadline, holdupDeadline,
+            stallDeadline, announceDeadline, lookDeadline, keeping.backoff.until, recording.backoff.until,
+            claiming.backoff.until,
         ]
         guard let next = times.compactMap(\.self).filter({ $0 > now }).min() else { return }
         guard timer.map({ next < $0 || $0 <= now }) ?? true else { return }

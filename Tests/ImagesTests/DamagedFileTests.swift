@@ -114,6 +114,13 @@ import Testing
         }
     }
 
+    /// An overlay has a size of its own: here 16,656 × 45,148, which take 2 GB, in a file that says 48 × 32.
+    @Test func nothingIsLargerThanTheFileSays() throws {
+        let file = try Fixtures.file("../damaged/overlay.heic")
+        #expect(try ImageDecoder.header(of: file, limits: Self.all).width == 48)
+        #expect(imageError { try ImageDecoder.decode(file, limits: Self.all) }?.code == .corrupt)
+    }
+
     /// libwebp 1.5 calls damaged alpha a want of memory.
     @Test(arguments: ["alpha.webp", "alpha_lossy.webp", "animated.webp"])
     func damagedAlphaIsNoWantOfMemory(_ name: String) throws {

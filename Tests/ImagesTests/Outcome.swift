@@ -269,3 +269,33 @@ struct StatusOutcome {
         return special + [servers, others]
     }()
 }
+
+/// A row of docs/fetching.md's table of what an origin's failures mean together. `Work.OriginHealth` decides it.
+struct OriginOutcome {
+    let what, owner, fate, test: String
+
+    var row: String { "| \(what) | \(owner) | \(fate) | \(test) |" }
+
+    static let all = [
+        OriginOutcome(
+            what: "one or two URLs fail with the URL's fault", owner: "the URL's", fate: "again, for an attempt",
+            test: "OutageOfHostTests.aURLThatAnswers500CostsItsJobAlone"),
+        OriginOutcome(
+            what: "one or two URLs fail with the origin's fault, and it gives other files", owner: "the URL's",
+            fate: "again, for an attempt", test: "OutageOfHostTests.aBadImageParksNobody"),
+        OriginOutcome(
+            what: "the same, and it gives no other file meanwhile", owner: "not known",
+            fate: "again, for two attempts; then for free, later and later",
+            test: "OutageOfHostTests.aBadImageParksNobody"),
+        OriginOutcome(
+            what: "three URLs fail in a row, with whatever fault", owner: "the origin's: it is parked",
+            fate: "again, for free", test: "OutageOfHostTests.aHostThatFailsForAllItIsAskedIsLeftAlone"),
+        OriginOutcome(
+            what: "one that was parked fails again", owner: "the origin's: it is parked for longer",
+            fate: "again, for free",
+            test: "OriginHealthTests.parkingDoublesUpToAQuarterOfAnHourAndHonoursRetryAfter"),
+        OriginOutcome(
+            what: "a host fails for longer than `give_up_after`", owner: "the origin's",
+            fate: "dead, `host_unavailable`", test: "CleanTests.aJobThatOnlyWaitsForItsHostDies"),
+    ]
+}

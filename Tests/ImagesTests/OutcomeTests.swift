@@ -101,7 +101,7 @@ import Testing
 
     @Test func isDocumented() throws {
         let document = try String(contentsOf: Self.root.appending(path: "docs/fetching.md"), encoding: .utf8)
-        for rows in [Outcome.all.map(\.row), StatusOutcome.all.map(\.row)] {
+        for rows in [Outcome.all.map(\.row), StatusOutcome.all.map(\.row), OriginOutcome.all.map(\.row)] {
             #expect(document.contains(rows.joined(separator: "\n")), "it should be:\n\(rows.joined(separator: "\n"))")
         }
     }
@@ -116,7 +116,8 @@ import Testing
                 return (file.deletingPathExtension().lastPathComponent, try String(contentsOf: file, encoding: .utf8))
             }
         ) { $0 + $1 }
-        for case .elsewhere(let name) in Outcome.all.map(\.cause) {
+        let named = Outcome.all.compactMap { if case .elsewhere(let name) = $0.cause { name } else { nil } }
+        for name in named + OriginOutcome.all.map(\.test) {
             let parts = name.split(separator: ".").map(String.init)
             let text = try #require(texts[parts[0]], "\(name)")
             if parts.count > 1 { #expect(text.contains("func \(parts[1])("), "\(name)") }

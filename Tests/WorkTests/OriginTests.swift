@@ -130,32 +130,23 @@ import Testing
             let at = now + .seconds(index)
             origins.enqueue(FileID(index), "https://\(index).org", at)
             _ = origins.next(at) { _ in true }
-            _ = origins.failed("https://\(index).org", via: "https://\(index).org", reason: "", at)
+            let origin = "https://\(index).org"
+            _ = origins.failed(origin, via: origin, url: "\(origin)/a.jpg", .origin, reason: "", at)
             origins.ended(FileID(index), "https://\(index).org", seconds: nil, at)
         }
         #expect(origins.recordCount <= 2048 && origins.activeCount == 0)
     }
 
-    @Test func parkingDoublesUpToAQuarterOfAnHourAndHonoursRetryAfter() {
+    @Test func whatIsParkedIsRemembered() {
         var origins = Origins(WorkSettings())
         var now = ContinuousClock.now
-        func failed(_ after: Duration? = nil) -> Duration? {
-            origins.failed("a", via: "a", asksForPatience: after != nil, retryAfter: after, reason: "", now)
-        }
-        #expect(failed() == nil && failed() == nil)
-        var pauses: [Duration] = []
-        for _ in 0..<12 {
-            let pause = failed() ?? .zero
-            #expect(failed() == nil, "what was under way says nothing new")
-            pauses.append(pause)
-            now += pause
-        }
-        #expect(pauses.prefix(3) == [.seconds(15), .seconds(30), .seconds(60)] && pauses.last == .seconds(900))
-        _ = origins.succeeded("a", via: "a")
-        #expect(failed() == nil, "all is forgiven")
-        #expect(failed(.seconds(3000)) == .seconds(3000))
+        let patience = OriginHealth.Failure.patience(retryAfter: .seconds(3000))
+        #expect(origins.failed("a", via: "a", url: "a/1", patience, reason: "", now) == .parks(.seconds(3000)))
         #expect(origins.pause(of: "a", now)?.left == .seconds(3000) && origins.parked(now) == ["a"])
         now += .seconds(3000)
         #expect(origins.pause(of: "a", now) == nil && origins.parked(now).isEmpty)
+        for index in 1...3 { _ = origins.failed("b", via: "b", url: "b/\(index)", .origin, reason: "", now) }
+        #expect(origins.parked(now) == ["b"] && origins.spareCount("b", now) == 0)
+        #expect(origins.succeeded("b", via: "b", url: "b/1", now) == ["b"] && origins.parked(now).isEmpty)
     }
 }

@@ -73,22 +73,19 @@ import Testing
         #expect(harness.state.budget.files.used == 0 && harness.state.budget.pixels.used == 0)
     }
 
-    /// One answer is one failure of the origin, though four jobs wait for it.
-    @Test func itCountsOnceForTheOrigin() {
+    /// One answer is one failure of the origin, though four jobs wait for it; and so are several of one URL.
+    @Test(arguments: [true, false]) func itCountsOnceForTheOrigin(isOneURL: Bool) {
+        var (harness, _, effects) = held(4)
         for round in 1...3 {
-            var (harness, _, effects) = held(4)
-            for _ in 1..<round {
-                effects = harness.take(.fileFailed(effects.fetches[0].file, failure(.origin)))
-                #expect(effects.records.count == 4)
-                harness.take(.recorded(effects.records.map { _ in .recorded }))
-                let jobs = (0..<4).map { _ in harness.claim(Specs.caption()) }
-                effects = harness.take(.claimed(jobs, by: harness.worker))
-            }
             effects = harness.take(.fileFailed(effects.fetches[0].file, failure(.origin)))
             let parks = effects.filter { if case .park = $0 { true } else { false } }.count
-            #expect(parks == (round == 3 ? 1 : 0))
+            #expect(parks == (round == 3 && !isOneURL ? 1 : 0), "the third URL in a row parks it")
             let released = effects.records.filter { if case .released = $0.outcome { true } else { false } }.count
-            #expect(released == (round == 3 ? 4 : 0), "the third failure in a row parks it")
+            #expect(effects.records.count == 4 && released == 4 * parks)
+            harness.take(.recorded(effects.records.map { _ in .recorded }))
+            let url = isOneURL ? "https://a.org/1.jpg" : "https://a.org/\(round + 1).jpg"
+            let jobs = (0..<4).map { _ in harness.claim(Specs.caption(url)) }
+            effects = harness.take(.claimed(jobs, by: harness.worker))
         }
     }
 

@@ -16,6 +16,8 @@ final class SimulatedWeb {
 
     /// By origin. A request to an origin that is not here succeeds.
     var answers: [String: (SimulatedDaemon) -> Answer] = [:]
+    /// What a request for a URL comes to, before its origin is looked at.
+    var urls: [String: (SimulatedDaemon) -> Answer] = [:]
     /// What every request comes to, whatever its origin.
     var everywhere: ((String, SimulatedDaemon) -> Answer?)?
     /// What comes of decoding an image; nil: pixels.
@@ -43,6 +45,7 @@ final class SimulatedWeb {
         active[origin, default: 0] += 1
         mostActive[origin] = max(mostActive[origin] ?? 0, active[origin] ?? 0)
         if let answer = everywhere?(origin, daemon) { return answer }
+        if let answer = urls[url]?(daemon) { return answer }
         return answers[origin]?(daemon) ?? Self.file(origin, byteCount: min(100_000, daemon.settings.maxFileBytes))
     }
 

@@ -7,7 +7,9 @@ import Storage
 struct PageHTML {
     let title: String
     let cards: [ResultCard]
-    /// Jobs without a result.
+    /// Jobs without a result, by code.
+    let losses: [LossRow]
+    /// The latest of them.
     let dead: [JobRow]
     /// Jobs that are neither done nor dead.
     let leftCount: Int
@@ -58,6 +60,9 @@ struct PageHTML {
             "\(end)</main>\n\(failures)<script>\(HTML(stringLiteral: PageAssets.script))</script>\n</body>\n</html>\n"
     }
 
+    /// Jobs without a result.
+    var deadCount: Int { losses.reduce(0) { $0 + $1.dead } }
+
     private static var now: String {
         Date().formatted(.iso8601.year().month().day().dateSeparator(.dash)) + " "
             + Date().formatted(.iso8601.time(includingFractionalSeconds: false)).prefix(5) + " UTC"
@@ -74,7 +79,7 @@ struct PageHTML {
         let images = Set(cards.filter { !$0.isObject }.flatMap(\.imageURLs)).count
         let results = tasks.map { task in (rows.count { $0.task == task.name.rawValue }, task.title.lowercased()) }
         let boxes = rows.reduce(0) { $0 + $1.boxes.count }
-        let numbers = [(images, "images")] + results + [(boxes, "boxes"), (dead.count, "failures")]
+        let numbers = [(images, "images")] + results + [(boxes, "boxes"), (deadCount, "failures")]
         let items = numbers.filter { $0.0 > 0 }.map { ($0.0, $0.0 == 1 ? Self.singular($0.1) : $0.1) }
         let list = (items + (leftCount > 0 ? [(leftCount, "to come")] : []))
             .map { number, name -> HTML in "<li><b>\(Formats.count(number))</b> \(name)</li>" }
@@ -104,8 +109,17 @@ struct PageHTML {
             <td>\(job.reason ?? "")</td></tr>
             """
         }
+        let codes = losses.map { loss -> HTML in
+            """
+            <tr><td>\(loss.code)</td><td>\(Formats.count(loss.dead))</td><td>\(Formats.count(loss.hosts))</td>\
+            <td>\(loss.advice ?? "")</td></tr>
+            """
+        }
+        let rest: HTML = dead.count < deadCount ? "<p>The latest \(Formats.count(dead.count)) of them:</p>" : ""
         return """
-            <section class="failures"><h2>Without a result</h2><div class="scroll"><table><thead><tr><th scope="col">job</th>\
+            <section class="failures"><h2>Without a result</h2><div class="scroll"><table><thead><tr><th scope="col">code</th>\
+            <th scope="col">jobs</th><th scope="col">hosts</th><th scope="col">what to do</th></tr></thead><tbody>\(codes)\
+            </tbody></table></div>\(rest)<div class="scroll"><table><thead><tr><th scope="col">job</th>\
             <th scope="col">task</th><th scope="col">key</th><th scope="col">image</th><th scope="col">why</th></tr></thead><tbody>\(rows)\
             </tbody></table></div></section>
 

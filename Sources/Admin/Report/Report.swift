@@ -51,6 +51,7 @@ struct Report: AsyncParsableCommand {
         let cards = ResultCard.group(try await rows(administration, embedder))
         let page = PageHTML(
             title: title ?? batch ?? "All results", cards: cards,
+            losses: try await administration.losses(ofBatch: batch),
             dead: try await administration.jobs(JobFilter(state: "dead", batch: batch), limit: Self.mostFailures),
             leftCount: try await left(administration))
         let embedded = try await write(page, to: try OutputFile(output), embedder)
@@ -136,7 +137,7 @@ struct Report: AsyncParsableCommand {
         if format.json {
             try JSONText.say(
                 Answer(
-                    output: output, cards: page.cards.count, results: results, failures: page.dead.count,
+                    output: output, cards: page.cards.count, results: results, failures: page.deadCount,
                     not_embedded: embedded.missingCount, changed: embedded.changedCount))
         } else {
             Console.note("\(output): \(results) results in \(page.cards.count) cards.")

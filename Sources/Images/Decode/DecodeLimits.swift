@@ -49,4 +49,11 @@ public struct DecodeLimits: Hashable, Sendable {
         self.background = background
         self.formats = formats
     }
+
+    /// The most bytes that decoding an image of these limits takes.
+    var mostWorkingBytes: Int {
+        // The coefficients of a JPEG's blocks beyond its edges, for each of four colours.
+        let edges = 256 * (2 * maxSide + 32)
+        return ImageDecoder.workingBytes * maxPixels + edges
+    }
 }

@@ -71,6 +71,12 @@ public enum ImageDecoder {
                 .tooManyPixels,
                 "image too large: \(size) is \(pixels) pixels; at most \(limits.maxPixels) are decoded")
         }
+        // What is stored may be more than what is shown of it.
+        guard Int(clamping: header.working) <= limits.mostWorkingBytes else {
+            throw ImageError(
+                .tooManyPixels,
+                "image too large: decoding it takes \(header.working >> 20) MB, as \(limits.maxPixels) pixels do not")
+        }
         let shortest = min(Int(header.width), Int(header.height))
         guard shortest >= limits.minSide else {
             throw ImageError(

@@ -23,10 +23,8 @@ public struct ImageHeader: Hashable, Sendable {
     /// Whether an image of these limits can have such a header: for one that a stranger states.
     public func isPossible(within limits: DecodeLimits) -> Bool {
         let sides = 1...limits.maxSide
-        // The coefficients of a JPEG's blocks beyond its edges, for each of four colours.
-        let edges = 256 * (2 * limits.maxSide + 32)
         return sides.contains(width) && sides.contains(height) && width * height <= limits.maxPixels
             && (1...8).contains(orientation)
-            && (1...ImageDecoder.workingBytes * limits.maxPixels + edges).contains(workingBytes)
+            && (1...limits.mostWorkingBytes).contains(workingBytes)
     }
 }
