@@ -329,7 +329,7 @@ begin
         raise exception using errcode = '55000',
             message = format(case when result.job_id is null then 'job %s has no result now'
                 else 'the result of job %s is another now (fence %s)' end, job, result.fence),
-            detail = format('The review is of fence %s.', fence), hint = 'Look at it again.';
+            hint = 'Look at it again.';
     end if;
     if answer is not null then
         problem := answer_problem(answer_form(result.task), answer, result.image_sha256);

@@ -90,8 +90,9 @@ begin
     end if;
     if filter ? 'label' then
         terms := terms || format('exists (select from gloss.finding f where f.job_id = a.job_id and f.fence = a.fence '
-            || 'and f.label = %L%s%s)', filter ->> 'label', coalesce(format(' and f.score >= %L::real', low), ''),
-            coalesce(format(' and f.score <= %L::real', high), ''));
+            || 'and f.label = %L%s%s)', filter ->> 'label',
+            case when low is null then '' else format(' and f.score >= %L::real', low) end,
+            case when high is null then '' else format(' and f.score <= %L::real', high) end);
     else
         if low is not null then terms := terms || format('a.score >= %L::real', low); end if;
         if high is not null then terms := terms || format('a.score <= %L::real', high); end if;

@@ -299,7 +299,7 @@ import Testing
         try await review(try await caption(), "accept")
         for sql in [
             "update gloss.review set verdict = 'reject'", "delete from gloss.review", "truncate gloss.review",
-            "insert into gloss.review select * from gloss.review", "delete from gloss.review_lease",
+            "insert into gloss.review (job_id) values (1)", "delete from gloss.review_lease",
             "update gloss.annotation set reviews = 0",
         ] {
             let session = database.session(as: user)
