@@ -12,6 +12,7 @@ import Testing
     /// The fault that was seen: an image that hangs, tried before a good one, kept its host parked.
     @Test(arguments: [1, 2]) func aBadImageParksNobody(badCount: Int) {
         let world = World()
+        defer { world.end() }
         for index in 0..<badCount {
             world.store.enqueue(Specs.caption("https://a.org/bad\(index)"))
             world.web.urls["https://a.org/bad\(index)"] = { _ in
@@ -38,6 +39,7 @@ import Testing
     /// Every URL answers 500 for a while: no job dies of it.
     @Test func aHostThatFailsForAllItIsAskedIsLeftAlone() {
         let world = World()
+        defer { world.end() }
         for index in 0..<40 { world.store.enqueue(Specs.caption("https://a.org/\(index)")) }
         world.web.answers["https://a.org"] = { _ in
             SimulatedWeb.failure(.chance(retryAfter: nil), "https://a.org", code: "http_500")
@@ -55,6 +57,7 @@ import Testing
     /// One URL that answers 500 costs its own job alone.
     @Test func aURLThatAnswers500CostsItsJobAlone() {
         let world = World()
+        defer { world.end() }
         for index in 0..<200 { world.store.enqueue(Specs.caption("https://a.org/\(index)")) }
         world.web.urls["https://a.org/3"] = { _ in
             SimulatedWeb.failure(.chance(retryAfter: nil), "https://a.org", code: "http_500")
@@ -69,6 +72,7 @@ import Testing
     /// After a pause another image is tried than the one that failed.
     @Test func anotherImageIsTriedFirst() {
         let world = World()
+        defer { world.end() }
         for index in 0..<10 { world.store.enqueue(Specs.caption("https://a.org/\(index)")) }
         for index in 0..<3 {
             world.web.urls["https://a.org/\(index)"] = { _ in
