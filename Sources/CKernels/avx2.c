@@ -3,6 +3,7 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #define NAME(x) gloss_avx2_##x
 #define VECTORS 1
+#define LONE_VECTORS 4
 #define INT8_PAIRS 256
 #include "body.h"
 #pragma clang attribute pop

@@ -3,6 +3,7 @@
 #pragma clang attribute push(__attribute__((target("avxvnni,avx2,fma"))), apply_to = function)
 #define NAME(x) gloss_avxvnni_##x
 #define VECTORS 1
+#define LONE_VECTORS 4
 #define INT8_DOT 256
 #include "body.h"
 #pragma clang attribute pop

@@ -1,5 +1,9 @@
 // The kernels. They are written once and compiled for each instruction set. The including file sets the target, and
-// defines NAME(x) and VECTORS (the vectors of 16 columns in a register tile).
+// defines NAME(x), VECTORS (the vectors of 16 columns in a register tile) and, if they are more, LONE_VECTORS (those in a tile
+// of one row).
+#if !defined(LONE_VECTORS)
+#define LONE_VECTORS VECTORS
+#endif
 #include "vectors.h"
 #include "gemm.h"
 #include "tiles.h"

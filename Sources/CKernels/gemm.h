@@ -12,7 +12,7 @@
 // Two macros call these functions with constants, so that the compiler makes a copy for each without conditions
 // inside:
 //   TILE(R)                            a case of `switch (rows)`: calls `tile` for R rows, for a panel of at most 16
-//                                      columns or a whole one, with 1 or 4 lines to prefetch, or quarters
+//                                      columns or a whole one, with 1 or 4 lines to prefetch, or quarters, or alone
 //   FINISH(form, type, biased, width)  if the output has this form: finishes all rows and returns. There is one for a
 //                                      common form. The loop after them finishes all others
 
@@ -63,7 +63,18 @@ typedef struct {
 #include "lanes.h"
 #include "matrices.h"
 
-// The halves of some words of the weights, in the order in which they are multiplied.
+// The halves of a word of the weights, in the order in which they are multiplied.
+typedef struct {
+    i16 first, second;
+} word_halves;
+INLINE word_halves split_word(gloss_arithmetic arithmetic, i16 word) {
+#if defined(INT8_PAIRS)
+    if (arithmetic == GLOSS_INT8_INT8) return (word_halves){odd_unsigned(word), even_unsigned(word)};
+#endif
+    if (arithmetic == GLOSS_F32_BF16) return (word_halves){even_bf16(word), odd_bf16(word)};
+    return (word_halves){odd_bf16(word), even_bf16(word)};
+}
+// Those of some words.
 INLINE void split_weights(gloss_arithmetic arithmetic, const char *w, int64_t words, int64_t columns, int64_t ahead,
                           int32_t out[][GLOSS_PANEL]) {
 #if defined(INT8_MATRICES)
@@ -72,14 +83,9 @@ INLINE void split_weights(gloss_arithmetic arithmetic, const char *w, int64_t wo
     for (int64_t i = 0; i < words; i++, w += 4 * GLOSS_PANEL)
         for (int64_t j = 0; j < columns; j += 16) {
             if (ahead) __builtin_prefetch(w + ahead + j * 4, 0, 2);
-            const i16 word = *(const i16u *)(w + j * 4);
-            i16 first = odd_bf16(word), second = even_bf16(word);
-            if (arithmetic == GLOSS_F32_BF16) first = even_bf16(word), second = odd_bf16(word);
-#if defined(INT8_PAIRS)
-            if (arithmetic == GLOSS_INT8_INT8) first = odd_unsigned(word), second = even_unsigned(word);
-#endif
-            *(i16 *)(out[2 * i] + j) = first;
-            *(i16 *)(out[2 * i + 1] + j) = second;
+            const word_halves halves = split_word(arithmetic, *(const i16u *)(w + j * 4));
+            *(i16 *)(out[2 * i] + j) = halves.first;
+            *(i16 *)(out[2 * i + 1] + j) = halves.second;
         }
 }
 // The halves of some words of a row, in the same order.
@@ -96,13 +102,13 @@ INLINE void split_row(gloss_arithmetic arithmetic, const char *x, int64_t words,
             __builtin_shufflevector(first, second, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
     }
 }
-// Those of some rows.
+// Those of some rows, `half_stride` words apart.
 INLINE void split_rows(gloss_arithmetic arithmetic, const char *x, int64_t stride, int64_t rows, int64_t words,
-                       int32_t out[GLOSS_TILE_ROWS][2 * SPLIT_WORDS]) {
+                       int32_t *out, int64_t half_stride) {
 #if defined(INT8_MATRICES)
-    if (arithmetic == GLOSS_INT8_INT8) return pair_rows(x, stride, rows, words, out);
+    if (arithmetic == GLOSS_INT8_INT8) return pair_rows(x, stride, rows, words, out, half_stride);
 #endif
-    for (int64_t r = 0; r < rows; r++) split_row(arithmetic, x + r * stride, words, out[r]);
+    for (int64_t r = 0; r < rows; r++) split_row(arithmetic, x + r * stride, words, out + r * half_stride);
 }
 INLINE v16 multiply_add(gloss_arithmetic arithmetic, v16 acc, i16 x, i16 w) {
 #if defined(INT8_PAIRS)
@@ -118,20 +124,41 @@ INLINE v16 multiply_add(gloss_arithmetic arithmetic, v16 acc, i16 x, i16 w) {
 
 // Multiplies a word of k for up to 6 rows, in registers: acc[r][j] += x[r] · w, in int8 as integers.
 INLINE void tile_word(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
-                      v16 acc[GLOSS_TILE_ROWS][VECTORS]) {
-    i16 b[VECTORS];
+                      v16 acc[GLOSS_TILE_ROWS][LONE_VECTORS]) {
+    i16 b[LONE_VECTORS];
     for (int j = 0; j < vectors; j++) b[j] = *(const i16u *)(w + j * 64);
     for (int r = 0; r < rows; r++) {
         i16 a = splat_word(*(const int32_t *)(x + r * ldx));
         for (int j = 0; j < vectors; j++) acc[r][j] = multiply_add(arithmetic, acc[r][j], a, b[j]);
     }
 }
-// Multiplies some words, and prefetches `lines` cache lines of 64 bytes for each; 0: in quarters.
-INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx, const char *w,
-                       int64_t words, int lines, tile_ahead ahead, v16 acc[GLOSS_TILE_ROWS][VECTORS]) {
+// The same of a word of weights that is split only here, for rows that are split.
+INLINE void tile_whole_word(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx,
+                            const char *w, v16 acc[GLOSS_TILE_ROWS][LONE_VECTORS]) {
+    for (int j = 0; j < vectors; j++) {
+        const word_halves halves = split_word(arithmetic, *(const i16u *)(w + j * 64));
+        for (int r = 0; r < rows; r++) {
+            const int32_t *a = (const int32_t *)(x + r * ldx);
+            acc[r][j] = multiply_add(arithmetic, acc[r][j], splat_word(a[0]), halves.first);
+            acc[r][j] = multiply_add(arithmetic, acc[r][j], splat_word(a[1]), halves.second);
+        }
+    }
+}
+// Multiplies some words, and prefetches `lines` cache lines of 64 bytes for each; 0: in quarters. `splits`: the weights are
+// split here, while the rows already are.
+INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, bool splits, const char *x, int64_t ldx,
+                       const char *w, int64_t words, int lines, tile_ahead ahead,
+                       v16 acc[GLOSS_TILE_ROWS][LONE_VECTORS]) {
 #if defined(__aarch64__)
     if (has_lanes(arithmetic)) return lane_words(rows, arithmetic, x, ldx, w, words, lines, ahead, acc);
 #endif
+    if (splits) {
+        for (int64_t i = 0; i < words; i++) {
+            for (int p = 0; p < lines; p++) __builtin_prefetch(ahead.next + i * ahead.pace + p * 64, 0, 2);
+            tile_whole_word(rows, vectors, arithmetic, x + i * 8, ldx, w + i * 4 * GLOSS_PANEL, acc);
+        }
+        return;
+    }
     if (lines) {
         for (int64_t i = 0; i < words; i++) {
             for (int p = 0; p < lines; p++) __builtin_prefetch(ahead.next + i * ahead.pace + p * 64, 0, 2);
@@ -147,7 +174,7 @@ INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, const
             tile_word(rows, vectors, arithmetic, x + i * 4, ldx, w + i * 4 * GLOSS_PANEL, acc);
     }
 }
-INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const char *x, int64_t ldx,
+INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, bool splits, const char *x, int64_t ldx,
                  const int32_t *corrections, const char *w, block_part part, int lines, tile_ahead ahead,
                  float *running, float *partial) {
 #if defined(INT8_MATRICES)
@@ -158,14 +185,14 @@ INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, const char 
 #else
     const bool corrects = arithmetic == GLOSS_INT8_INT8;
 #endif
-    v16 acc[GLOSS_TILE_ROWS][VECTORS];
+    v16 acc[GLOSS_TILE_ROWS][LONE_VECTORS];
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < vectors; j++) {
             if (!part.begins) acc[r][j] = load(running + r * GLOSS_PANEL + j * 16);
             else acc[r][j] = corrects ? (v16)splat_word(corrections[r]) : splat(0);
         }
-    const int64_t words = is_split(arithmetic) ? 2 * part.words : part.words;
-    tile_words(rows, vectors, arithmetic, x, ldx, w, words, lines, ahead, acc);
+    const int64_t words = is_split(arithmetic) && !splits ? 2 * part.words : part.words;
+    tile_words(rows, vectors, arithmetic, splits, x, ldx, w, words, lines, ahead, acc);
     float *to = part.ends ? partial : running;
     const bool adds = part.ends && !part.first;
     for (int r = 0; r < rows; r++)
@@ -262,14 +289,20 @@ INLINE void finish(gloss_arithmetic arithmetic, const gloss_operand *x, const gl
     finish_sums(arithmetic == GLOSS_INT8_INT8 ? GLOSS_F32_F32 : arithmetic, x, w, out, row, rows, panel, partial);
 }
 
-#define TILE(R)                                                                                                  \
-    case R:                                                                                                      \
-        if (narrow) tile(R, 1, arithmetic, a, lda, corrections, b, part, 1, ahead, running + at, partial + at);  \
-        else if (ahead.quarter)                                                                                  \
-            tile(R, VECTORS, arithmetic, a, lda, corrections, b, part, 0, ahead, running + at, partial + at);    \
-        else if (alone)                                                                                          \
-            tile(R, VECTORS, arithmetic, a, lda, corrections, b, part, 4, ahead, running + at, partial + at);    \
-        else tile(R, VECTORS, arithmetic, a, lda, corrections, b, part, 1, ahead, running + at, partial + at);   \
+// Whether some rows are a single tile as wide as a panel.
+INLINE bool is_alone(int64_t rows, int64_t columns) {
+    return columns > 16 && rows <= GLOSS_TILE_ROWS && 16 * (rows == 1 ? LONE_VECTORS : VECTORS) == GLOSS_PANEL;
+}
+
+#define TILE_(R, vectors, splits, lines) \
+    tile(R, vectors, arithmetic, splits, a, lda, corrections, b, part, lines, ahead, running + at, partial + at)
+#define TILE(R)                                                                             \
+    case R:                                                                                 \
+        if (alone && (R == 1 ? LONE_VECTORS : VECTORS) > 1)                                 \
+            TILE_(R, R == 1 ? LONE_VECTORS : VECTORS, is_split(arithmetic), 4);             \
+        else if (narrow) TILE_(R, 1, false, 1);                                             \
+        else if (ahead.quarter) TILE_(R, VECTORS, false, 0);                                \
+        else TILE_(R, VECTORS, false, 1);                                                   \
         break;
 
 // Multiplies rows [first, last) by a part of a block of the first `columns` columns of a panel, at `w`.
@@ -283,10 +316,11 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
     const int64_t steps = split ? 2 * part.words : part.words, groups = GLOSS_PANEL / (16 * VECTORS);
     const int64_t all = tiles * groups * steps, bytes = part.next ? 4 * GLOSS_PANEL * part.next_words : 0;
     tile_ahead ahead = {part.next ? part.next : w, bytes / all, 0, 0};
-    // A single tile, which reads its weights once, prefetches 4 KiB ahead.
-    const bool alone = tiles == 1 && groups == 1 && !split;
-    if (tiles == 1 && (alone || split)) ahead.next = w + 4096;
-    if (alone) ahead.pace = 4 * GLOSS_PANEL;
+    // A single tile of whole panels reads its weights once, and prefetches 4 KiB ahead.
+    const bool alone = is_alone(last - first, columns);
+    const bool once = alone || (tiles == 1 && groups == 1 && !split);
+    if (once || (tiles == 1 && split)) ahead.next = w + 4096;
+    if (once) ahead.pace = 4 * GLOSS_PANEL;
     // Many tiles have so much time that one line after the other comes soon enough.
     else if (!split && (tiles < 8 || groups > 1)) {
         ahead.quarter = bytes / 4;
@@ -295,13 +329,15 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
     }
     const int64_t advance = ahead.quarter ? steps * ahead.lines / 4 * ahead.pace : steps * ahead.pace;
     int32_t weight_halves[2 * SPLIT_WORDS][GLOSS_PANEL] __attribute__((aligned(64)));
-    int32_t row_halves[GLOSS_TILE_ROWS][2 * SPLIT_WORDS] __attribute__((aligned(64)));
-    if (split) {
+    int32_t row_halves[GLOSS_TILE_ROWS * 2 * K_WORDS] __attribute__((aligned(64)));
+    const int64_t half_stride = (part.words + 15) / 16 * 32;
+    if (split && !alone) {
         const int64_t read = VECTORS == 1 || narrow ? columns : GLOSS_PANEL;
         // Few tiles have no time for it.
         split_weights(arithmetic, w, part.words, read, tiles < 4 ? 4096 : 0, weight_halves);
         w = (const char *)weight_halves;
     }
+    const int64_t width = alone ? GLOSS_PANEL : 16 * VECTORS;
     int64_t row = first;
     for (int64_t t = 0; t < tiles; t++) {
         // The tiles have almost equal numbers of rows, so that no tile is left with few.
@@ -309,12 +345,12 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
         const char *a = (const char *)x->rows + row * x->stride + part.word * (arithmetic == GLOSS_F32_BF16 ? 8 : 4);
         int64_t lda = x->stride, at = (row - first) * GLOSS_PANEL;
         if (split && arithmetic != GLOSS_F32_BF16) {
-            split_rows(arithmetic, a, lda, end - row, part.words, row_halves);
+            split_rows(arithmetic, a, lda, end - row, part.words, row_halves, half_stride);
             a = (const char *)row_halves;
-            lda = sizeof row_halves[0];
+            lda = half_stride * 4;
         }
         const int32_t *corrections = arithmetic == GLOSS_INT8_INT8 ? x->corrections + row : 0;
-        for (int64_t j = 0; j < columns; j += 16 * VECTORS, at += 16 * VECTORS) {
+        for (int64_t j = 0; j < columns; j += width, at += width) {
             const char *b = w + j * 4;
             switch (end - row) { TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) }
             ahead.next += advance;
@@ -337,12 +373,10 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     const int64_t most = arithmetic == GLOSS_F32_BF16 ? K_WORDS / 2 : K_WORDS, blocks = (total + most - 1) / most;
     const int64_t unit = arithmetic == GLOSS_F32_BF16 ? 16 : 32;
     const int64_t block = ((total + blocks - 1) / blocks + unit - 1) / unit * unit;
-    // One tile of whole panels reads its weights once.
-    const bool single = last - first <= GLOSS_TILE_ROWS, whole = 16 * VECTORS == GLOSS_PANEL;
-    const int64_t most_words = is_split(arithmetic) || (single && !whole) ? SPLIT_WORDS
-        : single                                                          ? block
-                                                                          : PART_WORDS;
+    const bool single = last - first <= GLOSS_TILE_ROWS;
     const int64_t left = w->outputs - panel * GLOSS_PANEL, columns = left < GLOSS_PANEL ? left : GLOSS_PANEL;
+    const bool alone = is_alone(last - first, columns);
+    const int64_t most_words = alone ? block : single || is_split(arithmetic) ? SPLIT_WORDS : PART_WORDS;
     const char *base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
     float running[GLOSS_ROW_CHUNK * GLOSS_PANEL] __attribute__((aligned(64)));
     // The first part of many rows waits for memory, so it is short.

@@ -18,12 +18,13 @@ INLINE void pair_weights(const char *w, int64_t words, int64_t columns, int64_t 
             vst1q_s32(out[i + 1] + c, vzip2q_s32(first, second));
         }
 }
-// Pairs some words of up to 6 rows: out[pair of rows] is [pair of words][row][word], with zeros for what is missing.
-INLINE void pair_rows(const char *x, int64_t stride, int64_t rows, int64_t words, int32_t out[][2 * SPLIT_WORDS]) {
+// Pairs some words of up to 6 rows: a pair of rows is [pair of words][row][word], with zeros for what is missing. The pairs
+// are `pair_stride` words apart.
+INLINE void pair_rows(const char *x, int64_t stride, int64_t rows, int64_t words, int32_t *out, int64_t pair_stride) {
     for (int64_t r = 0; r < rows; r += 2)
         for (int64_t i = 0; i < words; i += 2)
             for (int64_t row = 0; row < 2; row++) {
-                int32_t *to = out[r / 2] + 2 * i + 2 * row;
+                int32_t *to = out + r / 2 * pair_stride + 2 * i + 2 * row;
                 to[0] = to[1] = 0;
                 if (r + row < rows) memcpy(to, x + (r + row) * stride + i * 4, i + 1 < words ? 8 : 4);
             }
