@@ -33,10 +33,20 @@ def _certificate(folder, name, authority, hosts, days="2"):
     return f"{base}.pem"
 
 
+def _add_the_systems(path):
+    """As many authorities as a client has that trusts the system's, too: reading them takes time."""
+    try:
+        with open("/etc/ssl/certs/ca-certificates.crt") as system, open(path, "a") as file:
+            file.write(system.read())
+    except FileNotFoundError:
+        pass
+
+
 def make(folder, sites):
     """The file of each host that speaks TLS: certificate and key. Clients are to trust folder/authority.pem."""
     _authority(folder, "authority")
     _authority(folder, "stranger")
+    _add_the_systems(f"{folder}/authority.pem")
     files = {}
     for kind in ("plain_to_tls", *kinds.SECURE):
         if kind == "no_tls":

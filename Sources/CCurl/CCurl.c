@@ -84,3 +84,5 @@ int ccurl_read_address(const struct curl_sockaddr *address, uint8_t bytes[16], u
 curl_socket_t ccurl_open_socket(const struct curl_sockaddr *address) {
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
+
+const char *ccurl_authorities(void) { return curl_version_info(CURLVERSION_NOW)->cainfo; }

@@ -17,6 +17,9 @@ long ccurl_get_long(CURL *easy, CURLINFO info);
 curl_off_t ccurl_get_size(CURL *easy, CURLINFO info);
 const char *ccurl_get_string(CURL *easy, CURLINFO info);
 
+// The file of authorities that libcurl was built to trust, or NULL.
+const char *ccurl_authorities(void);
+
 CURLMcode ccurl_multi_set_long(CURLM *multi, CURLMoption option, long value);
 
 // The result of the next finished transfer: its easy handle, or NULL when there is none.

@@ -22,6 +22,10 @@ enum Curl {
         return true
     }
 
+    /// The system's file of trusted authorities, as libcurl was built for it; nil where there is none to read.
+    static let systemAuthorities: String? = ccurl_authorities()
+        .map { String(cString: $0) }.flatMap { access($0, R_OK) == 0 ? $0 : nil }
+
     private static let startCode = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
 }
 
@@ -74,7 +78,8 @@ struct EasyHandle: ~Copyable {
         try Self.check(ccurl_set_size(raw, option, curl_off_t(bytes)), option)
     }
 
-    func set(_ option: CURLoption, _ value: String) throws(ImageError) {
+    /// nil: none, in place of what libcurl was built with.
+    func set(_ option: CURLoption, _ value: String?) throws(ImageError) {
         try Self.check(ccurl_set_string(raw, option, value), option)
     }
 
