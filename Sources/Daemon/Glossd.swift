@@ -192,9 +192,9 @@ struct Glossd: AsyncParsableCommand {
         let store = store(configuration, logger)
         queue.use { try await store.queueMetrics() }
         let fetcher = try ImageFetcher(policy: configuration.fetch)
-        let (events, inbox) = AsyncStream.makeStream(of: Event.self)
+        let inbox = Inbox()
         let thread = InferenceThread(
-            model: model, limits: limits(configuration, logger), metrics: metrics, deliver: { inbox.yield($0) })
+            model: model, limits: limits(configuration, logger), metrics: metrics, deliver: { inbox.put($0) })
         let decoders = decoderCount(configuration)
         let size = model.configuration.vision.imageSize
         let images = ImageTable(
@@ -203,7 +203,7 @@ struct Glossd: AsyncParsableCommand {
                 limits: .init(configuration.images, placeholders: configuration.placeholders), count: decoders),
             size: size,
             resize: model.resize, previews: try previews(configuration, logger), metrics: metrics,
-            deliver: { inbox.yield($0) })
+            deliver: { inbox.put($0) })
         let watchdog = Watchdog(threads: [("inference", { thread.turns }), ("fetch", { fetcher.turns })])
         let driver = WorkDriver(
             state: WorkState(
@@ -212,7 +212,7 @@ struct Glossd: AsyncParsableCommand {
                     identity: identity, adapters: served.identities(identity), vocabulary: model.vocabulary,
                     maskDecoder: served.maskDecoder),
                 originOf: ImageFetcher.origin(of:), seed: .random(in: 0 ... .max), now: .now),
-            events: events, inbox: inbox, store: store, description: description(configuration, served), images: images,
+            inbox: inbox, store: store, description: description(configuration, served), images: images,
             engine: thread, adapters: served.adapters,
             fetcher: WorkDriver.Fetching(fetcher),
             metrics: metrics, journal: Journal(metrics: metrics, logger: logger), watchdog: watchdog)

@@ -14,8 +14,7 @@ struct DatabaseRefusal: Error, CustomStringConvertible {
 /// Carries out what the work decides, and hands back what came of it. It decides nothing.
 struct WorkDriver: Service {
     let state: WorkState
-    let events: AsyncStream<Event>
-    let inbox: AsyncStream<Event>.Continuation
+    let inbox: Inbox
     let store: any JobStore
     let description: WorkerDescription
     let images: ImageTable
@@ -48,7 +47,7 @@ struct WorkDriver: Service {
         try await withGracefulShutdownHandler {
             try await work()
         } onGracefulShutdown: {
-            inbox.yield(.drainBegan)
+            inbox.put(.drainBegan)
         }
     }
 
@@ -56,15 +55,15 @@ struct WorkDriver: Service {
         var state = state
         var timer: Task<Void, Never>?
         defer { timer?.cancel() }
-        inbox.yield(.started)
-        for await event in events {
-            for effect in metrics.timed(.decide, { state.handle(event, now: .now) }) {
+        inbox.put(.started)
+        while let events = await inbox.next() {
+            for effect in metrics.timed(.decide, { state.handle(events, now: .now) }) {
                 switch effect {
                 case .setTimer(let instant):
                     timer?.cancel()
                     timer = Task {
                         guard (try? await Task.sleep(until: instant, clock: .continuous)) != nil else { return }
-                        inbox.yield(.timer)
+                        inbox.put(.timer)
                     }
                 case .stop(.asTold): return
                 case .stop(.refused(let reason)): throw DatabaseRefusal(description: reason)
@@ -91,7 +90,7 @@ struct WorkDriver: Service {
         case .cancelQueries(let queries): engine.cancel(queries)
         case .letGo(let holder): engine.letGo(holder)
         case .askWaiting: engine.tellWaiting()
-        case .measureMemory: Task { inbox.yield(.memory(free: FreeMemory.bytes())) }
+        case .measureMemory: Task { inbox.put(.memory(free: FreeMemory.bytes())) }
         case .status(let status): show(status)
         case .note(let note): journal.note(note)
         default: carryOutStatement(effect)
@@ -177,9 +176,9 @@ struct WorkDriver: Service {
             do {
                 let event = try await body()
                 if let stage { metrics.spent(stage, since: start) }
-                inbox.yield(event)
+                inbox.put(event)
             } catch {
-                inbox.yield(.storeFailed(statement, StoreProblem(error, statement)))
+                inbox.put(.storeFailed(statement, StoreProblem(error, statement)))
             }
         }
     }
@@ -189,7 +188,7 @@ struct WorkDriver: Service {
             let start = ContinuousClock.now
             try? await store.waitForWork(timeout: timeout)
             // Before its time: there was a notification.
-            inbox.yield(.wokenUp(isNotified: .now - start < timeout))
+            inbox.put(.wokenUp(isNotified: .now - start < timeout))
         }
     }
 }

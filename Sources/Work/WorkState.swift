@@ -4,8 +4,8 @@ import Queue
 /// Everything that a daemon decides: which jobs it holds, what they cost, and what comes next.
 ///
 /// It is a value without I/O, clock or chance. An event goes in and effects come out; whoever carries them out decides nothing, and
-/// nothing waits inside a decision. Each event changes the state first (`take`); then `decide` starts whatever the state
-/// allows, so that no event needs to know what others wait for.
+/// nothing waits inside a decision. Events change the state first (`take`); then `decide` starts whatever the state allows, so that
+/// no event needs to know what others wait for, and many events at once cost one decision.
 public struct WorkState: Sendable {
     enum Phase: Hashable {
         case idle, registering, working
@@ -119,13 +119,13 @@ public struct WorkState: Sendable {
         self.now = now
     }
 
-    /// Takes note of what happened; what to do next, in order.
-    public mutating func handle(_ event: Event, now: Instant) -> [Effect] {
+    /// Takes note of what happened, in its order; what to do next, in order.
+    public mutating func handle(_ events: [Event], now: Instant) -> [Effect] {
         guard phase != .stopped else { return [] }
         self.now = max(now, self.now)
         effects = []
-        take(event)
-        decide()
+        for event in events where phase != .stopped { take(event) }
+        if phase != .stopped { decide() }
         defer { effects = [] }
         return effects
     }

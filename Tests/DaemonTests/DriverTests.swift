@@ -16,13 +16,11 @@ import Work
 @Suite(.timeLimit(.minutes(5))) struct DriverTests {
     private let model: PaliGemma
     private let store = MemoryJobStore()
-    private let inbox: AsyncStream<Event>.Continuation
-    private let events: AsyncStream<Event>
+    private let inbox = Inbox()
     private let metrics = Metrics()
 
     init() throws {
         model = try PaliGemma(contentsOf: GlossdProcess.fixtures.appending(path: "tiny/model"), threads: 2)
-        (events, inbox) = AsyncStream.makeStream()
     }
 
     private func driver(
@@ -36,7 +34,7 @@ import Work
         var policy = FetchPolicy()
         policy.localRoots = [GlossdProcess.fixtures.path]
         let (fetcher, size) = (try ImageFetcher(policy: policy), model.configuration.vision.imageSize)
-        let deliver: @Sendable (Event) -> Void = { [inbox] in inbox.yield($0) }
+        let deliver: @Sendable (Event) -> Void = { [inbox] in inbox.put($0) }
         let identity = EngineIdentity(
             model: "tiny", digest: model.digest, precision: model.precision.rawValue, version: glossVersion)
         var settings = WorkSettings()
@@ -49,7 +47,7 @@ import Work
                 engine: EngineDescription(
                     identity: identity, adapters: served.identities(identity), vocabulary: model.vocabulary),
                 originOf: ImageFetcher.origin(of:), seed: 1, now: .now),
-            events: events, inbox: inbox, store: store,
+            inbox: inbox, store: store,
             description: Samples.worker(models: ["tiny"] + adapters.keys.sorted()),
             images: ImageTable(
                 fetcher: fetcher,
@@ -86,7 +84,7 @@ import Work
                 }
             }
         }
-        inbox.yield(.drainBegan)
+        inbox.put(.drainBegan)
         try await work.value
     }
 
@@ -228,7 +226,7 @@ import Work
         try await eventually { await store.record(of: JobID(rawValue: 1)) != nil }
         silent.fallSilent()
         let start = ContinuousClock.now
-        inbox.yield(.drainBegan)
+        inbox.put(.drainBegan)
         try await work.value
         #expect(ContinuousClock.now - start < .seconds(30), "its statements never end")
         #expect(metrics.status.work?.phase == .stopped)

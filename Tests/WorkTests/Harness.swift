@@ -23,7 +23,7 @@ struct Harness {
     mutating func pass(_ seconds: Double) { now += .seconds(seconds) }
 
     @discardableResult
-    mutating func take(_ event: Event) -> [Effect] { state.handle(event, now: now) }
+    mutating func take(_ event: Event) -> [Effect] { state.handle([event], now: now) }
 
     mutating func register() {
         take(.started)

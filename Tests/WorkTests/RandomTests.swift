@@ -51,6 +51,7 @@ final class RandomLife {
         let engine = SimulatedEngine()
         engine.token = world.between(0.0001, 0.01)
         daemon = world.addDaemon(settings, engine: engine)
+        daemon.slowness = world.chance(0.5) ? world.between(0, 0.1) : 0
         origins = (0..<6).map { "\($0 % 2 == 0 ? "https" : "http")://\($0).org" }
         world.web.decodeBytes = 100
         script()
@@ -142,13 +143,15 @@ final class RandomLife {
         dead.append(daemon)
         let engine = SimulatedEngine()
         (engine.token, engine.failure) = (daemon.engine.token, daemon.engine.failure)
+        let slowness = daemon.slowness
         daemon = world.addDaemon(settings, engine: engine)
+        daemon.slowness = slowness
         daemon.take(.started)
     }
 
     /// Something that an operator, a machine or a network does.
     private func disturb(after seconds: Double) {
-        let kind = Int(world.between(0, 10))
+        let kind = Int(world.between(0, 11))
         let length = world.between(1, 40)
         world.after(seconds) { [self] in
             switch kind {
@@ -166,7 +169,7 @@ final class RandomLife {
             case 4: for id in world.store.jobs.keys.sorted() where world.chance(0.3) { world.store.cancel(id) }
             case 5: if world.chance(0.2) { world.store.mood = .refusing }
             case 6: die()
-            case 7, 8:
+            case 7, 8, 9:
                 // Together, so that what is gone on with is about other images.
                 die()
                 for url in Set(world.store.jobs.values.flatMap(\.spec.imageURLs)).sorted() {

@@ -91,6 +91,9 @@ final class SimulatedDaemon {
     private(set) var status = WorkStatus()
     private(set) var notes: [Note] = []
     var freeMemory = 1 << 40
+    /// Seconds until it looks at what happened, at most.
+    var slowness = 0.0
+    private var pending: [Event] = []
     private var avoided: [String: Instant] = [:]
     private var timer = 0
     private var cancelled: Set<FileID> = []
@@ -115,11 +118,22 @@ final class SimulatedDaemon {
 
     func kill() { isKilled = true }
 
-    /// Hands an event in, and carries the effects out.
+    /// Hands an event in, and carries the effects out; with others, if it takes its time.
     func take(_ event: Event) {
+        guard slowness > 0 else { return take([event]) }
+        pending.append(event)
+        guard pending.count == 1 else { return }
+        world.after(world.between(0, slowness)) { [self] in
+            let events = pending
+            pending = []
+            take(events)
+        }
+    }
+
+    private func take(_ events: [Event]) {
         guard !isKilled else { return }
-        checks.before(event, world.now)
-        let effects = state.handle(event, now: world.now)
+        for event in events { checks.before(event, world.now) }
+        let effects = state.handle(events, now: world.now)
         if stopped != nil { checks.isTrue(effects.isEmpty, "effects after the end") }
         for effect in effects {
             checks.effect(effect, world.now, freeMemory: freeMemory)
