@@ -4,6 +4,7 @@ dynamically (qint8, onednn). G op/s; a multiply-add is two. OpenBLAS and torch a
 
     Benchmarks/peers/gemm.py --rows 1 20 256
     /tmp/venv/bin/python Benchmarks/peers/gemm.py     # a Python with torch
+    /tmp/venv/bin/python Benchmarks/peers/gemm.py --isa avx2 --dtypes int8    # both as on a processor with AVX2 alone
 """
 import argparse
 import ctypes
@@ -11,17 +12,16 @@ import json
 import os
 import subprocess
 import time
-
-try:
-    import torch
-except ImportError:
-    torch = None
+import warnings
 
 # As ModelConfiguration.products has them: inputs and outputs.
 PRODUCTS = {
     "q, k, v": (2048, 2560), "o": (2048, 2048), "gate, up": (2048, 32768), "down": (16384, 2048), "logits": (2048, 257216),
     "vision q, k, v": (1152, 3456), "vision o": (1152, 1152), "vision fc1": (1152, 4304), "vision fc2": (4304, 1152),
 }
+# What holds torch to the instructions of one of ours: of oneDNN, of its own kernels.
+TORCH_ISAS = {"avx2": ("AVX2", "avx2"), "avx-vnni": ("AVX2_VNNI", "avx2"), "avx512": ("AVX512_CORE", "avx512"),
+              "avx512-vnni": ("AVX512_CORE_VNNI", "avx512")}
 # Bytes of the copies of weights that are multiplied in turn, so that no cache holds them.
 COPIES = 400_000_000
 
@@ -34,6 +34,7 @@ def parse():
     parser.add_argument("--dtypes", nargs="+", default=["f32", "bf16", "int8"], choices=["f32", "bf16", "int8"])
     parser.add_argument("--products", nargs="+", default=list(PRODUCTS), choices=list(PRODUCTS))
     parser.add_argument("--glossctl", default=".build/release/glossctl")
+    parser.add_argument("--isa", choices=list(TORCH_ISAS), help="ours and torch's; default: the best that each knows here")
     parser.add_argument("--rounds", type=int, default=1, help="of all engines in turn; the median counts")
     return parser.parse_args()
 
@@ -52,6 +53,8 @@ def gloss(options, dtype):
     """By product and rows."""
     command = [options.glossctl, "bench", "gemm", "--json", "--dtype", dtype, "--threads", str(options.threads),
                "--seconds", str(options.seconds), "--rows", *map(str, options.rows)]
+    if options.isa:
+        command += ["--isa", options.isa]
     lines = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     found = {}
     for line in lines:
@@ -90,7 +93,19 @@ def openblas(options):
     return {(name, rows): found for name in options.products for rows, found in measure(name)}
 
 
-def by_torch(options, dtype):
+def import_torch(options):
+    """torch, or None; it reads at its start what it may use."""
+    if options.isa:
+        os.environ["ONEDNN_MAX_CPU_ISA"], os.environ["ATEN_CPU_CAPABILITY"] = TORCH_ISAS[options.isa]
+    warnings.simplefilter("ignore")
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch
+
+
+def by_torch(torch, options, dtype):
     """By nn.Linear without bias."""
     torch.set_num_threads(options.threads)
     torch.backends.quantized.engine = "onednn"
@@ -119,12 +134,13 @@ def main():
     if not os.path.exists(options.glossctl):
         raise SystemExit(f"gemm.py: there is no {options.glossctl}: swift build -c release --product glossctl")
     engines = {}
+    torch = import_torch(options)
     for dtype in options.dtypes:
         engines[f"gloss {dtype}"] = lambda dtype=dtype: gloss(options, dtype)
-        if dtype == "f32":
+        if dtype == "f32" and not options.isa:
             engines["OpenBLAS f32"] = lambda: openblas(options)
         if torch:
-            engines[f"torch {dtype}"] = lambda dtype=dtype: by_torch(options, dtype)
+            engines[f"torch {dtype}"] = lambda dtype=dtype: by_torch(torch, options, dtype)
     rounds = {name: [] for name in engines}
     for _ in range(options.rounds):
         for name, measure in engines.items():
