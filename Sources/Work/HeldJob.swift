@@ -21,18 +21,14 @@ struct HeldJob {
         case reporting
     }
 
-    let claimed: ClaimedJob
-    /// What answers it: the model, alone or with an adapter.
-    let identity: EngineIdentity
+    private let order: Shared<Order>
     /// What it asks, and is answered.
-    private var run: JobRun
+    private var run: Shared<JobRun>
     /// Indices of the images that are needed for that and for what follows.
     private(set) var imageIndices: [Int] = []
     /// The URLs of these images, and their origins.
     private(set) var urls: [String] = []
     private(set) var origins: [String] = []
-    /// What is left to compute at most, when it was claimed.
-    let work: JobWork
     var state = State.waiting
     /// The images that were asked for, by their index.
     var images: [Int: ImageID] = [:]
@@ -50,10 +46,9 @@ struct HeldJob {
     init(_ claimed: ClaimedJob, engine: EngineDescription, originOf: (String) -> String?, now: Instant) {
         movedAt = now
         let identity = engine.identity(for: claimed.spec.model)
-        self.identity = identity
-        self.claimed = claimed.keepingViews { $0.modelDigest == identity.answeringDigest }
-        run = JobRun(claimed.spec, checkpoints: self.claimed.checkpoints)
-        work = self.claimed.work
+        let kept = claimed.keepingViews { $0.modelDigest == identity.answeringDigest }
+        order = Shared(Order(claimed: kept, identity: identity, work: kept.work))
+        run = Shared(JobRun(claimed.spec, checkpoints: kept.checkpoints))
         plan(engine)
         let spec = claimed.spec
         // Which views the further stages lack is known when there is an answer to ask on with.
@@ -62,19 +57,31 @@ struct HeldJob {
         origins = Set(urls.map { originOf($0) ?? "" }).sorted()
     }
 
-    var lease: Lease { claimed.lease }
+    /// What was known when it was claimed.
+    private struct Order {
+        let claimed: ClaimedJob
+        let identity: EngineIdentity
+        let work: JobWork
+    }
+
+    var claimed: ClaimedJob { order.value.claimed }
+    /// What answers it: the model, alone or with an adapter.
+    var identity: EngineIdentity { order.value.identity }
+    /// What is left to compute at most, when it was claimed.
+    var work: JobWork { order.value.work }
+    var lease: Lease { order.value.claimed.lease }
 
     /// Responses that the engine computes for `queries`.
     var rowCount: Int { queries.reduce(0) { $0 + $1.rowCount } }
 
     /// What the engine is asked next, or was asked last.
-    var queries: [TaskQuery] { run.queries }
+    var queries: [TaskQuery] { run.value.queries }
 
     /// Whether there may be questions after those of `queries`.
-    var mayAskOn: Bool { run.mayAskOn }
+    var mayAskOn: Bool { run.value.mayAskOn }
 
     /// Finds out what to ask next, by what is answered: nothing when all is.
-    mutating func plan(_ engine: EngineDescription) { run.plan(context(engine)) }
+    mutating func plan(_ engine: EngineDescription) { run.value.plan(context(engine)) }
 
     /// Which of two jobs comes first: the one of the lower priority, then the one that was claimed first.
     static func comesFirst(_ left: HeldJob, _ right: HeldJob) -> Bool {
@@ -96,7 +103,7 @@ struct HeldJob {
         }
     }
 
-    var hasAnswers: Bool { run.hasAnswers }
+    var hasAnswers: Bool { run.value.hasAnswers }
 
     /// Whether all its images are here.
     var hasAllImages: Bool { sources.count == imageIndices.count }
@@ -119,7 +126,7 @@ struct HeldJob {
     }
 
     mutating func took(_ generations: [Generation], _ query: TaskQuery, cost: EngineCost) {
-        run.took(generations, query)
+        run.value.took(generations, query)
         answeredCount += 1
         self.cost.visionSeconds += cost.visionSeconds
         self.cost.prefillSeconds += cost.prefillSeconds
@@ -128,7 +135,7 @@ struct HeldJob {
 
     /// Views whose answers are complete and that were not taken before.
     mutating func takeFinishedViews(_ engine: EngineDescription) -> [ViewResponses] {
-        run.takeFinishedViews(context(engine))
+        run.value.takeFinishedViews(context(engine))
     }
 
     /// What all its answers together mean.
@@ -136,7 +143,7 @@ struct HeldJob {
         do throws(NoResult) {
             let provenance = Provenance(
                 engine: identity, settings: claimed.spec.settings, images: allImages, timings: timings)
-            return .completed(AnnotationRecord(result: try run.result(context(engine)), provenance: provenance))
+            return .completed(AnnotationRecord(result: try run.value.result(context(engine)), provenance: provenance))
         } catch {
             return .failed(Failure(code: error.code, reason: error.reason, disposition: .permanent))
         }
