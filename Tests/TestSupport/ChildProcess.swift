@@ -1,3 +1,4 @@
+import CNames
 import Foundation
 import Synchronization
 
@@ -22,6 +23,8 @@ public final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, input ?? "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, output ?? "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         posix_spawn_file_actions_addopen(&actions, 2, error ?? "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+        // A server's connection that a child inherits stays open when the server closes it.
+        spawn_close_from(&actions, 3)
         let words = ([path] + arguments).map { strdup($0) } + [nil]
         let variables = environment.merging(Self.sanitizers) { $1 }.map { strdup("\($0)=\($1)") } + [nil]
         defer { for text in words + variables { free(text) } }

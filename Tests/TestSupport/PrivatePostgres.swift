@@ -1,3 +1,4 @@
+import CNames
 import Foundation
 import Storage
 
@@ -259,6 +260,8 @@ private func spawn(_ path: String, _ arguments: [String], input: Int32? = nil, o
     }
     posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    // A server's connection that a child inherits stays open when the server closes it.
+    spawn_close_from(&actions, 3)
     let texts = (["/bin/sh", "-c", "cd / && exec \"$0\" \"$@\"", path] + arguments).map { strdup($0) } + [nil]
     defer { for text in texts { free(text) } }
     var child: pid_t = 0

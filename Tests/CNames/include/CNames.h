@@ -1,5 +1,9 @@
-// What tests do to libcurl.
+// What tests do to libcurl, and what Swift does not see of the C library.
 #pragma once
+#include <spawn.h>
+
+// A child will not inherit any descriptor from `first` on. Returns 0, or why not.
+int spawn_close_from(posix_spawn_file_actions_t *actions, int first);
 
 // Names that resolve as a test says: this program's own getaddrinfo, which libcurl finds before the C library's.
 
