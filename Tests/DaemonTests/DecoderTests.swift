@@ -3,6 +3,7 @@ import Glibc
 import Images
 import Inference
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Decoding
@@ -32,6 +33,16 @@ import Testing
 
     private func file(_ name: String) throws -> [UInt8] {
         try Array(Data(contentsOf: Self.folder.appending(path: name)))
+    }
+
+    /// A shell script that can be started. A process of its own writes it: what this one writes may still be open in a child that
+    /// another test starts meanwhile, and such a program is busy.
+    private func program(_ script: String) async throws -> URL {
+        let program = FileManager.default.temporaryDirectory.appending(path: "gloss-decoder-\(UUID()).sh")
+        let write = #"printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod 755 "$1""#
+        let writer = try ChildProcess("/bin/sh", ["-c", write, "sh", program.path, script], environment: [:])
+        try #require(await writer.wait() == 0)
+        return program
     }
 
     private func all(_ background: DecodeLimits.Colour = .white) -> DecodeLimits {
@@ -287,10 +298,8 @@ import Testing
         _ script: String, _ patience: Int, _ code: ImageError.Code, _ first: ImageError.Disposition,
         _ second: ImageError.Disposition
     ) async throws {
-        let program = FileManager.default.temporaryDirectory.appending(path: "gloss-decoder-\(UUID()).sh")
-        try Data("#!/bin/sh\n\(script)\n".utf8).write(to: program)
+        let program = try await program(script)
         defer { try? FileManager.default.removeItem(at: program) }
-        chmod(program.path, 0o755)
         let pool = pool(patience: .seconds(patience), processorTime: 1, executable: program.path)
         let file = try file("rgb.png")
         for disposition in [first, second] {
@@ -303,10 +312,8 @@ import Testing
 
     /// A file that hangs a decoder again and again is let go in the end.
     @Test func aFileThatAlwaysHangsIsLetGo() async throws {
-        let program = FileManager.default.temporaryDirectory.appending(path: "gloss-decoder-\(UUID()).sh")
-        try Data("#!/bin/sh\nexec sleep 60\n".utf8).write(to: program)
+        let program = try await program("exec sleep 60")
         defer { try? FileManager.default.removeItem(at: program) }
-        chmod(program.path, 0o755)
         let pool = pool(patience: .milliseconds(50), executable: program.path)
         let (hanging, other) = (try file("rgb.png"), try file("grey.png"))
         for _ in 1...4 { #expect(await decode(hanging, in: pool).failure?.disposition == .release(after: nil)) }
