@@ -180,9 +180,11 @@ def watch_the_time(world, seconds):
 
 def main():
     options = parse()
-    # Whoever started this may have blocked signals, and children inherit that.
+    # Whoever started this may have blocked or ignored signals, and children inherit that: a shell's job in the background ignores
+    # SIGQUIT.
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     count = options.faults or sys.maxsize
     seconds = options.minutes * 60 if options.minutes else sys.maxsize if options.faults else 180
     if options.plan:
