@@ -20,8 +20,8 @@ PRODUCTS = {
     "vision q, k, v": (1152, 3456), "vision o": (1152, 1152), "vision fc1": (1152, 4304), "vision fc2": (4304, 1152),
 }
 # What holds torch to the instructions of one of ours: of oneDNN, of its own kernels.
-TORCH_ISAS = {"avx2": ("AVX2", "avx2"), "avx-vnni": ("AVX2_VNNI", "avx2"), "avx512": ("AVX512_CORE", "avx512"),
-              "avx512-vnni": ("AVX512_CORE_VNNI", "avx512")}
+TORCH_ISAS = {"avx2": ("AVX2", "avx2"), "avx2-bytes": ("AVX2", "avx2"), "avx-vnni": ("AVX2_VNNI", "avx2"),
+              "avx512": ("AVX512_CORE", "avx512"), "avx512-vnni": ("AVX512_CORE_VNNI", "avx512")}
 # Bytes of the copies of weights that are multiplied in turn, so that no cache holds them.
 COPIES = 400_000_000
 

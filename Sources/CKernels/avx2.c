@@ -4,6 +4,7 @@
 #define NAME(x) gloss_avx2_##x
 #define VECTORS 1
 #define LONE_VECTORS 4
+#define LONE_QUARTERS
 #define INT8_PAIRS 256
 #include "body.h"
 #pragma clang attribute pop

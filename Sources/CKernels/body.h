@@ -1,6 +1,6 @@
 // The kernels. They are written once and compiled for each instruction set. The including file sets the target, and
 // defines NAME(x), VECTORS (the vectors of 16 columns in a register tile) and, if they are more, LONE_VECTORS (those in a tile
-// of one row).
+// of one row). LONE_QUARTERS: a single tile of whole panels prefetches its weights in quarters.
 #if !defined(LONE_VECTORS)
 #define LONE_VECTORS VECTORS
 #endif

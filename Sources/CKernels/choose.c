@@ -50,9 +50,11 @@ static bool is_right(gloss_isa isa) {
     return gloss_same_products(isa, false, GLOSS_GENERIC, false)
         && (isa != GLOSS_AMX || gloss_same_products(isa, true, GLOSS_GENERIC, true));
 }
-// Intel's VDPBF16PS takes longer than the two multiply-adds of f32 that do the same, except Cooper Lake's.
+// Intel's VDPBF16PS takes longer than the two multiply-adds of f32 that do the same, except Cooper Lake's. Without VPDPBUSD,
+// bytes.h is faster than VPMADDWD where that has one port: on Zen 1 and Zen 2.
 static bool is_slow(gloss_isa isa) {
 #if defined(__x86_64__)
+    if (isa == GLOSS_AVX2_BYTES) return !__builtin_cpu_is("znver1") && !__builtin_cpu_is("znver2");
     return isa == GLOSS_AVX512_BF16 && __builtin_cpu_is("intel") && !__builtin_cpu_is("cooperlake");
 #else
     (void)isa;

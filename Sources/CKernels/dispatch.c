@@ -25,6 +25,7 @@
 DECLARE(generic)
 #if defined(__x86_64__)
 DECLARE(avx2)
+DECLARE(avx2bytes)
 DECLARE(avxvnni)
 DECLARE(avx512)
 DECLARE(avx512vnni)
@@ -37,6 +38,7 @@ DECLARE(amx)
     case GLOSS_AVX512_VNNI: return gloss_avx512vnni_##call;   \
     case GLOSS_AVX512: return gloss_avx512_##call;            \
     case GLOSS_AVX_VNNI: return gloss_avxvnni_##call;         \
+    case GLOSS_AVX2_BYTES: return gloss_avx2bytes_##call;     \
     case GLOSS_AVX2: return gloss_avx2_##call;                \
     default: return gloss_generic_##call;                     \
     }
@@ -100,7 +102,8 @@ bool gloss_has_isa(gloss_isa isa) {
         && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     const bool dot = wide && __builtin_cpu_supports("avx512vnni");
     switch (isa) {
-    case GLOSS_AVX2: return fused;
+    case GLOSS_AVX2:
+    case GLOSS_AVX2_BYTES: return fused;
     case GLOSS_AVX_VNNI: return fused && has_avx_vnni();
     case GLOSS_AVX512: return wide;
     case GLOSS_AVX512_VNNI: return dot;

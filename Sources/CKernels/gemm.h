@@ -16,12 +16,24 @@
 //   FINISH(form, type, biased, width)  if the output has this form: finishes all rows and returns. There is one for a
 //                                      common form. The loop after them finishes all others
 
-// K_WORDS: the most words of a block, whose sums begin at 0. PART_WORDS, or SPLIT_WORDS where words are split: those of
-// a part, with which a panel stays in a near cache while all rows are multiplied by it.
+// K_WORDS: the most words of a block, whose sums begin at 0. PART_WORDS, or SPLIT_WORDS where words are split into numbers:
+// those of a part, with which a panel stays in a near cache while all rows are multiplied by it.
 #if defined(INT8_MATRICES)
 enum { K_WORDS = 512, PART_WORDS = 128, SPLIT_WORDS = 64 };
 #else
 enum { K_WORDS = 512, PART_WORDS = 128, SPLIT_WORDS = 32 };
+#endif
+// The most words of a part that are split.
+#if defined(INT8_BYTES)
+enum { MOST_SPLIT_WORDS = PART_WORDS };
+#else
+enum { MOST_SPLIT_WORDS = SPLIT_WORDS };
+#endif
+// The words of a part for a single tile of whole panels.
+#if defined(LONE_QUARTERS)
+enum { LONE_WORDS = 2 * PART_WORDS };
+#else
+enum { LONE_WORDS = K_WORDS };
 #endif
 
 // Whether no instruction multiplies a whole word. Then rows and weights are split: the odd numbers of a word become one
@@ -42,7 +54,7 @@ INLINE bool is_split(gloss_arithmetic arithmetic) {
 typedef struct {
     const char *next;
     int64_t pace;
-    int64_t quarter;  // bytes; 0: one line after the other
+    int64_t quarter;  // bytes; 0: one line after the other. A single tile of whole panels asks for 4 lines so far apart a word
     int64_t lines;    // of quarters, for each word: 1 where four tiles or more share the work, else 2
 } tile_ahead;
 // Prefetches beside words 4 i to 4 i + 3 of a tile: in each quarter a line for each of `lines`.
@@ -59,7 +71,17 @@ typedef struct {
     bool first;           // block
     const char *next;     // weights that are read after it, or null
     int64_t next_words;
+    bool bytes;  // by bytes.h
 } block_part;
+// Whether bytes are multiplied as they are, by bytes.h. Few rows take more time to be prepared than is won.
+INLINE bool is_by_bytes(gloss_arithmetic arithmetic, int64_t rows) {
+#if defined(INT8_BYTES)
+    return arithmetic == GLOSS_INT8_INT8 && rows >= 2 * GLOSS_TILE_ROWS;
+#else
+    return (void)arithmetic, (void)rows, false;
+#endif
+}
+#include "bytes.h"
 #include "lanes.h"
 #include "matrices.h"
 
@@ -75,10 +97,13 @@ INLINE word_halves split_word(gloss_arithmetic arithmetic, i16 word) {
     return (word_halves){odd_bf16(word), even_bf16(word)};
 }
 // Those of some words.
-INLINE void split_weights(gloss_arithmetic arithmetic, const char *w, int64_t words, int64_t columns, int64_t ahead,
-                          int32_t out[][GLOSS_PANEL]) {
+INLINE void split_weights(gloss_arithmetic arithmetic, bool bytes, const char *w, int64_t words, int64_t columns,
+                          int64_t ahead, int32_t out[][GLOSS_PANEL]) {
+    (void)bytes;
 #if defined(INT8_MATRICES)
     if (arithmetic == GLOSS_INT8_INT8) return pair_weights(w, words, columns, ahead, out);
+#elif defined(INT8_BYTES)
+    if (bytes) return sign_weights(w, words, columns, ahead, out);
 #endif
     for (int64_t i = 0; i < words; i++, w += 4 * GLOSS_PANEL)
         for (int64_t j = 0; j < columns; j += 16) {
@@ -103,10 +128,13 @@ INLINE void split_row(gloss_arithmetic arithmetic, const char *x, int64_t words,
     }
 }
 // Those of some rows, `half_stride` words apart.
-INLINE void split_rows(gloss_arithmetic arithmetic, const char *x, int64_t stride, int64_t rows, int64_t words,
+INLINE void split_rows(gloss_arithmetic arithmetic, bool bytes, const char *x, int64_t stride, int64_t rows, int64_t words,
                        int32_t *out, int64_t half_stride) {
+    (void)bytes;
 #if defined(INT8_MATRICES)
     if (arithmetic == GLOSS_INT8_INT8) return pair_rows(x, stride, rows, words, out, half_stride);
+#elif defined(INT8_BYTES)
+    if (bytes) return repeat_rows(x, stride, rows, words, out);
 #endif
     for (int64_t r = 0; r < rows; r++) split_row(arithmetic, x + r * stride, words, out + r * half_stride);
 }
@@ -154,14 +182,14 @@ INLINE void tile_words(int rows, int vectors, gloss_arithmetic arithmetic, bool 
 #endif
     if (splits) {
         for (int64_t i = 0; i < words; i++) {
-            for (int p = 0; p < lines; p++) __builtin_prefetch(ahead.next + i * ahead.pace + p * 64, 0, 2);
+            for (int p = 0; p < lines; p++) __builtin_prefetch(ahead.next + i * ahead.pace + p * ahead.quarter, 0, 2);
             tile_whole_word(rows, vectors, arithmetic, x + i * 8, ldx, w + i * 4 * GLOSS_PANEL, acc);
         }
         return;
     }
     if (lines) {
         for (int64_t i = 0; i < words; i++) {
-            for (int p = 0; p < lines; p++) __builtin_prefetch(ahead.next + i * ahead.pace + p * 64, 0, 2);
+            for (int p = 0; p < lines; p++) __builtin_prefetch(ahead.next + i * ahead.pace + p * ahead.quarter, 0, 2);
             tile_word(rows, vectors, arithmetic, x + i * 4, ldx, w + i * 4 * GLOSS_PANEL, acc);
         }
         return;
@@ -179,6 +207,8 @@ INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, bool splits
                  float *running, float *partial) {
 #if defined(INT8_MATRICES)
     if (arithmetic == GLOSS_INT8_INT8) return tile_pairs(rows, x, ldx, corrections, w, part, ahead, running, partial);
+#elif defined(INT8_BYTES)
+    if (part.bytes) return tile_bytes(rows, (const __m256i *)x, (const int32_t *)w, part, ahead, running, partial);
 #endif
 #if defined(INT8_SIGNED)
     const bool corrects = false;
@@ -316,11 +346,13 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
     const int64_t steps = split ? 2 * part.words : part.words, groups = GLOSS_PANEL / (16 * VECTORS);
     const int64_t all = tiles * groups * steps, bytes = part.next ? 4 * GLOSS_PANEL * part.next_words : 0;
     tile_ahead ahead = {part.next ? part.next : w, bytes / all, 0, 0};
-    // A single tile of whole panels reads its weights once, and prefetches 4 KiB ahead.
-    const bool alone = is_alone(last - first, columns);
+    // A single tile of whole panels reads its weights once. It prefetches 4 KiB ahead, or quarters of the next part.
+    const bool alone = is_alone(last - first, columns), quarters = alone && LONE_WORDS < K_WORDS;
     const bool once = alone || (tiles == 1 && groups == 1 && !split);
-    if (once || (tiles == 1 && split)) ahead.next = w + 4096;
-    if (once) ahead.pace = 4 * GLOSS_PANEL;
+    if (!quarters && (once || (tiles == 1 && split))) ahead.next = w + 4096;
+    if (alone) ahead.quarter = quarters ? bytes / 4 : 64;
+    if (quarters) ahead.pace = bytes / 4 / part.words;
+    else if (once) ahead.pace = 4 * GLOSS_PANEL;
     // Many tiles have so much time that one line after the other comes soon enough.
     else if (!split && (tiles < 8 || groups > 1)) {
         ahead.quarter = bytes / 4;
@@ -328,13 +360,13 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
         ahead.pace /= ahead.lines;
     }
     const int64_t advance = ahead.quarter ? steps * ahead.lines / 4 * ahead.pace : steps * ahead.pace;
-    int32_t weight_halves[2 * SPLIT_WORDS][GLOSS_PANEL] __attribute__((aligned(64)));
+    int32_t weight_halves[2 * MOST_SPLIT_WORDS + 1][GLOSS_PANEL] __attribute__((aligned(64)));
     int32_t row_halves[GLOSS_TILE_ROWS * 2 * K_WORDS] __attribute__((aligned(64)));
     const int64_t half_stride = (part.words + 15) / 16 * 32;
     if (split && !alone) {
         const int64_t read = VECTORS == 1 || narrow ? columns : GLOSS_PANEL;
         // Few tiles have no time for it.
-        split_weights(arithmetic, w, part.words, read, tiles < 4 ? 4096 : 0, weight_halves);
+        split_weights(arithmetic, part.bytes, w, part.words, read, tiles < 4 ? 4096 : 0, weight_halves);
         w = (const char *)weight_halves;
     }
     const int64_t width = alone ? GLOSS_PANEL : 16 * VECTORS;
@@ -345,7 +377,7 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
         const char *a = (const char *)x->rows + row * x->stride + part.word * (arithmetic == GLOSS_F32_BF16 ? 8 : 4);
         int64_t lda = x->stride, at = (row - first) * GLOSS_PANEL;
         if (split && arithmetic != GLOSS_F32_BF16) {
-            split_rows(arithmetic, a, lda, end - row, part.words, row_halves, half_stride);
+            split_rows(arithmetic, part.bytes, a, lda, end - row, part.words, row_halves, half_stride);
             a = (const char *)row_halves;
             lda = half_stride * 4;
         }
@@ -376,7 +408,9 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     const bool single = last - first <= GLOSS_TILE_ROWS;
     const int64_t left = w->outputs - panel * GLOSS_PANEL, columns = left < GLOSS_PANEL ? left : GLOSS_PANEL;
     const bool alone = is_alone(last - first, columns);
-    const int64_t most_words = alone ? block : single || is_split(arithmetic) ? SPLIT_WORDS : PART_WORDS;
+    const bool bytes = is_by_bytes(arithmetic, last - first);
+    const bool short_parts = (single || is_split(arithmetic)) && !bytes;
+    const int64_t most_words = alone ? LONE_WORDS : short_parts ? SPLIT_WORDS : PART_WORDS;
     const char *base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
     float running[GLOSS_ROW_CHUNK * GLOSS_PANEL] __attribute__((aligned(64)));
     // The first part of many rows waits for memory, so it is short.
@@ -400,6 +434,7 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
                     : follows              ? base + w->panel_words * 4 * GLOSS_PANEL
                                            : 0,
                 .next_words = size,
+                .bytes = bytes,
             };
             part_rows(arithmetic, x, base + at * 4 * GLOSS_PANEL, columns, first, last, part, running, partial);
         }

@@ -37,7 +37,7 @@
         return total;                                                                                       \
     }
 
-enum { AVX2_COUNT = 12, AVX512_COUNT = 24, NEON_COUNT = 24, TILE_COUNT = 6 };
+enum { AVX2_COUNT = 12, BYTES_COUNT = 6, AVX512_COUNT = 24, NEON_COUNT = 24, TILE_COUNT = 6 };
 typedef uint64_t words __attribute__((vector_size(64)));
 typedef float quad __attribute__((vector_size(16)));
 
@@ -77,6 +77,22 @@ READ(read_avx2)
 PEAK(int8_avx2, __m256i, AVX2_COUNT, _mm256_set1_epi32(i),
      acc[i] = _mm256_add_epi32(_mm256_madd_epi16(acc[i], _mm256_set1_epi16(3)), _mm256_set1_epi32(5)),
      _mm256_cvtsi256_si32(acc[i]))
+// As bytes.h does it.
+static double int8_avx2_bytes(int64_t rounds) {
+    __m256i low[BYTES_COUNT], high[BYTES_COUNT], signs = _mm256_set1_epi8(-1), sizes = _mm256_set1_epi8(3);
+    for (int i = 0; i < BYTES_COUNT; i++) low[i] = high[i] = _mm256_set1_epi32(i);
+    for (int64_t round = 0; round < rounds; round++) {
+        __asm__("" : "+x"(signs), "+x"(sizes));  // or the compiler would multiply once only
+        _Pragma("unroll") for (int i = 0; i < BYTES_COUNT; i++) {
+            const __m256i pairs = _mm256_maddubs_epi16(sizes, low[i] ^ signs);
+            low[i] = _mm256_add_epi16(low[i], pairs);
+            high[i] = _mm256_add_epi16(high[i], _mm256_srai_epi16(pairs, 8));
+        }
+    }
+    double total = 0;
+    for (int i = 0; i < BYTES_COUNT; i++) total += _mm256_cvtsi256_si32(low[i] ^ high[i]);
+    return total;
+}
 #pragma clang attribute pop
 
 #pragma clang attribute push(__attribute__((target("avx2,avxvnni"))), apply_to = function)
@@ -139,6 +155,7 @@ int64_t gloss_peak_operations(gloss_peak peak) {
     case GLOSS_PEAK_BF16: return gloss_has_isa(GLOSS_AVX512_BF16) ? 32 * 2 * AVX512_COUNT : 0;
     case GLOSS_PEAK_INT8: return gloss_has_isa(GLOSS_AVX512_VNNI) ? 64 * 2 * AVX512_COUNT : 0;
     case GLOSS_PEAK_INT8_AVX2: return gloss_has_isa(GLOSS_AVX2) ? 16 * 2 * AVX2_COUNT : 0;
+    case GLOSS_PEAK_INT8_AVX2_BYTES: return gloss_has_isa(GLOSS_AVX2_BYTES) ? 32 * 2 * BYTES_COUNT : 0;
     case GLOSS_PEAK_INT8_AVX512: return gloss_has_isa(GLOSS_AVX512) ? 32 * 2 * AVX512_COUNT : 0;
     case GLOSS_PEAK_INT8_AVX_VNNI: return gloss_has_isa(GLOSS_AVX_VNNI) ? 32 * 2 * AVX2_COUNT : 0;
     case GLOSS_PEAK_BF16_AMX: return gloss_has_isa(GLOSS_AMX) ? 16 * 16 * 32 * 2 * TILE_COUNT : 0;
@@ -160,6 +177,7 @@ double gloss_peak_run(gloss_peak peak, int64_t rounds) {
     case GLOSS_PEAK_BF16: return bf16(rounds);
     case GLOSS_PEAK_INT8: return int8(rounds);
     case GLOSS_PEAK_INT8_AVX2: return int8_avx2(rounds);
+    case GLOSS_PEAK_INT8_AVX2_BYTES: return int8_avx2_bytes(rounds);
     case GLOSS_PEAK_INT8_AVX512: return int8_avx512(rounds);
     case GLOSS_PEAK_INT8_AVX_VNNI: return int8_avx_vnni(rounds);
     case GLOSS_PEAK_BF16_AMX: return bf16_tiles(rounds);

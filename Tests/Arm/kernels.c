@@ -9,8 +9,9 @@
 
 enum { SET_COUNT = 16 };
 static const char *const names[SET_COUNT] = {
-    [GLOSS_GENERIC] = "generic", [GLOSS_AVX2] = "avx2", [GLOSS_AVX_VNNI] = "avx-vnni", [GLOSS_AVX512] = "avx512",
-    [GLOSS_AVX512_VNNI] = "avx512-vnni", [GLOSS_AVX512_BF16] = "avx512-bf16", [GLOSS_AMX] = "amx",
+    [GLOSS_GENERIC] = "generic", [GLOSS_AVX2] = "avx2", [GLOSS_AVX2_BYTES] = "avx2-bytes",
+    [GLOSS_AVX_VNNI] = "avx-vnni", [GLOSS_AVX512] = "avx512", [GLOSS_AVX512_VNNI] = "avx512-vnni",
+    [GLOSS_AVX512_BF16] = "avx512-bf16", [GLOSS_AMX] = "amx",
     [GLOSS_NEON_DOT] = "neon-dotprod", [GLOSS_NEON_I8MM] = "neon-i8mm"};
 
 static uint64_t digest;

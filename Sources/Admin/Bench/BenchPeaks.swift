@@ -40,7 +40,7 @@ struct BenchPeaks: ParsableCommand {
             ("f32 AVX-512", peaks.f32AVX512), ("f32 AVX2", peaks.f32AVX2), ("f32 generic", peaks.f32Generic),
             ("bf16 VDPBF16PS", peaks.bf16), ("int8 VPDPBUSD, AVX-512", peaks.int8),
             ("int8 VPDPBUSD, AVX-VNNI", peaks.int8AVXVNNI), ("int8 VPMADDWD, AVX-512", peaks.int8AVX512),
-            ("int8 VPMADDWD, AVX2", peaks.int8AVX2),
+            ("int8 VPMADDWD, AVX2", peaks.int8AVX2), ("int8 VPMADDUBSW, AVX2", peaks.int8AVX2Bytes),
             ("int8 SDOT, NEON", peaks.int8NEONDot), ("int8 USMMLA, NEON", peaks.int8NEONI8MM),
             ("bf16 AMX", peaks.bf16AMX), ("int8 AMX", peaks.int8AMX),
         ] {
@@ -67,8 +67,8 @@ private struct PeaksAnswer: Encodable {
     let threads: Int
     let instructionSet: String
     let f32, f32Generic: Double
-    let f32AVX512, f32AVX2, bf16, int8, int8AVXVNNI, int8AVX512, int8AVX2, bf16AMX, int8AMX: Double?
-    let int8NEONDot, int8NEONI8MM, memory: Double?
+    let f32AVX512, f32AVX2, bf16, int8, int8AVXVNNI, int8AVX512, int8AVX2, int8AVX2Bytes: Double?
+    let bf16AMX, int8AMX, int8NEONDot, int8NEONI8MM, memory: Double?
 
     init(_ peaks: MachinePeaks) {
         (threads, f32, f32Generic) = (peaks.threadCount, peaks.f32, peaks.f32Generic)
@@ -76,6 +76,7 @@ private struct PeaksAnswer: Encodable {
         (bf16, int8, memory) = (peaks.bf16, peaks.int8, peaks.memory)
         (bf16AMX, int8AMX) = (peaks.bf16AMX, peaks.int8AMX)
         (int8AVXVNNI, int8AVX512, int8AVX2) = (peaks.int8AVXVNNI, peaks.int8AVX512, peaks.int8AVX2)
+        int8AVX2Bytes = peaks.int8AVX2Bytes
         (int8NEONDot, int8NEONI8MM) = (peaks.int8NEONDot, peaks.int8NEONI8MM)
         instructionSet = InstructionSet.best.rawValue
     }
@@ -86,6 +87,7 @@ private struct PeaksAnswer: Encodable {
         case int8AVXVNNI = "int8_avx_vnni"
         case int8AVX512 = "int8_avx512"
         case int8AVX2 = "int8_avx2"
+        case int8AVX2Bytes = "int8_avx2_bytes"
         case int8NEONDot = "int8_neon_dotprod"
         case int8NEONI8MM = "int8_neon_i8mm"
         case f32Generic = "f32_generic"

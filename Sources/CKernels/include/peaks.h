@@ -4,7 +4,7 @@
 
 // A multiply-add counts as two operations. F32 uses the fused instruction, or a product and a sum where there is none.
 // BF16: VDPBF16PS. INT8: VPDPBUSD, unsigned by signed, by 256 bits (AVX_VNNI) or 512. INT8_AVX2, INT8_AVX512: VPMADDWD
-// and VPADDD. AMX: TDPBF16PS, TDPBSUD. NEON: SDOT, USMMLA.
+// and VPADDD; INT8_AVX2_BYTES: VPMADDUBSW, as bytes.h sums it. AMX: TDPBF16PS, TDPBSUD. NEON: SDOT, USMMLA.
 typedef enum {
     GLOSS_PEAK_F32_GENERIC,
     GLOSS_PEAK_F32_AVX2,
@@ -12,6 +12,7 @@ typedef enum {
     GLOSS_PEAK_BF16,
     GLOSS_PEAK_INT8,
     GLOSS_PEAK_INT8_AVX2,
+    GLOSS_PEAK_INT8_AVX2_BYTES,
     GLOSS_PEAK_INT8_AVX512,
     GLOSS_PEAK_INT8_AVX_VNNI,
     GLOSS_PEAK_BF16_AMX,

@@ -7,6 +7,8 @@ public enum InstructionSet: String, Sendable, CaseIterable, CustomStringConverti
     case generic
     /// AVX2 and FMA; int8 by VPMADDWD.
     case avx2
+    /// The same with int8 by VPMADDUBSW, for Zen 1 and Zen 2.
+    case avx2Bytes = "avx2-bytes"
     /// The same with VPDPBUSD.
     case avxVNNI = "avx-vnni"
     /// AVX-512 F, BW, DQ and VL; int8 by VPMADDWD.
@@ -39,6 +41,7 @@ public enum InstructionSet: String, Sendable, CaseIterable, CustomStringConverti
         switch self {
         case .generic: GLOSS_GENERIC
         case .avx2: GLOSS_AVX2
+        case .avx2Bytes: GLOSS_AVX2_BYTES
         case .avxVNNI: GLOSS_AVX_VNNI
         case .avx512: GLOSS_AVX512
         case .avx512VNNI: GLOSS_AVX512_VNNI

@@ -19,6 +19,8 @@ public struct MachinePeaks: Sendable {
     public let int8, int8AVXVNNI: Double?
     /// 16 bit products summed in 32 bits (VPMADDWD, VPADDD), by 512 bits and by 256: what computes int8 without VPDPBUSD.
     public let int8AVX512, int8AVX2: Double?
+    /// 8 bit products summed exactly by VPMADDUBSW, operations/s: what computes int8 on Zen 1 and Zen 2.
+    public let int8AVX2Bytes: Double?
     /// 8 bit products summed in 32 bits by Arm's SDOT and USMMLA, operations/s.
     public let int8NEONDot, int8NEONI8MM: Double?
     /// bf16 and 8 bit products by AMX's tiles (TDPBF16PS, TDPBSUD), operations/s.
@@ -37,7 +39,7 @@ public struct MachinePeaks: Sendable {
         let f32 =
             switch set {
             case .generic, .neonDot, .neonI8MM: f32Generic
-            case .avx2, .avxVNNI: f32AVX2
+            case .avx2, .avx2Bytes, .avxVNNI: f32AVX2
             case .avx512, .avx512VNNI, .avx512BF16, .amx: f32AVX512
             }
         let own: Double? =
@@ -49,6 +51,7 @@ public struct MachinePeaks: Sendable {
             case (.int8, .avxVNNI): int8AVXVNNI
             case (.int8, .avx512): int8AVX512
             case (.int8, .avx2): int8AVX2
+            case (.int8, .avx2Bytes): int8AVX2Bytes
             case (.int8, .neonDot): int8NEONDot
             case (.int8, .neonI8MM): int8NEONI8MM
             default: nil
@@ -58,7 +61,7 @@ public struct MachinePeaks: Sendable {
 
     /// Measures for some `seconds`, on a machine that has nothing else to do.
     public static func measure(threads: Int = Processors.threadCount(), seconds: Double = 6) -> MachinePeaks {
-        let bench = PeakBench(pool: ThreadPool(threadCount: threads), seconds: seconds / 13)
+        let bench = PeakBench(pool: ThreadPool(threadCount: threads), seconds: seconds / 14)
         let memory = bench.memory()
         return MachinePeaks(
             threadCount: threads, f32AVX512: bench.operations(GLOSS_PEAK_F32_AVX512),
@@ -66,6 +69,7 @@ public struct MachinePeaks: Sendable {
             bf16: bench.operations(GLOSS_PEAK_BF16), int8: bench.operations(GLOSS_PEAK_INT8),
             int8AVXVNNI: bench.operations(GLOSS_PEAK_INT8_AVX_VNNI),
             int8AVX512: bench.operations(GLOSS_PEAK_INT8_AVX512), int8AVX2: bench.operations(GLOSS_PEAK_INT8_AVX2),
+            int8AVX2Bytes: bench.operations(GLOSS_PEAK_INT8_AVX2_BYTES),
             int8NEONDot: bench.operations(GLOSS_PEAK_INT8_NEON_DOT),
             int8NEONI8MM: bench.operations(GLOSS_PEAK_INT8_NEON_I8MM),
             bf16AMX: bench.operations(GLOSS_PEAK_BF16_AMX), int8AMX: bench.operations(GLOSS_PEAK_INT8_AMX),
