@@ -81,7 +81,7 @@ class Run:
 
 def settle(world, patience=180):
     """No more faults: every job must come to its end."""
-    end = time.monotonic() + patience
+    end, next_files = time.monotonic() + patience, 0.0
     world.checker.pauses()
     while left := world.checker.sweep():
         # As somebody who runs the queue would: hosts that are well again need not wait, hopeless jobs go.
@@ -92,6 +92,14 @@ def settle(world, patience=180):
                 step = world.ledger.begin("cancel", key=key, batch=batch)
                 world.ask(f"select gloss.cancel(key => '{key}')")
                 world.ledger.end(step)
+        if time.monotonic() > next_files:
+            # A host of which only bad files are left is left alone, and its jobs wait for a day. A list has others of it.
+            ((bad,),) = world.ask("select count(*) from chaos.outcome where outcome is null and template like 'web-%'")
+            if bad != "0":
+                batch = world.feeder.next_batch()
+                world.feeder.enqueue([world.feeder.row(f"caption-{image}", batch, number)
+                                      for number, image in enumerate(jobs.IMAGES)])
+            next_files = time.monotonic() + 2
         world.checker.glance()
         if time.monotonic() > end:
             rows = world.ask("select key, state, attempts, reason from gloss.job_state "
