@@ -8,7 +8,8 @@
 //
 // For processors that multiply integers on one port only, and do all the rest on others: Zen 1 and Zen 2.
 #if defined(INT8_BYTES)
-_Static_assert(MOST_SPLIT_WORDS <= 256 && 8 * MOST_SPLIT_WORDS <= 2 * K_WORDS, "so many sums fit 16 bits, so many words `row_halves`");
+_Static_assert(MOST_SPLIT_WORDS <= 256, "so many sums fit 16 bits");
+_Static_assert(8 * MOST_SPLIT_WORDS <= 2 * K_WORDS, "so many words fit `row_halves`");
 
 // Splits some words of the weights: for word i of column c, out[2 i][c] has the signs, each a byte of ones or zeros, and
 // out[2 i + 1][c] the sizes. out[2 words][c] is the sum of the column's sizes that have a sign.

@@ -54,7 +54,7 @@ INLINE bool is_split(gloss_arithmetic arithmetic) {
 typedef struct {
     const char *next;
     int64_t pace;
-    int64_t quarter;  // bytes; 0: one line after the other. A single tile of whole panels asks for 4 lines so far apart a word
+    int64_t quarter;  // bytes; 0: one line after the other. For a single tile of whole panels: between the 4 lines of a word
     int64_t lines;    // of quarters, for each word: 1 where four tiles or more share the work, else 2
 } tile_ahead;
 // Prefetches beside words 4 i to 4 i + 3 of a tile: in each quarter a line for each of `lines`.
@@ -71,7 +71,7 @@ typedef struct {
     bool first;           // block
     const char *next;     // weights that are read after it, or null
     int64_t next_words;
-    bool bytes;  // by bytes.h
+    bool by_bytes;  // as bytes.h does it
 } block_part;
 // Whether bytes are multiplied as they are, by bytes.h. Few rows take more time to be prepared than is won.
 INLINE bool is_by_bytes(gloss_arithmetic arithmetic, int64_t rows) {
@@ -97,13 +97,13 @@ INLINE word_halves split_word(gloss_arithmetic arithmetic, i16 word) {
     return (word_halves){odd_bf16(word), even_bf16(word)};
 }
 // Those of some words.
-INLINE void split_weights(gloss_arithmetic arithmetic, bool bytes, const char *w, int64_t words, int64_t columns,
+INLINE void split_weights(gloss_arithmetic arithmetic, bool by_bytes, const char *w, int64_t words, int64_t columns,
                           int64_t ahead, int32_t out[][GLOSS_PANEL]) {
-    (void)bytes;
+    (void)by_bytes;
 #if defined(INT8_MATRICES)
     if (arithmetic == GLOSS_INT8_INT8) return pair_weights(w, words, columns, ahead, out);
 #elif defined(INT8_BYTES)
-    if (bytes) return sign_weights(w, words, columns, ahead, out);
+    if (by_bytes) return sign_weights(w, words, columns, ahead, out);
 #endif
     for (int64_t i = 0; i < words; i++, w += 4 * GLOSS_PANEL)
         for (int64_t j = 0; j < columns; j += 16) {
@@ -128,13 +128,13 @@ INLINE void split_row(gloss_arithmetic arithmetic, const char *x, int64_t words,
     }
 }
 // Those of some rows, `half_stride` words apart.
-INLINE void split_rows(gloss_arithmetic arithmetic, bool bytes, const char *x, int64_t stride, int64_t rows, int64_t words,
-                       int32_t *out, int64_t half_stride) {
-    (void)bytes;
+INLINE void split_rows(gloss_arithmetic arithmetic, bool by_bytes, const char *x, int64_t stride, int64_t rows,
+                       int64_t words, int32_t *out, int64_t half_stride) {
+    (void)by_bytes;
 #if defined(INT8_MATRICES)
     if (arithmetic == GLOSS_INT8_INT8) return pair_rows(x, stride, rows, words, out, half_stride);
 #elif defined(INT8_BYTES)
-    if (bytes) return repeat_rows(x, stride, rows, words, out);
+    if (by_bytes) return repeat_rows(x, stride, rows, words, out);
 #endif
     for (int64_t r = 0; r < rows; r++) split_row(arithmetic, x + r * stride, words, out + r * half_stride);
 }
@@ -208,7 +208,7 @@ INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, bool splits
 #if defined(INT8_MATRICES)
     if (arithmetic == GLOSS_INT8_INT8) return tile_pairs(rows, x, ldx, corrections, w, part, ahead, running, partial);
 #elif defined(INT8_BYTES)
-    if (part.bytes) return tile_bytes(rows, (const __m256i *)x, (const int32_t *)w, part, ahead, running, partial);
+    if (part.by_bytes) return tile_bytes(rows, (const __m256i *)x, (const int32_t *)w, part, ahead, running, partial);
 #endif
 #if defined(INT8_SIGNED)
     const bool corrects = false;
@@ -366,7 +366,7 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
     if (split && !alone) {
         const int64_t read = VECTORS == 1 || narrow ? columns : GLOSS_PANEL;
         // Few tiles have no time for it.
-        split_weights(arithmetic, part.bytes, w, part.words, read, tiles < 4 ? 4096 : 0, weight_halves);
+        split_weights(arithmetic, part.by_bytes, w, part.words, read, tiles < 4 ? 4096 : 0, weight_halves);
         w = (const char *)weight_halves;
     }
     const int64_t width = alone ? GLOSS_PANEL : 16 * VECTORS;
@@ -377,7 +377,7 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
         const char *a = (const char *)x->rows + row * x->stride + part.word * (arithmetic == GLOSS_F32_BF16 ? 8 : 4);
         int64_t lda = x->stride, at = (row - first) * GLOSS_PANEL;
         if (split && arithmetic != GLOSS_F32_BF16) {
-            split_rows(arithmetic, part.bytes, a, lda, end - row, part.words, row_halves, half_stride);
+            split_rows(arithmetic, part.by_bytes, a, lda, end - row, part.words, row_halves, half_stride);
             a = (const char *)row_halves;
             lda = half_stride * 4;
         }
@@ -408,8 +408,8 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     const bool single = last - first <= GLOSS_TILE_ROWS;
     const int64_t left = w->outputs - panel * GLOSS_PANEL, columns = left < GLOSS_PANEL ? left : GLOSS_PANEL;
     const bool alone = is_alone(last - first, columns);
-    const bool bytes = is_by_bytes(arithmetic, last - first);
-    const bool short_parts = (single || is_split(arithmetic)) && !bytes;
+    const bool by_bytes = is_by_bytes(arithmetic, last - first);
+    const bool short_parts = (single || is_split(arithmetic)) && !by_bytes;
     const int64_t most_words = alone ? LONE_WORDS : short_parts ? SPLIT_WORDS : PART_WORDS;
     const char *base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
     float running[GLOSS_ROW_CHUNK * GLOSS_PANEL] __attribute__((aligned(64)));
@@ -434,7 +434,7 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
                     : follows              ? base + w->panel_words * 4 * GLOSS_PANEL
                                            : 0,
                 .next_words = size,
-                .bytes = bytes,
+                .by_bytes = by_bytes,
             };
             part_rows(arithmetic, x, base + at * 4 * GLOSS_PANEL, columns, first, last, part, running, partial);
         }
