@@ -24,9 +24,11 @@ def templates():
     found = {}
 
     def add(name, weight, kind="good", image="rgb.png", **columns):
-        where = f"{image}" if kind == "good" else "{key}/" + image
+        where = image if kind == "good" else "{key}/" + image
         views = columns.pop("views", None)
-        urls = [(kind, where)] if views is None else [("good", view) for view in views]
+        if kind == "good" and columns["task"] != "caption":
+            kind = "clean"
+        urls = [(kind, where)] if views is None else [("clean", view) for view in views]
         found[name] = (weight, urls, {"max_tokens": 5, "max_attempts": 5} | columns)
 
     for place, image in enumerate(IMAGES):
@@ -75,6 +77,7 @@ class Feeder:
         self.world, self.rng, self.templates = world, rng, templates()
         self.names = [name for name, (weight, _, _) in self.templates.items() if weight > 0]
         self.weights = [self.templates[name][0] for name in self.names]
+        self.clean = [name for name in self.names if self.templates[name][1][0][0] == "clean"]
         self.batch_count, self.is_over = 0, False
         self.lock = threading.Lock()
 
@@ -112,8 +115,9 @@ class Feeder:
         names = [name for name in self.names if name not in [f"web-{kind}" for kind in HOPELESS]]
         self.enqueue([self.row(name, batch, 0) for name in names])
 
-    def run(self, waiting=60, most=400, size=40):
-        """Keeps so many jobs due, unless so many are paused or put off."""
+    def run(self, waiting=60, most=800, size=40):
+        """Keeps so many jobs due, unless so many are paused or put off. Half of that may wait for a host that is parked: the
+        rest is of the clean host."""
         while not self.is_over:
             try:
                 ((ready, others),) = self.world.ask(WAITING)
@@ -122,6 +126,6 @@ class Feeder:
                 continue
             if int(ready) < waiting and int(others) < most:
                 batch = self.next_batch()
-                self.enqueue([self.row(name, batch, number)
-                              for number, name in enumerate(self.draw(self.rng, size))])
+                names = self.draw(self.rng, size) if int(others) < most / 2 else self.rng.choices(self.clean, k=size)
+                self.enqueue([self.row(name, batch, number) for number, name in enumerate(names)])
             time.sleep(0.2)

@@ -1,6 +1,7 @@
 """A web server that misbehaves: each path says how. Its hosts are addresses of the loopback network.
 
-/good/NAME                 an image, on 127.0.0.1
+/good/NAME                 an image, of a host that has all kinds of misbehaviour too
+/clean/NAME                an image, of a host that has nothing else
 /KIND/KEY/NAME             a misbehaviour, of the host that HOSTS gives to its kind
 """
 
@@ -15,11 +16,11 @@ import time
 from proxy import disconnect, shut
 
 # Parking is by host, so what makes a host look ill has one of its own. Other misbehaviour is beside good images: a host that
-# fails for all that it is asked would be parked.
+# fails for all that it is asked would be parked. By chance it is, too, and then daemons work for the clean one.
 HOSTS = {
     "good": "127.0.0.1", "elsewhere": "127.0.0.1", "reset_first": "127.0.0.2", "busy_first": "127.0.0.3",
     "down_first": "127.0.0.4", "dies": "127.0.0.5", "drip_dead": "127.0.0.6", "mute": "127.0.0.6",
-    "drip": "127.0.0.8",
+    "clean": "127.0.0.7", "drip": "127.0.0.8",
 }
 OTHERS = "127.0.0.1"
 BOMB = gzip.compress(bytes(50 << 20), 9)
@@ -94,7 +95,7 @@ class Web:
         exchange.send(body[len(body) // 2:])
         exchange.reach("answered")
 
-    _dies = _good
+    _clean = _dies = _good
 
     # At first, or slowly
 
