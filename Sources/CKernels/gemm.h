@@ -16,13 +16,16 @@
 //   FINISH(form, type, biased, width)  if the output has this form: finishes all rows and returns. There is one for a
 //                                      common form. The loop after them finishes all others
 
-// K_WORDS: the most words of a block, whose sums begin at 0. PART_WORDS, or SPLIT_WORDS where words are split into numbers:
-// those of a part, with which a panel stays in a near cache while all rows are multiplied by it.
+// K_WORDS: the most words of a block, whose sums begin at 0. PART_WORDS, SPLIT_WORDS where words are split into numbers, or
+// WHOLE_WORDS of f32: those of a part, with which a panel stays in a near cache while all rows are multiplied by it.
+enum { K_WORDS = 512, PART_WORDS = 128 };
 #if defined(INT8_MATRICES)
-enum { K_WORDS = 512, PART_WORDS = 128, SPLIT_WORDS = 64 };
+enum { SPLIT_WORDS = 64 };
 #else
-enum { K_WORDS = 512, PART_WORDS = 128, SPLIT_WORDS = 32 };
+enum { SPLIT_WORDS = 32 };
 #endif
+// A tile of 16 columns has little to compute between loading its sums and storing them: twice as many words, half as often.
+enum { WHOLE_WORDS = VECTORS == 1 ? 2 * PART_WORDS : PART_WORDS };
 // The most words of a part that are split.
 #if defined(INT8_BYTES)
 enum { MOST_SPLIT_WORDS = PART_WORDS };
@@ -410,7 +413,8 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     const bool alone = is_alone(last - first, columns);
     const bool by_bytes = is_by_bytes(arithmetic, last - first);
     const bool short_parts = (single || is_split(arithmetic)) && !by_bytes;
-    const int64_t most_words = alone ? LONE_WORDS : short_parts ? SPLIT_WORDS : PART_WORDS;
+    const int64_t many = arithmetic == GLOSS_F32_F32 ? WHOLE_WORDS : PART_WORDS;
+    const int64_t most_words = alone ? LONE_WORDS : short_parts ? SPLIT_WORDS : many;
     const char *base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
     float running[GLOSS_ROW_CHUNK * GLOSS_PANEL] __attribute__((aligned(64)));
     // The first part of many rows waits for memory, so it is short.
