@@ -32,6 +32,7 @@ final class RandomLife {
     private var dead: [SimulatedDaemon] = []
     private let origins: [String]
     private var enqueuedCount = 0
+    private var isToldToStop = false
 
     init(seed: UInt64) {
         world = World(seed: seed)
@@ -64,6 +65,7 @@ final class RandomLife {
         for _ in 0..<Int(world.between(1, 60)) { enqueue(after: world.between(0, 60)) }
         for _ in 0..<Int(world.between(0, 8)) { disturb(after: world.between(0, 90)) }
         world.run(until: world.between(5, 150))
+        isToldToStop = true
         daemon.take(.drainBegan)
         let limit = settings.drainTimeout / .seconds(1) + 2 * (settings.farewell / .seconds(1)) + 1
         let end = world.time + limit
@@ -136,9 +138,9 @@ final class RandomLife {
         world.store.lossProbability = world.chance(0.3) ? 0.1 : 0
     }
 
-    /// The daemon dies, and another one begins.
+    /// The daemon dies, and another one begins; none does once it was told to stop, whether it has looked at that or not.
     private func die() {
-        guard daemon.state.phase == .working else { return }
+        guard daemon.state.phase == .working, !isToldToStop else { return }
         daemon.kill()
         dead.append(daemon)
         let engine = SimulatedEngine()
