@@ -1,1 +1,1 @@
-../../../../../Sources/Admin/Terminal/Formats.swift
+../../../../../Sources/Console/Cards/Formats.swift
