@@ -26,12 +26,6 @@ enum { SPLIT_WORDS = 32 };
 #endif
 // A tile of 16 columns has little to compute between loading its sums and storing them: twice as many words, half as often.
 enum { WHOLE_WORDS = VECTORS == 1 ? 2 * PART_WORDS : PART_WORDS };
-// The most words of a part that are split.
-#if defined(INT8_BYTES)
-enum { MOST_SPLIT_WORDS = PART_WORDS };
-#else
-enum { MOST_SPLIT_WORDS = SPLIT_WORDS };
-#endif
 // The words of a part for a single tile of whole panels.
 #if defined(LONE_QUARTERS)
 enum { LONE_WORDS = 2 * PART_WORDS };
@@ -74,12 +68,11 @@ typedef struct {
     bool first;           // block
     const char *next;     // weights that are read after it, or null
     int64_t next_words;
-    bool by_bytes;  // as bytes.h does it
 } block_part;
 // Whether bytes are multiplied as they are, by bytes.h. Few rows take more time to be prepared than is won.
 INLINE bool is_by_bytes(gloss_arithmetic arithmetic, int64_t rows) {
 #if defined(INT8_BYTES)
-    return arithmetic == GLOSS_INT8_INT8 && rows >= 2 * GLOSS_TILE_ROWS;
+    return arithmetic == GLOSS_INT8_INT8 && rows >= GLOSS_TILE_ROWS;
 #else
     return (void)arithmetic, (void)rows, false;
 #endif
@@ -100,13 +93,10 @@ INLINE word_halves split_word(gloss_arithmetic arithmetic, i16 word) {
     return (word_halves){odd_bf16(word), even_bf16(word)};
 }
 // Those of some words.
-INLINE void split_weights(gloss_arithmetic arithmetic, bool by_bytes, const char *w, int64_t words, int64_t columns,
-                          int64_t ahead, int32_t out[][GLOSS_PANEL]) {
-    (void)by_bytes;
+INLINE void split_weights(gloss_arithmetic arithmetic, const char *w, int64_t words, int64_t columns, int64_t ahead,
+                          int32_t out[][GLOSS_PANEL]) {
 #if defined(INT8_MATRICES)
     if (arithmetic == GLOSS_INT8_INT8) return pair_weights(w, words, columns, ahead, out);
-#elif defined(INT8_BYTES)
-    if (by_bytes) return sign_weights(w, words, columns, ahead, out);
 #endif
     for (int64_t i = 0; i < words; i++, w += 4 * GLOSS_PANEL)
         for (int64_t j = 0; j < columns; j += 16) {
@@ -131,13 +121,10 @@ INLINE void split_row(gloss_arithmetic arithmetic, const char *x, int64_t words,
     }
 }
 // Those of some rows, `half_stride` words apart.
-INLINE void split_rows(gloss_arithmetic arithmetic, bool by_bytes, const char *x, int64_t stride, int64_t rows,
-                       int64_t words, int32_t *out, int64_t half_stride) {
-    (void)by_bytes;
+INLINE void split_rows(gloss_arithmetic arithmetic, const char *x, int64_t stride, int64_t rows, int64_t words,
+                       int32_t *out, int64_t half_stride) {
 #if defined(INT8_MATRICES)
     if (arithmetic == GLOSS_INT8_INT8) return pair_rows(x, stride, rows, words, out, half_stride);
-#elif defined(INT8_BYTES)
-    if (by_bytes) return repeat_rows(x, stride, rows, words, out);
 #endif
     for (int64_t r = 0; r < rows; r++) split_row(arithmetic, x + r * stride, words, out + r * half_stride);
 }
@@ -210,8 +197,6 @@ INLINE void tile(int rows, int vectors, gloss_arithmetic arithmetic, bool splits
                  float *running, float *partial) {
 #if defined(INT8_MATRICES)
     if (arithmetic == GLOSS_INT8_INT8) return tile_pairs(rows, x, ldx, corrections, w, part, ahead, running, partial);
-#elif defined(INT8_BYTES)
-    if (part.by_bytes) return tile_bytes(rows, (const __m256i *)x, (const int32_t *)w, part, ahead, running, partial);
 #endif
 #if defined(INT8_SIGNED)
     const bool corrects = false;
@@ -363,13 +348,13 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
         ahead.pace /= ahead.lines;
     }
     const int64_t advance = ahead.quarter ? steps * ahead.lines / 4 * ahead.pace : steps * ahead.pace;
-    int32_t weight_halves[2 * MOST_SPLIT_WORDS + 1][GLOSS_PANEL] __attribute__((aligned(64)));
+    int32_t weight_halves[2 * SPLIT_WORDS][GLOSS_PANEL] __attribute__((aligned(64)));
     int32_t row_halves[GLOSS_TILE_ROWS * 2 * K_WORDS] __attribute__((aligned(64)));
     const int64_t half_stride = (part.words + 15) / 16 * 32;
     if (split && !alone) {
         const int64_t read = VECTORS == 1 || narrow ? columns : GLOSS_PANEL;
         // Few tiles have no time for it.
-        split_weights(arithmetic, part.by_bytes, w, part.words, read, tiles < 4 ? 4096 : 0, weight_halves);
+        split_weights(arithmetic, w, part.words, read, tiles < 4 ? 4096 : 0, weight_halves);
         w = (const char *)weight_halves;
     }
     const int64_t width = alone ? GLOSS_PANEL : 16 * VECTORS;
@@ -380,7 +365,7 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
         const char *a = (const char *)x->rows + row * x->stride + part.word * (arithmetic == GLOSS_F32_BF16 ? 8 : 4);
         int64_t lda = x->stride, at = (row - first) * GLOSS_PANEL;
         if (split && arithmetic != GLOSS_F32_BF16) {
-            split_rows(arithmetic, part.by_bytes, a, lda, end - row, part.words, row_halves, half_stride);
+            split_rows(arithmetic, a, lda, end - row, part.words, row_halves, half_stride);
             a = (const char *)row_halves;
             lda = half_stride * 4;
         }
@@ -438,8 +423,13 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
                     : follows              ? base + w->panel_words * 4 * GLOSS_PANEL
                                            : 0,
                 .next_words = size,
-                .by_bytes = by_bytes,
             };
+#if defined(INT8_BYTES)
+            if (by_bytes) {
+                part_rows_by_bytes(x, base + at * 4 * GLOSS_PANEL, columns, first, last, part, running, partial);
+                continue;
+            }
+#endif
             part_rows(arithmetic, x, base + at * 4 * GLOSS_PANEL, columns, first, last, part, running, partial);
         }
     }

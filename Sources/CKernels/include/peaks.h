@@ -23,7 +23,7 @@ typedef enum {
 
 // The operations of one round, or 0 if this CPU does not have the instruction.
 int64_t gloss_peak_operations(gloss_peak peak);
-// Computes rounds on this thread, in registers only. The result only keeps the compiler from removing them.
+// Computes rounds on this thread, in registers only; INT8_AVX2_BYTES reads the first-level cache. The result only keeps the compiler from removing them.
 double gloss_peak_run(gloss_peak peak, int64_t rounds);
 
 // Allocates and fills memory for gloss_peak_read, in huge pages if the system has them. Returns null if memory runs
