@@ -5,7 +5,6 @@
 #define VECTORS 1
 #define LONE_VECTORS 4
 #define LONE_QUARTERS
-#define INT8_PAIRS 256
 #define INT8_BYTES
 #include "body.h"
 #pragma clang attribute pop

@@ -26,6 +26,13 @@ enum { SPLIT_WORDS = 32 };
 #endif
 // A tile of 16 columns has little to compute between loading its sums and storing them: twice as many words, half as often.
 enum { WHOLE_WORDS = VECTORS == 1 ? 2 * PART_WORDS : PART_WORDS };
+// The words of a part of int8 in bytes.h: 16 KB of weights stay in the first-level cache while all rows are multiplied by them. A
+// single row reads them once.
+#if defined(INT8_BYTES)
+enum { BYTE_WORDS = 64, LONE_BYTE_WORDS = 256 };
+#else
+enum { BYTE_WORDS = 0, LONE_BYTE_WORDS = 0 };
+#endif
 // The words of a part for a single tile of whole panels.
 #if defined(LONE_QUARTERS)
 enum { LONE_WORDS = 2 * PART_WORDS };
@@ -69,14 +76,6 @@ typedef struct {
     const char *next;     // weights that are read after it, or null
     int64_t next_words;
 } block_part;
-// Whether bytes are multiplied as they are, by bytes.h. Few rows take more time to be prepared than is won.
-INLINE bool is_by_bytes(gloss_arithmetic arithmetic, int64_t rows) {
-#if defined(INT8_BYTES)
-    return arithmetic == GLOSS_INT8_INT8 && rows >= GLOSS_TILE_ROWS;
-#else
-    return (void)arithmetic, (void)rows, false;
-#endif
-}
 #include "bytes.h"
 #include "lanes.h"
 #include "matrices.h"
@@ -326,6 +325,9 @@ INLINE bool is_alone(int64_t rows, int64_t columns) {
 // Multiplies rows [first, last) by a part of a block of the first `columns` columns of a panel, at `w`.
 INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const char *w, int64_t columns,
                       int64_t first, int64_t last, block_part part, float *running, float *partial) {
+#if defined(INT8_BYTES)
+    if (arithmetic == GLOSS_INT8_INT8) return part_rows_by_bytes(x, w, columns, first, last, part, running, partial);
+#endif
     // The last panel of the 72 values of a vision head.
     const bool narrow = VECTORS > 1 && columns <= 16;
     const bool split = is_split(arithmetic);
@@ -396,10 +398,10 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     const bool single = last - first <= GLOSS_TILE_ROWS;
     const int64_t left = w->outputs - panel * GLOSS_PANEL, columns = left < GLOSS_PANEL ? left : GLOSS_PANEL;
     const bool alone = is_alone(last - first, columns);
-    const bool by_bytes = is_by_bytes(arithmetic, last - first);
-    const bool short_parts = (single || is_split(arithmetic)) && !by_bytes;
+    const bool short_parts = single || is_split(arithmetic);
     const int64_t many = arithmetic == GLOSS_F32_F32 ? WHOLE_WORDS : PART_WORDS;
-    const int64_t most_words = alone ? LONE_WORDS : short_parts ? SPLIT_WORDS : many;
+    const int64_t byte_words = !exact ? 0 : last - first == 1 ? LONE_BYTE_WORDS : BYTE_WORDS;
+    const int64_t most_words = byte_words ? byte_words : alone ? LONE_WORDS : short_parts ? SPLIT_WORDS : many;
     const char *base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
     float running[GLOSS_ROW_CHUNK * GLOSS_PANEL] __attribute__((aligned(64)));
     // The first part of many rows waits for memory, so it is short.
@@ -424,12 +426,6 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
                                            : 0,
                 .next_words = size,
             };
-#if defined(INT8_BYTES)
-            if (by_bytes) {
-                part_rows_by_bytes(x, base + at * 4 * GLOSS_PANEL, columns, first, last, part, running, partial);
-                continue;
-            }
-#endif
             part_rows(arithmetic, x, base + at * 4 * GLOSS_PANEL, columns, first, last, part, running, partial);
         }
     }

@@ -37,7 +37,7 @@
         return total;                                                                                       \
     }
 
-enum { AVX2_COUNT = 12, BYTES_COUNT = 64, AVX512_COUNT = 24, NEON_COUNT = 24, TILE_COUNT = 6 };
+enum { AVX2_COUNT = 12, BYTES_COUNT = 32, AVX512_COUNT = 24, NEON_COUNT = 24, TILE_COUNT = 6 };
 typedef uint64_t words __attribute__((vector_size(64)));
 typedef float quad __attribute__((vector_size(16)));
 
@@ -72,7 +72,7 @@ PEAK(int8_neon_i8mm, int32x4_t, NEON_COUNT, vdupq_n_s32(i),
 #include <immintrin.h>
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #define INLINE static inline __attribute__((always_inline))
-#include "byte_pairs.h"
+#include "byte_sums.h"
 PEAK(f32_avx2, __m256, AVX2_COUNT, _mm256_set1_ps((float)i),
      acc[i] = _mm256_fmadd_ps(acc[i], _mm256_set1_ps(1e-3f), _mm256_set1_ps(1)), acc[i][0])
 READ(read_avx2)
@@ -81,13 +81,15 @@ PEAK(int8_avx2, __m256i, AVX2_COUNT, _mm256_set1_epi32(i),
      _mm256_cvtsi256_si32(acc[i]))
 // Two words a round, from the first-level cache.
 static double int8_avx2_bytes(int64_t rounds) {
-    static const int32_t weights[SIGNED_WORD * 2 * BYTES_COUNT] __attribute__((aligned(64))) = {1}, rows[4 * BYTES_COUNT] = {1};
+    static const char weights[8 * GLOSS_PANEL * BYTES_COUNT] __attribute__((aligned(64))) = {1};
+    static const int32_t signs[2 * BYTES_COUNT] = {1}, sizes[2 * BYTES_COUNT] = {1};
+    lines_ahead none = {0};
     byte_sums sums = {0};
     for (int64_t round = 0, count; round < rounds; round += count) {
         count = rounds - round < BYTES_COUNT ? rounds - round : BYTES_COUNT;
-        add_word_pairs((const char *)rows, 8 * BYTES_COUNT, weights, 2 * count, &sums);
+        add_words(signs, sizes, weights, 2 * count, &none, &sums);
     }
-    return (double)_mm256_cvtsi256_si32(sums.low[0][0]);
+    return (double)_mm256_cvtsi256_si32(sums.low[0]);
 }
 #pragma clang attribute pop
 
