@@ -25,8 +25,7 @@ INLINE void add_word(int32_t signs, int32_t sizes, const char *w, byte_sums *sum
 }
 
 // The same for an even number of words, not 0, in an order that keeps the multiplier busy: an addition that is ready first takes
-// the multiplier's port on Zen 1. The order is the best of some 100,000 that were tried there, by hill climbing. It takes 3.2
-// cycles for 32 products, and the compiler's 3.9.
+// the multiplier's port on Zen 1. The order is the best of some 100,000 that were tried there, by hill climbing.
 #define SIGNS(word, to) "vpbroadcastd 4*" #word "(%[signs],%[at]),%%ymm" #to "\n"
 #define SIZES(word, to) "vpbroadcastd 4*" #word "(%[sizes],%[at]),%%ymm" #to "\n"
 #define SIGN(word, quarter, signs, to) "vpxor 256*" #word "+32*" #quarter "(%[w]),%%ymm" #signs ",%%ymm" #to "\n"
@@ -34,7 +33,6 @@ INLINE void add_word(int32_t signs, int32_t sizes, const char *w, byte_sums *sum
 #define LOW(quarter, from) "vpaddw %%ymm" #from ",%[low" #quarter "],%[low" #quarter "]\n"
 #define SHIFT(at) "vpsraw $8,%%ymm" #at ",%%ymm" #at "\n"
 #define HIGH(quarter, from) "vpaddw %%ymm" #from ",%[high" #quarter "],%[high" #quarter "]\n"
-// clang-format off
 #define TWO_WORDS \
     SIZES(0, 8) SIGNS(0, 9) SIGN(0, 3, 9, 10) MULTIPLY(8, 10) SIGN(0, 2, 9, 11) SIGN(0, 1, 9, 12) \
     SIGNS(1, 13) MULTIPLY(8, 11) SIGN(0, 0, 9, 9) MULTIPLY(8, 12) SIGN(1, 1, 13, 14) MULTIPLY(8, 9) \
@@ -45,7 +43,6 @@ INLINE void add_word(int32_t signs, int32_t sizes, const char *w, byte_sums *sum
 #define LINES                                                                                       \
     "prefetcht1 (%[next])\nprefetcht1 (%[next],%[quarter])\nprefetcht1 (%[next],%[quarter],2)\n"    \
     "prefetcht1 (%[next],%[three])\nadd %[pace],%[next]\n"
-// clang-format on
 #define ADD_WORDS(lines)                                                                                                     \
     __asm__ volatile(".p2align 6\n1:\n" lines TWO_WORDS "add $512,%[w]\nadd $8,%[at]\njnz 1b"                                \
                      : [w] "+r"(w), [at] "+r"(at), [next] "+r"(ahead->next), [low0] "+x"(sums->low[0]),                      \
