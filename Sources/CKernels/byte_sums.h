@@ -25,7 +25,7 @@ INLINE void add_word(int32_t signs, int32_t sizes, const char *w, byte_sums *sum
 }
 
 // The same for an even number of words, not 0, in an order that keeps the multiplier busy: an addition that is ready first takes
-// the multiplier's port on Zen 1. The order is the best of some 100,000 that were tried there, by hill climbing.
+// the multiplier's port on Zen 1. The order is the best of a million that were tried there, by hill climbing.
 #define SIGNS(word, to) "vpbroadcastd 4*" #word "(%[signs],%[at]),%%ymm" #to "\n"
 #define SIZES(word, to) "vpbroadcastd 4*" #word "(%[sizes],%[at]),%%ymm" #to "\n"
 #define SIGN(word, quarter, signs, to) "vpxor 256*" #word "+32*" #quarter "(%[w]),%%ymm" #signs ",%%ymm" #to "\n"

@@ -26,10 +26,7 @@ import Testing
         // 0 and 255: −128 and 127 as they are stored.
         let bytes = (0..<k * n).map { _ in noise.next() < 0.9 ? UInt8(255) : 0 }
         let row = (0..<k).map { _ in noise.next() < 0.9 ? Int8(127) : -127 }
-        let total = row.reduce(Int32(0)) { $0 + Int32($1) }
         let x = [[Int8]](repeating: row, count: rows).flatMap(\.self)
-        let scales = [Float](repeating: 1, count: max(n, rows))
-        let corrections = [Int32](repeating: -128 * total, count: rows)
         let exact = (0..<n).map { column in
             // [word of k][column][4]
             (0..<k).reduce(Int64(0)) { sum, i in
@@ -37,29 +34,71 @@ import Testing
             }
         }
         for isa in instructionSets {
-            var y = [Float](repeating: 0, count: rows * n)
-            bytes.withUnsafeBytes { packed in
-                x.withUnsafeBytes { inputs in
-                    scales.withUnsafeBufferPointer { scales in
-                        corrections.withUnsafeBufferPointer { corrections in
-                            y.withUnsafeMutableBytes { output in
-                                var operand = gloss_operand(
-                                    rows: inputs.baseAddress, stride: Int64(k), type: GLOSS_INT8,
-                                    scales: scales.baseAddress, corrections: corrections.baseAddress)
-                                var weights = gloss_weights(
-                                    packed: packed.baseAddress, scales: scales.baseAddress, bias: nil,
-                                    outputs: Int64(n), inputs: Int64(k), panel_words: Int64(k / 4), type: GLOSS_INT8)
-                                var out = gloss_output(
-                                    rows: output.baseAddress, stride: Int64(4 * n), columns: Int64(n), type: GLOSS_F32,
-                                    form: GLOSS_STORE, addends: nil)
-                                gloss_gemm(isa, false, &operand, &weights, &out, 0, Int64(rows), 0, 1)
-                            }
+            let y = int8Product(isa, bytes, x, rows: rows, inputs: k, outputs: n)
+            #expect(y == (0..<rows).flatMap { _ in exact.map { Float($0) } }, "\(isa)")
+        }
+    }
+
+    /// Any bytes, from one row to several tiles, with parts of all sizes: each set has the bits of plain C.
+    @Test func drawnProductsOfInt8() {
+        var noise = Noise(17)
+        func draw(_ most: Int) -> Int { 1 + Int(abs(noise.next()) * Float(most)) % most }
+        for i in 0..<200 {
+            let (rows, k, n) = (i % 4 == 0 ? 1 : draw(40), draw(i % 8 == 0 ? 3000 : 700), draw(200))
+            let stride = (k + 3) / 4 * 4
+            var bytes = [UInt8](repeating: 0, count: (n + 63) / 64 * 64 * stride)
+            var x = [Int8](repeating: 0, count: (rows * stride + 7) / 8 * 8)
+            bytes.withUnsafeMutableBytes { gloss_fill_random($0.baseAddress, $0.count, GLOSS_INT8, UInt64(i)) }
+            x.withUnsafeMutableBytes { gloss_fill_random($0.baseAddress, $0.count, GLOSS_INT8, UInt64(1000 + i)) }
+            // Half of the draws have the largest bytes only, and half of those one of them in nine of ten.
+            if i % 2 == 0 {
+                let share: UInt8 = i % 4 == 0 ? 128 : 230
+                for j in bytes.indices { bytes[j] = bytes[j] < share ? 255 : 0 }
+                for j in x.indices { x[j] = UInt8(bitPattern: x[j]) < share ? -128 : 127 }
+            }
+            for row in 0..<rows { for j in k..<stride { x[row * stride + j] = 0 } }
+            let expected = int8Product(GLOSS_GENERIC, bytes, x, rows: rows, inputs: k, outputs: n)
+            for isa in instructionSets {
+                let y = int8Product(isa, bytes, x, rows: rows, inputs: k, outputs: n)
+                #expect(y == expected, "\(isa), \(rows) rows of \(k), \(n) outputs, draw \(i)")
+            }
+        }
+    }
+
+    /// [rows][outputs] of int8 with all scales 1. `bytes` are weights as they are packed; rows are whole words, with zeros behind
+    /// their inputs.
+    private func int8Product(_ isa: gloss_isa, _ bytes: [UInt8], _ x: [Int8], rows: Int, inputs: Int, outputs: Int)
+        -> [Float]
+    {
+        let stride = (inputs + 3) / 4 * 4
+        let scales = [Float](repeating: 1, count: max((outputs + 63) / 64 * 64, rows))
+        let corrections = (0..<rows).map { row in
+            -128 * x[row * stride..<(row + 1) * stride].reduce(Int32(0)) { $0 + Int32($1) }
+        }
+        var y = [Float](repeating: 0, count: rows * outputs)
+        bytes.withUnsafeBytes { packed in
+            x.withUnsafeBytes { inputRows in
+                scales.withUnsafeBufferPointer { scales in
+                    corrections.withUnsafeBufferPointer { corrections in
+                        y.withUnsafeMutableBytes { output in
+                            var operand = gloss_operand(
+                                rows: inputRows.baseAddress, stride: Int64(stride), type: GLOSS_INT8,
+                                scales: scales.baseAddress, corrections: corrections.baseAddress)
+                            var weights = gloss_weights(
+                                packed: packed.baseAddress, scales: scales.baseAddress, bias: nil,
+                                outputs: Int64(outputs), inputs: Int64(inputs), panel_words: Int64(stride / 4),
+                                type: GLOSS_INT8)
+                            var out = gloss_output(
+                                rows: output.baseAddress, stride: Int64(4 * outputs), columns: Int64(outputs),
+                                type: GLOSS_F32, form: GLOSS_STORE, addends: nil)
+                            gloss_gemm(
+                                isa, false, &operand, &weights, &out, 0, Int64(rows), 0, Int64((outputs + 63) / 64))
                         }
                     }
                 }
             }
-            #expect(y == (0..<rows).flatMap { _ in exact.map { Float($0) } }, "\(isa)")
         }
+        return y
     }
 
     @Test func poorChoicesOfPrecision() {
