@@ -6,7 +6,7 @@ import Inference
 struct BenchObject: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "object",
-        abstract: "One multiview object: 8 views, 4 questions, 5 samples of 5 tokens.",
+        abstract: "One multiview object: 8 views or --views, 4 questions, 5 samples of 5 tokens.",
         discussion: """
             8 images through the vision tower, 32 prefills, 4 steps of 160 answers, as the scheduler runs them; each stage \
             and the whole beside the least time that the machine's peaks, measured in the same run, allow. OF PEAK is the \
@@ -18,19 +18,22 @@ struct BenchObject: ParsableCommand {
             EXAMPLES
               glossctl bench object --random-weights --config paligemma-3b-224 --dtype bf16
               glossctl bench object --dtype int8 --adapters 4
-              glossctl bench object --config paligemma2-3b-448 --dtype int8 --json
+              glossctl bench object --config paligemma2-3b-448 --views 1 --dtype int8 --json
 
             \(ExitStatus.help)
             """)
 
     @OptionGroup var options: BenchOptions
+    @Option(help: "Views of the object. Fewer take less time where images are large.")
+    var views = 8
     @Option(help: "Tokens of each prompt, its end of line and <bos> included.")
     var promptTokens = 10
     @Option(help: "Adapters side by side; 0 is none.")
     var adapters = 0
 
     private static let rank = 16
-    private static let (views, questions, samples, steps) = (8, 4, 5, 4)
+    private static let (questions, samples, steps) = (4, 5, 4)
+    private var prefixes: Int { views * Self.questions }
     /// Room of a response's keys and values: they are kept in steps.
     private static let ownTokens = 64
     /// Rows of one pass, as in the scheduler.
@@ -38,6 +41,7 @@ struct BenchObject: ParsableCommand {
 
     func validate() throws {
         // With the images and the answer no more than the model has positions.
+        guard 1...64 ~= views else { throw ValidationError("--views must be 1 to 64, not \(views).") }
         guard 1...4000 ~= promptTokens else {
             throw ValidationError("--prompt-tokens must be 1 to 4000, not \(promptTokens).")
         }
@@ -46,18 +50,18 @@ struct BenchObject: ParsableCommand {
 
     func run() throws {
         let prefixTokens = options.config.configuration.imageTokenCount + promptTokens
-        let (model, limits) = try options.prepare(
-            tokens: Self.views * Self.questions * (prefixTokens + Self.samples * Self.ownTokens)
-        ) { $0.duration(operations: operations(prefixTokens)) }
-        Console.note("\(Self.views) images")
+        let (model, limits) = try options.prepare(tokens: prefixes * (prefixTokens + Self.samples * Self.ownTokens)) {
+            $0.duration(operations: operations(prefixTokens))
+        }
+        Console.note(views == 1 ? "1 image" : "\(views) images")
         _ = model.embed(images: 1)
         let imageTokens = model.configuration.imageTokenCount
-        let vision = passes(of: Self.views, rows: imageTokens) { model.embed(images: $0) }
+        let vision = passes(of: views, rows: imageTokens) { model.embed(images: $0) }
         var prefilled: RandomModel.Prefilled?
-        Console.note("\(Self.views * Self.questions) prefills, after \(Formats.fixed(vision.seconds, 1)) s")
-        let prefill = passes(of: Self.views * Self.questions, rows: imageTokens + promptTokens) { count in
-            let (prefixes, cost) = model.prefill(sequences: count, tokens: imageTokens + promptTokens)
-            prefilled = prefilled.map { $0 + prefixes } ?? prefixes
+        Console.note("\(prefixes) prefills, after \(Formats.fixed(vision.seconds, 1)) s")
+        let prefill = passes(of: prefixes, rows: imageTokens + promptTokens) { count in
+            let (caches, cost) = model.prefill(sequences: count, tokens: imageTokens + promptTokens)
+            prefilled = prefilled.map { $0 + caches } ?? caches
             return cost
         }
         Console.note("\(Self.steps) steps, after \(Formats.fixed(prefill.seconds, 1)) s")
@@ -71,30 +75,30 @@ struct BenchObject: ParsableCommand {
         let whole = vision + prefill + extend
         let limit = [vision, prefill, extend].reduce(0) { $0 + limits.seconds($1) }
         let rows = [
-            BenchRow("vision, \(Self.views) images", vision, limits),
-            BenchRow("prefill, \(Self.views * Self.questions) × \(imageTokens + promptTokens)", prefill, limits),
-            BenchRow("extend, \(Self.steps) × \(Self.views * Self.questions * Self.samples)", extend, limits),
+            BenchRow("vision, \(views) images", vision, limits),
+            BenchRow("prefill, \(prefixes) × \(imageTokens + promptTokens)", prefill, limits),
+            BenchRow("extend, \(Self.steps) × \(prefixes * Self.samples)", extend, limits),
             BenchRow("object", whole, limits), BenchRow("extend, 1 × 1", single, nearby),
         ]
         let beside = adapters == 0 ? nil : adapted(model, prefilled!, vision: vision, prefill: prefill, extend: extend)
         let answer = Answer(
-            config: options.config.name, dtype: options.dtype.rawValue, threads: options.threadCount,
+            config: options.config.name, dtype: options.dtype.rawValue, views: views, threads: options.threadCount,
             seconds: whole.seconds, limitSeconds: limit, ratio: whole.seconds / limit, stages: rows,
             peakOperationsPerSecond: limits.operations, memoryBytesPerSecond: limits.memory,
             weightBytes: model.weightByteCount,
-            keyValueBytes: prefilled!.byteCount + 160 * model.cacheByteCount(tokens: Self.steps), residentBytes: peak,
-            adapters: beside)
+            keyValueBytes: prefilled!.byteCount + prefixes * Self.samples * model.cacheByteCount(tokens: Self.steps),
+            residentBytes: peak, adapters: beside)
         try options.format.json ? JSONText.say(answer) : say(answer)
     }
 
     /// Of all that is computed, with adapters what they repeat.
     private func operations(_ prefixTokens: Int) -> Double {
         let configuration = options.config.configuration
-        let (prefixes, seen) = (Self.views * Self.questions, Double(prefixTokens + Self.steps / 2))
+        let seen = Double(prefixTokens + Self.steps / 2)
         let language =
             configuration.prefillOperations(sequences: prefixes, tokens: prefixTokens)
             + configuration.extendOperations(rows: prefixes * Self.samples, seen: seen) * Double(Self.steps)
-        return configuration.visionOperations(images: Self.views) + language * (adapters == 0 ? 1 : 5)
+        return configuration.visionOperations(images: views) + language * (adapters == 0 ? 1 : 5)
     }
 
     private func passes(of count: Int, rows: Int, _ run: (Int) -> RandomModel.Cost) -> RandomModel.Cost {
@@ -112,7 +116,7 @@ struct BenchObject: ParsableCommand {
         let drawn = model.adapters(adapters, rank: Self.rank)
         let tokens = model.configuration.imageTokenCount + promptTokens
         func seconds(_ adapters: [Adapter]) -> (prefill: Double, extend: Double) {
-            let prefill = passes(of: Self.views * Self.questions, rows: tokens) {
+            let prefill = passes(of: prefixes, rows: tokens) {
                 model.prefill(sequences: $0, tokens: tokens, adapters: adapters).1
             }
             let step = model.extend(prefilled, samples: Self.samples, steps: Self.steps, adapters: adapters)
@@ -160,7 +164,7 @@ struct BenchObject: ParsableCommand {
 
     private struct Answer: Encodable {
         let config, dtype: String
-        let threads: Int
+        let views, threads: Int
         let seconds, limitSeconds, ratio: Double
         let stages: [BenchRow]
         let peakOperationsPerSecond, memoryBytesPerSecond: Double
@@ -168,7 +172,7 @@ struct BenchObject: ParsableCommand {
         let adapters: Adapted?
 
         enum CodingKeys: String, CodingKey {
-            case config, dtype, threads, seconds, ratio, stages, adapters
+            case config, dtype, views, threads, seconds, ratio, stages, adapters
             case limitSeconds = "limit_seconds"
             case peakOperationsPerSecond = "peak_operations_per_second"
             case memoryBytesPerSecond = "memory_bytes_per_second"
