@@ -87,9 +87,11 @@ end $$;
 --              findings: [columns of gloss.finding], image counts from 0;
 --              stages: [columns of gloss.annotation_stage], those after the first
 --   failed:    code, reason, permanent, delay (seconds until the next attempt)
---   released:  cause (shutdown, host, outage, surplus), code, reason, delay
--- Returns one word a report: recorded, already_recorded (this very report was written before) or stale (the lease is
--- gone, nothing was written). And the jobs that are done or dead by this call, for gloss.announce.
+--   released:  cause (shutdown, host, outage, surplus), code, reason, delay; origin: the parked one that it waits for,
+--              known: gloss.park_origin has returned for it
+-- Returns one word a report: recorded, already_recorded (this very report was written before), stale (the lease is
+-- gone, nothing was written) or unparked (written, but the job does not wait: somebody has taken up its origin again,
+-- as the worker does not know). And the jobs that are done or dead by this call, for gloss.announce.
 create function gloss.record(
     worker bigint, identity uuid, reports jsonb, out receipts text[], out ended bigint[])
 language plpgsql security definer set search_path = pg_catalog, gloss, pg_temp
@@ -106,7 +108,11 @@ declare
     reasons text[];
     delays float8[];
     finals boolean[];
+    origins text[];
+    known boolean[];
     written int[];    -- numbers of those that found their lease
+    unparked int[];
+    n int;
     -- The images of each that is done.
     used_by bigint[];
     used_fences bigint[];
@@ -119,10 +125,11 @@ declare
     give_up_after interval;
 begin
     select array_agg(r.job), array_agg(r.fence), array_agg(r.outcome), array_agg(r.cause), array_agg(r.code),
-           array_agg(r.reason), array_agg(greatest(coalesce(r.delay, 0), 0)), array_agg(coalesce(r.permanent, false))
-    into jobs, fences, outcomes, causes, codes, reasons, delays, finals
+           array_agg(r.reason), array_agg(greatest(coalesce(r.delay, 0), 0)), array_agg(coalesce(r.permanent, false)),
+           array_agg(r.origin), array_agg(coalesce(r.known, false) and r.origin is not null)
+    into jobs, fences, outcomes, causes, codes, reasons, delays, finals, origins, known
     from jsonb_to_recordset(reports) r (job bigint, fence bigint, outcome text, cause text, code text, reason text,
-        delay float8, permanent boolean);
+        delay float8, permanent boolean, origin text, known boolean);
     receipts := '{}';
     ended := '{}';
     if jobs is null then return; end if;
@@ -148,22 +155,30 @@ begin
         delete from leased l
         where l.job_id = any (jobs) and jobs[array_position(fences, l.fence)] = l.job_id and l.worker + 0 = record.worker
         returning l.job_id, l.fence, l.lane, l.attempts, l.rescues, l.begun_at, array_position(fences, l.fence) as n
+    ), returned_to as (
+        select e.*, case when known[e.n] then not exists (
+                   select from parked_origin h where h.origin in (origins[e.n], host_of(origins[e.n]))) else false end
+                   as is_unparked
+        from returned e
     ), fate as materialized (
         select e.*, j.batch_id, k.task, reports -> e.n - 1 -> 'result' as result,
                case when outcomes[e.n] = 'completed' then j.spec -> 'settings' end as asked,
                (e.attempts + (outcomes[e.n] = 'failed')::int)::smallint as failed,
                case when outcomes[e.n] = 'completed' then 'done'
                     when outcomes[e.n] = 'failed' and (finals[e.n] or e.attempts + 1 >= j.max_attempts) then 'dead'
+                    when e.is_unparked then 'ready'
                     when causes[e.n] = 'host' and exists (
                         select from attempt t
                         where t.job_id = e.job_id and t.outcome = 'released' and t.cause = 'host'
                           and t.since < now() - give_up_after) then 'hopeless'
                     when delays[e.n] > 0 then 'scheduled'
                     else 'ready' end as state,
-               case when causes[e.n] = 'host' and delays[e.n] > 0 then (
+               -- The worker's, if it is about to be parked: whoever takes it up again finds the job.
+               case when causes[e.n] = 'host' and delays[e.n] > 0 and not e.is_unparked then coalesce((
                    select h.origin from parked_origin h
-                   where h.until > now() and h.origin in (select origins_of(j.image_urls)) limit 1) end as origin
-        from returned e join job j on j.id = e.job_id join kind k on k.id = j.kind
+                   where h.until > now() and (h.origin in (origins[e.n], host_of(origins[e.n]))
+                       or h.origin in (select origins_of(j.image_urls))) limit 1), origins[e.n]) end as origin
+        from returned_to e join job j on j.id = e.job_id join kind k on k.id = j.kind
     ), as_done as (
         insert into annotation (job_id, fence, worker, finished_at, engine, score, attempts, rescues, not_understood,
             findings, views, questions, samples, task, finish, texts, responses, sums, norms, tokens, token_scores,
@@ -238,8 +253,9 @@ begin
            coalesce(array_agg(f.n), '{}'), (select array_agg(u.job_id) from used u),
            (select array_agg(u.fence) from used u), (select array_agg(u.sha256) from used u),
            array_agg(f.job_id) filter (where f.state = 'done'), array_agg(f.fence) filter (where f.state = 'done'),
-           array_agg(f.result -> 'images') filter (where f.state = 'done')
-    into moves, record.ended, written, used_by, used_fences, used, done_jobs, done_fences, images
+           array_agg(f.result -> 'images') filter (where f.state = 'done'),
+           coalesce(array_agg(f.n) filter (where f.is_unparked), '{}')
+    into moves, record.ended, written, used_by, used_fences, used, done_jobs, done_fences, images, unparked
     from fate f;
     -- In a statement of its own: one that was being written meanwhile had its lease locked, and is seen only now.
     if ended <> '{}' then delete from checkpoint c where c.job_id = any (ended); end if;
@@ -261,6 +277,7 @@ begin
                 else 'stale' end
             from unnest(jobs, fences) with ordinality r (job, fence, n) order by r.n);
     end if;
+    foreach n in array unparked loop receipts[n] := 'unparked'; end loop;
     if moves is not null then perform place(moves, quiet => true); end if;
     -- An origin that was parked and answers again.
     if exists (select from parked_origin h where h.until <= now()) then

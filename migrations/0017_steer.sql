@@ -222,8 +222,10 @@ declare
 begin
     if job is not null then perform refuse('a single job cannot be paused or resumed'); end if;
     if host is not null then
+        -- Jobs may wait for a host a little longer than it is parked.
         if not exists (select from parked_origin h
-                       where h.until > now() and parked_name(host) in (h.origin, host_of(h.origin))) then
+                       where parked_name(host) in (h.origin, host_of(h.origin))
+                         and (h.until > now() or exists (select from scheduled s where s.origin = h.origin))) then
             perform refuse(format('the host "%s" is neither paused nor parked', left(host, 200)));
         end if;
         return unpark_origin(host);

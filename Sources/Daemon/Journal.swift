@@ -34,6 +34,8 @@ struct Journal: Sendable {
         case .parked(let origin, let pause, let reason):
             logger.warning(
                 "a host fails; its jobs wait", metadata: ["host": "\(origin)", "for": "\(pause)", "error": "\(reason)"])
+        case .takenUp(let origin):
+            logger.notice("a host was taken up again; its jobs go on", metadata: ["host": "\(origin)"])
         case .heldUp(let reason):
             logger.error("claiming nothing; jobs wait or go to other daemons", metadata: ["reason": "\(reason)"])
         case .resumed: logger.notice("claiming again")

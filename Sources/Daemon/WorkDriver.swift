@@ -154,7 +154,7 @@ struct WorkDriver: Service {
         case .park(let origin, let pause, let reason):
             run(.park) {
                 try await store.park(origin: origin, for: pause, reason: reason)
-                return .parked
+                return .parked(origin: origin)
             }
         case .deregister(let worker):
             run(.deregister) {

@@ -46,12 +46,27 @@ public struct Release: Hashable, Sendable {
     public var code: String?
     /// How long the job waits at least.
     public var delay: Duration
+    /// The parked origin for which it waits; nil: none.
+    public var origin: ParkedOrigin?
 
-    public init(_ cause: Cause, reason: String, code: String? = nil, delay: Duration = .zero) {
+    /// An origin that a daemon leaves alone.
+    public struct ParkedOrigin: Hashable, Sendable {
+        /// `scheme://host[:port]`.
+        public var name: String
+        /// Whether the queue has confirmed that it is parked. If it is not any more, somebody took it up again.
+        public var isConfirmed: Bool
+
+        public init(_ name: String, isConfirmed: Bool) { (self.name, self.isConfirmed) = (name, isConfirmed) }
+    }
+
+    public init(
+        _ cause: Cause, reason: String, code: String? = nil, delay: Duration = .zero, origin: ParkedOrigin? = nil
+    ) {
         self.cause = cause
         self.reason = reason
         self.code = code
         self.delay = delay
+        self.origin = origin
     }
 }
 
@@ -104,4 +119,6 @@ public enum Receipt: String, Hashable, Sendable, Codable {
     case stale
     /// The database refused the result's content; the job is dead with that as its reason.
     case unrecordable
+    /// A release is written, and its job waits for nothing: somebody has taken up its origin again.
+    case unparked
 }

@@ -15,6 +15,9 @@ struct WireReport: Encodable {
     var permanent: Bool?
     /// Of a release.
     var cause: Release.Cause?
+    /// Of a release: the parked origin that it waits for, and whether `gloss.park_origin` has returned.
+    var origin: String?
+    var known: Bool?
     /// Of a completion.
     var result: WireResult?
 
@@ -39,6 +42,7 @@ struct WireReport: Encodable {
             outcome = "released"
             (code, reason) = (release.code, release.reason)
             (cause, delay) = (release.cause, release.delay.seconds)
+            (origin, known) = (release.origin?.name, release.origin?.isConfirmed)
         }
     }
 }

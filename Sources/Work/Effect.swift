@@ -127,6 +127,8 @@ public enum Note: Sendable {
     case storeFailed(Statement, StoreProblem)
     case rescued(RescueReport)
     case parked(origin: String, pause: Duration, reason: String)
+    /// Somebody has taken up an origin again that was parked here.
+    case takenUp(origin: String)
     case heldUp(String)
     case resumed
     case answered(tokens: Int)

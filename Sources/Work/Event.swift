@@ -51,7 +51,7 @@ public enum Event: Sendable {
     case recorded([Receipt])
     case heartbeatAnswered(HeartbeatReply, by: WorkerID)
     case rescued(RescueReport)
-    case parked
+    case parked(origin: String)
     case deregistered
     /// One of its statements failed.
     case storeFailed(Statement, StoreProblem)

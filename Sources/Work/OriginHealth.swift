@@ -74,6 +74,12 @@ struct OriginHealth {
         for index in suspects.indices { suspects[index].failureCount = 0 }
     }
 
+    /// Somebody says that it is well again.
+    mutating func takenUp() {
+        endRow()
+        parkedUntil = nil
+    }
+
     /// It answered a request for good, without a file: 404. So it works, unless it failed by itself before: a part of it may still answer.
     mutating func refused(_ now: Instant) {
         if !speaksOfOrigin, pause(now) == nil { endRow() }

@@ -11,6 +11,8 @@ struct Origins {
         var health = OriginHealth()
         /// Why it is parked.
         var reason = ""
+        /// The queue knows that it is.
+        var isConfirmed = false
         /// Failures that are not yet known to be the origin's: it is left alone until they are.
         var doubtCount = 0
         /// Where its redirects led last when that origin failed, and how often in a row.
@@ -192,7 +194,7 @@ struct Origins {
         let verdict = record.health.failed(url, failure, now)
         record.usedAt = now
         if case .parks = verdict {
-            record.reason = reason
+            (record.reason, record.isConfirmed) = (reason, false)
             parkedOrigins.insert(origin)
         }
         records[origin] = record
@@ -208,15 +210,35 @@ struct Origins {
         records[via] = record
     }
 
-    /// How much longer an origin is parked, or that to which it redirects, and why; nil if it is not. A URL that failed comes a while
+    /// The queue gives out no job of a parked origin from now on.
+    mutating func confirmed(_ origin: String, _ now: Instant) {
+        if records[origin]?.health.pause(now) != nil { records[origin]?.isConfirmed = true }
+    }
+
+    /// Whether the queue knows that an origin is parked.
+    func isConfirmed(_ origin: String) -> Bool { records[origin]?.isConfirmed ?? false }
+
+    /// Somebody says that an origin is well again; whether it was parked.
+    mutating func takeUp(_ origin: String) -> Bool {
+        records[origin]?.health.takenUp()
+        records[origin]?.isConfirmed = false
+        return parkedOrigins.remove(origin) != nil
+    }
+
+    /// How much longer which origin is parked, and why.
+    typealias Pause = (origin: String, left: Duration, reason: String)
+
+    /// How much longer an origin is parked, or that to which it redirects; nil if it is not. A URL that failed comes a while
     /// after the others.
-    func pause(of origin: String, for urls: [String] = [], _ now: Instant) -> (left: Duration, reason: String)? {
+    func pause(of origin: String, for urls: [String] = [], _ now: Instant) -> Pause? {
         guard let record = records[origin] else { return nil }
-        if let left = record.health.pause(of: urls, now) { return (left, "\(origin) is parked: \(record.reason)") }
+        if let left = record.health.pause(of: urls, now) {
+            return (origin, left, "\(origin) is parked: \(record.reason)")
+        }
         if let detour = record.detour, detour.count >= Self.detourThreshold, let target = records[detour.target],
             let left = target.health.pause(of: urls, now)
         {
-            return (left, "\(origin) leads to \(detour.target), which is parked: \(target.reason)")
+            return (detour.target, left, "\(origin) leads to \(detour.target), which is parked: \(target.reason)")
         }
         return nil
     }

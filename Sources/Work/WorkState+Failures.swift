@@ -112,13 +112,28 @@ extension WorkState {
     }
 
     private mutating func releaseForHost(_ leases: [Lease], _ origin: String, url: String, _ failure: ImageFailure) {
-        let pause = origins.pause(of: origin, for: [url], now)?.left ?? .seconds(1)
+        let pause = origins.pause(of: origin, for: [url], now)
         let reason = "\(origin) is parked: \(failure.message)"
-        release(leases, Release(.host, reason: reason, code: failure.code, delay: pause))
+        release(
+            leases,
+            Release(
+                .host, reason: reason, code: failure.code, delay: pause?.left ?? .seconds(1),
+                origin: pause.map { parked($0.origin) }))
+    }
+
+    private func parked(_ origin: String) -> Release.ParkedOrigin {
+        Release.ParkedOrigin(origin, isConfirmed: origins.isConfirmed(origin))
+    }
+
+    /// Somebody has taken up an origin again that is parked here: a person, or a daemon to which it gave a file.
+    mutating func takeUp(_ origin: Release.ParkedOrigin?) {
+        guard let origin, origins.takeUp(origin.name) else { return }
+        emit(.allow(origin.name))
+        emit(.note(.takenUp(origin: origin.name)))
     }
 
     /// How much longer a job waits for a parked origin, and why; nil if it does not.
-    func pause(of job: HeldJob) -> (left: Duration, reason: String)? {
+    func pause(of job: HeldJob) -> Origins.Pause? {
         job.origins.compactMap { origins.pause(of: $0, for: job.urls, now) }.max { $0.left < $1.left }
     }
 
@@ -127,7 +142,11 @@ extension WorkState {
         guard !origins.parked(now).isEmpty else { return }
         for job in jobsInOrder where job.state == .waiting || job.state == .fetching {
             guard let pause = pause(of: job), pause.left > Self.shortPause else { continue }
-            release(job.lease, Release(.host, reason: pause.reason, code: "origin_parked", delay: pause.left))
+            release(
+                job.lease,
+                Release(
+                    .host, reason: pause.reason, code: "origin_parked", delay: pause.left, origin: parked(pause.origin))
+            )
         }
     }
 

@@ -31,6 +31,7 @@ extension WorkState {
         for (report, receipt) in zip(sent, receipts) {
             remove(report.lease)
             emit(.note(.ended(report, receipt)))
+            if receipt == .unparked, case .released(let release) = report.outcome { takeUp(release.origin) }
         }
     }
 

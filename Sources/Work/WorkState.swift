@@ -147,7 +147,7 @@ public struct WorkState: Sendable {
         case .recorded(let receipts): recorded(receipts)
         case .heartbeatAnswered(let reply, let worker): heartbeatAnswered(reply, by: worker)
         case .rescued(let report): rescued(report)
-        case .parked: break
+        case .parked(let origin): origins.confirmed(origin, now)
         case .deregistered: if case .leaving(_, let reason) = phase { stop(reason) }
         case .storeFailed(let statement, let problem): storeFailed(statement, problem)
         case .fileSized(let file, let byteCount): sized(file, byteCount)

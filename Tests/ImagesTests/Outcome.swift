@@ -295,6 +295,9 @@ struct OriginOutcome {
             fate: "again, for free",
             test: "OriginHealthTests.parkingDoublesUpToAQuarterOfAnHourAndHonoursRetryAfter"),
         OriginOutcome(
+            what: "somebody resumes one that is parked", owner: "nobody's", fate: "at once, on every daemon",
+            test: "ResumedHostTests.jobsOfAResumedHostGoOn"),
+        OriginOutcome(
             what: "a host fails for longer than `give_up_after`", owner: "the origin's",
             fate: "dead, `host_unavailable`", test: "CleanTests.aJobThatOnlyWaitsForItsHostDies"),
     ]

@@ -52,6 +52,56 @@ import Testing
         #expect(try await database.misplacedJobs() == [])
     }
 
+    /// A daemon that leaves an origin alone learns from its release that somebody has taken it up again; the job waits for nothing.
+    @Test func whatWaitsForAnOriginGoesOnWhenItIsTakenUp() async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let (admin, store) = (database.administration(), database.store())
+        let worker = try await store.register(Samples.worker())
+        for url in ["https://a.example/1", "https://b.example/leads to a"] {
+            _ = try await admin.enqueue(Samples.caption(url))
+        }
+        /// Gives all jobs back, because `https://a.example` is parked.
+        func release(isConfirmed: Bool) async throws -> [Receipt] {
+            let jobs = try await store.claim(limit: 9, by: worker)
+            let release = Release(
+                .host, reason: "busy", delay: .seconds(3600),
+                origin: Release.ParkedOrigin("https://a.example", isConfirmed: isConfirmed))
+            let reports = jobs.map { JobReport($0, .released(release)) }
+            let receipts = try await store.record(reports, by: worker)
+            // Once more, as after a lost answer.
+            let repeated = try await store.record(reports, by: worker)
+            #expect(repeated.allSatisfy { $0 == .alreadyRecorded })
+            return receipts
+        }
+        func states() async throws -> [String] { try await admin.jobs().map(\.state) }
+        // Released before it is parked.
+        #expect(try await release(isConfirmed: false) == [.recorded, .recorded])
+        #expect(try await states() == ["scheduled", "scheduled"])
+        try await store.park(origin: "https://a.example", for: .seconds(3600), reason: "busy")
+        try await admin.resume(.host("a.example"))
+        #expect(try await states() == ["ready", "ready"])
+        // A daemon that does not know yet, even of jobs that have waited for too long.
+        try await database.query("update gloss.attempt set since = since - interval '2 days'")
+        #expect(try await release(isConfirmed: true) == [.unparked, .unparked])
+        #expect(try await states() == ["ready", "ready"])
+        try await database.query("update gloss.attempt set since = now()")
+        // Parked; until a while ago; and paused by its name.
+        try await store.park(origin: "https://a.example", for: .zero, reason: "busy")
+        #expect(try await release(isConfirmed: true) == [.recorded, .recorded])
+        #expect(try await states() == ["scheduled", "scheduled"])
+        try await admin.resume(.host("https://a.example"))
+        let jobs = try await store.claim(limit: 9, by: worker)
+        try await admin.pause(.host("a.example"))
+        let release = Release(
+            .host, reason: "busy", delay: .seconds(3600),
+            origin: Release.ParkedOrigin("https://a.example", isConfirmed: true))
+        let receipts = try await store.record(jobs.map { JobReport($0, .released(release)) }, by: worker)
+        #expect(receipts == [.recorded, .recorded])
+        try await admin.resume(.host("a.example"))
+        #expect(try await states() == ["ready", "ready"])
+        #expect(try await database.misplacedJobs() == [])
+    }
+
     /// Keys are taken to the letter, and a bucket is parked and paused like a host.
     @Test func aBucketIsAnOrigin() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()

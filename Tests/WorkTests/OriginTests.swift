@@ -90,6 +90,43 @@ import Testing
         #expect(daemon.checks.violations.isEmpty)
     }
 
+    /// A host asks for an hour's patience. A person says after half a minute that it is well: its jobs go on within seconds, whichever
+    /// daemon left it alone, and whether their URLs lead there or are its own.
+    @Test(arguments: [false, true], [1, 3]) func aHostThatIsTakenUpGoesOn(isTarget: Bool, daemonCount: Int) {
+        let world = World()
+        enqueue(world, 40, isTarget ? "https://a.org" : "https://b.org")
+        world.web.answers["https://b.org"] = { _ in
+            SimulatedWeb.failure(.busyOrigin(retryAfter: .seconds(3600)), "https://b.org", code: "http_429")
+        }
+        if isTarget { world.web.answers["https://a.org"] = world.web.redirect(to: "https://b.org") }
+        let daemons = (0..<daemonCount).map { _ in world.addDaemon() }
+        for daemon in daemons { daemon.take(.started) }
+        world.run(until: 30)
+        #expect(world.store.parked["https://b.org"] != nil && world.store.doneCount == 0)
+        world.web.answers["https://b.org"] = nil
+        world.store.unpark("https://b.org")
+        #expect(world.run(until: 60) { world.store.openCount == 0 }, "\(world.store.openCount) are left")
+        #expect(world.store.deadCount == 0 && attempts(world) == 0)
+        #expect(daemons.allSatisfy { $0.checks.violations.isEmpty })
+    }
+
+    /// Taken up too early, it is left alone again.
+    @Test func aHostThatIsTakenUpAndStillFailsIsParkedAgain() {
+        let world = World()
+        enqueue(world, 40, "https://b.org")
+        world.web.answers["https://b.org"] = { _ in
+            SimulatedWeb.failure(.busyOrigin(retryAfter: .seconds(3600)), "https://b.org", code: "http_429")
+        }
+        let daemon = world.addDaemon()
+        daemon.take(.started)
+        world.run(until: 30)
+        world.store.unpark("https://b.org")
+        world.run(until: 60)
+        #expect(world.store.parked["https://b.org"] != nil && attempts(world) == 0)
+        #expect(world.web.requests["https://b.org"]?.count ?? 0 <= 12)
+        #expect(daemon.checks.violations.isEmpty)
+    }
+
     /// Jobs of a dead host wait without burning attempts, released for the host's sake: the store bounds that.
     @Test func jobsOfADeadHostAreReleasedForTheHost() {
         let world = World()

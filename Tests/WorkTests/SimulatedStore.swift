@@ -18,6 +18,8 @@ final class SimulatedStore {
         let spec: JobSpec
         let priority: Int
         var place = Place.ready
+        /// The parked origin for which it waits.
+        var origin: String?
         var attemptCount = 0
         var rescueCount = 0
         var releases: [Release.Cause: Int] = [:]
@@ -69,6 +71,14 @@ final class SimulatedStore {
         for waiter in waiters { waiter() }
         waiters = []
         return id
+    }
+
+    /// Somebody says that an origin is well again.
+    func unpark(_ origin: String) {
+        parked[origin] = nil
+        for (id, job) in jobs where job.origin == origin {
+            if case .scheduled = job.place { jobs[id]?.place = .ready }
+        }
     }
 
     func cancel(_ id: Int64) { jobs[id]?.place = .dead("cancelled") }
@@ -181,7 +191,7 @@ final class SimulatedStore {
             return .rescued(report)
         case .park(let origin, let pause, _):
             parked[origin] = now + pause
-            return .parked
+            return .parked(origin: origin)
         case .deregister(let worker):
             _ = releaseUnheld([], worker)
             workers[worker.number]?.isAlive = false
@@ -207,9 +217,11 @@ final class SimulatedStore {
             guard claimed.count < budget.jobs, var job = jobs[id] else { break }
             let cost = budget.weights.seconds(JobWork(job.spec), of: job.spec.task)
             if !claimed.isEmpty && seconds + cost > budget.seconds { break }
-            let until = job.spec.imageURLs.compactMap { SimulatedWeb.origin($0).flatMap { parked[$0] } }.max()
-            if let until, until > now {
-                jobs[id]?.place = .scheduled(until)
+            let waits = job.spec.imageURLs.compactMap(SimulatedWeb.origin).compactMap { name in
+                parked[name].map { (name, until: $0) }
+            }
+            if let (name, until) = waits.max(by: { $0.until < $1.until }), until > now {
+                (jobs[id]!.place, jobs[id]!.origin) = (.scheduled(until), name)
                 continue
             }
             lastFence += 1
@@ -251,7 +263,12 @@ final class SimulatedStore {
             }
         case .released(let release):
             job.releases[release.cause, default: 0] += 1
+            if let origin = release.origin, origin.isConfirmed, parked[origin.name] == nil {
+                job.place = .ready
+                return .unparked
+            }
             job.place = release.delay > .zero ? .scheduled(now + release.delay) : .ready
+            job.origin = release.origin?.name
         }
         return .recorded
     }
