@@ -13,10 +13,11 @@ typedef struct {
 } factors;
 static const factors products[] = {
     {GLOSS_F32, GLOSS_F32, 523}, {GLOSS_F32, GLOSS_BF16, 523}, {GLOSS_BF16, GLOSS_BF16, 1035},
-    {GLOSS_INT8, GLOSS_INT8, 1035}};
+    {GLOSS_BF16_SPLIT, GLOSS_BF16, 1035}, {GLOSS_INT8, GLOSS_INT8, 1035}};
 
 // The product of seeded noise.
 static void multiply(gloss_isa isa, bool tiled, factors of, float y[ROWS * OUTPUTS]) {
+    if (of.x == GLOSS_BF16_SPLIT && !gloss_splits_bf16(isa, tiled)) of.x = GLOSS_BF16;
     const int64_t panels = (OUTPUTS + GLOSS_PANEL - 1) / GLOSS_PANEL, words = gloss_words(of.w, of.inputs);
     const size_t size = (size_t)(panels * words * GLOSS_PANEL * 4);
     float *noise = malloc(ROWS * STRIDE), *scratch = malloc(STRIDE), scales[2 * GLOSS_PANEL], row_scales[ROWS];

@@ -196,6 +196,7 @@ double gloss_exp_weights(gloss_isa isa, const float *x, double temperature, floa
 int64_t gloss_draw(gloss_isa isa, const float *x, int64_t n, double temperature, double uniform) {
     DISPATCH(draw(x, n, temperature, uniform))
 }
+bool gloss_splits_bf16(gloss_isa isa, bool tiled) { return isa != GLOSS_AVX512_BF16 && !tiled; }
 int64_t gloss_rows_at_once(gloss_isa isa, bool tiled, gloss_dtype type) {
     const bool by_tiles = (tiled && type == GLOSS_BF16) || (type == GLOSS_INT8 && isa == GLOSS_AMX);
     return by_tiles ? GLOSS_TILED_ROWS : GLOSS_ROW_CHUNK;

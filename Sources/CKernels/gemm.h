@@ -331,6 +331,8 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
     // The last panel of the 72 values of a vision head.
     const bool narrow = VECTORS > 1 && columns <= 16;
     const bool split = is_split(arithmetic);
+    // Rows whose words are split already.
+    const bool ready = arithmetic == GLOSS_F32_BF16 || (arithmetic == GLOSS_BF16_BF16 && x->type == GLOSS_BF16_SPLIT);
     const int64_t tiles = (last - first + GLOSS_TILE_ROWS - 1) / GLOSS_TILE_ROWS;
     // All tiles together prefetch the next part, evenly. If there is none, a line that is there: that costs nothing.
     const int64_t steps = split ? 2 * part.words : part.words, groups = GLOSS_PANEL / (16 * VECTORS);
@@ -364,9 +366,9 @@ INLINE void part_rows(gloss_arithmetic arithmetic, const gloss_operand *x, const
     for (int64_t t = 0; t < tiles; t++) {
         // The tiles have almost equal numbers of rows, so that no tile is left with few.
         const int64_t end = first + (last - first) * (t + 1) / tiles;
-        const char *a = (const char *)x->rows + row * x->stride + part.word * (arithmetic == GLOSS_F32_BF16 ? 8 : 4);
+        const char *a = (const char *)x->rows + row * x->stride + part.word * (ready ? 8 : 4);
         int64_t lda = x->stride, at = (row - first) * GLOSS_PANEL;
-        if (split && arithmetic != GLOSS_F32_BF16) {
+        if (split && !ready) {
             split_rows(arithmetic, a, lda, end - row, part.words, row_halves, half_stride);
             a = (const char *)row_halves;
             lda = half_stride * 4;

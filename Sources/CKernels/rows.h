@@ -4,6 +4,8 @@
 INLINE void emit(const gloss_target *out, int64_t row, int64_t i, v16 v, int64_t n) {
     char *base = (char *)out->rows + row * out->stride;
     if (out->type == GLOSS_BF16) store_bf16((uint16_t *)base + i, v, n);
+    else if (out->type == GLOSS_BF16_SPLIT)
+        store_n((float *)base + i, swap_pairs(keep(round_bf16(v), n)), (n + 1) / 2 * 2);
     else store_n((float *)base + i, v, n);
 }
 // Stages h = 1, 2, 4, 8 of the Hadamard transform, inside a vector. A lane whose bit h is 0 gets a sum; a lane whose
@@ -218,31 +220,34 @@ INLINE v16 row_max(v16 m, const float *x, int64_t n) {
     }
     return m;
 }
-// Stores exp((x − top) · scale) of n values, and adds the stored values to s.
-INLINE v16 row_exp(v16 s, const float *x, int64_t n, float top, float scale, void *out, gloss_dtype type) {
-    for (int64_t i = 0; i < n; i += 16) {
-        v16 e = keep(exp16((load_n(x + i, n - i) - splat(top)) * splat(scale)), n - i);
-        if (type == GLOSS_BF16) {
-            h16u h = narrow(e);
-            e = (v16)(__builtin_convertvector(h, u16v) << 16);
-            store_bf16((uint16_t *)out + i, e, n - i);
-        } else {
-            store_n((float *)out + i, e, n - i);
-        }
+// Stores exp((x − top) · scale) of the values of a range in out[range], and adds the stored values to s.
+INLINE v16 row_exp(v16 s, const float *x, gloss_range range, float top, float scale, void *out, gloss_dtype type) {
+    for (int64_t i = range.first; i < range.end; i += 16) {
+        const int64_t n = range.end - i;
+        v16 e = keep(exp16((load_n(x + i, n) - splat(top)) * splat(scale)), n);
+        if (type != GLOSS_F32) e = round_bf16(e);
+        if (type == GLOSS_BF16) store_bf16((uint16_t *)out + i, e, n);
+        else if (type == GLOSS_F32) store_n((float *)out + i, e, n);
+        else if (n >= 16 && i % 2 == 0) store((float *)out + i, swap_pairs(e));
+        else for (int64_t j = 0; j < 16 && j < n; j++) ((float *)out)[(i + j) ^ 1] = e[j];
         s += e;
     }
     return s;
 }
+// Sets the numbers of a range to 0, and what shares a pair with its ends.
+INLINE void clear(void *out, gloss_dtype type, int64_t first, int64_t end) {
+    const int64_t size = type == GLOSS_BF16 ? 2 : 4, from = first / 2 * 2, to = (end + 1) / 2 * 2;
+    memset((char *)out + from * size, 0, (size_t)((to - from) * size));
+}
 float NAME(softmax)(const float *x, gloss_range a, gloss_range b, float scale, void *out, gloss_dtype type,
                     int64_t width) {
-    const int64_t size = type == GLOSS_BF16 ? 2 : 4, n = a.end - a.first, m = b.end - b.first;
-    char *y = out;
+    const int64_t n = a.end - a.first, m = b.end - b.first;
     float top = largest(row_max(row_max(splat(-INFINITY), x + a.first, n), x + b.first, m));
-    memset(y, 0, (size_t)(a.first * size));
-    v16 s = row_exp(splat(0), x + a.first, n, top, scale, y + a.first * size, type);
-    memset(y + a.end * size, 0, (size_t)((b.first - a.end) * size));
-    s = row_exp(s, x + b.first, m, top, scale, y + b.first * size, type);
-    memset(y + b.end * size, 0, (size_t)((width - b.end) * size));
+    clear(out, type, 0, a.first);
+    clear(out, type, a.end, b.first);
+    clear(out, type, b.end, width);
+    v16 s = row_exp(splat(0), x, a, top, scale, out, type);
+    s = row_exp(s, x, b, top, scale, out, type);
     return 1.0f / sum(s);
 }
 

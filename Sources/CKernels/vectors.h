@@ -31,10 +31,14 @@ INLINE void store_n(float *p, v16 v, int64_t n) {
 }
 INLINE v16 widen(const uint16_t *p) { return (v16)(__builtin_convertvector(*(const h16u *)p, u16v) << 16); }
 // Rounds to the nearest bf16, ties to even. NaN stays NaN.
-INLINE h16u narrow(v16 v) {
-    u16v bits = (u16v)v, rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    u16v nan = (u16v)(v != v);
-    return __builtin_convertvector((nan & (bits >> 16 | 0x40)) | (~nan & rounded), h16u);
+INLINE v16 round_bf16(v16 v) {
+    u16v bits = (u16v)v, rounded = bits + 0x7fff + (bits >> 16 & 1), nan = (u16v)(v != v);
+    return (v16)(((nan & (bits | 0x400000)) | (~nan & rounded)) & 0xffff0000);
+}
+INLINE h16u narrow(v16 v) { return __builtin_convertvector((u16v)round_bf16(v) >> 16, h16u); }
+// Of each two the second first, as GLOSS_BF16_SPLIT has them.
+INLINE v16 swap_pairs(v16 v) {
+    return __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
 }
 INLINE void store_bf16(uint16_t *p, v16 v, int64_t n) {
     h16u h = narrow(v);

@@ -19,8 +19,8 @@ static float half_to_float(uint16_t h) {
 float gloss_load(const void *p, gloss_dtype type, int64_t i) {
     float f;
     uint16_t h;
-    if (type == GLOSS_F32) {
-        memcpy(&f, (const char *)p + 4 * i, 4);
+    if (type == GLOSS_F32 || type == GLOSS_BF16_SPLIT) {
+        memcpy(&f, (const char *)p + 4 * (type == GLOSS_F32 ? i : i ^ 1), 4);
         return f;
     }
     memcpy(&h, (const char *)p + 2 * i, 2);

@@ -45,6 +45,7 @@ static float *sized(int64_t count, exponents of) {
 // x · wᵀ, with a bias and onto rows of the size of `rest`. Frees x and w.
 static void gemm_of(gloss_isa isa, gloss_dtype type, gloss_dtype weights, bool tiled, gloss_form form, int64_t m,
                     int64_t n, int64_t k, float *x, float *w, float rest) {
+    if (type == GLOSS_BF16_SPLIT && !gloss_splits_bf16(isa, tiled)) type = GLOSS_BF16;
     const int64_t panels = (n + GLOSS_PANEL - 1) / GLOSS_PANEL, words = gloss_words(weights, k);
     const int64_t stride = 4 * (k + 8), columns = form == GLOSS_GEGLU ? n / 2 : n;
     float *bias = numbers(panels * GLOSS_PANEL), *scratch = malloc(4 * k + 64);
@@ -99,7 +100,8 @@ typedef struct {
     bool tiled;
 } kind;
 static const kind kinds[] = {{GLOSS_F32, GLOSS_F32, false},  {GLOSS_F32, GLOSS_BF16, false}, {GLOSS_BF16, GLOSS_BF16, false},
-                             {GLOSS_BF16, GLOSS_BF16, true}, {GLOSS_INT8, GLOSS_INT8, false}, {GLOSS_INT8, GLOSS_INT8, true}};
+                             {GLOSS_BF16, GLOSS_BF16, true}, {GLOSS_INT8, GLOSS_INT8, false}, {GLOSS_INT8, GLOSS_INT8, true},
+                             {GLOSS_BF16_SPLIT, GLOSS_BF16, false}};
 static void products(gloss_isa isa) {
     static const int64_t shapes[][3] = {{1, 1, 1},     {2, 63, 7},    {5, 64, 511},  {6, 65, 512},  {7, 130, 513},
                                         {13, 48, 100}, {50, 17, 33},  {3, 70, 1100}, {9, 70, 2050}, {1, 66, 700},
@@ -153,6 +155,9 @@ static void rows(gloss_isa isa, int64_t d) {
     add(y, (size_t)d * 4), add(&inverse, 4);
     const float narrow = gloss_softmax(isa, x, first, second, 0.3f, y, GLOSS_BF16, d);
     add(y, (size_t)d * 2), add(&narrow, 4);
+    const int64_t pairs = d / 2 * 2;
+    gloss_softmax(isa, x, (gloss_range){0, pairs / 2}, (gloss_range){pairs / 2, pairs}, 0.3f, y, GLOSS_BF16_SPLIT, pairs);
+    add(y, (size_t)pairs * 4);
     int64_t indices[5] = {gloss_argmax(isa, x, d), gloss_draw(isa, x, d, 0.8, 0.4)};
     gloss_top_indices(isa, x, d, d < 3 ? d : 3, indices + 2);
     // The C library's logarithm differs in its last bit.

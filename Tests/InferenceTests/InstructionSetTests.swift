@@ -65,6 +65,48 @@ import Testing
         }
     }
 
+    /// Rows of bf16 that are split beforehand have the bits of those that a kernel splits, and of VDPBF16PS; from one row to several
+    /// chunks of them, for weights that are part of a wider cache, too.
+    @Test func drawnProductsOfSplitRows() throws {
+        var noise = Noise(18)
+        func draw(_ most: Int) -> Int { 1 + Int(abs(noise.next()) * Float(most)) % most }
+        for i in 0..<60 {
+            let (rows, k, n) = (i % 4 == 0 ? 1 : draw(110), draw(i % 8 == 0 ? 3000 : 700), draw(200))
+            let words = (k + 1) / 2 + (i % 3 == 0 ? 32 : 0)
+            var packed = [UInt8](repeating: 0, count: (n + 63) / 64 * 64 * words * 4)
+            packed.withUnsafeMutableBytes { gloss_fill_random($0.baseAddress, $0.count, GLOSS_BF16, UInt64(i)) }
+            let x = noise.values(rows * k, scale: 3)
+            /// [rows][outputs]
+            func multiply(_ isa: gloss_isa, _ type: gloss_dtype) throws -> [UInt32] {
+                var operand = try Operand(rows: rows, columns: k, type: type)
+                Compute(instructionSet: isa, threadCount: 1).convert(
+                    try Matrix(rows: rows, columns: k, values: x), into: &operand)
+                var y = [Float](repeating: 0, count: rows * n)
+                packed.withUnsafeBytes { packed in
+                    y.withUnsafeMutableBytes { y in
+                        var factor = operand.operand
+                        var weights = gloss_weights(
+                            packed: packed.baseAddress, scales: nil, bias: nil, outputs: Int64(n), inputs: Int64(k),
+                            panel_words: Int64(words), type: GLOSS_BF16)
+                        var out = gloss_output(
+                            rows: y.baseAddress, stride: Int64(4 * n), columns: Int64(n), type: GLOSS_F32,
+                            form: GLOSS_STORE, addends: nil)
+                        gloss_gemm(isa, false, &factor, &weights, &out, 0, Int64(rows), 0, Int64((n + 63) / 64))
+                    }
+                }
+                return y.map(\.bitPattern)
+            }
+            let expected = try multiply(GLOSS_GENERIC, GLOSS_BF16)
+            for isa in instructionSets {
+                for type in gloss_splits_bf16(isa, false) ? [GLOSS_BF16, GLOSS_BF16_SPLIT] : [GLOSS_BF16] {
+                    #expect(
+                        try multiply(isa, type) == expected,
+                        "\(isa), type \(type), \(rows) rows of \(k), \(n) outputs, draw \(i)")
+                }
+            }
+        }
+    }
+
     /// [rows][outputs] of int8 with all scales 1. `bytes` are weights as they are packed; rows are whole words, with zeros behind
     /// their inputs.
     private func int8Product(_ isa: gloss_isa, _ bytes: [UInt8], _ x: [Int8], rows: Int, inputs: Int, outputs: Int)

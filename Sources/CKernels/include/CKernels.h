@@ -14,7 +14,9 @@
 // Number formats. F16 occurs in files only. INT8 weights have one scale a column, INT8 rows one scale a row. Both are
 // rotated along k (gloss_rotate): their product does not change, and no number is far above the others
 // (https://arxiv.org/abs/2404.00456).
-typedef enum { GLOSS_F32 = 0, GLOSS_BF16 = 1, GLOSS_F16 = 2, GLOSS_INT8 = 3 } gloss_dtype;
+// BF16_SPLIT: rows of bf16 numbers as f32, of each two the second first, for weights of bf16. So those kernels multiply
+// them that have no instruction for bf16; rows in BF16 they split anew for each panel.
+typedef enum { GLOSS_F32 = 0, GLOSS_BF16 = 1, GLOSS_F16 = 2, GLOSS_INT8 = 3, GLOSS_BF16_SPLIT = 4 } gloss_dtype;
 
 // The columns of a packed weight panel. The most inputs whose int8 products fit a 32-bit sum.
 enum { GLOSS_PANEL = 64, GLOSS_INT8_INPUTS = 44000 };
@@ -123,7 +125,7 @@ typedef struct {
 typedef enum { GLOSS_F32_F32, GLOSS_F32_BF16, GLOSS_BF16_BF16, GLOSS_INT8_INT8 } gloss_arithmetic;
 static inline gloss_arithmetic gloss_arithmetic_of(gloss_dtype x, gloss_dtype w) {
     if (x == GLOSS_INT8) return GLOSS_INT8_INT8;
-    if (x == GLOSS_BF16) return GLOSS_BF16_BF16;
+    if (x == GLOSS_BF16 || x == GLOSS_BF16_SPLIT) return GLOSS_BF16_BF16;
     return w == GLOSS_BF16 ? GLOSS_F32_BF16 : GLOSS_F32_F32;
 }
 
@@ -135,6 +137,8 @@ static inline gloss_arithmetic gloss_arithmetic_of(gloss_dtype x, gloss_dtype w)
 void gloss_gemm(gloss_isa isa, bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
                 int64_t first_row, int64_t last_row, int64_t first_panel, int64_t last_panel);
 
+// Whether rows for weights of bf16 may be BF16_SPLIT, and then should be. The bits are those of BF16.
+bool gloss_splits_bf16(gloss_isa isa, bool tiled);
 // The number of rows to pass to gloss_gemm at a time for the best speed.
 int64_t gloss_rows_at_once(gloss_isa isa, bool tiled, gloss_dtype type);
 

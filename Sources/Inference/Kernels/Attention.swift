@@ -294,8 +294,8 @@ private struct AttentionBlock {
     /// All segments but the last have 64 tokens.
     typealias Part = (segments: [Segment], queries: [Query])
 
-    /// Queries whose scores stay in the second cache.
-    static func rows(seeing tokens: Int) -> Int { min(max(65536 / max(tokens, 1), 8), 256) }
+    /// Queries whose scores stay in the second cache, or 8 tiles of them, which read keys and values once.
+    static func rows(seeing tokens: Int) -> Int { min(max(65536 / max(tokens, 1), 48), 256) }
 
     /// Queries see `shared`, and their part.
     func run(shared: Segment?, parts: [Part], into output: gloss_target) {
@@ -305,13 +305,15 @@ private struct AttentionBlock {
         let most = parts.map { ($0.segments.count - 1) * panel + Int($0.segments.last!.keys.outputs) }.max() ?? 0
         let width = second + (most + panel - 1) / panel * panel
         let queries = parts.flatMap(\.queries)
-        let operand = Operand.temporary(rows: queries.count, columns: headDimension, type: type)
+        let isSplit = type == GLOSS_BF16 && gloss_splits_bf16(compute.instructionSet, compute.isTiled)
+        let rowType = isSplit ? GLOSS_BF16_SPLIT : type
+        let operand = Operand.temporary(rows: queries.count, columns: headDimension, type: rowType)
         for (index, query) in queries.enumerated() {
             var target = operand.target(from: index)
             gloss_convert(compute.instructionSet, query.source, 0, GLOSS_F32, 1, &target, 1, Int64(headDimension), nil)
         }
         let scores = Matrix.temporary(rows: queries.count, columns: width)
-        let weights = Operand.temporary(rows: queries.count, columns: width, type: type)
+        let weights = Operand.temporary(rows: queries.count, columns: width, type: rowType)
         let sums = Matrix.temporary(rows: queries.count, columns: headDimension)
         if let shared { multiply(operand.operand, shared.keys, scores.output(GLOSS_STORE), 0..<queries.count) }
         forEachSegment(parts) { segment, index, rows in
@@ -321,8 +323,7 @@ private struct AttentionBlock {
         let inverses = queries.enumerated().map { index, query in
             let own = gloss_range(first: Int64(second) + query.own.first, end: Int64(second) + query.own.end)
             return softmax(
-                scores.base + index * width, query.shared, own, into: weights.base + index * weights.stride,
-                width: width)
+                scores.base + index * width, query.shared, own, into: weights.target(from: index), width: width)
         }
         if let shared { multiply(weights.operand, shared.values, sums.output(GLOSS_STORE), 0..<queries.count) }
         forEachSegment(parts) { segment, index, rows in
@@ -342,14 +343,14 @@ private struct AttentionBlock {
     /// Weights of one query's scores, not yet divided by their sum. 1 / that sum.
     private func softmax(
         _ scores: UnsafeMutablePointer<Float>, _ a: gloss_range, _ b: gloss_range,
-        into weights: UnsafeMutableRawPointer, width: Int
+        into weights: gloss_target, width: Int
     ) -> Float {
         let (isa, scale) = (compute.instructionSet, specification.scale)
         guard let cap = specification.softCap else {
-            return gloss_softmax(isa, scores, a, b, scale, weights, type, Int64(width))
+            return gloss_softmax(isa, scores, a, b, scale, weights.rows, weights.type, Int64(width))
         }
         for range in [a, b] { gloss_soft_cap(isa, scores + Int(range.first), range.end - range.first, scale, cap) }
-        return gloss_softmax(isa, scores, a, b, 1, weights, type, Int64(width))
+        return gloss_softmax(isa, scores, a, b, 1, weights.rows, weights.type, Int64(width))
     }
 
     private func forEachSegment(_ parts: [Part], _ body: (Segment, _ index: Int, _ rows: Range<Int>) -> Void) {

@@ -1,7 +1,7 @@
 import CKernels
 import Foundation
 
-/// The left side of a matrix product: rows [rows, columns] in f32, bf16, or int8: rotated, with a scale for each row.
+/// The left side of a matrix product: rows [rows, columns] in f32, bf16 (also split), or int8: rotated, with a scale for each row.
 struct Operand: ~Copyable {
     let rows: Int
     let columns: Int
@@ -84,7 +84,7 @@ extension gloss_dtype {
     /// Bytes of one number.
     var byteCount: Int {
         switch self {
-        case GLOSS_F32: 4
+        case GLOSS_F32, GLOSS_BF16_SPLIT: 4
         case GLOSS_INT8: 1
         default: 2
         }
