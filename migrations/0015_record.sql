@@ -110,6 +110,7 @@ declare
     finals boolean[];
     origins text[];
     known boolean[];
+    parked text[];    -- of these origins and their hosts
     written int[];    -- numbers of those that found their lease
     unparked int[];
     n int;
@@ -148,37 +149,46 @@ begin
         -- In a statement of its own, which sees it if it is new.
         select e.* into first from engine e where e.id = first.id;
     end if;
-    if 'host' = any (causes) then give_up_after := setting_of('give_up_after')::interval; end if;
+    if 'host' = any (causes) then
+        give_up_after := setting_of('give_up_after')::interval;
+        -- Whoever takes one of them up waits for this transaction, and sees its jobs. What is being taken up now counts as gone.
+        parked := array(
+            select h.origin from parked_origin h
+            where h.origin = any (origins || array(select host_of(o) from unnest(origins) o where o is not null))
+            for key share skip locked);
+    end if;
 
     with returned as (
         -- By the job's index, in its order; whatever the planner believes of the worker's.
         delete from leased l
         where l.job_id = any (jobs) and jobs[array_position(fences, l.fence)] = l.job_id and l.worker + 0 = record.worker
         returning l.job_id, l.fence, l.lane, l.attempts, l.rescues, l.begun_at, array_position(fences, l.fence) as n
-    ), returned_to as (
-        select e.*, case when known[e.n] then not exists (
-                   select from parked_origin h where h.origin in (origins[e.n], host_of(origins[e.n]))) else false end
-                   as is_unparked
+    ), held_for as (
+        select e.*, origins[e.n] as origin,
+               case when origins[e.n] is null then null
+                    when origins[e.n] = any (parked) then origins[e.n]
+                    when host_of(origins[e.n]) = any (parked) then host_of(origins[e.n]) end as parked_as
         from returned e
     ), fate as materialized (
-        select e.*, j.batch_id, k.task, reports -> e.n - 1 -> 'result' as result,
+        select e.job_id, e.fence, e.lane, e.attempts, e.rescues, e.begun_at, e.n, j.batch_id, k.task,
+               reports -> e.n - 1 -> 'result' as result,
                case when outcomes[e.n] = 'completed' then j.spec -> 'settings' end as asked,
                (e.attempts + (outcomes[e.n] = 'failed')::int)::smallint as failed,
                case when outcomes[e.n] = 'completed' then 'done'
                     when outcomes[e.n] = 'failed' and (finals[e.n] or e.attempts + 1 >= j.max_attempts) then 'dead'
-                    when e.is_unparked then 'ready'
+                    when known[e.n] and e.parked_as is null then 'ready'
                     when causes[e.n] = 'host' and exists (
                         select from attempt t
                         where t.job_id = e.job_id and t.outcome = 'released' and t.cause = 'host'
                           and t.since < now() - give_up_after) then 'hopeless'
                     when delays[e.n] > 0 then 'scheduled'
                     else 'ready' end as state,
-               -- The worker's, if it is about to be parked: whoever takes it up again finds the job.
-               case when causes[e.n] = 'host' and delays[e.n] > 0 and not e.is_unparked then coalesce((
+               -- Perhaps it is about to be parked.
+               case when causes[e.n] = 'host' and delays[e.n] > 0 then coalesce(e.parked_as, e.origin, (
                    select h.origin from parked_origin h
-                   where h.until > now() and (h.origin in (origins[e.n], host_of(origins[e.n]))
-                       or h.origin in (select origins_of(j.image_urls))) limit 1), origins[e.n]) end as origin
-        from returned_to e join job j on j.id = e.job_id join kind k on k.id = j.kind
+                   where h.until > now() and h.origin in (select origins_of(j.image_urls)) limit 1)) end as origin,
+               known[e.n] and e.parked_as is null as is_unparked
+        from held_for e join job j on j.id = e.job_id join kind k on k.id = j.kind
     ), as_done as (
         insert into annotation (job_id, fence, worker, finished_at, engine, score, attempts, rescues, not_understood,
             findings, views, questions, samples, task, finish, texts, responses, sums, norms, tokens, token_scores,

@@ -207,6 +207,19 @@ begin
     return total;
 end $$;
 
+-- The origins for which jobs wait: one look for each, however many jobs it has.
+create function gloss.awaited_origins() returns setof text
+language sql stable
+as $$
+    with recursive origin_with as (
+        (select s.origin from gloss.scheduled s where s.origin is not null order by s.origin limit 1)
+        union all
+        select (select s.origin from gloss.scheduled s where s.origin > o.origin order by s.origin limit 1)
+        from origin_with o where o.origin is not null
+    )
+    select o.origin from origin_with o where o.origin is not null
+$$;
+
 -- Undoes pause. Returns how many jobs were moved back.
 create function gloss.resume(
     job bigint default null, batch text default null, task text default null, everything boolean default false,
@@ -222,10 +235,10 @@ declare
 begin
     if job is not null then perform refuse('a single job cannot be paused or resumed'); end if;
     if host is not null then
-        -- Jobs may wait for a host a little longer than it is parked.
+        -- Jobs may wait for a host a little longer than it is parked, or for one that a daemon could not tell of.
         if not exists (select from parked_origin h
-                       where parked_name(host) in (h.origin, host_of(h.origin))
-                         and (h.until > now() or exists (select from scheduled s where s.origin = h.origin))) then
+                       where h.until > now() and parked_name(host) in (h.origin, host_of(h.origin)))
+           and not exists (select from awaited_origins() o where parked_name(host) in (o, host_of(o))) then
             perform refuse(format('the host "%s" is neither paused nor parked', left(host, 200)));
         end if;
         return unpark_origin(host);
@@ -263,10 +276,8 @@ declare
     total bigint := 0;
 begin
     -- Claims that put jobs aside for it have its row locked: once this has waited for them, it sees their jobs.
-    with gone as (
-        delete from parked_origin h where h.origin = name or host_of(h.origin) = name returning h.origin
-    )
-    select array_agg(g.origin) into names from gone g;
+    delete from parked_origin h where h.origin = name or host_of(h.origin) = name;
+    names := array(select o from awaited_origins() o where name in (o, host_of(o)));
     loop
         -- What has an origin was due, whatever time it was asked for.
         jobs := array(select s.job_id from scheduled s

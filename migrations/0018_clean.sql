@@ -215,17 +215,12 @@ as $$
 declare
     jobs bigint[];
 begin
-    -- One look for each batch and each origin, however many jobs it has.
+    -- One look for each batch, however many jobs it has.
     with recursive batch_with as (
         (select p.batch_id from gloss.paused_job p order by p.batch_id limit 1)
         union all
         select (select p.batch_id from gloss.paused_job p where p.batch_id > b.batch_id order by p.batch_id limit 1)
         from batch_with b where b.batch_id is not null
-    ), origin_with as (
-        (select s.origin from gloss.scheduled s where s.origin is not null order by s.origin limit 1)
-        union all
-        select (select s.origin from gloss.scheduled s where s.origin > o.origin order by s.origin limit 1)
-        from origin_with o where o.origin is not null
     )
     select array_agg(x.job_id) into jobs
     from (
@@ -233,9 +228,9 @@ begin
          join gloss.paused_job p on p.batch_id = w.batch_id
          where not exists (select from gloss.batch b where b.id = w.batch_id and b.paused) limit 1000)
         union all
-        (select s.job_id from origin_with w
-         join gloss.scheduled s on s.origin = w.origin and s.run_at = 'infinity'
-         where not exists (select from gloss.parked_origin h where h.origin = w.origin and h.until = 'infinity')
+        (select s.job_id from gloss.awaited_origins() w
+         join gloss.scheduled s on s.origin = w and s.run_at = 'infinity'
+         where not exists (select from gloss.parked_origin h where h.origin = w and h.until = 'infinity')
          limit 1000)
         union all
         (select s.job_id from gloss.scheduled s where s.run_at = 'infinity' and s.origin is null limit 1000)) x;

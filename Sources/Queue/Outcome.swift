@@ -56,7 +56,7 @@ public struct Release: Hashable, Sendable {
         /// Whether the queue has confirmed that it is parked. If it is not any more, somebody took it up again.
         public var isConfirmed: Bool
 
-        public init(_ name: String, isConfirmed: Bool) { (self.name, self.isConfirmed) = (name, isConfirmed) }
+        public init(_ name: String, isConfirmed: Bool = false) { (self.name, self.isConfirmed) = (name, isConfirmed) }
     }
 
     public init(

@@ -74,10 +74,10 @@ struct OriginHealth {
         for index in suspects.indices { suspects[index].failureCount = 0 }
     }
 
-    /// Somebody says that it is well again.
+    /// Somebody says that it is well again. One image is tried: until it gives a file, a failure parks it again, for free.
     mutating func takenUp() {
-        endRow()
         parkedUntil = nil
+        parkingCount = min(parkingCount, 1)
     }
 
     /// It answered a request for good, without a file: 404. So it works, unless it failed by itself before: a part of it may still answer.

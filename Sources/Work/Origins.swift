@@ -218,8 +218,9 @@ struct Origins {
     /// Whether the queue knows that an origin is parked.
     func isConfirmed(_ origin: String) -> Bool { records[origin]?.isConfirmed ?? false }
 
-    /// Somebody says that an origin is well again; whether it was parked.
+    /// Somebody says that an origin is well again; whether it was parked. It is not if it was parked anew since.
     mutating func takeUp(_ origin: String) -> Bool {
+        guard isConfirmed(origin) else { return false }
         records[origin]?.health.takenUp()
         records[origin]?.isConfirmed = false
         return parkedOrigins.remove(origin) != nil

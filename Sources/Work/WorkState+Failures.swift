@@ -118,11 +118,7 @@ extension WorkState {
             leases,
             Release(
                 .host, reason: reason, code: failure.code, delay: pause?.left ?? .seconds(1),
-                origin: pause.map { parked($0.origin) }))
-    }
-
-    private func parked(_ origin: String) -> Release.ParkedOrigin {
-        Release.ParkedOrigin(origin, isConfirmed: origins.isConfirmed(origin))
+                origin: pause.map { Release.ParkedOrigin($0.origin) }))
     }
 
     /// Somebody has taken up an origin again that is parked here: a person, or a daemon to which it gave a file.
@@ -145,7 +141,8 @@ extension WorkState {
             release(
                 job.lease,
                 Release(
-                    .host, reason: pause.reason, code: "origin_parked", delay: pause.left, origin: parked(pause.origin))
+                    .host, reason: pause.reason, code: "origin_parked", delay: pause.left,
+                    origin: Release.ParkedOrigin(pause.origin))
             )
         }
     }

@@ -3,6 +3,8 @@ import Queue
 /// Reports on their way to the store. What comes in while some are written is written together.
 struct Recording {
     var outbox: [JobReport] = []
+    /// Of the outbox, from its beginning: they may be written already, and stay as they are.
+    var sentBefore = 0
     /// The reports of the statement under way.
     var sent: [JobReport] = []
     var backoff = Backoff(.milliseconds(200), upTo: .seconds(5))
@@ -19,6 +21,20 @@ extension WorkState {
         }
         recording.sent = Array(recording.outbox.prefix(recording.most))
         recording.outbox.removeFirst(recording.sent.count)
+        // A release may have waited for the statement before: what is known now counts.
+        let known = min(recording.sentBefore, recording.sent.count)
+        recording.sentBefore -= known
+        for index in recording.sent.indices.dropFirst(known) {
+            guard case .released(var release) = recording.sent[index].outcome, let name = release.origin?.name else {
+                continue
+            }
+            if origins.pause(of: name, now) == nil {
+                (release.origin, release.delay) = (nil, .zero)
+            } else {
+                release.origin?.isConfirmed = origins.isConfirmed(name)
+            }
+            recording.sent[index].outcome = .released(release)
+        }
         emit(.record(recording.sent, by: worker))
     }
 
@@ -38,6 +54,7 @@ extension WorkState {
     /// What was computed is kept, and written when the database is back.
     mutating func recordFailed(_ problem: StoreProblem) {
         recording.outbox = recording.sent + recording.outbox
+        recording.sentBefore += recording.sent.count
         recording.sent = []
         if problem.kind == .tooLarge { recording.most = max(1, recording.most / 2) }
         recording.backoff.failed(now, jitter: random.fraction())

@@ -102,6 +102,29 @@ import Testing
         #expect(try await database.misplacedJobs() == [])
     }
 
+    /// A job is given back while its origin is taken up: whoever comes first, it waits for nothing afterwards.
+    @Test(arguments: [false, true], [false, true]) func aReleaseAndAResumeDoNotMissEachOther(
+        releasesFirst: Bool, latterFirst: Bool
+    ) async throws {
+        let database = try await PrivatePostgres.shared.makeDatabase()
+        let (admin, store) = (database.administration(), database.store())
+        let interleaving = try await Interleaving(database)
+        let worker = try await store.register(Samples.worker())
+        _ = try await admin.enqueue(Samples.caption("https://a.example/1"))
+        let job = try #require(try await store.claim(limit: 1, by: worker).first)
+        try await store.park(origin: "https://a.example", for: .seconds(3600), reason: "busy")
+        let release = """
+            select receipts from gloss.record(\(worker.number), '\(worker.identity)', '[{"job": \(job.lease.job.rawValue),
+                "fence": \(job.lease.fence), "outcome": "released", "cause": "host", "reason": "busy", "delay": 3600,
+                "origin": "https://a.example", "known": true}]')
+            """
+        let resume = "select gloss.resume(host => 'a.example')"
+        let (one, other) = releasesFirst ? (release, resume) : (resume, release)
+        try await interleaving.meet(one, other, latterFirst: latterFirst, rollingBack: false) {}
+        #expect(try await admin.jobs().map(\.state) == ["ready"])
+        #expect(try await database.misplacedJobs() == [])
+    }
+
     /// Keys are taken to the letter, and a bucket is parked and paused like a host.
     @Test func aBucketIsAnOrigin() async throws {
         let database = try await PrivatePostgres.shared.makeDatabase()
