@@ -1,5 +1,6 @@
 // Calls the kernels of an instruction set, and tells which ones the processor has.
 #include <stdatomic.h>
+#include <stdlib.h>
 #include "CKernels.h"
 
 // DECLARE(isa) declares the functions that body.h defines for an instruction set. DISPATCH(call) calls
@@ -155,6 +156,8 @@ static void multiply(gloss_isa isa, bool tiled, const gloss_operand *x, const gl
 }
 void gloss_gemm(gloss_isa isa, bool tiled, const gloss_operand *x, const gloss_weights *w, const gloss_output *out,
                 int64_t first_row, int64_t last_row, int64_t first_panel, int64_t last_panel) {
+    // No other kernel knows such rows.
+    if (x->type == GLOSS_BF16_SPLIT && !(w->type == GLOSS_BF16 && gloss_splits_bf16(isa, tiled))) abort();
     const float_mode mode = flush_subnormals();
     multiply(isa, tiled, x, w, out, first_row, last_row, first_panel, last_panel);
     restore(mode);

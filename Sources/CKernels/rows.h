@@ -234,10 +234,11 @@ INLINE v16 row_exp(v16 s, const float *x, gloss_range range, float top, float sc
     }
     return s;
 }
-// Sets the numbers of a range to 0, and what shares a pair with its ends.
+// Sets the numbers of a range to 0; where they are split also those that share a pair with its ends.
 INLINE void clear(void *out, gloss_dtype type, int64_t first, int64_t end) {
-    const int64_t size = type == GLOSS_BF16 ? 2 : 4, from = first / 2 * 2, to = (end + 1) / 2 * 2;
-    memset((char *)out + from * size, 0, (size_t)((to - from) * size));
+    const int64_t size = type == GLOSS_BF16 ? 2 : 4;
+    if (type == GLOSS_BF16_SPLIT) first = first / 2 * 2, end = (end + 1) / 2 * 2;
+    memset((char *)out + first * size, 0, (size_t)((end - first) * size));
 }
 float NAME(softmax)(const float *x, gloss_range a, gloss_range b, float scale, void *out, gloss_dtype type,
                     int64_t width) {

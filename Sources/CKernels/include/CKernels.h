@@ -193,7 +193,7 @@ typedef struct {
     int64_t first, end;
 } gloss_range;
 // out = exp((x − max) · scale) for x[a] and x[b], 0 in the rest of out[width]; b begins where a ends, or later. Returns
-// 1 / Σ of the stored numbers.
+// 1 / Σ of the stored numbers. For BF16_SPLIT the width is even.
 float gloss_softmax(gloss_isa isa, const float *x, gloss_range a, gloss_range b, float scale, void *out,
                     gloss_dtype type, int64_t width);
 

@@ -157,7 +157,7 @@ extension Compute {
         _ projections: borrowing Matrix, _ sequences: [SequenceRows], heads: HeadLayout, layer: Int,
         _ specification: LayerSpecification.Attention, into output: inout Operand
     ) {
-        let tasks = AttentionTask.tasks(of: sequences, heads: heads)
+        let tasks = AttentionTask.tasks(of: sequences, heads: heads, threads: threadCount)
         let (input, result) = (projections.base, output.target())
         let ldq = projections.columns
         let cost = tasks.reduce(0) { $0 + $1.cost(heads) } / max(tasks.count, 1)
@@ -212,11 +212,14 @@ private struct AttentionTask {
     var parts: [(sequence: SequenceRows, tokens: Range<Int>)]
     let head: Int
 
-    static func tasks(of sequences: [SequenceRows], heads: HeadLayout) -> [AttentionTask] {
+    static func tasks(of sequences: [SequenceRows], heads: HeadLayout, threads: Int) -> [AttentionTask] {
+        // Of few sequences each thread gets some.
+        let least = min(48, max(8, sequences.count / threads * heads.groupSize))
         var runs: [[(sequence: SequenceRows, tokens: Range<Int>)]] = []
         for sequence in sequences {
             let all = sequence.start..<sequence.start + sequence.rows.count
-            let limit = max(1, AttentionBlock.rows(seeing: sequence.seenByLast) / heads.groupSize)
+            let rows = AttentionBlock.rows(seeing: sequence.seenByLast, least: all.count == 1 ? least : 48)
+            let limit = max(1, rows / heads.groupSize)
             let last = runs.last
             if let shared = sequence.shared, all.count == 1, let last, last[0].sequence.shared === shared,
                 last.count < limit
@@ -295,7 +298,7 @@ private struct AttentionBlock {
     typealias Part = (segments: [Segment], queries: [Query])
 
     /// Queries whose scores stay in the second cache, or 8 tiles of them, which read keys and values once.
-    static func rows(seeing tokens: Int) -> Int { min(max(65536 / max(tokens, 1), 48), 256) }
+    static func rows(seeing tokens: Int, least: Int = 48) -> Int { min(max(65536 / max(tokens, 1), least), 256) }
 
     /// Queries see `shared`, and their part.
     func run(shared: Segment?, parts: [Part], into output: gloss_target) {
