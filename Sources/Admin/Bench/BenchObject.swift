@@ -40,8 +40,8 @@ struct BenchObject: ParsableCommand {
     private static let passRows = 1024
 
     func validate() throws {
-        // With the images and the answer no more than the model has positions.
         guard 1...64 ~= views else { throw ValidationError("--views must be 1 to 64, not \(views).") }
+        // With the images and the answer no more than the model has positions.
         guard 1...4000 ~= promptTokens else {
             throw ValidationError("--prompt-tokens must be 1 to 4000, not \(promptTokens).")
         }
