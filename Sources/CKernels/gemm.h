@@ -18,14 +18,10 @@
 
 // K_WORDS: the most words of a block, whose sums begin at 0. PART_WORDS, SPLIT_WORDS where words are split into numbers, or
 // WHOLE_WORDS of f32: those of a part, with which a panel stays in a near cache while all rows are multiplied by it.
-enum { K_WORDS = 512, PART_WORDS = 128 };
-#if defined(INT8_MATRICES)
-enum { SPLIT_WORDS = 64 };
-#else
-enum { SPLIT_WORDS = 32 };
-#endif
-// A tile of 16 columns has little to compute between loading its sums and storing them: twice as many words, half as often.
-enum { WHOLE_WORDS = VECTORS == 1 ? 2 * PART_WORDS : PART_WORDS };
+// FEW_WORDS: those of a part for a single tile of rows, and of a first part, which nothing has prefetched.
+enum { K_WORDS = 512, PART_WORDS = 128, FEW_WORDS = 32 };
+// A tile of 16 columns has little to compute between loading its sums and storing them, so its parts are longer.
+enum { SPLIT_WORDS = VECTORS == 1 ? 128 : 32, WHOLE_WORDS = VECTORS == 1 ? 256 : PART_WORDS };
 // The words of a part of int8 in bytes.h: 16 KB of weights stay in the first-level cache while all rows are multiplied by them. A
 // single row reads them once.
 #if defined(INT8_BYTES)
@@ -400,23 +396,22 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
     const bool single = last - first <= GLOSS_TILE_ROWS;
     const int64_t left = w->outputs - panel * GLOSS_PANEL, columns = left < GLOSS_PANEL ? left : GLOSS_PANEL;
     const bool alone = is_alone(last - first, columns);
-    const bool short_parts = single || is_split(arithmetic);
-    const int64_t many = arithmetic == GLOSS_F32_F32 ? WHOLE_WORDS : PART_WORDS;
+    const int64_t many = is_split(arithmetic) ? SPLIT_WORDS : arithmetic == GLOSS_F32_F32 ? WHOLE_WORDS : PART_WORDS;
     const int64_t byte_words = !exact ? 0 : last - first == 1 ? LONE_BYTE_WORDS : BYTE_WORDS;
-    const int64_t most_words = byte_words ? byte_words : alone ? LONE_WORDS : short_parts ? SPLIT_WORDS : many;
+    const int64_t most_words = byte_words ? byte_words : alone ? LONE_WORDS : single ? FEW_WORDS : many;
     const char *base = (const char *)w->packed + panel * w->panel_words * 4 * GLOSS_PANEL;
     float running[GLOSS_ROW_CHUNK * GLOSS_PANEL] __attribute__((aligned(64)));
     // The first part of many rows waits for memory, so it is short.
-    int64_t size = begins && !single ? SPLIT_WORDS : most_words;
+    int64_t size = begins && !single ? FEW_WORDS : most_words;
     for (int64_t word = 0; word < total; word += block) {
         const int64_t end = total - word < block ? total : word + block;
         // Parts of almost equal sizes: while a short one is multiplied, there is no time to prefetch a long one.
         const int64_t parts = (end - word + most_words - 1) / most_words;
         const int64_t words = ((end - word + parts - 1) / parts + 3) / 4 * 4;
         for (int64_t at = word, count; at < end; at += count) {
-            if (size > words) size = words;
+            if (2 * size > words) size = words;
             count = end - at < size ? end - at : size;
-            size = 2 * size < words ? 2 * size : words;
+            size = 4 * size > words ? words : 2 * size;
             const block_part part = {
                 .word = at,
                 .words = count,

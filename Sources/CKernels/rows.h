@@ -212,20 +212,35 @@ void NAME(rope)(float *x, int64_t heads, int64_t head_dim, const float *cosines,
         }
 }
 
+// The larger numbers of m and of x, lane by lane. NaN is passed over: comparisons with it are false.
 INLINE v16 row_max(v16 m, const float *x, int64_t n) {
-    for (int64_t i = 0; i < n; i += 16) {
-        v16 v = load_n(x + i, n - i);
-        for (int64_t j = n - i; j < 16; j++) v[j] = -INFINITY;
-        m = __builtin_elementwise_max(m, v);
-    }
-    return m;
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) m = either(load(x + i) > m, load(x + i), m);
+    if (i == n) return m;
+    v16 v = load_n(x + i, n - i);
+    for (int64_t j = n - i; j < 16; j++) v[j] = -INFINITY;
+    return either(v > m, v, m);
 }
 // Stores exp((x − top) · scale) of the values of a range in out[range], and adds the stored values to s.
 INLINE v16 row_exp(v16 s, const float *x, gloss_range range, float top, float scale, void *out, gloss_dtype type) {
-    for (int64_t i = range.first; i < range.end; i += 16) {
+    enum { SIDE = 2 };  // vectors side by side: each step of one waits for the step before
+    int64_t i = range.first;
+    for (; i + SIDE * 16 <= range.end && (type != GLOSS_BF16_SPLIT || i % 2 == 0); i += SIDE * 16) {
+        v16 e[SIDE];
+        for (int j = 0; j < SIDE; j++) e[j] = exp16((load(x + i + j * 16) - splat(top)) * splat(scale));
+        if (type != GLOSS_F32)
+            for (int j = 0; j < SIDE; j++) e[j] = round_number_bf16(e[j]);
+        for (int j = 0; j < SIDE; j++) {
+            if (type == GLOSS_F32) store((float *)out + i + j * 16, e[j]);
+            else if (type == GLOSS_BF16_SPLIT) store((float *)out + i + j * 16, swap_pairs(e[j]));
+            else *(h16u *)((uint16_t *)out + i + j * 16) = __builtin_convertvector((u16v)e[j] >> 16, h16u);
+            s += e[j];
+        }
+    }
+    for (; i < range.end; i += 16) {
         const int64_t n = range.end - i;
         v16 e = keep(exp16((load_n(x + i, n) - splat(top)) * splat(scale)), n);
-        if (type != GLOSS_F32) e = round_bf16(e);
+        if (type != GLOSS_F32) e = round_number_bf16(e);
         if (type == GLOSS_BF16) store_bf16((uint16_t *)out + i, e, n);
         else if (type == GLOSS_F32) store_n((float *)out + i, e, n);
         else if (n >= 16 && i % 2 == 0) store((float *)out + i, swap_pairs(e));

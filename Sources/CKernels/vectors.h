@@ -35,6 +35,11 @@ INLINE v16 round_bf16(v16 v) {
     u16v bits = (u16v)v, rounded = bits + 0x7fff + (bits >> 16 & 1), nan = (u16v)(v != v);
     return (v16)(((nan & (bits | 0x400000)) | (~nan & rounded)) & 0xffff0000);
 }
+// The same of what is no NaN.
+INLINE v16 round_number_bf16(v16 v) {
+    u16v bits = (u16v)v;
+    return (v16)((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000);
+}
 INLINE h16u narrow(v16 v) { return __builtin_convertvector((u16v)round_bf16(v) >> 16, h16u); }
 // Of each two the second first, as GLOSS_BF16_SPLIT has them.
 INLINE v16 swap_pairs(v16 v) {
@@ -63,7 +68,7 @@ INLINE float largest(v16 v) {
     return m;
 }
 
-// exp for −87.3 ≤ x ≤ 88, by Cephes' expf polynomial. 2 ulp.
+// exp for −87.3 ≤ x ≤ 88, by Cephes' expf polynomial. 2 ulp. Beyond them any number.
 INLINE v16 exp_within(v16 x) {
     const v16 magic = splat(12582912.0f);  // 1.5 · 2^23: adding it rounds to an integer, which is then in the low bits
     v16 shifted = FMA(x, splat(1.44269504088896341f), magic), n = shifted - magic;
@@ -76,16 +81,13 @@ INLINE v16 exp_within(v16 x) {
     p = FMA(p, r, splat(1.6666665459e-1f));
     p = FMA(p, r, splat(5.0000001201e-1f));
     p = FMA(p, r * r, r) + splat(1.0f);
-    return (v16)((i16)p + ((i16)shifted << 23));  // p · 2^n; both are normal numbers
+    return (v16)((u16v)p + ((u16v)shifted << 23));  // p · 2^n; both are normal numbers
 }
 INLINE v16 either(i16 first, v16 a, v16 b) { return (v16)((first & (i16)a) | (~first & (i16)b)); }
 INLINE v16 at_least(v16 x, float low) { return either(x > splat(low), x, splat(low)); }
 INLINE v16 at_most(v16 x, float high) { return either(x < splat(high), x, splat(high)); }
-// exp for x ≤ 88; 0 below −87.3.
-INLINE v16 exp16(v16 x) {
-    v16 y = exp_within(at_least(at_most(x, 88.0f), -87.3f));
-    return (v16)((i16)y & (x >= splat(-87.3f)));
-}
+// exp for x ≤ 88; 0 below −87.3 and of NaN.
+INLINE v16 exp16(v16 x) { return (v16)((i16)exp_within(x) & (x >= splat(-87.3f))); }
 // tanh, by Cephes' tanhf: a polynomial up to 0.625, 1 − 2 / (exp(2x) + 1) beyond. 2 ulp.
 INLINE v16 tanh16(v16 x) {
     v16 size = (v16)((i16)x & 0x7fffffff), z = x * x;

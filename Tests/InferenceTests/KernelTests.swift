@@ -309,6 +309,38 @@ import Testing
         }
     }
 
+    /// What the exponential function leaves out: NaN and what is too small become 0, beside any number of numbers.
+    @Test(arguments: [1, 16, 31, 32, 33, 48, 70, 130], [0, 1, 2, 17]) func softmaxOfNumbersAtItsEnds(
+        count: Int, first: Int
+    ) throws {
+        let kinds: [Float] = [
+            3, .nan, -.infinity, -1e30, -3e38, 3 - 87.3, 3 - 87.29, 3 - 87.4, 2.5, -0.0, 3 - 80, -126,
+            1000 * .leastNonzeroMagnitude, 3,
+        ]
+        let width = first + count + 5
+        var x = (0..<width).map { kinds[$0 % kinds.count] }
+        x[first] = 3
+        for type in [GLOSS_F32, GLOSS_BF16, GLOSS_BF16_SPLIT] {
+            let results = try instructionSets.map { isa in
+                let out = try Operand(rows: 1, columns: width, type: type)
+                memset(out.base, 255, out.stride)
+                let inverse = gloss_softmax(
+                    isa, x, gloss_range(first: 0, end: 0), gloss_range(first: Int64(first), end: Int64(first + count)),
+                    1, out.base, type, Int64(width))
+                return out.values + [inverse]
+            }
+            #expect(results.allSatisfy { $0 == results[0] })
+            for i in 0..<width {
+                let below = first..<first + count ~= i ? x[i] - 3 : -.infinity
+                let exact = below >= -87.3 ? exp(Double(below)) : 0
+                let precision = type == GLOSS_F32 ? 3e-7 : 4e-3
+                #expect(abs(Double(results[0][i]) - exact) <= precision * exact, "\(i): \(x[i])")
+            }
+            let sum = results[0].dropLast().reduce(0) { $0 + Double($1) }
+            #expect(abs(Double(results[0][width]) * sum - 1) < 1e-6)
+        }
+    }
+
     @Test func softCapOverTheWholeRange() {
         let inputs: [Float] =
             stride(from: -200, through: 200, by: 0.0371).map { Float($0) }
