@@ -409,9 +409,9 @@ INLINE void panel_rows(gloss_arithmetic arithmetic, const gloss_operand *x, cons
         const int64_t parts = (end - word + most_words - 1) / most_words;
         const int64_t words = ((end - word + parts - 1) / parts + 3) / 4 * 4;
         for (int64_t at = word, count; at < end; at += count) {
-            if (2 * size > words) size = words;
+            if (size > words || words < 2 * FEW_WORDS) size = words;
             count = end - at < size ? end - at : size;
-            size = 4 * size > words ? words : 2 * size;
+            size = 2 * size < words ? 2 * size : words;
             const block_part part = {
                 .word = at,
                 .words = count,
